@@ -1,0 +1,340 @@
+"""Every argument check, once: both backends raise these errors, and no others.
+
+The reference calls a check first. The compiled side tests its arguments itself, in a few
+nanoseconds, and calls the check of the same name only where a test fails. A check raises the one
+clear error, or returns arguments that can be used: contiguous, aligned, in native byte order.
+
+``TypeError`` is for what a thing is (not an array, another element type), ``ValueError`` for what
+it holds. A message names the argument, what was expected and what came.
+"""
+
+import math
+import operator
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from densenet._typing import Array
+
+# ---- arrays ------------------------------------------------------------------------------------
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return "None" if value is None else type(value).__name__
+
+
+def _floating(**arrays: Any) -> None:
+    """All are arrays of float32, or all of float64."""
+    first = ""
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name}: expected a NumPy array, got {_describe(array)}")
+        dtype = array.dtype.newbyteorder("=")
+        if not first:
+            if dtype not in (np.float32, np.float64):
+                raise TypeError(f"{name}: expected float32 or float64, got {array.dtype}")
+            first, wanted = name, dtype
+        elif dtype != wanted:
+            raise TypeError(f"{name}: expected {wanted} like {first}, got {array.dtype}")
+
+
+def _shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
+    """The array has this shape; a word in it stands for any length but 0."""
+    fits = len(expected) == array.ndim and all(
+        got > 0 if isinstance(want, str) else got == want
+        for want, got in zip(expected, array.shape, strict=True)
+    )
+    if not fits:
+        words = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+        raise ValueError(f"{name}: expected shape ({words}), got {array.shape}")
+
+
+def _not_empty(name: str, array: Array) -> None:
+    if array.size == 0:
+        raise ValueError(f"{name}: expected at least one element, got shape {array.shape}")
+
+
+def _usable(array: Array, *, either_order: bool = False) -> Array:
+    """The array itself if it is aligned, native and contiguous; otherwise a copy that is."""
+    order = "F" if either_order and array.flags.f_contiguous else "C"
+    return np.require(array, array.dtype.newbyteorder("="), [order, "A", "E"])
+
+
+def elementwise(x: Any) -> tuple[Array]:
+    """Check the argument of an activation's forward pass, of any shape."""
+    _floating(x=x)
+    _not_empty("x", x)
+    return (_usable(x),)
+
+
+def elementwise_backward(dy: Any, y: Any) -> tuple[Array, Array]:
+    """Check the arguments of an activation's backward pass, of any one shape."""
+    _floating(dy=dy, y=y)
+    _not_empty("dy", dy)
+    _shape("y", y, dy.shape)
+    return _usable(dy), _usable(y)
+
+
+def matrix(x: Any) -> tuple[Array]:
+    """Check the argument of a function of rows."""
+    _floating(x=x)
+    _shape("x", x, ("batch", "classes"))
+    return (_usable(x),)
+
+
+def matrix_backward(dy: Any, y: Any) -> tuple[Array, Array]:
+    """Check the arguments of the backward pass of a function of rows."""
+    _floating(dy=dy, y=y)
+    _shape("dy", dy, ("batch", "classes"))
+    _shape("y", y, dy.shape)
+    return _usable(dy), _usable(y)
+
+
+def linear_forward(x: Any, weight: Any, bias: Any) -> tuple[Array, Array, Array | None]:
+    """Check the arguments of ``linear_forward``."""
+    given = {"x": x, "weight": weight}
+    _floating(**(given if bias is None else given | {"bias": bias}))
+    _shape("x", x, ("batch", "inputs"))
+    _shape("weight", weight, ("outputs", x.shape[1]))
+    if bias is not None:
+        _shape("bias", bias, (weight.shape[0],))
+        bias = _usable(bias)
+    return _usable(x), _usable(weight, either_order=True), bias
+
+
+def linear_backward(dy: Any, x: Any, weight: Any) -> tuple[Array, Array, Array]:
+    """Check the arguments of ``linear_backward``."""
+    _floating(dy=dy, x=x, weight=weight)
+    _shape("dy", dy, ("batch", "outputs"))
+    _shape("x", x, (dy.shape[0], "inputs"))
+    _shape("weight", weight, (dy.shape[1], x.shape[1]))
+    return _usable(dy), _usable(x), _usable(weight, either_order=True)
+
+
+# ---- losses ------------------------------------------------------------------------------------
+
+
+def class_targets(targets: Any, batch: int, classes: int, dtype: np.dtype[Any]) -> Array:
+    """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
+    if not isinstance(targets, np.ndarray):
+        raise TypeError(f"targets: expected a NumPy array, got {_describe(targets)}")
+    kind = targets.dtype.kind
+    if kind not in "biuf" or (kind == "f" and targets.ndim == 1):
+        raise TypeError(
+            f"targets: expected integer class indices of shape ({batch},) or rows of "
+            f"probabilities of shape ({batch}, {classes}), got {_describe(targets)}"
+        )
+    if targets.ndim == 1:
+        _shape("targets", targets, (batch,))
+        for extreme in (targets.min(), targets.max()):
+            if not 0 <= extreme < classes:
+                raise ValueError(
+                    f"targets: expected class indices in [0, {classes}), got {extreme}"
+                )
+        return _usable(targets.astype(np.int64, copy=False))
+    _shape("targets", targets, (batch, classes))
+    tolerance = math.sqrt(np.finfo(dtype).eps)
+    rows = 1 + (1 << 20) // classes  # a bounded part of the targets at a time
+    for begin in range(0, batch, rows):
+        part = np.asarray(targets[begin : begin + rows], np.float64)
+        sums = part.sum(axis=1)
+        wrong = ~((part >= 0).all(axis=1) & (np.abs(sums - 1) <= tolerance))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"targets: expected rows >= 0 that sum to 1, got a smallest value of "
+                f"{part[row].min():g} and a sum of {sums[row]:g} in row {begin + row}"
+            )
+    return targets
+
+
+def weights(sample_weight: Any, batch: int) -> Array:
+    """Check sample weights: finite, at least 0, one for each row. float64 comes back."""
+    array = np.asarray(sample_weight)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"sample_weight: expected real numbers, got {_describe(sample_weight)}")
+    _shape("sample_weight", array, (batch,))
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if wrong.any():
+        raise ValueError(
+            f"sample_weight: expected finite numbers >= 0, got {array[np.argmax(wrong)]:g}"
+        )
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _softmax_cross_entropy(
+    name: str, scores: Any, targets: Any, sample_weight: Any, label_smoothing: Any
+) -> tuple[Array, Array, Array | None, float]:
+    given = {name: scores}
+    _floating(**(given if sample_weight is None else given | {"sample_weight": sample_weight}))
+    _shape(name, scores, ("batch", "classes"))
+    batch, classes = scores.shape
+    if isinstance(targets, np.ndarray) and targets.dtype.kind == "f" and targets.ndim == 2:
+        _floating(**given, targets=targets)
+    dtype = scores.dtype.newbyteorder("=")
+    targets = class_targets(targets, batch, classes, dtype)
+    if targets.ndim == 2:
+        targets = _usable(targets.astype(dtype, copy=False))
+    if sample_weight is not None:
+        sample_weight = weights(sample_weight, batch).astype(dtype)
+    return _usable(scores), targets, sample_weight, setting("label_smoothing", label_smoothing)
+
+
+def softmax_cross_entropy_forward(
+    logits: Any, targets: Any, sample_weight: Any, label_smoothing: Any
+) -> tuple[Array, Array, Array | None, float]:
+    """Check the arguments of ``softmax_cross_entropy_forward``."""
+    return _softmax_cross_entropy("logits", logits, targets, sample_weight, label_smoothing)
+
+
+def softmax_cross_entropy_backward(
+    probabilities: Any, targets: Any, sample_weight: Any, label_smoothing: Any
+) -> tuple[Array, Array, Array | None, float]:
+    """Check the arguments of ``softmax_cross_entropy_backward``."""
+    return _softmax_cross_entropy(
+        "probabilities", probabilities, targets, sample_weight, label_smoothing
+    )
+
+
+# ---- settings ----------------------------------------------------------------------------------
+
+_DECAY = ("[0, 1)", lambda value: 0 <= value < 1)
+_RATE = ("[0, inf)", lambda value: 0 <= value < math.inf)
+_RANGES = {
+    "lr": _RATE,
+    "eps": _RATE,
+    "l1": _RATE,
+    "l2": _RATE,
+    "momentum": _DECAY,
+    "beta": _DECAY,
+    "beta1": _DECAY,
+    "beta2": _DECAY,
+    "label_smoothing": _DECAY,
+    "dampening": ("[0, 1]", lambda value: 0 <= value <= 1),
+    "nesterov": ("{False, True}", lambda value: value in (0, 1)),
+}
+
+
+def setting(name: str, value: Any) -> float:
+    """Check a hyper-parameter against the range of its name."""
+    words, fits = _RANGES[name]
+    if not isinstance(value, (Real, np.bool_)):
+        raise TypeError(f"{name} must be a number in {words}, got {_describe(value)}")
+    number = float(value)
+    if not fits(number):
+        raise ValueError(f"{name} must be in {words}, got {value}")
+    return number
+
+
+def settings(values: Mapping[str, Any]) -> dict[str, float]:
+    """Check the hyper-parameters of an optimizer, one by one and against each other."""
+    numbers = {name: setting(name, value) for name, value in values.items()}
+    if numbers.get("nesterov") and (not numbers["momentum"] or numbers["dampening"]):
+        raise ValueError(
+            "nesterov must be used with momentum > 0 and dampening 0, got "
+            f"momentum {values['momentum']} and dampening {values['dampening']}"
+        )
+    return numbers
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
+    """Check a whole number."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer >= {least}, got {_describe(value)}"
+        ) from None
+    if number < least:
+        raise ValueError(f"{name} must be an integer >= {least}, got {number}")
+    return number
+
+
+# ---- updates in place --------------------------------------------------------------------------
+
+
+def _in_place(name: str, array: Array) -> None:
+    """What is written must be what the caller holds: no copy can stand in for it."""
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one")
+    if not array.dtype.isnative:
+        raise ValueError(f"{name}: expected native byte order, got {array.dtype.str}")
+    if not array.flags.aligned:
+        raise ValueError(f"{name}: expected an aligned array, got a misaligned one")
+    if any(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True)):
+        raise ValueError(f"{name}: expected elements of its own, got a broadcast array")
+
+
+def _share_memory(a: Array, b: Array) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=1_000_000)
+    except np.exceptions.TooHardError:
+        return True  # too intricate to be of use
+
+
+def update(
+    arrays: Mapping[str, Any], step: Any, values: Mapping[str, Any]
+) -> tuple[list[Array], int, dict[str, float]]:
+    """Check the arguments of an optimizer's step: param, grad and its state, by name."""
+    numbers = settings(values)
+    _floating(**arrays)
+    param = arrays["param"]
+    _not_empty("param", param)
+    places = dict(arrays)
+    for name, array in arrays.items():
+        _shape(name, array, param.shape)
+        if name == "grad":
+            readable = array.dtype.isnative and array.flags.aligned
+            places[name] = array if readable else _usable(array)
+        else:
+            _in_place(name, array)
+        for other in list(arrays)[: list(arrays).index(name)]:
+            if _share_memory(arrays[other], array):
+                raise ValueError(f"{name}: expected memory of its own, got some of {other}'s")
+    if not (param.flags.c_contiguous or param.flags.f_contiguous):
+        raise ValueError(
+            f"param: expected a C- or F-contiguous array, got strides {param.strides}"
+        )
+    if "velocity" not in arrays and (numbers.get("momentum") or numbers.get("dampening")):
+        raise ValueError(f"velocity: expected an array of shape {param.shape}, got None")
+    return list(places.values()), count("step", step), numbers
+
+
+# ---- a network's arguments ---------------------------------------------------------------------
+
+
+def inputs(x: Any, width: int, name: str = "x") -> Array:
+    """Check a network's input: any real element type and strides, converted later row by row."""
+    array = np.asarray(x)
+    dtype = array.dtype
+    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
+        raise TypeError(
+            f"{name}: expected float32, float64, integers or bool, got {_describe(x)}"
+            if array is x
+            else f"{name}: expected float32, float64, integers or bool, got {dtype}"
+        )
+    _shape(name, array, ("batch", width))
+    return array
+
+
+def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Check an array of the network's own element type."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {_describe(array)}")
+    if array.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {array.dtype}")
+    _shape(name, array, shape)
+    return _usable(array)
+
+
+def vector(name: str, array: Any, size: int) -> Array:
+    """Check a vector of real numbers."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {_describe(array)}")
+    _shape(name, values, (size,))
+    return values

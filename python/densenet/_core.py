@@ -1,0 +1,50 @@
+"""Stands for the build of the compiled core that suits this processor.
+
+The core is built once for each instruction set. Importing ``densenet._core`` gives the fastest
+build that is installed and that the processor runs; the environment variable ``DENSENET_ISA``
+asks for one by name and is an error where that one cannot run.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from densenet.config import default_num_threads
+
+
+def _installed() -> set[str]:
+    """Names of the builds beside this file or, in an editable install, known to its finder."""
+    found = importlib.util.find_spec
+    return {name for name in ("v4", "v3", "v2", "generic") if found(f"densenet._core_{name}")}
+
+
+def _load() -> ModuleType:
+    try:
+        from densenet._cpu import levels
+    except ImportError as error:
+        raise ImportError(
+            f"densenet: the compiled core is not installed in {Path(__file__).parent} ({error}); "
+            "densenet.reference works without it"
+        ) from error
+    runs, installed = levels(), _installed()
+    usable = [level for level in runs if level in installed]
+    wanted = os.environ.get("DENSENET_ISA", "")
+    if wanted and wanted not in usable:
+        why = "this processor does not run it" if wanted in installed else "it is not installed"
+        raise ImportError(
+            f"DENSENET_ISA: expected one of {', '.join(usable)}, got {wanted!r}: {why}"
+        )
+    if not usable:
+        raise ImportError(
+            f"densenet: none of the installed builds ({', '.join(sorted(installed))}) runs on "
+            f"this processor ({', '.join(runs)})"
+        )
+    module = importlib.import_module(f"densenet._core_{wanted or usable[0]}")
+    module.set_num_threads(default_num_threads())
+    return module
+
+
+sys.modules[__name__] = _load()

@@ -1,0 +1,3 @@
+"""Which instruction sets this processor runs."""
+
+def levels() -> list[str]: ...

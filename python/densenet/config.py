@@ -1,0 +1,102 @@
+"""How many threads compute, and what this installation was built from."""
+
+import os
+from pathlib import Path
+
+from densenet import _checks
+from densenet._version import __version__
+
+__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+
+
+def _usable_cpus() -> set[int]:
+    """Processors that the affinity mask allows."""
+    try:
+        return set(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return set(range(os.cpu_count() or 1))
+
+
+def _physical_cores(cpus: set[int]) -> int:
+    """Distinct cores among the processors: two threads of one core share its arithmetic units."""
+    siblings = set()
+    for cpu in cpus:
+        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(path.read_text().strip())
+        except OSError:
+            siblings.add(str(cpu))
+    return len(siblings)
+
+
+def _container_limit() -> float:
+    """Processors' worth of time that the control group grants, infinite where it does not say."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
+        period_us = int((folder / "cpu.cfs_period_us").read_text())
+        return quota_us / period_us if quota_us > 0 else float("inf")
+    except (OSError, ValueError):
+        return float("inf")
+
+
+def default_num_threads() -> int:
+    """Give ``DENSENET_NUM_THREADS``, or the cores that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If the variable is set and no integer >= 1.
+    """
+    wanted = os.environ.get("DENSENET_NUM_THREADS", "")
+    if wanted:
+        if not wanted.isdecimal():
+            raise ValueError(f"DENSENET_NUM_THREADS must be an integer >= 1, got {wanted!r}")
+        return _checks.count("DENSENET_NUM_THREADS", int(wanted))
+    return max(1, int(min(_physical_cores(_usable_cpus()), _container_limit())))
+
+
+def get_num_threads() -> int:
+    """Give the number of threads that compiled functions may use."""
+    from densenet import _core
+
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads that compiled functions may use, in this whole process.
+
+    Small work runs on fewer. Results do not depend on it, to the last bit.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is no integer >= 1.
+    """
+    from densenet import _core
+
+    _core.set_num_threads(_checks.count("n", n))
+
+
+def show_config() -> dict[str, str]:
+    """Tell the version, the compiler, the instruction set, OpenMP, the threads and more."""
+    import numpy as np
+
+    from densenet import _core
+
+    return {
+        "version": __version__,
+        **_core.config(),
+        "threads": str(_core.get_num_threads()),
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,79 @@
+"""Data that comes with the package, so that it can be tried without a network connection."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Digits", "load_digits"]
+
+
+class Digits(NamedTuple):
+    """Handwritten digits, split as published; unpacks into its four arrays.
+
+    Attributes
+    ----------
+    x_train : uint8 array of shape (3823, 64)
+        One image of 8 x 8 pixels a row, from 0 (paper) to 16 (ink), in reading order.
+    y_train : int64 array of shape (3823,)
+        The digit that each image shows.
+    x_test : uint8 array of shape (1797, 64)
+        Images by 13 people, none of whom is among the 30 of the training rows.
+    y_test : int64 array of shape (1797,)
+        The digit that each image shows.
+    """
+
+    x_train: npt.NDArray[np.uint8]
+    y_train: npt.NDArray[np.int64]
+    x_test: npt.NDArray[np.uint8]
+    y_test: npt.NDArray[np.int64]
+
+
+def load_digits() -> Digits:
+    """Load the UCI optical recognition of handwritten digits, 5,620 images.
+
+    Returns
+    -------
+    Digits
+        Arrays of the caller's own: new ones at each call.
+
+    References
+    ----------
+    E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+    Repository, 1998, https://doi.org/10.24432/C50P49, CC BY 4.0.
+
+    Examples
+    --------
+    >>> from densenet.datasets import load_digits
+    >>> digits = load_digits()
+    >>> digits.x_train.shape, digits.x_test.shape
+    ((3823, 64), (1797, 64))
+    >>> digits.x_test[0].reshape(8, 8)[0]
+    array([ 0,  0,  5, 13,  9,  1,  0,  0], dtype=uint8)
+    """
+    stored = files("densenet") / "data" / "digits.npz"
+    with stored.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return Digits(
+            np.ascontiguousarray(arrays["x_train"]),
+            arrays["y_train"].astype(np.int64),
+            np.ascontiguousarray(arrays["x_test"]),
+            arrays["y_test"].astype(np.int64),
+        )
+
+
+def _pack_digits(folder: Path, packed: Path) -> None:
+    """Write what `load_digits` reads, from UCI's ``optdigits.tra`` and ``optdigits.tes``."""
+    arrays = {}
+    for part, name in ("train", "optdigits.tra"), ("test", "optdigits.tes"):
+        lines = (folder / name).read_text().splitlines()
+        rows = np.loadtxt(
+            [line for line in lines if line[:1].isdigit()],  # some copies have a header
+            dtype=np.uint8,
+            delimiter=",",
+        )
+        # Column after column: a pixel of one image tells more of the same pixel of the next.
+        arrays[f"x_{part}"] = np.asfortranarray(rows[:, :64])
+        arrays[f"y_{part}"] = rows[:, 64]
+    np.savez_compressed(packed, **arrays)

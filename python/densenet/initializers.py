@@ -1,0 +1,45 @@
+"""How weights start: draws whose variance keeps signals from growing or fading with depth."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from densenet._typing import Array
+
+Draw = Callable[[np.random.Generator, int, int], Array]
+
+
+def _scaled(gain: float, fan: Callable[[int, int], float], shape: str) -> Draw:
+    """Draws with variance ``gain / fan(inputs, outputs)``."""
+
+    def draw(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+        deviation = np.sqrt(gain / fan(inputs, outputs))
+        if shape == "normal":
+            return rng.normal(0.0, deviation, (outputs, inputs))
+        limit = np.sqrt(3.0) * deviation
+        return rng.uniform(-limit, limit, (outputs, inputs))
+
+    return draw
+
+
+def _mean_fan(inputs: int, outputs: int) -> float:
+    return (inputs + outputs) / 2
+
+
+def _fan_in(inputs: int, outputs: int) -> float:
+    return float(inputs)
+
+
+def _zeros(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+    return np.zeros((outputs, inputs))
+
+
+INITIALIZERS: dict[str, Draw] = {
+    "glorot_uniform": _scaled(1.0, _mean_fan, "uniform"),  # Glorot and Bengio 2010
+    "glorot_normal": _scaled(1.0, _mean_fan, "normal"),
+    "he_uniform": _scaled(2.0, _fan_in, "uniform"),  # He et al. 2015
+    "he_normal": _scaled(2.0, _fan_in, "normal"),
+    "lecun_uniform": _scaled(1.0, _fan_in, "uniform"),  # LeCun et al. 1998
+    "lecun_normal": _scaled(1.0, _fan_in, "normal"),
+    "zeros": _zeros,
+}

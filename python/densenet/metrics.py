@@ -1,0 +1,305 @@
+"""How good predictions are. Class metrics all come from the one confusion matrix of all rows.
+
+Averages over batches are no substitute: the ratio of two means is not the mean of the ratios, and
+an F-score made of averaged precisions and recalls can lie outside the range of its parts.
+"""
+
+from typing import Literal, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._typing import Array
+
+__all__ = [
+    "accuracy",
+    "confusion_matrix",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "precision_recall_fbeta",
+    "r2",
+]
+
+Counts: TypeAlias = npt.NDArray[np.int64]
+Scores: TypeAlias = npt.NDArray[np.float64]
+Average: TypeAlias = Literal["macro", "micro", "weighted"]
+
+
+def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str) -> list[Array]:
+    """Two arrays of one shape, with at least one row, whose elements are of these kinds."""
+    pair = {"y_true": np.asarray(y_true), "y_pred": np.asarray(y_pred)}
+    for name, array in pair.items():
+        if array.dtype.kind not in kinds:
+            raise TypeError(f"{name}: expected {wanted}, got {array.dtype}")
+    true, pred = pair.values()
+    if true.ndim == 0 or true.size == 0:
+        raise ValueError(f"y_true: expected at least one row, got shape {true.shape}")
+    if pred.shape != true.shape:
+        raise ValueError(f"y_pred: expected shape {true.shape}, got {pred.shape}")
+    return [true, pred]
+
+
+def _classes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
+    """Class indices, which are integers >= 0 (not yet compared with the number of classes)."""
+    true, pred = _pair(y_true, y_pred, "biu", "integer class indices")
+    if true.ndim != 1:
+        raise ValueError(f"y_true: expected shape (rows,), got {true.shape}")
+    return true, pred
+
+
+def _values(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Scores, Scores]:
+    """Real numbers, in float64 and as columns."""
+    true, pred = (
+        array.astype(np.float64).reshape(len(array), -1)
+        for array in _pair(y_true, y_pred, "biuf", "real numbers")
+    )
+    return true, pred
+
+
+# ---- classes -----------------------------------------------------------------------------------
+
+
+def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    """Compute the share of rows whose class is right.
+
+    Parameters
+    ----------
+    y_true, y_pred : integer arrays of shape (rows,)
+        Class indices.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not integers.
+    ValueError
+        If the shapes differ or there is no row.
+    """
+    true, pred = _classes(y_true, y_pred)
+    return float(np.mean(true == pred))
+
+
+def confusion_matrix(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | None = None
+) -> Counts:
+    """Count the rows of each class that were taken for each class.
+
+    Parameters
+    ----------
+    y_true, y_pred : integer arrays of shape (rows,)
+        Class indices.
+    n_classes : int, optional
+        By default one more than the largest index.
+
+    Returns
+    -------
+    int64 array of shape (n_classes, n_classes)
+        The element (i, j) counts the rows of class i that were predicted as class j.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not integers.
+    ValueError
+        If the shapes differ, there is no row, or an index is not in [0, n_classes).
+
+    Examples
+    --------
+    >>> from densenet.metrics import confusion_matrix
+    >>> confusion_matrix([0, 0, 0, 1], [0, 0, 1, 1])
+    array([[2, 1],
+           [0, 1]])
+    """
+    true, pred = _classes(y_true, y_pred)
+    if n_classes is None:
+        n = 1 + max(int(true.max()), int(pred.max()), 0)
+    else:
+        n = _checks.count("n_classes", n_classes)
+    for name, array in ("y_true", true), ("y_pred", pred):
+        for extreme in array.min(), array.max():
+            if not 0 <= extreme < n:
+                raise ValueError(f"{name}: expected class indices in [0, {n}), got {extreme}")
+    cells = true.astype(np.int64) * n + pred.astype(np.int64)
+    return np.bincount(cells, minlength=n * n).reshape(n, n)
+
+
+@overload
+def precision_recall_fbeta(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, beta: float = ..., average: None = ...
+) -> tuple[Scores, Scores, Scores]: ...
+@overload
+def precision_recall_fbeta(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, beta: float = ..., *, average: Average
+) -> tuple[float, float, float]: ...
+@overload
+def precision_recall_fbeta(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, beta: float, average: Average
+) -> tuple[float, float, float]: ...
+def precision_recall_fbeta(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    beta: float = 1.0,
+    average: Average | None = None,
+) -> tuple[Scores, Scores, Scores] | tuple[float, float, float]:
+    """Compute precision, recall and their weighted harmonic mean.
+
+    With TP the rows that are rightly predicted as a class::
+
+        P = TP / rows predicted as the class
+        R = TP / rows of the class
+        F = (1 + β²) P R / (β² P + R)
+
+    A ratio of nothing is 0: the precision of a class that is never predicted, for one.
+
+    Parameters
+    ----------
+    y_true, y_pred : integer arrays of shape (rows,)
+        Class indices.
+    beta : float in [0, inf)
+        How many times as much recall counts as precision.
+    average : {None, "macro", "micro", "weighted"}
+        None gives one score for each class up to the largest index. "macro" is the mean of these
+        over the classes that occur in either array, "weighted" weighs them by their rows in
+        `y_true`, and "micro" has the counts of all classes in one ratio, which is the accuracy.
+
+    Returns
+    -------
+    precision, recall, fbeta : float64 arrays of shape (n_classes,), or floats
+        Floats if there is an average.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not integers, or `beta` is no number.
+    ValueError
+        If the shapes differ, there is no row, an index is negative, `beta` is out of its range, or
+        `average` is unknown.
+
+    References
+    ----------
+    C. J. van Rijsbergen, "Information Retrieval", 2nd edition, 1979, chapter 7.
+    """
+    if not isinstance(beta, (int, float, np.integer, np.floating)):
+        raise TypeError(f"beta must be a number in [0, inf), got {type(beta).__name__}")
+    if not 0 <= beta < np.inf:
+        raise ValueError(f"beta must be in [0, inf), got {beta}")
+    if average not in (None, "macro", "micro", "weighted"):
+        raise ValueError(
+            f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}"
+        )
+
+    matrix = confusion_matrix(y_true, y_pred)
+    right, predicted, actual = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    if average == "micro":
+        right, predicted, actual = (
+            counts.sum(keepdims=True) for counts in (right, predicted, actual)
+        )
+    # F in counts: the same ratio, and no 0 / 0 where precision and recall are both 0.
+    beta2 = float(beta) ** 2
+    precision, recall, fbeta = (
+        _ratio(right, predicted),
+        _ratio(right, actual),
+        _ratio((1 + beta2) * right, beta2 * actual + predicted),
+    )
+    if average is None:
+        return precision, recall, fbeta
+    weights = actual if average == "weighted" else predicted + actual > 0
+    return (
+        float(np.average(precision, weights=weights)),
+        float(np.average(recall, weights=weights)),
+        float(np.average(fbeta, weights=weights)),
+    )
+
+
+def _ratio(part: Array, whole: Array) -> Scores:
+    """Divide, and give 0 where there is nothing to divide by."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+# ---- values ------------------------------------------------------------------------------------
+
+
+def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    """Compute the coefficient of determination, the share of the variance that is explained.
+
+    ``R² = 1 - Σ (y - t)² / Σ (t - mean t)²`` for each output, then the mean over the outputs. An
+    output whose targets are all equal has no variance to explain: it counts 1 if it is met exactly,
+    else 0 (as in scikit-learn).
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (rows,) or (rows, outputs)
+        Targets t and predictions y.
+
+    Returns
+    -------
+    float
+        1 for exact predictions, 0 for those no better than the mean, negative for worse.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not real numbers.
+    ValueError
+        If the shapes differ or there is no row.
+    """
+    true, pred = _values(y_true, y_pred)
+    residual = np.square(pred - true).sum(axis=0)
+    total = np.square(true - true.mean(axis=0)).sum(axis=0)
+    total[np.ptp(true, axis=0) == 0] = 0  # the mean of equal numbers may round away from them
+    explained = 1 - np.divide(residual, total, out=np.ones_like(total), where=total > 0)
+    explained[(total == 0) & (residual == 0)] = 1
+    return float(explained.mean())
+
+
+def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    """Compute ``(1/n) Σ (y - t)²`` over all n elements.
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (rows,) or (rows, outputs)
+        Targets t and predictions y.
+
+    Returns
+    -------
+    float
+        In the square of the targets' unit.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not real numbers.
+    ValueError
+        If the shapes differ or there is no row.
+    """
+    true, pred = _values(y_true, y_pred)
+    return float(np.mean(np.square(pred - true)))
+
+
+def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+    """Compute ``(1/n) Σ |y - t|`` over all n elements.
+
+    Parameters
+    ----------
+    y_true, y_pred : arrays of shape (rows,) or (rows, outputs)
+        Targets t and predictions y.
+
+    Returns
+    -------
+    float
+        In the targets' unit.
+
+    Raises
+    ------
+    TypeError
+        If the elements are not real numbers.
+    ValueError
+        If the shapes differ or there is no row.
+    """
+    true, pred = _values(y_true, y_pred)
+    return float(np.mean(np.abs(pred - true)))

@@ -1,0 +1,102 @@
+// From NumPy arrays to views: tests, never messages. Where an argument does not fit as it is, the
+// check of the same name in densenet._checks converts it or says what is wrong.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "core/strided.hpp"
+#include "core/views.hpp"
+
+namespace densenet {
+
+namespace py = pybind11;
+
+// An array of this very element type, aligned and in native byte order; null otherwise.
+template <class T>
+py::array array_of(py::handle object) {
+  if (!py::isinstance<py::array_t<T>>(object)) return py::reinterpret_borrow<py::array>(py::handle());
+  auto array = py::reinterpret_borrow<py::array>(object);
+  const bool aligned = array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return aligned && array.size() > 0 ? array : py::reinterpret_borrow<py::array>(py::handle());
+}
+
+inline bool c_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
+inline bool f_contiguous(const py::array& array) { return array.flags() & py::array::f_style; }
+
+// (rows, columns), C-contiguous.
+template <class T>
+std::optional<Matrix<const T>> matrix(py::handle object) {
+  const py::array array = array_of<T>(object);
+  if (!array || array.ndim() != 2 || !c_contiguous(array)) return std::nullopt;
+  return Matrix<const T>{static_cast<const T*>(array.data()), array.shape(0), array.shape(1),
+                         array.shape(1)};
+}
+
+template <class T>
+struct Vector {
+  const T* data;
+  Index size;
+};
+
+// One axis, contiguous; None gives no data.
+template <class T>
+std::optional<Vector<T>> optional_vector(py::handle object) {
+  if (object.is_none()) return Vector<T>{nullptr, 0};
+  const py::array array = array_of<T>(object);
+  if (!array || array.ndim() != 1 || !c_contiguous(array)) return std::nullopt;
+  return Vector<T>{static_cast<const T*>(array.data()), array.size()};
+}
+
+// Any shape, C-contiguous.
+template <class T>
+std::optional<Vector<T>> elements(py::handle object) {
+  const py::array array = array_of<T>(object);
+  if (!array || !c_contiguous(array)) return std::nullopt;
+  return Vector<T>{static_cast<const T*>(array.data()), array.size()};
+}
+
+inline bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
+
+template <class T>
+py::array_t<T> new_matrix(Index rows, Index cols) {
+  return py::array_t<T>({rows, cols});
+}
+
+inline py::object check(const char* name) {
+  return py::module_::import("densenet._checks").attr(name);
+}
+
+// body(T{}, objects...) for the T that it accepts; null where a test fails for both.
+template <class Body, class... Objects>
+py::object for_either_type(const Body& body, const Objects&... objects) {
+  py::object result = body(float{}, objects...);
+  return result ? result : body(double{}, objects...);
+}
+
+template <class Body, std::size_t... I>
+py::object for_either_type(const Body& body, const py::tuple& objects, std::index_sequence<I...>) {
+  return for_either_type(body, py::object(objects[I])...);
+}
+
+// Runs body on the arguments as they are. Where its tests fail, the Python check of this name
+// raises, or returns arguments that can be used, and the body gets those.
+template <class Body, class... Objects>
+py::object checked(const char* name, const Body& body, const Objects&... objects) {
+  py::object result = for_either_type(body, objects...);
+  if (result) return result;
+  const py::tuple usable = check(name)(objects...);
+  result = for_either_type(body, usable, std::index_sequence_for<Objects...>{});
+  if (!result) throw std::logic_error(std::string(name) + ": the checks and the tests disagree");
+  return result;
+}
+
+}  // namespace densenet

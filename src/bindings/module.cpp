@@ -1,0 +1,53 @@
+// The compiled module: what it was built from, its threads, and all that the other files register.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <string>
+
+#include "bindings/register.hpp"
+#include "core/parallel.hpp"
+#include "core/peak.hpp"
+
+namespace {
+
+namespace py = pybind11;
+
+std::string compiler() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GCC " __VERSION__;
+#elif defined(_MSC_VER)
+  return "MSVC " + std::to_string(_MSC_VER);
+#else
+  return "unknown";
+#endif
+}
+
+std::map<std::string, std::string> config() {
+  return {
+      {"compiler", compiler()},
+      {"eigen", std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) +
+                    "." + std::to_string(EIGEN_MINOR_VERSION)},
+      {"instruction_set", DENSENET_LEVEL},
+      {"openmp", densenet::has_openmp() ? "yes" : "no"},
+      {"vector_bits", std::to_string(densenet::kLanes<float> * 32)},
+  };
+}
+
+}  // namespace
+
+PYBIND11_MODULE(DENSENET_MODULE, m) {
+  m.doc() = "The compiled core of densenet.";
+  densenet::watch_forks();
+  densenet::register_kernels(m);
+  densenet::register_network(m);
+  m.def("config", &config, "What this module was built from and for.");
+  m.def("get_num_threads", [] { return densenet::thread_limit().load(); });
+  m.def("set_num_threads", [](int threads) { densenet::thread_limit() = threads; });
+  m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
+        py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
+  m.def("update_bandwidth", &densenet::update_bandwidth<float>, py::arg("threads"), py::arg("n"),
+        py::call_guard<py::gil_scoped_release>());
+}

@@ -1,0 +1,206 @@
+// The plan of a network as a Python class. densenet.network has checked the arguments; what is
+// tested here guards memory only.
+#include "core/network.hpp"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/register.hpp"
+#include "bindings/settings.hpp"
+
+namespace densenet {
+
+namespace {
+
+void require(bool holds, const char* what) {
+  if (!holds) throw py::value_error(std::string("densenet core: unusable ") + what);
+}
+
+Scalar scalar_of(const py::array& array) {
+  const char kind = array.dtype().kind();
+  const py::ssize_t size = array.itemsize();
+  const auto by_size = [&](Scalar one, Scalar two, Scalar four, Scalar eight) {
+    return size == 1 ? one : size == 2 ? two : size == 4 ? four : eight;
+  };
+  if (kind == 'b') return Scalar::Bool;
+  if (kind == 'i') return by_size(Scalar::I8, Scalar::I16, Scalar::I32, Scalar::I64);
+  if (kind == 'u') return by_size(Scalar::U8, Scalar::U16, Scalar::U32, Scalar::U64);
+  require(kind == 'f' && (size == 4 || size == 8), "element type");
+  return size == 4 ? Scalar::F32 : Scalar::F64;
+}
+
+bool swapped(const py::array& array) {
+  const std::uint16_t one = 1;
+  const bool little = *reinterpret_cast<const unsigned char*>(&one) == 1;
+  const char order = array.dtype().byteorder();
+  return order == (little ? '>' : '<');
+}
+
+Source source_of(const py::array& array, Index cols) {
+  require(array.ndim() == 2 && array.shape(1) == cols && array.shape(0) > 0, "matrix");
+  return {static_cast<const std::byte*>(array.data()),
+          array.shape(0),
+          array.shape(1),
+          array.strides(0),
+          array.strides(1),
+          scalar_of(array),
+          swapped(array)};
+}
+
+// Contiguous, of this type and size, and writeable where T is not const; None is null.
+template <class T>
+T* vector_of(const py::object& object, Index size, const char* what) {
+  using Element = std::remove_const_t<T>;
+  if (object.is_none()) return nullptr;
+  const py::array array = array_of<Element>(object);
+  require(array && (c_contiguous(array) || f_contiguous(array)) && array.size() == size, what);
+  if constexpr (std::is_const_v<T>) {
+    return static_cast<T*>(array.data());
+  } else {
+    require(array.writeable(), what);
+    return static_cast<T*>(py::array(array).mutable_data());
+  }
+}
+
+template <class T>
+T* required(const py::object& object, Index size, const char* what) {
+  T* data = vector_of<T>(object, size, what);
+  require(data != nullptr, what);
+  return data;
+}
+
+Examples examples_of(const py::array& x, Index inputs, const py::object& targets, Index outputs,
+                     const py::object& sample_weight) {
+  Examples examples{source_of(x, inputs), nullptr, {}, nullptr};
+  const auto array = py::cast<py::array>(targets);
+  if (array.ndim() == 1) {
+    examples.labels = required<const std::int64_t>(targets, examples.x.rows, "class indices");
+  } else {
+    examples.rows = source_of(array, outputs);
+    require(examples.rows.rows == examples.x.rows, "targets");
+  }
+  examples.sample_weight = vector_of<const double>(sample_weight, examples.x.rows, "sample weights");
+  return examples;
+}
+
+// Lets Python's signal handlers and a progress function run inside a long call. What they raise is
+// kept, and raised when the call is over.
+struct PythonPoll {
+  py::object progress;  // None or f(steps_done)
+  py::object raised = py::none();
+
+  static bool call(void* context, Index steps_done) {
+    auto* self = static_cast<PythonPoll*>(context);
+    const py::gil_scoped_acquire acquire;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!self->progress.is_none()) self->progress(steps_done);
+      return true;
+    } catch (py::error_already_set& error) {
+      self->raised = error.value();
+      return false;
+    }
+  }
+};
+
+template <class T>
+void register_plan(py::module_& m, const char* name) {
+  using LayerTuple = std::tuple<std::string, Index, Index, Index, Index>;
+  py::class_<Plan<T>>(m, name)
+      .def(py::init([](const std::vector<LayerTuple>& layers, double label_smoothing) {
+        std::vector<Layer> specs;
+        for (const auto& [kind, inputs, outputs, weight, bias] : layers) {
+          specs.push_back({kind, inputs, outputs, weight, bias});
+        }
+        return std::make_unique<Plan<T>>(specs, SoftmaxCrossEntropy{label_smoothing});
+      }))
+      .def("forward",
+           [](Plan<T>& plan, const py::object& flat, const py::array& x) {
+             const T* params = required<const T>(flat, plan.parameters(), "parameters");
+             const Source source = source_of(x, plan.inputs());
+             auto y = new_matrix<T>(source.rows, plan.outputs());
+             T* out = y.mutable_data();
+             {
+               const py::gil_scoped_release release;
+               plan.forward(params, source, out);
+             }
+             return y;
+           })
+      .def("gradients",
+           [](Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& targets,
+              const py::object& sample_weight, const py::object& dflat, const py::object& dx) {
+             const T* params = required<const T>(flat, plan.parameters(), "parameters");
+             const Examples examples =
+                 examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+             T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
+             T* dx_out = vector_of<T>(dx, examples.x.rows * plan.inputs(), "input gradient");
+             const py::gil_scoped_release release;
+             return plan.gradients(params, examples, dparams_out, dx_out);
+           })
+      .def("backward",
+           [](Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
+              const py::object& dflat, const py::object& dx) {
+             const T* params = required<const T>(flat, plan.parameters(), "parameters");
+             const Source source = source_of(x, plan.inputs());
+             const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
+             T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
+             T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
+             const py::gil_scoped_release release;
+             plan.backward(params, source, d, dparams_out, dx_out);
+           })
+      .def("train",
+           [](Plan<T>& plan, const py::object& flat, const py::list& states,
+              const std::string& rule, const py::dict& settings, const py::array& x,
+              const py::object& targets, const py::object& sample_weight, const py::object& order,
+              Index batch_size, Index first_step, Index steps_before, const py::object& lr,
+              const py::object& batch_loss, const py::object& progress) {
+             T* params = required<T>(flat, plan.parameters(), "parameters");
+             const auto optimizer = optimizer_of(rule, settings);
+             require(optimizer.has_value(), "optimizer");
+             std::vector<T*> moments;
+             for (const py::handle state : states) {
+               moments.push_back(required<T>(py::reinterpret_borrow<py::object>(state),
+                                             plan.parameters(), "optimizer state"));
+             }
+             with_rule<T>(optimizer->first.rule, [&](auto* type) {
+               require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates,
+                       "optimizer state");
+             });
+             const Examples examples =
+                 examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+             const Index rows = examples.x.rows;
+             const Index n_steps = py::cast<py::array>(lr).size();
+             require(batch_size > 0 && first_step >= 0 &&
+                         first_step + n_steps <= (rows + batch_size - 1) / batch_size,
+                     "range of steps");
+             PythonPoll poll{progress};
+             const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
+                               batch_size,
+                               first_step,
+                               n_steps,
+                               steps_before,
+                               required<const double>(lr, n_steps, "learning rates"),
+                               required<double>(batch_loss, n_steps, "batch losses"),
+                               &PythonPoll::call,
+                               &poll};
+             Progress done;
+             {
+               const py::gil_scoped_release release;
+               done = plan.train(params, moments.data(), optimizer->first, examples, epoch);
+             }
+             return py::make_tuple(done.steps, done.busy_threads, poll.raised);
+           });
+}
+
+}  // namespace
+
+void register_network(py::module_& m) {
+  register_plan<float>(m, "PlanFloat32");
+  register_plan<double>(m, "PlanFloat64");
+}
+
+}  // namespace densenet

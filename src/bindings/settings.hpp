@@ -1,0 +1,67 @@
+// Hyper-parameters from Python: which there are, and the range of each. The messages for values
+// outside are in densenet._checks.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/optimizers.hpp"
+
+namespace densenet {
+
+namespace py = pybind11;
+
+// The value of a setting if it is a number in its range: rates and penalties are finite and >= 0,
+// decay factors lie in [0, 1), dampening in [0, 1], switches are 0 or 1.
+inline std::optional<double> setting(const std::string& name, py::handle object) {
+  const bool number = PyFloat_Check(object.ptr()) || PyLong_Check(object.ptr());
+  if (!number) return std::nullopt;
+  const double value = PyFloat_AsDouble(object.ptr());
+  if (PyErr_Occurred()) {
+    PyErr_Clear();  // an int too large for a double
+    return std::nullopt;
+  }
+  const bool decay = name == "momentum" || name == "beta" || name == "beta1" || name == "beta2" ||
+                     name == "label_smoothing";
+  const bool fits = decay                  ? value >= 0 && value < 1
+                    : name == "dampening" ? value >= 0 && value <= 1
+                    : name == "nesterov"  ? value == 0 || value == 1
+                                          : value >= 0 && !std::isinf(value);
+  return fits ? std::optional<double>(value) : std::nullopt;
+}
+
+// The rule of this name with its settings, and the learning rate; none if a setting does not fit.
+inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::string& name,
+                                                                const py::dict& settings) {
+  std::pair<Optimizer, double> result;
+  auto& [optimizer, lr] = result;
+  for (std::size_t i = 0; i < kRules; ++i) {
+    with_rule<float>(i, [&](auto* rule) {
+      if (name == std::remove_pointer_t<decltype(rule)>::kName) optimizer.rule = i;
+    });
+  }
+  Hyperparameters& h = optimizer.hyperparameters;
+  const std::pair<const char*, double*> places[] = {
+      {"lr", &lr},       {"momentum", &h.momentum}, {"dampening", &h.dampening},
+      {"beta", &h.beta}, {"nesterov", &h.nesterov}, {"beta1", &h.beta1},
+      {"eps", &h.eps},   {"beta2", &h.beta2},       {"l1", &h.l1},
+      {"l2", &h.l2}};
+  for (const auto& [key, object] : settings) {
+    const auto key_name = key.cast<std::string>();
+    const auto value = setting(key_name, object);
+    if (!value) return std::nullopt;
+    for (const auto& [place_name, place] : places) {
+      if (key_name == place_name) *place = *value;
+    }
+  }
+  if (h.nesterov != 0 && (h.momentum == 0 || h.dampening != 0)) return std::nullopt;
+  const bool needs_state = h.momentum != 0 || h.dampening != 0;
+  if (needs_state && name == "gradient_descent") return std::nullopt;
+  return result;
+}
+
+}  // namespace densenet

@@ -1,0 +1,117 @@
+// One vector register as a value with the usual operators, over Eigen's packet primitives.
+//
+// A rule written with Vec reads like its formula and compiles to SSE, AVX2, AVX-512 or NEON alike.
+// Every lane is an independent computation with one rounding an operation, so an element's result
+// does not depend on its position: a ragged end is the same code on a partly filled register.
+#pragma once
+
+#include <Eigen/Core>
+#include <cstddef>
+#include <cstring>
+
+namespace densenet {
+
+using Index = std::ptrdiff_t;
+
+template <class T>
+using Packet = typename Eigen::internal::packet_traits<T>::type;
+
+template <class T>
+inline constexpr Index kLanes = Eigen::internal::unpacket_traits<Packet<T>>::size;
+
+template <class T>
+struct Vec {
+  Packet<T> packet;
+
+  Vec() = default;
+  explicit Vec(const Packet<T>& value) : packet(value) {}
+  Vec(T value) : packet(Eigen::internal::pset1<Packet<T>>(value)) {}  // in every lane
+
+  friend Vec operator+(Vec a, Vec b) { return Vec(Eigen::internal::padd(a.packet, b.packet)); }
+  friend Vec operator-(Vec a, Vec b) { return Vec(Eigen::internal::psub(a.packet, b.packet)); }
+  friend Vec operator*(Vec a, Vec b) { return Vec(Eigen::internal::pmul(a.packet, b.packet)); }
+  friend Vec operator/(Vec a, Vec b) { return Vec(Eigen::internal::pdiv(a.packet, b.packet)); }
+  friend Vec operator-(Vec a) { return Vec(Eigen::internal::pnegate(a.packet)); }
+};
+
+// a b + c with one rounding where the processor has FMA, two where it has not: for products only.
+template <class T>
+inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
+  return Vec<T>(Eigen::internal::pmadd(a.packet, b.packet, c.packet));
+}
+
+template <class T>
+inline Vec<T> sqrt(Vec<T> a) {
+  return Vec<T>(Eigen::internal::psqrt(a.packet));
+}
+
+// std::max(a, b) and std::min(a, b), lane by lane: a NaN in `a` stays.
+template <class T>
+inline Vec<T> max(Vec<T> a, Vec<T> b) {
+  return Vec<T>(Eigen::internal::pmax(a.packet, b.packet));
+}
+
+template <class T>
+inline Vec<T> min(Vec<T> a, Vec<T> b) {
+  return Vec<T>(Eigen::internal::pmin(a.packet, b.packet));
+}
+
+// How much of a register a load or a store moves: all of it, or the first `count` lanes.
+struct Whole {};
+struct First {
+  Index count;
+};
+
+template <class T>
+inline Vec<T> load(const T* from, Whole) {
+  return Vec<T>(Eigen::internal::ploadu<Packet<T>>(from));
+}
+
+template <class T>
+inline void store(T* to, Vec<T> value, Whole) {
+  Eigen::internal::pstoreu(to, value.packet);
+}
+
+// The lanes that a partial load does not fill are zero.
+template <class T>
+inline Vec<T> load(const T* from, First lanes) {
+  alignas(64) T buffer[kLanes<T>] = {};
+  std::memcpy(buffer, from, static_cast<std::size_t>(lanes.count) * sizeof(T));
+  return Vec<T>(Eigen::internal::pload<Packet<T>>(buffer));
+}
+
+template <class T>
+inline void store(T* to, Vec<T> value, First lanes) {
+  alignas(64) T buffer[kLanes<T>];
+  Eigen::internal::pstore(buffer, value.packet);
+  std::memcpy(to, buffer, static_cast<std::size_t>(lanes.count) * sizeof(T));
+}
+
+#if defined(EIGEN_VECTORIZE_AVX512)
+template <>
+inline Vec<float> load(const float* from, First lanes) {
+  return Vec<float>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << lanes.count) - 1), from));
+}
+template <>
+inline Vec<double> load(const double* from, First lanes) {
+  return Vec<double>(_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << lanes.count) - 1), from));
+}
+template <>
+inline void store(float* to, Vec<float> value, First lanes) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << lanes.count) - 1), value.packet);
+}
+template <>
+inline void store(double* to, Vec<double> value, First lanes) {
+  _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << lanes.count) - 1), value.packet);
+}
+#endif
+
+// Walks over n elements a register at a time: body(offset, Whole) and, at a ragged end, First.
+template <class T, class Body>
+inline void for_each_vector(Index n, const Body& body) {
+  Index i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) body(i, Whole{});
+  if (i < n) body(i, First{n - i});
+}
+
+}  // namespace densenet
