@@ -65,15 +65,18 @@ def load_digits() -> Digits:
 
 def _pack_digits(folder: Path, packed: Path) -> None:
     """Write what `load_digits` reads, from UCI's ``optdigits.tra`` and ``optdigits.tes``."""
-    arrays = {}
-    for part, name in ("train", "optdigits.tra"), ("test", "optdigits.tes"):
-        lines = (folder / name).read_text().splitlines()
-        rows = np.loadtxt(
-            [line for line in lines if line[:1].isdigit()],  # some copies have a header
-            dtype=np.uint8,
-            delimiter=",",
-        )
-        # Column after column: a pixel of one image tells more of the same pixel of the next.
-        arrays[f"x_{part}"] = np.asfortranarray(rows[:, :64])
-        arrays[f"y_{part}"] = rows[:, 64]
-    np.savez_compressed(packed, **arrays)
+    train, test = (_read_rows(folder / name) for name in ("optdigits.tra", "optdigits.tes"))
+    np.savez_compressed(
+        packed,
+        # Column after column: a pixel of one image resembles that pixel of the next.
+        x_train=np.asfortranarray(train[:, :64]),
+        y_train=train[:, 64],
+        x_test=np.asfortranarray(test[:, :64]),
+        y_test=test[:, 64],
+    )
+
+
+def _read_rows(path: Path) -> npt.NDArray[np.uint8]:
+    lines = path.read_text(encoding="ascii").splitlines()
+    rows = [line for line in lines if line[:1].isdigit()]  # some copies have a header
+    return np.loadtxt(rows, dtype=np.uint8, delimiter=",", ndmin=2)

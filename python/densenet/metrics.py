@@ -189,9 +189,7 @@ def precision_recall_fbeta(
     if not 0 <= beta < np.inf:
         raise ValueError(f"beta must be in [0, inf), got {beta}")
     if average not in (None, "macro", "micro", "weighted"):
-        raise ValueError(
-            f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}"
-        )
+        raise ValueError(f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}")
 
     matrix = confusion_matrix(y_true, y_pred)
     right, predicted, actual = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)

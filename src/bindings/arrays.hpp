@@ -21,7 +21,8 @@ namespace py = pybind11;
 // An array of this very element type, aligned and in native byte order; null otherwise.
 template <class T>
 py::array array_of(py::handle object) {
-  if (!py::isinstance<py::array_t<T>>(object)) return py::reinterpret_borrow<py::array>(py::handle());
+  if (!py::isinstance<py::array_t<T>>(object))
+    return py::reinterpret_borrow<py::array>(py::handle());
   auto array = py::reinterpret_borrow<py::array>(object);
   const bool aligned = array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   return aligned && array.size() > 0 ? array : py::reinterpret_borrow<py::array>(py::handle());

@@ -15,7 +15,8 @@ static bool runs(int level) {
   const bool v2 = (leaf1[2] >> 20) & 1;
   const bool v3 = v2 && (leaf1[2] >> 12) & 1 && (leaf7[1] >> 5) & 1 && (state & 6) == 6;
   const unsigned v4_bits = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
-  const bool v4 = v3 && (static_cast<unsigned>(leaf7[1]) & v4_bits) == v4_bits && (state & 0xe6) == 0xe6;
+  const bool v4 =
+      v3 && (static_cast<unsigned>(leaf7[1]) & v4_bits) == v4_bits && (state & 0xe6) == 0xe6;
   return level == 2 ? v2 : level == 3 ? v3 : v4;
 }
 #elif defined(__x86_64__)
@@ -36,12 +37,15 @@ static bool runs(int) { return false; }
 // GIL-free: the module has no state.
 PYBIND11_MODULE(_cpu, m) {
   m.doc() = "Which instruction sets this processor runs.";
-  m.def("levels", [] {
-    pybind11::list levels;
-    if (runs(4)) levels.append("v4");
-    if (runs(3)) levels.append("v3");
-    if (runs(2)) levels.append("v2");
-    levels.append("generic");
-    return levels;
-  }, "Names of the builds of the core that this processor can run, the fastest first.");
+  m.def(
+      "levels",
+      [] {
+        pybind11::list levels;
+        if (runs(4)) levels.append("v4");
+        if (runs(3)) levels.append("v3");
+        if (runs(2)) levels.append("v2");
+        levels.append("generic");
+        return levels;
+      },
+      "Names of the builds of the core that this processor can run, the fastest first.");
 }

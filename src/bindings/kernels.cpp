@@ -43,15 +43,16 @@ std::optional<Weight<T>> weight_of(const py::object& object) {
 template <class T, class A, class Finish>
 void shared_product(const A& a, const T* b, bool transposed, Index rows, Index cols, Index depth,
                     const Finish& finish) {
-  const int threads = threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
+  const int threads =
+      threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
   Buffer<T> panels, turned;
-  panels.at_least(panel_size<T>(depth) * threads);
+  panels.at_least(Scratch<T>::size(depth) * threads);
   if (transposed) {
     transpose(b, depth, turned.at_least(depth * cols), cols, Range{0, cols}, Range{0, depth});
     b = turned.get();
   }
   parallel(threads, [&](Team team) {
-    T* panel = panels.get() + panel_size<T>(depth) * team.rank;
+    T* panel = panels.get() + Scratch<T>::size(depth) * team.rank;
     if (rows >= cols) {
       product(a, b, cols, team.share(rows, kTileRows), Range{0, cols}, depth, panel, finish);
     } else {
@@ -86,9 +87,8 @@ py::object linear_forward(const py::object& x, const py::object& weight, const p
     {
       const py::gil_scoped_release release;
       shared_product(RowMajor<T>{in->data, in->stride}, w->data, !w->by_outputs, in->rows,
-                     w->outputs, w->inputs, [&](const Tile<T>& tile) {
-                       store_tile(tile, b->data, out, w->outputs);
-                     });
+                     w->outputs, w->inputs,
+                     [&](const Tile<T>& tile) { store_tile(tile, b->data, out, w->outputs); });
     }
     return std::move(y);
   };
@@ -111,16 +111,12 @@ py::object linear_backward(const py::object& dy, const py::object& x, const py::
     {
       const py::gil_scoped_release release;
       shared_product(RowMajor<T>{d->data, d->stride}, w->data, w->by_outputs, d->rows, w->inputs,
-                     w->outputs, [&](const Tile<T>& tile) {
-                       store_tile<T>(tile, nullptr, dx_out, w->inputs);
-                     });
-      shared_product(Transposed<T>{d->data, d->stride}, in->data, false, d->cols, in->cols,
-                     d->rows, [&](const Tile<T>& tile) {
-                       store_tile<T>(tile, nullptr, dw_out, w->inputs);
-                     });
-      column_sums<T>(*d, Range{0, d->cols}, [&](Vec<T> sum, Index col, auto lanes) {
-        store(db_out + col, sum, lanes);
-      });
+                     w->outputs,
+                     [&](const Tile<T>& tile) { store_tile<T>(tile, nullptr, dx_out, w->inputs); });
+      shared_product(Transposed<T>{d->data, d->stride}, in->data, false, d->cols, in->cols, d->rows,
+                     [&](const Tile<T>& tile) { store_tile<T>(tile, nullptr, dw_out, w->inputs); });
+      column_sums<T>(*d, Range{0, d->cols},
+                     [&](Vec<T> sum, Index col, auto lanes) { store(db_out + col, sum, lanes); });
     }
     return py::make_tuple(dx, dweight, dbias);
   };
@@ -270,11 +266,13 @@ py::object softmax_cross_entropy_forward(const py::object& logits, const py::obj
     });
     double sum = 0;
     for (Index i = 0; i < z->rows; ++i) {
-      sum += (weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0) * row_loss.get()[i];
+      sum += (weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0) *
+             row_loss.get()[i];
     }
     return py::make_tuple(*total > 0 ? sum / *total : 0.0, probabilities);
   };
-  return checked("softmax_cross_entropy_forward", body, logits, targets, sample_weight, label_smoothing);
+  return checked("softmax_cross_entropy_forward", body, logits, targets, sample_weight,
+                 label_smoothing);
 }
 
 py::object softmax_cross_entropy_backward(const py::object& probabilities,
@@ -361,16 +359,15 @@ bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
   }
   const py::gil_scoped_release release;
   const Index n = walk.size();
-  parallel(threads_for(elementwise_flop(n)), [&](Team team) {
-    update(rule, walk, p, grad, states, team.share(n, kLanes<T>));
-  });
+  parallel(threads_for(elementwise_flop(n)),
+           [&](Team team) { update(rule, walk, p, grad, states, team.share(n, kLanes<T>)); });
   return true;
 }
 
 void update_(const std::string& name, const py::dict& arrays, const py::object& step,
              const py::dict& settings) {
-  const auto attempt = [&](const py::list& given, const py::object& step_, const py::dict& settings_,
-                           bool vouched) {
+  const auto attempt = [&](const py::list& given, const py::object& step_,
+                           const py::dict& settings_, bool vouched) {
     const auto optimizer = optimizer_of(name, settings_);
     if (!optimizer || !PyLong_CheckExact(step_.ptr())) return false;
     int overflow = 0;

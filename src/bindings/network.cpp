@@ -83,7 +83,8 @@ Examples examples_of(const py::array& x, Index inputs, const py::object& targets
     examples.rows = source_of(array, outputs);
     require(examples.rows.rows == examples.x.rows, "targets");
   }
-  examples.sample_weight = vector_of<const double>(sample_weight, examples.x.rows, "sample weights");
+  examples.sample_weight =
+      vector_of<const double>(sample_weight, examples.x.rows, "sample weights");
   return examples;
 }
 

@@ -27,7 +27,7 @@ inline std::optional<double> setting(const std::string& name, py::handle object)
   }
   const bool decay = name == "momentum" || name == "beta" || name == "beta1" || name == "beta2" ||
                      name == "label_smoothing";
-  const bool fits = decay                  ? value >= 0 && value < 1
+  const bool fits = decay                 ? value >= 0 && value < 1
                     : name == "dampening" ? value >= 0 && value <= 1
                     : name == "nesterov"  ? value == 0 || value == 1
                                           : value >= 0 && !std::isinf(value);

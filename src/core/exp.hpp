@@ -1,9 +1,9 @@
 // e^x on a vector register, to less than one unit in the last place.
 //
 // x = n ln 2 + r with |r| <= ln 2 / 2, so e^x = 2ⁿ eʳ. n ln 2 is subtracted in two parts, the first
-// so short that its product with n is exact (Cody and Waite 1980). eʳ is its Taylor polynomial, whose
-// remainder at this degree is below a tenth of a unit. Eigen's own pexp was 4 units off in float and
-// 8 in double, and differs from release to release.
+// so short that its product with n is exact (Cody and Waite 1980). eʳ is its Taylor polynomial,
+// whose remainder at this degree is below a tenth of a unit. Eigen's own pexp was 4 units off in
+// float and 8 in double, and differs from release to release.
 #pragma once
 
 #include "core/simd.hpp"

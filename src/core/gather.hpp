@@ -12,17 +12,28 @@ namespace densenet {
 template <class Body>
 void with_scalar(Scalar scalar, const Body& body) {
   switch (scalar) {
-    case Scalar::Bool: return body(bool{});
-    case Scalar::I8: return body(std::int8_t{});
-    case Scalar::I16: return body(std::int16_t{});
-    case Scalar::I32: return body(std::int32_t{});
-    case Scalar::I64: return body(std::int64_t{});
-    case Scalar::U8: return body(std::uint8_t{});
-    case Scalar::U16: return body(std::uint16_t{});
-    case Scalar::U32: return body(std::uint32_t{});
-    case Scalar::U64: return body(std::uint64_t{});
-    case Scalar::F32: return body(float{});
-    case Scalar::F64: return body(double{});
+    case Scalar::Bool:
+      return body(bool{});
+    case Scalar::I8:
+      return body(std::int8_t{});
+    case Scalar::I16:
+      return body(std::int16_t{});
+    case Scalar::I32:
+      return body(std::int32_t{});
+    case Scalar::I64:
+      return body(std::int64_t{});
+    case Scalar::U8:
+      return body(std::uint8_t{});
+    case Scalar::U16:
+      return body(std::uint16_t{});
+    case Scalar::U32:
+      return body(std::uint32_t{});
+    case Scalar::U64:
+      return body(std::uint64_t{});
+    case Scalar::F32:
+      return body(float{});
+    case Scalar::F64:
+      return body(double{});
   }
 }
 

@@ -9,9 +9,9 @@
 // A tile keeps kTileRows x 2 registers of C, and each step in k loads two registers of B and
 // broadcasts one element of A for each row.
 //
-// An output is the sum of its products in order of k, in chunks of kChunk terms that are added up in
-// order. That depends on nothing but the depth: tile height, packing, position and thread are free to
-// change for speed without changing a bit.
+// An output is the sum of its products in order of k, in chunks of kChunk terms that are added up
+// in order. That depends on nothing but the depth: tile height, packing, position and thread are
+// free to change for speed without changing a bit.
 //
 // A finished tile is handed over in a small buffer, hot in the first-level cache, and `finish` does
 // the rest in one pass: bias and activation, an activation's derivative, an optimizer's update.
@@ -34,7 +34,7 @@ inline constexpr Index kTileVectors = 2;
 inline constexpr Index kChunk = 512;
 
 template <class T>
-inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
+inline constexpr Index kTileCols = kTileVectors* kLanes<T>;
 
 // A's element [i, k]: rows along memory, or columns (the transpose of a row-major matrix).
 template <class T>
@@ -42,12 +42,14 @@ struct RowMajor {
   const T* data;
   Index stride;
   const T* at(Index i, Index k) const { return data + i * stride + k; }
+  RowMajor from(Index k) const { return {data + k, stride}; }
 };
 template <class T>
 struct Transposed {
   const T* data;
   Index stride;
   const T* at(Index i, Index k) const { return data + k * stride + i; }
+  Transposed from(Index k) const { return {data + k * stride, stride}; }
 };
 
 // A finished tile: sums[r * kTileCols + c] belongs to C[row + r, col + c].
@@ -59,55 +61,132 @@ struct Tile {
   const T* line(Index r) const { return sums + r * kTileCols<T>; }
 };
 
-// Sums of the products of up to kTileRows rows of A and kTileCols columns of B, whose first column
-// `b` points at. B's lines may be read up to whole registers if they are `padded`.
-template <class T, class A>
-void tile_sums(const A& a, Range rows, const T* b, Index b_stride, Index cols, bool padded,
-               Index depth, T* sums);
-
-extern template void tile_sums(const RowMajor<float>&, Range, const float*, Index, Index, bool,
-                               Index, float*);
-extern template void tile_sums(const RowMajor<double>&, Range, const double*, Index, Index, bool,
-                               Index, double*);
-extern template void tile_sums(const Transposed<float>&, Range, const float*, Index, Index, bool,
-                               Index, float*);
-extern template void tile_sums(const Transposed<double>&, Range, const double*, Index, Index, bool,
-                               Index, double*);
-
-// Elements of scratch that product() may use for a panel of B.
+// Some columns of B, up to kTileCols, over a part of the depth.
 template <class T>
-constexpr Index panel_size(Index depth) {
-  return depth * kTileCols<T>;
+struct Strip {
+  const T* data;
+  Index stride;
+  Index depth, cols;
+  bool padded;  // lines may be read up to whole registers
+};
+
+// sums[r * kTileCols + c] = or += Σ_k A[rows.begin + r, k] B[k, c], for up to kTileRows rows.
+template <class T, class A>
+void tile_sums(const A& a, Range rows, const Strip<T>& b, bool add, T* sums);
+
+extern template void tile_sums(const RowMajor<float>&, Range, const Strip<float>&, bool, float*);
+extern template void tile_sums(const RowMajor<double>&, Range, const Strip<double>&, bool, double*);
+extern template void tile_sums(const Transposed<float>&, Range, const Strip<float>&, bool, float*);
+extern template void tile_sums(const Transposed<double>&, Range, const Strip<double>&, bool,
+                               double*);
+
+// Scratch of product(): copies of parts of A and B in which the inner loop reads lines side by
+// side, and sums of tiles that are not finished. Packing spares the address translation and the
+// cache's few ways, and its padding makes every load whole; it is done where a copy is read several
+// times, and changes no result. The block sizes keep A's copy and the sums in the second-level
+// cache.
+template <class T>
+struct Scratch {
+  static constexpr Index kLine = (kTileRows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+  static constexpr Index kTiles = 126 / kTileRows;  // of rows, whose A is packed at a time
+  static constexpr Index kStrips = 8;               // of columns, whose sums are kept at a time
+  static constexpr Index kSums = kTileRows * kTileCols<T>;
+
+  T* data;
+
+  static Index size(Index depth) {
+    return kStrips * kTiles * kSums + std::min(depth, kChunk) * (kTileCols<T> + kTiles * kLine);
+  }
+  T* sums(Index tile, Index strip) const { return data + (strip * kTiles + tile) * kSums; }
+  T* strip() const { return data + kStrips * kTiles * kSums; }
+  T* tile(Index t, Index depth) const {
+    return strip() + std::min(depth, kChunk) * (kTileCols<T> + t * kLine);
+  }
+};
+
+template <class T>
+Strip<T> pack_strip(const Strip<T>& b, T* to) {
+  for (Index k = 0; k < b.depth; ++k) {
+    T* line = to + k * kTileCols<T>;
+    if (b.cols <= kLanes<T>) store(line + kLanes<T>, Vec<T>(T(0)), Whole{});
+    for_each_vector<T>(b.cols, [&](Index c, auto lanes) {
+      store(line + c, load(b.data + k * b.stride + c, lanes), Whole{});
+    });
+  }
+  return {to, kTileCols<T>, b.depth, b.cols, true};
 }
 
-// Computes C over the given rows and columns, tile by tile, and calls finish(tile) on each.
-// `b` points at B[0, 0]; `panel` has panel_size(depth) elements, or is null to forbid packing.
-template <class T, class A, class Finish>
-void product(const A& a, const T* b, Index b_stride, Range rows, Range cols, Index depth, T* panel,
-             const Finish& finish) {
-  alignas(64) T sums[kTileRows * kTileCols<T>];
-  const Index tiles = (rows.size() + kTileRows - 1) / kTileRows;
-  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-    const Index width = std::min(kTileCols<T>, cols.end - col);
-    const T* strip = b + col;
-    Index stride = b_stride;
-    // A strip of B that several tiles read is copied once: lines side by side spare the address
-    // translation and the cache's few ways, and its padding makes every load whole.
-    const bool packed = panel != nullptr && tiles > 1;
-    if (packed) {
-      for (Index k = 0; k < depth; ++k) {
-        T* line = panel + k * kTileCols<T>;
-        std::copy_n(strip + k * stride, width, line);
-        std::fill(line + width, line + kTileCols<T>, T(0));
+// to[k * kLine + r] = a[rows.begin + r, depth.begin + k]
+template <class T>
+void pack_tile(const Transposed<T>& a, Range rows, Range depth, T* to) {
+  for (Index k = depth.begin; k < depth.end; ++k, to += Scratch<T>::kLine) {
+    const T* line = a.at(rows.begin, k);
+    for_each_vector<T>(rows.size(),
+                       [&](Index r, auto lanes) { store(to + r, load(line + r, lanes), Whole{}); });
+  }
+}
+
+template <class T>
+void pack_tile(const RowMajor<T>& a, Range rows, Range depth, T* to) {
+  constexpr Index kLine = Scratch<T>::kLine;
+  for (Index r = 0; r < rows.size(); r += kLanes<T>) {
+    for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
+      // A square of registers, transposed in place; rows beyond the tile repeat its last one.
+      Eigen::internal::PacketBlock<Packet<T>, static_cast<int>(kLanes<T>)> block;
+      for (Index i = 0; i < kLanes<T>; ++i) {
+        const Index row = std::min(rows.begin + r + i, rows.end - 1);
+        block.packet[i] = load(a.at(row, depth.begin + k), lanes).packet;
       }
-      strip = panel;
-      stride = kTileCols<T>;
-    }
-    for (Index t = 0; t < tiles; ++t) {
-      const Range part{rows.begin + rows.size() * t / tiles,
-                       rows.begin + rows.size() * (t + 1) / tiles};
-      tile_sums(a, part, strip, stride, width, packed, depth, sums);
-      finish(Tile<T>{sums, part.begin, col, part.size(), width});
+      if constexpr (kLanes < T >> 1) Eigen::internal::ptranspose(block);
+      const Index lines = std::min(kLanes<T>, depth.size() - k);
+      for (Index i = 0; i < lines; ++i) {
+        store(to + (k + i) * kLine + r, Vec<T>(block.packet[i]), Whole{});
+      }
+    });
+  }
+}
+
+// Computes C over the given rows and columns and calls finish(tile) on each tile.
+// `b` points at B[0, 0]; `memory` has Scratch<T>::size(depth) elements.
+template <class T, class A, class Finish>
+void product(const A& a, const T* b, Index b_stride, Range rows, Range cols, Index depth, T* memory,
+             const Finish& finish) {
+  const Scratch<T> scratch{memory};
+  const Index n_tiles = (rows.size() + kTileRows - 1) / kTileRows;
+  const Index n_strips = (cols.size() + kTileCols<T> - 1) / kTileCols<T>;
+  const auto rows_of = [&](Index t) {  // evenly high tiles
+    return Range{rows.begin + rows.size() * t / n_tiles,
+                 rows.begin + rows.size() * (t + 1) / n_tiles};
+  };
+  const bool pack_a = n_strips > 1, pack_b = n_tiles > 1;
+
+  for (Index t0 = 0; t0 < n_tiles; t0 += Scratch<T>::kTiles) {
+    const Index t1 = std::min(n_tiles, t0 + Scratch<T>::kTiles);
+    for (Index s0 = 0; s0 < n_strips; s0 += Scratch<T>::kStrips) {
+      const Index s1 = std::min(n_strips, s0 + Scratch<T>::kStrips);
+      for (Index k = 0; k < depth; k += kChunk) {
+        const Range chunk{k, std::min(depth, k + kChunk)};
+        for (Index t = t0; pack_a && t < t1; ++t) {
+          pack_tile(a, rows_of(t), chunk, scratch.tile(t - t0, depth));
+        }
+        for (Index s = s0; s < s1; ++s) {
+          const Index col = cols.begin + s * kTileCols<T>;
+          const Index width = std::min(kTileCols<T>, cols.end - col);
+          Strip<T> strip{b + k * b_stride + col, b_stride, chunk.size(), width, false};
+          if (pack_b) strip = pack_strip(strip, scratch.strip());
+          for (Index t = t0; t < t1; ++t) {
+            const Range part = rows_of(t);
+            T* sums = scratch.sums(t - t0, s - s0);
+            if (pack_a) {
+              const Transposed<T> lines{scratch.tile(t - t0, depth), Scratch<T>::kLine};
+              tile_sums(lines, Range{0, part.size()}, strip, k > 0, sums);
+            } else {
+              tile_sums(a.from(k), part, strip, k > 0, sums);
+            }
+            if (chunk.end == depth) finish(Tile<T>{sums, part.begin, col, part.size(), width});
+          }
+        }
+      }
     }
   }
 }
@@ -129,8 +208,8 @@ void column_sums(const Matrix<const T>& m, Range cols, const Finish& finish) {
   });
 }
 
-// to = fromᵀ, over the given rows of `from`. In blocks of a cache line, so that neither side strides
-// through memory for long.
+// to = fromᵀ, over the given rows of `from`. In blocks of a cache line, so that neither side
+// strides through memory for long.
 template <class T>
 void transpose(const T* from, Index from_stride, T* to, Index to_stride, Range rows, Range cols) {
   constexpr Index kBlock = 16;

@@ -34,8 +34,8 @@ struct Targets {
 namespace detail {
 
 // Eight interleaved sums, added up in order: the same for every instruction set. What a sum of
-// doubles loses to rounding is kept beside it (Knuth's TwoSum); sums of floats lose nothing to speak
-// of.
+// doubles loses to rounding is kept beside it (Knuth's TwoSum); sums of floats lose nothing to
+// speak of.
 template <class T>
 double sum_in_double(const T* values, Index n) {
   double sums[8] = {}, lost[8] = {};

@@ -124,7 +124,7 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
   }
   work.row_loss.at_least(rows);
   work.panels.resize(std::max(work.panels.size(), static_cast<std::size_t>(threads)));
-  for (Buffer<T>& panel : work.panels) panel.at_least(panel_size<T>(deepest));
+  for (Buffer<T>& panel : work.panels) panel.at_least(Scratch<T>::size(deepest));
 }
 
 // ---- the rows' phase -------------------------------------------------------------------------
@@ -266,9 +266,8 @@ Index Plan<T>::weight_gradients(Matrix<const T> x, Workspace& work, Team team, T
     const Matrix<const T> d{work.d[u].get(), x.rows, unit.outputs, unit.outputs};
     if (unit.linear()) {
       // dW = xᵀ d
-      product(Transposed<T>{x.data, x.stride}, d.data, d.stride,
-              team.share(unit.inputs, kTileRows), Range{0, unit.outputs}, x.rows, panel,
-              [&](const Tile<T>& tile) {
+      product(Transposed<T>{x.data, x.stride}, d.data, d.stride, team.share(unit.inputs, kTileRows),
+              Range{0, unit.outputs}, x.rows, panel, [&](const Tile<T>& tile) {
                 ++tiles;
                 for (Index r = 0; r < tile.rows; ++r) {
                   const Index at = unit.weight + (tile.row + r) * unit.outputs + tile.col;
@@ -279,8 +278,9 @@ Index Plan<T>::weight_gradients(Matrix<const T> x, Workspace& work, Team team, T
               });
     }
     if (unit.bias >= 0) {
-      column_sums<T>(d, team.share(unit.outputs, kLanes<T>),
-                     [&](Vec<T> g, Index col, auto lanes) { finish(unit.bias + col, g, lanes, true); });
+      column_sums<T>(d, team.share(unit.outputs, kLanes<T>), [&](Vec<T> g, Index col, auto lanes) {
+        finish(unit.bias + col, g, lanes, true);
+      });
     }
     x = {work.y[u].get(), x.rows, unit.outputs, unit.outputs};
   }
@@ -312,8 +312,8 @@ void Plan<T>::forward(const T* params, const Source& x, T* y) {
 
 template <class T>
 template <class OutputGradient>
-void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work, T* dparams,
-                            T* dx, const OutputGradient& output_gradient) {
+void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work, T* dparams, T* dx,
+                            const OutputGradient& output_gradient) {
   const int threads = threads_for(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
   if (!batch.in_place()) work.x.at_least(batch.rows * inputs());
@@ -328,9 +328,8 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     backward_rows(work, rows, panel, dx);
     if (dparams == nullptr) return;
     team.barrier();
-    weight_gradients(x, work, team, panel, [&](Index at, Vec<T> g, auto lanes, bool) {
-      store(dparams + at, g, lanes);
-    });
+    weight_gradients(x, work, team, panel,
+                     [&](Index at, Vec<T> g, auto lanes, bool) { store(dparams + at, g, lanes); });
   });
 }
 

@@ -1,7 +1,8 @@
 // The plan of a network, and the one training step that everything else is made of.
 //
 // Consecutive layers are fused into units: a linear layer with the activation that follows it. The
-// parameters are the caller's one flat vector; a unit's weight is stored there as (inputs, outputs).
+// parameters are the caller's one flat vector; a unit's weight is stored there as (inputs,
+// outputs).
 //
 // A step has two phases, with a barrier after each:
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
@@ -41,7 +42,7 @@ struct Unit {
 // What a network learns from: class indices or rows of probabilities, and a weight for each row.
 struct Examples {
   Source x;
-  const std::int64_t* labels;   // null: `rows` count
+  const std::int64_t* labels;  // null: `rows` count
   Source rows;
   const double* sample_weight;  // null: all 1
 };
@@ -51,9 +52,9 @@ struct Epoch {
   const std::int64_t* order;  // null: the natural one
   Index batch_size;
   Index first_step, n_steps;
-  Index steps_before;     // optimizer steps taken before first_step
-  const double* lr;       // one for each step
-  double* batch_loss;     // one for each step, written
+  Index steps_before;                     // optimizer steps taken before first_step
+  const double* lr;                       // one for each step
+  double* batch_loss;                     // one for each step, written
   bool (*poll)(void*, Index steps_done);  // thread 0, at most every 20 ms; false stops
   void* poll_context;
 };
@@ -85,7 +86,7 @@ class Plan {
 
   // Trains in place.
   Progress train(T* params, T* const* states, const Optimizer& optimizer, const Examples& examples,
-              const Epoch& epoch);
+                 const Epoch& epoch);
 
  private:
   struct Workspace;
@@ -113,7 +114,7 @@ class Plan {
                      const OutputGradient& output_gradient);
   template <class Rule>
   Progress train_by(T* params, T* const* states, const Hyperparameters& settings,
-                 const Examples& examples, const Epoch& epoch);
+                    const Examples& examples, const Epoch& epoch);
 
   std::vector<Unit> units_;
   SoftmaxCrossEntropy loss_;

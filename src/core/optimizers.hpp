@@ -132,8 +132,7 @@ struct Adam {
         rest1(static_cast<T>(1 - h.beta1)),
         beta2(static_cast<T>(h.beta2)),
         rest2(static_cast<T>(1 - h.beta2)),
-        correction(
-            static_cast<T>(1 / std::sqrt(1 - std::pow(h.beta2, static_cast<double>(step))))),
+        correction(static_cast<T>(1 / std::sqrt(1 - std::pow(h.beta2, static_cast<double>(step))))),
         eps(static_cast<T>(h.eps)),
         shrinkage(static_cast<T>(h.l1 * lr_)) {}
 

@@ -1,5 +1,5 @@
-// An optimizer's update over arrays of any layout: param is contiguous, the others are walked in its
-// order. Where an array is laid out otherwise, short runs pass through a buffer on the stack.
+// An optimizer's update over arrays of any layout: param is contiguous, the others are walked in
+// its order. Where an array is laid out otherwise, short runs pass through a buffer on the stack.
 #pragma once
 
 #include <algorithm>
