@@ -10,9 +10,9 @@ it holds. A message names the argument, what was expected and what came.
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def _describe(value: object) -> str:
 
 
 def _floating(**arrays: Any) -> None:
-    """All are arrays of float32, or all of float64."""
+    """Require arrays that are all of float32, or all of float64."""
     first = ""
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
@@ -43,7 +43,7 @@ def _floating(**arrays: Any) -> None:
 
 
 def _shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
-    """The array has this shape; a word in it stands for any length but 0."""
+    """Require this shape; a word in it stands for any length but 0."""
     fits = len(expected) == array.ndim and all(
         got > 0 if isinstance(want, str) else got == want
         for want, got in zip(expected, array.shape, strict=True)
@@ -59,9 +59,12 @@ def _not_empty(name: str, array: Array) -> None:
 
 
 def _usable(array: Array, *, either_order: bool = False) -> Array:
-    """The array itself if it is aligned, native and contiguous; otherwise a copy that is."""
-    order = "F" if either_order and array.flags.f_contiguous else "C"
-    return np.require(array, array.dtype.newbyteorder("="), [order, "A", "E"])
+    """Give the array itself if it is aligned, native and contiguous, otherwise a copy that is."""
+    flags = array.flags
+    contiguous = flags.c_contiguous or (either_order and flags.f_contiguous)
+    if contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
 def elementwise(x: Any) -> tuple[Array]:
@@ -202,9 +205,10 @@ def softmax_cross_entropy_backward(
 
 # ---- settings ----------------------------------------------------------------------------------
 
-_DECAY = ("[0, 1)", lambda value: 0 <= value < 1)
-_RATE = ("[0, inf)", lambda value: 0 <= value < math.inf)
-_RANGES = {
+_Range: TypeAlias = tuple[str, Callable[[float], bool]]
+_DECAY: _Range = ("[0, 1)", lambda value: 0 <= value < 1)
+_RATE: _Range = ("[0, inf)", lambda value: 0 <= value < math.inf)
+_RANGES: dict[str, _Range] = {
     "lr": _RATE,
     "eps": _RATE,
     "l1": _RATE,
@@ -246,9 +250,7 @@ def count(name: str, value: Any, least: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(
-            f"{name} must be an integer >= {least}, got {_describe(value)}"
-        ) from None
+        raise TypeError(f"{name} must be an integer >= {least}, got {_describe(value)}") from None
     if number < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {number}")
     return number
@@ -258,7 +260,7 @@ def count(name: str, value: Any, least: int = 1) -> int:
 
 
 def _in_place(name: str, array: Array) -> None:
-    """What is written must be what the caller holds: no copy can stand in for it."""
+    """Require what can be written where it is: no copy can stand in for what the caller holds."""
     if not array.flags.writeable:
         raise ValueError(f"{name}: expected a writeable array, got a read-only one")
     if not array.dtype.isnative:
@@ -269,9 +271,12 @@ def _in_place(name: str, array: Array) -> None:
         raise ValueError(f"{name}: expected elements of its own, got a broadcast array")
 
 
+_EFFORT: Any = 1_000_000  # candidate solutions; NumPy's stubs know of -1 and 0 only
+
+
 def _share_memory(a: Array, b: Array) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=1_000_000)
+        return np.shares_memory(a, b, max_work=_EFFORT)
     except np.exceptions.TooHardError:
         return True  # too intricate to be of use
 
@@ -296,9 +301,7 @@ def update(
             if _share_memory(arrays[other], array):
                 raise ValueError(f"{name}: expected memory of its own, got some of {other}'s")
     if not (param.flags.c_contiguous or param.flags.f_contiguous):
-        raise ValueError(
-            f"param: expected a C- or F-contiguous array, got strides {param.strides}"
-        )
+        raise ValueError(f"param: expected a C- or F-contiguous array, got strides {param.strides}")
     if "velocity" not in arrays and (numbers.get("momentum") or numbers.get("dampening")):
         raise ValueError(f"velocity: expected an array of shape {param.shape}, got None")
     return list(places.values()), count("step", step), numbers

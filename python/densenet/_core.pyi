@@ -22,7 +22,9 @@ def softmax_cross_entropy_forward(
 def softmax_cross_entropy_backward(
     probabilities: Array, targets: Array, sample_weight: Array | None, label_smoothing: float, /
 ) -> Array: ...
-def update(rule: str, arrays: dict[str, Array], step: int, settings: dict[str, float], /) -> None: ...
+def update(
+    rule: str, arrays: dict[str, Array], step: int, settings: dict[str, float], /
+) -> None: ...
 
 class _Plan:
     def __init__(

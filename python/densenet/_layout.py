@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ class Slot:
         gradient run along memory; the view is its transpose.
         """
         part = flat[self.offset : self.offset + self.size]
-        return part.reshape(self.shape[::-1]).T
+        view: Array = part.reshape(self.shape[::-1]).T
+        return view
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Layout:
                 raise TypeError(f"layers[{index}]: expected a layer, got {type(layer).__name__}")
         linear = [layer for layer in layers if isinstance(layer, Linear)]
         if not linear:
-            raise ValueError("layers: expected at least one Linear, which sets the widths, got none")
+            raise ValueError("layers: expected at least one Linear to set the widths, got none")
 
         self.places: list[Place] = []
         self.slots: list[Slot] = []
@@ -95,7 +97,7 @@ class Layout:
         return {slot.name: slot.view(flat) for slot in self.slots}
 
 
-def aligned(size: int, dtype: np.dtype[np.floating]) -> Array:
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """Make a vector of zeros whose first element starts a cache line (64 bytes)."""
     raw = np.zeros(size * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64

@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (ImportError, OSError) as error:  # a missing extra, a full disk: not ours to trace
+    except (ImportError, OSError, ValueError) as error:
+        # A missing extra, a full disk, a wrong variable: the message tells what to do about it.
         print(f"densenet: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -91,7 +91,7 @@ class Network:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
         self.loss_function = loss
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.backend = backend
         self._layout = Layout(self.layers)
         self._rng = np.random.default_rng(seed)
@@ -152,7 +152,7 @@ class Network:
         self._state = None
 
     def _state_for(self, optimizer: Optimizer) -> _OptimizerState:
-        """The state that this optimizer goes on with; new where the class of the rule changed."""
+        """Give the state that this optimizer goes on with: new where the rule's class changed."""
         if not isinstance(optimizer, SGD | RMSprop | Adam):
             raise TypeError(f"optimizer: expected an optimizer, got {type(optimizer).__name__}")
         state = self._state
@@ -250,7 +250,8 @@ class Network:
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """Give the most probable class of each row, (batch,), int64."""
-        return self.forward(x).argmax(axis=1)
+        classes: Array = self.forward(x).argmax(axis=1)
+        return classes
 
     # ---- loss and gradients ----------------------------------------------------------------------
 
@@ -375,8 +376,8 @@ class Network:
             If an argument does not fit; nothing has changed then.
         """
         examples = self._examples(x, y, sample_weight)
-        batch_loss = np.zeros(1)
-        self._run(examples, optimizer, None, len(examples.x), 0, np.array([optimizer.lr]), batch_loss)
+        batch_loss, lr = np.zeros(1), np.array([optimizer.lr])
+        self._run(examples, optimizer, None, len(examples.x), 0, lr, batch_loss)
         return float(batch_loss[0])
 
     def _run(
@@ -500,9 +501,7 @@ def check_gradients(
         The largest error over the parameters, relative to the larger of the two values, or to a
         thousandth of the gradient's largest element where both are smaller than that.
     """
-    twin = Network(
-        network.layers, network.loss_function, dtype=np.float64, backend=network.backend
-    )
+    twin = Network(network.layers, network.loss_function, dtype=np.float64, backend=network.backend)
     twin.flat[...] = network.flat
     _, gradient = twin.value_and_gradient(twin.flat, x, y)
     numeric = np.empty_like(gradient)

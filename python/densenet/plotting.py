@@ -5,6 +5,7 @@ end rather than in a legend, and one accent marks what to look at.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,9 +83,10 @@ def _curves(
 ) -> None:
     """Draw curves over the epochs, each with its name and last value written at its end."""
     ends = []
-    colors = iter(_LINES * (len(lines) + len(dots)))
+    colors = cycle(_LINES)
     for curves, style in (lines, "-"), (dots, "o"):
-        for (name, values), color in zip(curves.items(), colors):  # noqa: B905
+        for name, values in curves.items():
+            color = next(colors)
             epochs = range(1, len(values) + 1)
             alone = "o" if len(values) == 1 else style  # one point makes no line
             axes.plot(epochs, values, alone, color=color, markersize=4.5, fillstyle="none")

@@ -55,13 +55,11 @@ class History:
 
 
 def _bar(total: int, epochs: int) -> Any:
-    """A progress bar over all steps, silent where standard error is no terminal."""
+    """Make a progress bar over all steps, silent where standard error is no terminal."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
-        raise ImportError(
-            'progress=True needs tqdm: pip install "densenet[progress]"'
-        ) from error
+        raise ImportError('progress=True needs tqdm: pip install "densenet[progress]"') from error
     return tqdm(total=total * epochs, unit="step", disable=None, leave=False)
 
 
@@ -129,7 +127,8 @@ def fit(
             if bar is not None:
                 bar.n = epoch * n_steps
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
-            if any([callback.on_epoch_end(network, record) for callback in callbacks]):
+            stops = [callback.on_epoch_end(network, record) for callback in callbacks]
+            if any(stops):
                 break
     finally:
         if bar is not None:
@@ -138,7 +137,7 @@ def fit(
 
 
 def _advance(bar: Any, before: int) -> Progress:
-    """A function that moves the bar to a number of steps of this epoch."""
+    """Make a function that moves the bar to a number of steps of this epoch."""
 
     def advance(steps: int) -> None:
         bar.update(before + steps - bar.n)
@@ -149,7 +148,7 @@ def _advance(bar: Any, before: int) -> Progress:
 def _step_weights(
     sample_weight: Array | None, order: Array | None, rows: int, batch_size: int
 ) -> Array:
-    """The weight of each step's rows, by which its loss counts in the epoch's."""
+    """Give the weight of each step's rows, by which its loss counts in the epoch's."""
     weights = np.ones(rows) if sample_weight is None else sample_weight
     if order is not None:
         weights = weights[order]

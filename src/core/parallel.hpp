@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 
 #include "core/views.hpp"
 
@@ -88,8 +89,46 @@ inline int threads_for(double flop) {
   return static_cast<int>(std::min<double>(wanted, usable_threads()));
 }
 
+// Where a team meets. Members wait a few microseconds at work, then give up their processor: on a
+// busy machine it may be the one that the member they wait for needs. (OpenMP's own barrier holds
+// on to it for milliseconds there: 3.7 ms and not 0.08 for a step of 784-16-16-10 beside four busy
+// processes.)
+class Barrier {
+ public:
+  void wait(int size) {
+    const unsigned round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      return;
+    }
+    for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
+      if (spin < kSpins) {
+        pause();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+ private:
+  static constexpr int kSpins = 1000;
+
+  static void pause() {
+#if defined(__SSE2__) || defined(_M_X64)
+    _mm_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+    asm volatile("yield");
+#endif
+  }
+
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> round_{0};
+};
+
 struct Team {
   int rank, size;
+  Barrier* meeting;  // null for a team of one
 
   // This member's part of n items, in units of `grain`.
   Range share(Index n, Index grain = 1) const {
@@ -99,11 +138,7 @@ struct Team {
   }
 
   void barrier() const {
-#ifdef _OPENMP
-    if (size > 1) {
-#pragma omp barrier
-    }
-#endif
+    if (size > 1) meeting->wait(size);
   }
 };
 
@@ -111,10 +146,11 @@ template <class Body>
 void parallel(int threads, const Body& body) {
 #ifdef _OPENMP
   if (threads > 1) {
+    Barrier meeting;
 #pragma omp parallel num_threads(threads)
     {
       const FlushDenormals flush;
-      body(Team{omp_get_thread_num(), omp_get_num_threads()});
+      body(Team{omp_get_thread_num(), omp_get_num_threads(), &meeting});
     }
     return;
   }
@@ -122,7 +158,7 @@ void parallel(int threads, const Body& body) {
   static_cast<void>(threads);
 #endif
   const FlushDenormals flush;
-  body(Team{0, 1});
+  body(Team{0, 1, nullptr});
 }
 
 }  // namespace densenet

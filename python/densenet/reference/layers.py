@@ -1,7 +1,8 @@
 """Layers: a forward and a backward pass each.
 
 Exponentials are evaluated in float64 and rounded once, and sums of them in the widest type there
-is, so that the specification is exact to the last bit or nearly so. NaN and infinity pass through by the rules of IEEE 754, without a warning.
+is, so that the specification is exact to the last bit or nearly so. NaN and infinity pass through
+by the rules of IEEE 754, without a warning.
 """
 
 import numpy as np

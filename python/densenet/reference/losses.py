@@ -106,10 +106,8 @@ def softmax_cross_entropy_backward(
     TypeError, ValueError
         As `softmax_cross_entropy_forward`.
     """
-    probabilities, targets, sample_weight, label_smoothing = (
-        _checks.softmax_cross_entropy_backward(
-            probabilities, targets, sample_weight, label_smoothing
-        )
+    probabilities, targets, sample_weight, label_smoothing = _checks.softmax_cross_entropy_backward(
+        probabilities, targets, sample_weight, label_smoothing
     )
     batch, classes = probabilities.shape
     wanted = _distributions(targets, classes, label_smoothing, probabilities)

@@ -38,7 +38,7 @@ class ReferenceEngine:
     # ---- one pass ------------------------------------------------------------------------------
 
     def _values(self, flat: Array, x: Array) -> list[Array]:
-        """The input and every layer's output."""
+        """Give the input and every layer's output."""
         values = [np.asarray(x, self._dtype)]
         for place in self._layout.places:
             values.append(self._layer_forward(place, flat, values[-1]))
@@ -124,20 +124,26 @@ class ReferenceEngine:
     ) -> Outcome:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
-        for step, lr in enumerate(steps.lr.tolist()):
-            begin = (steps.first + step) * steps.batch_size
-            batch = rows[begin : begin + steps.batch_size]
-            part = Examples(
-                examples.x[batch],
-                examples.targets[batch],
-                None if examples.sample_weight is None else examples.sample_weight[batch],
-            )
-            batch_loss[step] = self.gradients(flat, part, gradient, None)
-            if part.sample_weight is None or part.sample_weight.sum() > 0:
-                self._update(flat, gradient, states, optimizer, lr, steps.before + step + 1)
-            if progress:
-                progress(step + 1)
-        return Outcome(len(steps.lr), 1, None)
+        done = 0
+        try:
+            for lr in steps.lr.tolist():
+                begin = (steps.first + done) * steps.batch_size
+                batch = rows[begin : begin + steps.batch_size]
+                weights = examples.sample_weight
+                part = Examples(
+                    examples.x[batch],
+                    examples.targets[batch],
+                    None if weights is None else weights[batch],
+                )
+                batch_loss[done] = self.gradients(flat, part, gradient, None)
+                if part.sample_weight is None or part.sample_weight.sum() > 0:
+                    self._update(flat, gradient, states, optimizer, lr, steps.before + done + 1)
+                done += 1
+                if progress:
+                    progress(done)
+        except BaseException as error:
+            return Outcome(done, 1, error)
+        return Outcome(done, 1, None)
 
     def _update(
         self,
@@ -153,12 +159,14 @@ class ReferenceEngine:
             if not slot.is_weight:
                 settings |= {"l1": 0.0, "l2": 0.0}
             arrays = [slot.view(array) for array in (flat, gradient, *states)]
-            _STEPS[optimizer.rule](arrays, step, settings)
+            counted = (step,) if optimizer.rule in _COUNTS_STEPS else ()
+            _STEPS[optimizer.rule](*arrays, *counted, **settings)
 
 
-_STEPS: dict[str, Callable[[list[Array], int, dict[str, Any]], None]] = {
-    "gradient_descent": lambda arrays, step, settings: reference.sgd_step(*arrays, **settings),
-    "momentum": lambda arrays, step, settings: reference.sgd_step(*arrays, **settings),
-    "rmsprop": lambda arrays, step, settings: reference.rmsprop_step(*arrays, **settings),
-    "adam": lambda arrays, step, settings: reference.adam_step(*arrays, step, **settings),
+_STEPS: dict[str, Callable[..., None]] = {
+    "gradient_descent": reference.sgd_step,
+    "momentum": reference.sgd_step,
+    "rmsprop": reference.rmsprop_step,
+    "adam": reference.adam_step,
 }
+_COUNTS_STEPS = {"adam"}

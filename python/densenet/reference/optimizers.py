@@ -1,8 +1,8 @@
 """Optimizers: one step each, element by element and in place.
 
-Scalars that depend on the step are evaluated in float64 and rounded once; the compiled rules use the
-same operations in the same order and give the same bits. Two penalties are part of every rule and
-meant for weights, not biases:
+Scalars that depend on the step are evaluated in float64 and rounded once; the compiled rules use
+the same operations in the same order and give the same bits. Two penalties are part of every rule,
+meant for weights and not for biases:
 
 - L2, ``(λ/2) ‖w‖²``, adds ``λ w`` to the gradient;
 - L1, ``α ‖w‖₁``, is applied after the update as the proximal step
