@@ -1,7 +1,6 @@
 """The console command ``densenet``: options are read here, and the work is done elsewhere."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,16 +57,22 @@ def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     default = Settings()
     parser = commands.add_parser(
-        "demo",
-        help="train on handwritten digits, in C++ and in NumPy, and compare",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "demo", help="train on handwritten digits, in C++ and in NumPy, and compare"
     )
-    parser.add_argument("--epochs", type=_integer(1), default=default.epochs, metavar="N")
-    parser.add_argument("--seed", type=_integer(0), default=default.seed, metavar="S")
-    parser.add_argument("--batch-size", type=_integer(1), default=default.batch_size, metavar="B")
-    parser.add_argument("--threads", type=_integer(1), metavar="N", help="of the compiled backend")
+    for name, kind, value, metavar, text in (
+        ("--epochs", _integer(1), default.epochs, "N", "passes over the training rows"),
+        ("--batch-size", _integer(1), default.batch_size, "B", "rows of a training step"),
+        ("--seed", _integer(0), default.seed, "S", "of validation rows, weights and order"),
+        ("--output", _picture, str(default.output), "FILE", "the picture: .png, .svg or .pdf"),
+    ):
+        parser.add_argument(
+            name, type=kind, default=value, metavar=metavar, help=f"{text} (default: {value})"
+        )
     parser.add_argument(
-        "--output", type=_picture, default=str(default.output), metavar="FILE", help="the picture"
+        "--threads",
+        type=_integer(1),
+        metavar="N",
+        help="of the compiled backend (default: all cores)",
     )
     parser.set_defaults(run=_demo)
 
@@ -124,8 +129,11 @@ def _picture(text: str) -> Path:
     path = Path(text)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise argparse.ArgumentTypeError(f"must end in .png, .svg or .pdf, got {text}")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise argparse.ArgumentTypeError(f"cannot write {text}")
+    is_new = not path.exists()
+    try:
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror}") from None
     return path

@@ -14,6 +14,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from densenet.training import History
 
@@ -22,12 +23,20 @@ __all__ = [
     "loss_curves",
     "misread_digits",
     "plot_history",
+    "spacious",
     "validation_curve",
 ]
 
 INK, GREY, PALE = "#24292f", "#7d8590", "#e3e7eb"
 BLUE, ORANGE = "#2166ac", "#d6604d"
 _LINES = (BLUE, ORANGE, GREY)
+
+
+def spacious() -> "ConstrainedLayoutEngine":
+    """Make a layout with room between the panels of a figure."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches
 
 
 # ---- curves ------------------------------------------------------------------------------------
@@ -155,17 +164,15 @@ def confusion_matrix(
     counts = np.asarray(matrix)
     names = [str(i) for i in range(len(counts))] if class_names is None else list(class_names)
     wrong = counts * ~np.eye(len(counts), dtype=bool)
-    # The root lets one error be seen beside ten.
-    strength = np.sqrt(wrong / max(1, wrong.max()))[:, :, np.newaxis]
-    image = 1 - (0.15 + 0.85 * strength) * (wrong > 0)[:, :, np.newaxis] * (
-        1 - np.array(to_rgb(ORANGE))
-    )
+    strength = np.sqrt(wrong / max(1, wrong.max()))  # the root lets one error be seen beside ten
+    tint = np.where(wrong > 0, 0.15 + 0.85 * strength, 0)
+    image = 1 - tint[:, :, np.newaxis] * (1 - np.array(to_rgb(ORANGE)))
     image[np.diag_indices(len(counts))] = to_rgb(PALE)
     axes.imshow(image)
     axes.set_anchor("NW")
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            color = "white" if row != column and strength[row, column, 0] > 0.6 else INK
+            color = "white" if row != column and strength[row, column] > 0.6 else INK
             axes.text(
                 column, row, f"{count}", color=color, ha="center", va="center", fontsize="small"
             )
@@ -251,7 +258,9 @@ def plot_history(history: "History") -> "Figure":
         losses["validation"] = columns["val_loss"]
     scores = [name for name in columns if name.startswith("val_") and name != "val_loss"]
 
-    figure = pyplot.figure(figsize=(5.2 * (1 + len(scores)), 3.4), layout="constrained")
+    figure = pyplot.figure(
+        figsize=(5.2 * (1 + len(scores)), 3.4), layout=spacious(), facecolor="white"
+    )
     panels = figure.subplots(1, 1 + len(scores), squeeze=False)[0]
     loss_curves(panels[0], losses)
     for axes, name in zip(panels[1:], scores, strict=True):

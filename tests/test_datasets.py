@@ -1,0 +1,58 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densenet.datasets import _pack_digits, load_digits
+
+
+def test_digits_are_the_official_split() -> None:
+    x_train, y_train, x_test, y_test = load_digits()
+    assert [len(x_train), len(y_train), len(x_test), len(y_test)] == [3823, 3823, 1797, 1797]
+    assert x_train.shape[1] == x_test.shape[1] == 64
+    assert x_train.dtype == x_test.dtype == np.uint8
+    assert y_train.dtype == y_test.dtype == np.int64
+    assert y_train.ndim == y_test.ndim == 1
+    assert x_train.flags.c_contiguous
+    assert x_test.flags.c_contiguous
+    for x in x_train, x_test:
+        assert (x.min(), x.max()) == (0, 16)
+    # The counts per class that the data's own description gives.
+    assert np.bincount(y_train).tolist() == [376, 389, 380, 389, 387, 376, 377, 387, 380, 382]
+    assert np.bincount(y_test).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_arrays_are_the_callers_own() -> None:
+    load_digits().x_train[:] = 0
+    assert load_digits().x_train.any()
+
+
+def test_test_rows_are_those_of_scikit_learn() -> None:
+    theirs = pytest.importorskip("sklearn.datasets").load_digits()
+    ours = load_digits()
+    np.testing.assert_array_equal(ours.x_test, theirs.data)
+    np.testing.assert_array_equal(ours.y_test, theirs.target)
+
+
+@pytest.mark.parametrize("header", ["", "Block 1,Block 2,Class\n"])
+def test_packing_brings_every_number_back(tmp_path: Path, header: str) -> None:
+    digits = load_digits()
+    for name, x, y in (
+        ("optdigits.tra", digits.x_train, digits.y_train),
+        ("optdigits.tes", digits.x_test, digits.y_test),
+    ):
+        rows = np.column_stack([x, y])
+        np.savetxt(tmp_path / name, rows, fmt="%d", delimiter=",", header=header[:-1], comments="")
+    _pack_digits(tmp_path, tmp_path / "digits.npz")
+    with np.load(tmp_path / "digits.npz", allow_pickle=False) as packed:
+        for name, expected in digits._asdict().items():
+            np.testing.assert_array_equal(packed[name], expected)
+
+
+@pytest.mark.skipif("DENSENET_DATA" not in os.environ, reason="needs the published files")
+def test_packed_digits_are_the_published_ones(tmp_path: Path) -> None:
+    _pack_digits(Path(os.environ["DENSENET_DATA"]) / "tabular", tmp_path / "digits.npz")
+    with np.load(tmp_path / "digits.npz", allow_pickle=False) as packed:
+        for name, expected in load_digits()._asdict().items():
+            np.testing.assert_array_equal(packed[name], expected)
