@@ -38,7 +38,8 @@ inline std::optional<double> setting(const std::string& name, py::handle object)
 inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::string& name,
                                                                 const py::dict& settings) {
   std::pair<Optimizer, double> result;
-  auto& [optimizer, lr] = result;
+  Optimizer& optimizer = result.first;  // C++17 lambdas cannot capture structured bindings
+  double& lr = result.second;
   for (std::size_t i = 0; i < kRules; ++i) {
     with_rule<float>(i, [&](auto* rule) {
       if (name == std::remove_pointer_t<decltype(rule)>::kName) optimizer.rule = i;

@@ -19,7 +19,7 @@ class Buffer {
     if (size > size_) {
       data_.reset();  // first, so that old and new are never both held
       data_.reset(static_cast<T*>(
-          ::operator new (static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{64})));
+          ::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{64})));
       size_ = size;
     }
     return data_.get();
@@ -28,7 +28,7 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* data) const { ::operator delete (data, std::align_val_t{64}); }
+    void operator()(T* data) const { ::operator delete(data, std::align_val_t{64}); }
   };
   std::unique_ptr<T, Free> data_;
   Index size_ = 0;

@@ -30,7 +30,7 @@ inline constexpr Index kTileVectors = 2;
 inline constexpr Index kChunk = 512;
 
 template <class T>
-inline constexpr Index kTileCols = kTileVectors* kLanes<T>;
+inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
 
 // A's element [i, k]: rows along memory, or columns (the transpose of a row-major matrix).
 template <class T>

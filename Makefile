@@ -1,0 +1,65 @@
+# `make demo` and `make test` set up whatever they need, say each step and skip what is in place.
+
+PYTHON ?= python3
+ARGS =
+
+python := .venv/bin/python
+pip := $(python) -m pip --disable-pip-version-check
+sources := pyproject.toml CMakeLists.txt $(wildcard src/*/*)
+
+.PHONY: help demo test lint bench clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    train on handwritten digits, in C++ and in NumPy, and compare the two"
+	@echo "make test    run the tests"
+	@echo "make lint    check style and types"
+	@echo "make bench   check the kernels against the reference, then time both"
+	@echo "make clean   remove all that these commands made"
+	@echo
+	@echo "ARGS is handed on:                make test ARGS='-k adam'"
+	@echo "PYTHON makes the environment:     make demo PYTHON=python3.12"
+
+demo: .venv/.demo
+	@echo "==> Running the demo"
+	@$(python) -m densenet demo $(ARGS)
+
+test: .venv/.test
+	@echo "==> Running the tests"
+	@$(python) -m pytest $(ARGS)
+
+lint: .venv/.lint
+	@echo "==> Checking style and types"
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/clang-format --dry-run -Werror src/*/*
+	.venv/bin/mypy
+
+bench: .venv/.test
+	@echo "==> Running the benchmark"
+	@$(python) bench/bench.py $(ARGS)
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache
+
+# ---- set-up: each step leaves a stamp ----------------------------------------------------------
+
+# The packages of the extra that the stamp is named after.
+.venv/.%: pyproject.toml | .venv/.built
+	@echo "==> Installing the Python packages for: $*"
+	@$(pip) install --no-build-isolation --editable '.[$*]'
+	@touch $@
+
+# Without build isolation the headers stay where they are, so only what changed is compiled again.
+.venv/.built: $(sources) | .venv/.tools
+	@echo "==> Compiling densenet, which takes a few minutes the first time"
+	@$(pip) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/.tools:
+	@PYTHON='$(PYTHON)' .ci/system
+	@echo "==> Creating the Python environment .venv"
+	@$(PYTHON) -m venv --clear .venv
+	@echo "==> Installing the build tools"
+	@$(pip) install scikit-build-core pybind11 cmake ninja
+	@touch $@

@@ -1,0 +1,275 @@
+"""Everyone who can train a dense network on this machine, at their best settings.
+
+Each contender takes a `Task` and trains epochs of it: the same batches in the same order, Adam, in
+float32, the loss of each step kept as whatever the library calls a number. A contender imports its
+library when it is made, so that the others need not be installed. Each runs in a process of its
+own, see `worker`.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from workloads import LEARNING_RATE, Task
+
+
+class Contender(ABC):
+    """One way of training; made from a task."""
+
+    module: ClassVar[str]  # that must be importable
+
+    @abstractmethod
+    def __init__(self, task: Task) -> None: ...
+
+    @abstractmethod
+    def epoch(self) -> Iterable[Any]:
+        """Train one epoch to its very end; give the loss of each step, before its update."""
+
+
+# ---- densenet ----------------------------------------------------------------------------------
+
+
+class DensenetFit(Contender):
+    """One call an epoch."""
+
+    module = "densenet"
+    backend: ClassVar[Literal["compiled", "reference"]] = "compiled"
+
+    def __init__(self, task: Task) -> None:
+        from densenet import Adam, Linear, Network, Sigmoid, SoftmaxCrossEntropy, set_num_threads
+
+        if self.backend == "compiled":
+            set_num_threads(task.threads)
+        widths = task.widths
+        layers: list[Any] = []
+        for inputs, outputs in pairwise(widths):
+            layers += [Linear(inputs, outputs), Sigmoid()]
+        self.network = Network(layers[:-1], SoftmaxCrossEntropy(), backend=self.backend)
+        for i, (weight, bias) in enumerate(zip(task.weights, task.biases, strict=True)):
+            self.network.parameters[f"{2 * i}.weight"][...] = weight
+            self.network.parameters[f"{2 * i}.bias"][...] = bias
+        self.adam = Adam(lr=LEARNING_RATE)
+        self.task = task
+
+    def epoch(self) -> Iterable[Any]:
+        """Call fit once."""
+        return self.network.fit(
+            self.task.x,
+            self.task.y,
+            epochs=1,
+            batch_size=self.task.batch,
+            optimizer=self.adam,
+            shuffle=False,
+        ).batch_loss
+
+
+class DensenetStep(DensenetFit):
+    """One call a step."""
+
+    def epoch(self) -> Iterable[Any]:
+        """Call train_step with each batch."""
+        step, adam = self.network.train_step, self.adam
+        return [step(x, y, adam) for x, y in self.task.batches]
+
+
+class Reference(DensenetFit):
+    """densenet's specification, in NumPy."""
+
+    backend = "reference"
+
+
+# ---- PyTorch -----------------------------------------------------------------------------------
+
+
+class TorchFused(Contender):
+    """Eager, with the optimizer in one kernel."""
+
+    module = "torch"
+    optimizer: ClassVar[dict[str, bool]] = {"fused": True}
+    compiled: ClassVar[bool] = False
+
+    def __init__(self, task: Task) -> None:
+        # The compiler's helpers would outlive their work and disturb the others.
+        os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+        import torch
+
+        torch.set_flush_denormal(True)  # before the first thread is started, which inherits it
+        torch.set_num_threads(task.threads)
+        layers: list[Any] = []
+        for weight, bias in zip(task.weights, task.biases, strict=True):
+            linear = torch.nn.Linear(*weight.T.shape)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(weight))
+                linear.bias.copy_(torch.from_numpy(bias))
+            layers += [linear, torch.nn.Sigmoid()]
+        model = torch.nn.Sequential(*layers[:-1])
+        cross_entropy = torch.nn.functional.cross_entropy
+        self.adam = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, **self.optimizer)
+        self.batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in task.batches]
+
+        def loss(x: Any, y: Any) -> Any:
+            return cross_entropy(model(x), y)
+
+        self.loss: Callable[[Any, Any], Any] = torch.compile(loss) if self.compiled else loss
+
+    def epoch(self) -> Iterable[Any]:
+        """Run the usual loop."""
+        losses = []
+        for x, y in self.batches:
+            self.adam.zero_grad()
+            loss = self.loss(x, y)
+            loss.backward()
+            self.adam.step()
+            losses.append(loss.detach())
+        return losses
+
+
+class TorchForeach(TorchFused):
+    """Eager, with the optimizer's operations over lists of tensors."""
+
+    optimizer: ClassVar[dict[str, bool]] = {"foreach": True}
+
+
+class TorchCompiled(TorchFused):
+    """Forward and backward compiled; the fused optimizer."""
+
+    compiled = True
+
+
+# ---- JAX ---------------------------------------------------------------------------------------
+
+
+class JaxStep(Contender):
+    """A compiled function for each step, which gives its buffers on to the next."""
+
+    module = "jax"
+
+    def __init__(self, task: Task) -> None:
+        os.environ["NPROC"] = str(task.threads)  # the size of XLA's pool of threads
+        import jax
+        import optax
+        from jax import numpy as jnp
+
+        jax.config.update("jax_platforms", "cpu")
+        adam = optax.adam(LEARNING_RATE)
+        layers = zip(task.weights, task.biases, strict=True)
+        self.parameters: Any = [(jnp.array(weight.T), jnp.array(bias)) for weight, bias in layers]
+        self.state: Any = adam.init(self.parameters)
+        self.wait: Callable[[Any], Any] = jax.block_until_ready
+
+        def loss(parameters: Any, x: Any, y: Any) -> Any:
+            *hidden, (weight, bias) = parameters
+            for hidden_weight, hidden_bias in hidden:
+                x = jax.nn.sigmoid(x @ hidden_weight + hidden_bias)
+            logits = x @ weight + bias
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+        def step(parameters: Any, state: Any, x: Any, y: Any) -> Any:
+            value, gradients = jax.value_and_grad(loss)(parameters, x, y)
+            updates, state = adam.update(gradients, state)
+            return optax.apply_updates(parameters, updates), state, value
+
+        def epoch(parameters: Any, state: Any, xs: Any, ys: Any) -> Any:
+            def body(carry: Any, batch: Any) -> Any:
+                parameters, state, value = step(*carry, *batch)
+                return (parameters, state), value
+
+            carry, losses = jax.lax.scan(body, (parameters, state), (xs, ys))
+            return *carry, losses
+
+        self.jit_step = jax.jit(step, donate_argnums=(0, 1))
+        self.jit_epoch = jax.jit(epoch, donate_argnums=(0, 1))
+        self.batches = [(jnp.array(x), jnp.array(y, jnp.int32)) for x, y in task.batches]
+
+    def epoch(self) -> Iterable[Any]:
+        """Start step after step, without waiting for each."""
+        losses = []
+        for x, y in self.batches:
+            self.parameters, self.state, loss = self.jit_step(self.parameters, self.state, x, y)
+            losses.append(loss)
+        self.wait((self.parameters, losses))
+        return losses
+
+
+class JaxScan(JaxStep):
+    """One compiled function for a whole epoch."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        from jax import numpy as jnp
+
+        xs, ys = zip(*self.batches, strict=True)
+        self.epochs_batches = jnp.stack(xs), jnp.stack(ys)
+        self.batches = []
+
+    def epoch(self) -> Iterable[Any]:
+        """Scan over the batches."""
+        self.parameters, self.state, losses = self.jit_epoch(
+            self.parameters, self.state, *self.epochs_batches
+        )
+        self.wait((self.parameters, losses))
+        return losses  # type: ignore[no-any-return]
+
+
+# ---- scikit-learn ------------------------------------------------------------------------------
+
+
+class ScikitLearn(Contender):
+    """MLPClassifier; one call an epoch. It keeps no loss for each step, but for the epoch."""
+
+    module = "sklearn"
+
+    def __init__(self, task: Task) -> None:
+        from sklearn.neural_network import MLPClassifier
+
+        classes = np.arange(task.widths[-1])
+        if len(classes) == 2:
+            raise ValueError("MLPClassifier has one output, and not two, for two classes")
+        self.classifier = MLPClassifier(
+            task.widths[1:-1],
+            activation="logistic",
+            solver="adam",
+            alpha=0,
+            batch_size=task.batch,
+            learning_rate_init=LEARNING_RATE,
+            shuffle=False,
+        )
+        # A first call makes the arrays; then they are set to what everyone begins with.
+        self.classifier.partial_fit(*task.batches[0], classes=classes)
+        adam = self.classifier._optimizer
+        for own, given in zip(self.classifier.coefs_, task.weights, strict=True):
+            own[...] = given.T
+        for own, given in zip(self.classifier.intercepts_, task.biases, strict=True):
+            own[...] = given
+        for moments in (*adam.ms, *adam.vs):
+            moments[...] = 0
+        adam.t = 0
+        self.task = task
+        self.first = True
+
+    def epoch(self) -> Iterable[Any]:
+        """Fit partially to all batches at once; the first time to each, which shows its loss."""
+        if self.first:
+            self.first = False
+            return [self._train(x, y) for x, y in self.task.batches]
+        return [self._train(self.task.x, self.task.y)]
+
+    def _train(self, x: Any, y: Any) -> Any:
+        return self.classifier.partial_fit(x, y).loss_
+
+
+CONTENDERS: dict[str, type[Contender]] = {
+    "densenet, fit": DensenetFit,
+    "densenet, train_step": DensenetStep,
+    "PyTorch, fused Adam": TorchFused,
+    "PyTorch, foreach Adam": TorchForeach,
+    "PyTorch, compiled": TorchCompiled,
+    "JAX, jit a step": JaxStep,
+    "JAX, jit an epoch": JaxScan,
+    "scikit-learn": ScikitLearn,
+    "NumPy reference": Reference,
+}

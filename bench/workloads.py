@@ -1,0 +1,149 @@
+"""The networks that are timed: their shapes, their work, and one task for every contender."""
+
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densenet._typing import Array
+
+LEARNING_RATE = 1e-3
+UPDATE_BYTES = 24  # a parameter: it and Adam's two moments, read and written, in float32
+FIRST_LOSSES = 5  # compared among the contenders before anything is timed
+
+
+@dataclass(frozen=True)
+class Net:
+    """A dense network, sigmoid between its layers, softmax cross-entropy at its end."""
+
+    name: str
+    widths: tuple[int, ...]
+    batch: int
+    target: float = 1.0
+
+    @property
+    def shape(self) -> str:
+        """The widths as text."""
+        return "-".join(map(str, self.widths))
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(i * o + o for i, o in pairwise(self.widths))
+
+    @property
+    def flop(self) -> int:
+        """Operations of a step's products; the first layer's input gradient is not needed."""
+        products = [i * o for i, o in pairwise(self.widths)]
+        return 6 * self.batch * sum(products) - 2 * self.batch * products[0]
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch: some 10 ms of work, so that what an epoch costs once is small."""
+        guess = self.flop / 1e11 + UPDATE_BYTES * self.parameters / 3e10 + 5e-5
+        return max(FIRST_LOSSES if guess < 0.05 else 2, int(0.01 / guess))
+
+    def limit(self, flops: float, bandwidth: float) -> float:
+        """Seconds of a step on a machine that does nothing but products and updates."""
+        return self.flop / flops + UPDATE_BYTES * self.parameters / bandwidth
+
+
+NETS = {
+    net.name: net
+    for net in (
+        Net("A", (784, 16, 16, 10), 1, 5.0),
+        Net("B", (784, 16, 16, 10), 32, 4.0),
+        Net("C", (784, 128, 10), 128, 2.8),
+        Net("D", (518, 256, 128, 16), 64, 3.0),
+        Net("E", (3072, 128, 10), 128, 2.0),
+        Net("F", (784, 1024, 1024, 10), 256, 1.4),
+        Net("G", (3072, 2048, 2048, 10), 1024, 1.15),
+    )
+}
+
+
+def parse(text: str) -> Net:
+    """Find a net by its letter, or make one from ``784-128-10:128``, widths and batch.
+
+    Raises
+    ------
+    ValueError
+        If the text is neither.
+    """
+    if text.upper() in NETS:
+        return NETS[text.upper()]
+    if not re.fullmatch(r"\d+(-\d+)+:\d+", text):
+        raise ValueError(
+            f"net: expected one of {', '.join(NETS)}, or widths and batch as in 784-128-10:128, "
+            f"got {text!r}"
+        )
+    shape, batch = text.split(":")
+    net = Net(text, tuple(map(int, shape.split("-"))), int(batch))
+    if min(*net.widths, net.batch) < 1 or net.widths[-1] < 2:
+        raise ValueError(f"net: widths and batch must be >= 1, the last width >= 2, got {text!r}")
+    return net
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every contender is given: one epoch of batches and the weights to begin with."""
+
+    batch: int
+    threads: int
+    x: Array
+    y: Array
+    weights: list[Array] = field(repr=False)  # (outputs, inputs) each
+    biases: list[Array] = field(repr=False)
+
+    @classmethod
+    def make(cls, net: Net, threads: int, seed: int = 7) -> "Task":
+        """Draw data and weights."""
+        rng = np.random.default_rng(seed)
+        rows = net.batch * net.epoch_steps
+        weights, biases = [], []
+        for inputs, outputs in pairwise(net.widths):
+            bound = np.sqrt(6 / (inputs + outputs))
+            weights.append(rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32))
+            biases.append(rng.normal(0, 0.1, outputs).astype(np.float32))
+        return cls(
+            net.batch,
+            threads,
+            rng.random((rows, net.widths[0]), np.float32),
+            rng.integers(0, net.widths[-1], rows),
+            weights,
+            biases,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an .npz file."""
+        arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
+        arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
+        np.savez(path, x=self.x, y=self.y, batch=self.batch, threads=self.threads, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "Task":
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            layers = sum(name.startswith("weight") for name in file.files)
+            return cls(
+                int(file["batch"]),
+                int(file["threads"]),
+                file["x"],
+                file["y"],
+                [file[f"weight{i}"] for i in range(layers)],
+                [file[f"bias{i}"] for i in range(layers)],
+            )
+
+    @property
+    def widths(self) -> list[int]:
+        """Inputs, hidden widths and outputs."""
+        return [self.x.shape[1], *(len(bias) for bias in self.biases)]
+
+    @property
+    def batches(self) -> list[tuple[Array, Array]]:
+        """The rows and labels of each step, as views."""
+        begins = range(0, len(self.x), self.batch)
+        return [(self.x[i : i + self.batch], self.y[i : i + self.batch]) for i in begins]

@@ -1,0 +1,428 @@
+"""Threads: they work, they change no bit, and they survive forks, signals and each other."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import densenet
+from conftest import NOT_APPLICABLE, assert_same_bits, run_python, try_python
+from densenet import SGD, Adam, Linear, Network, Sigmoid, kernels
+from densenet import SoftmaxCrossEntropy as Loss
+
+NUMBERS = [1, 2, 3, 5, 7]
+WIDE = [Linear(300, 700), Sigmoid(), Linear(700, 10)]  # several threads' work even on one row
+
+pytestmark = pytest.mark.usefixtures("keep_threads")
+
+
+def wide(dtype="float32", layers=WIDE):
+    return Network(layers, Loss(), dtype=dtype, seed=1)
+
+
+def data(rng, rows):
+    return rng.normal(size=(rows, 300)), rng.integers(0, 10, rows)
+
+
+# ---- the same bits -----------------------------------------------------------------------------
+
+
+def assert_same_for_all_numbers(compute):
+    """compute() gives the same arrays on any number of threads."""
+    expected = None
+    for threads in NUMBERS:
+        densenet.set_num_threads(threads)
+        results = [np.asarray(result) for result in compute()]
+        expected = results if expected is None else expected
+        for result, one in zip(results, expected, strict=True):
+            assert_same_bits(result, one)
+
+
+@pytest.mark.parametrize("rows", range(1, 51))
+def test_products_are_bitwise_equal(dtype, rng, rows):
+    x, weight = (
+        rng.normal(size=(rows, 300)).astype(dtype),
+        rng.normal(size=(700, 300)).astype(dtype),
+    )
+    bias, dy = rng.normal(size=700).astype(dtype), rng.normal(size=(rows, 700)).astype(dtype)
+    assert_same_for_all_numbers(
+        lambda: [
+            kernels.linear_forward(x, weight, bias),
+            *kernels.linear_backward(dy, x, np.asfortranarray(weight)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("size", [24_999, 25_000, 50_001, 262_147])
+def test_elementwise_functions_are_bitwise_equal(dtype, rng, size):
+    x, y = rng.normal(scale=5, size=(2, size)).astype(dtype)
+    matrix, target = x[: size // 37 * 37].reshape(-1, 37), rng.integers(0, 37, size // 37)
+    square = x * x
+
+    def compute():
+        param, m, v = x.copy(), y.copy(), square.copy()
+        kernels.adam_step(param, y, m, v, 10, l1=0.1)
+        loss, probabilities = kernels.softmax_cross_entropy_forward(matrix, target)
+        return [
+            kernels.sigmoid_forward(x),
+            kernels.sigmoid_backward(x, y),
+            kernels.softmax_backward(matrix, probabilities),
+            loss,
+            probabilities,
+            kernels.softmax_cross_entropy_backward(probabilities, target),
+            param,
+            m,
+            v,
+        ]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", range(1, 51))
+def test_training_is_bitwise_equal(dtype, rng, rows):
+    x, y = data(rng, rows)
+    start = wide(dtype)
+    initial = start.flat.copy()
+
+    def compute():
+        start.flat[...] = initial
+        start.reset_optimizer()
+        losses = [start.train_step(x, y, Adam()) for _ in range(2)]
+        return [losses, start.flat, start.optimizer_state["v"]]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 50, 129, 700])
+def test_passes_are_bitwise_equal(dtype, rng, rows):
+    x, y = data(rng, rows)
+    network = wide(dtype)
+    assert_same_for_all_numbers(
+        lambda: [
+            network.forward(x),
+            network.predict_proba(x),
+            network.loss(x, y),
+            network.input_gradient(x, y),
+            *network.gradients(x, y)[1].values(),
+        ]
+    )
+
+
+def test_an_epoch_is_bitwise_equal(dtype, rng):
+    """Shuffled, converted from integers, soft targets, weights, a short last step."""
+    x, _ = data(rng, 103)
+    x, y = (20 * x).astype("i2"), rng.dirichlet(np.ones(10), 103)
+    weight = rng.uniform(size=103)
+
+    def compute():
+        network = wide(dtype)
+        history = network.fit(x, y, epochs=2, batch_size=25, sample_weight=weight, seed=4)
+        return [history.batch_loss, network.flat]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("first", [0, 1, 10, 37])
+def test_a_prediction_does_not_depend_on_the_rows_around_it(dtype, rng, first):
+    x, _ = data(rng, 300)
+    network = wide(dtype)
+    whole = network.forward(x)
+    assert_same_bits(network.forward(x[first : first + 13]), whole[first : first + 13])
+
+
+# ---- threads that really work ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_wide_step_keeps_several_threads_busy(rng, threads):
+    if densenet.show_config()["openmp"] == "no":
+        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
+    network = wide()
+    x, y = data(rng, 64)
+    outcomes = []
+    train = network._engine.train
+
+    def watched(*arguments):
+        outcomes.append(train(*arguments))
+        return outcomes[-1]
+
+    network._engine.train = watched
+    densenet.set_num_threads(threads)
+    network.fit(x, y, epochs=1, batch_size=32)
+    assert [(outcome.steps, outcome.threads) for outcome in outcomes] == [(2, threads)]
+
+
+def _seconds_of_other_threads():
+    """Processor time of each of this process's threads but this one, by Linux's own count."""
+    mine = str(threading.get_native_id())
+    others = [task for task in Path("/proc/self/task").iterdir() if task.name != mine]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in others) / 1e9
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/schedstat").exists(), reason=NOT_APPLICABLE + "needs Linux"
+)
+def test_a_second_thread_does_about_half_of_the_work(rng):
+    if densenet.show_config()["openmp"] == "no" or not Path("/proc/self/schedstat").exists():
+        pytest.skip(NOT_APPLICABLE + "built without OpenMP, or not on Linux")
+    densenet.set_num_threads(2)
+    network = wide()
+    x, y = data(rng, 2000)
+    network.fit(x, y, epochs=1, batch_size=500)
+    mine, others = time.thread_time(), _seconds_of_other_threads()
+    network.fit(x, y, epochs=2, batch_size=500)
+    mine, others = time.thread_time() - mine, _seconds_of_other_threads() - others
+    assert others > 0.3 * mine
+
+
+def test_the_number_of_threads_is_what_was_set():
+    for threads in (3, 1, np.int64(2)):
+        densenet.set_num_threads(threads)
+        assert densenet.get_num_threads() == threads
+        assert densenet.show_config()["threads"] == str(threads)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "got"),
+    [
+        (0, ValueError, "0"),
+        (-1, ValueError, "-1"),
+        (1.5, TypeError, "float"),
+        ("2", TypeError, "str"),
+    ],
+)
+def test_a_wrong_number_of_threads_changes_nothing(wrong, kind, got):
+    densenet.set_num_threads(3)
+    with pytest.raises(kind, match=f"^n must be an integer >= 1, got {got}$"):
+        densenet.set_num_threads(wrong)
+    assert densenet.get_num_threads() == 3
+
+
+# ---- forks, other threads, signals -------------------------------------------------------------
+
+
+def _train_and_tell(network, x, y, pipe):
+    history = network.fit(x, y, epochs=1, batch_size=20, seed=1)
+    pipe.send((history.batch_loss, network.flat))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason=NOT_APPLICABLE + "no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_computes_the_same_and_does_not_hang(rng):
+    densenet.set_num_threads(3)
+    network = wide()
+    x, y = data(rng, 100)
+    network.gradients(x, y)  # the parent's threads are there
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+    child = fork.Process(target=_train_and_tell, args=(network, x, y, sender), daemon=True)
+    child.start()
+    try:
+        assert receiver.poll(30), "the child hangs"
+        losses, flat = receiver.recv()
+        child.join(10)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        child.join()
+    assert losses == network.fit(x, y, epochs=1, batch_size=20, seed=1).batch_loss
+    assert_same_bits(flat, network.flat)
+
+
+def test_two_networks_train_in_two_threads(rng):
+    densenet.set_num_threads(2)
+    batches = [data(rng, 200), data(rng, 200)]
+
+    def train(number):
+        network = wide()
+        history = network.fit(*batches[number], epochs=4, batch_size=32, seed=number)
+        return history.batch_loss, network.flat
+
+    alone = [train(0), train(1)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(train, [0, 1]))
+    for (losses, flat), (expected, parameters) in zip(together, alone, strict=True):
+        assert losses == expected
+        assert_same_bits(flat, parameters)
+
+
+def test_one_network_serves_many_threads_at_once(rng):
+    densenet.set_num_threads(2)
+    network = wide()
+    x, y = data(rng, 300)
+    expected_loss, expected = network.gradients(x, y)
+    probabilities = network.predict_proba(x)
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(network.gradients, x, y) for _ in range(12)]
+        others = [pool.submit(network.predict_proba, x) for _ in range(12)]
+    for future in futures:
+        loss, gradients = future.result()
+        assert loss == expected_loss
+        for name, gradient in gradients.items():
+            assert_same_bits(gradient, expected[name])
+    for other in others:
+        assert_same_bits(other.result(), probabilities)
+
+
+def test_other_python_threads_run_during_an_epoch(rng):
+    network = wide()
+    x, y = data(rng, 3000)
+    ticks, running = [], threading.Event()
+
+    def tick():
+        while not running.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.001)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    try:
+        start = time.perf_counter()
+        network.fit(x, y, epochs=1, batch_size=100)
+        end = time.perf_counter()
+    finally:
+        running.set()
+        ticker.join()
+    assert sum(start < t < end for t in ticks) > 5
+
+
+def interrupt_after(seconds):
+    """Send this thread what Ctrl-C sends."""
+    timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+    timer.start()
+    return timer
+
+
+@pytest.mark.parametrize("optimizer", [SGD(lr=0.01), Adam(lr=0.001)], ids=str)
+def test_ctrl_c_stops_a_long_epoch_and_leaves_a_usable_network(rng, optimizer):
+    """After the interruption the state is that of as many steps as it counts."""
+    network, twin = wide(), wide()
+    x = np.broadcast_to(rng.normal(size=300), (1_280_000, 300))  # minutes of steps
+    labels = rng.integers(0, 10, 1_280_000)
+    timer = interrupt_after(0.3)
+    start = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            network.fit(x, labels, epochs=1, batch_size=64, shuffle=False, optimizer=optimizer)
+    finally:
+        timer.cancel()
+    assert time.perf_counter() - start < 3
+
+    steps = network.optimizer_state["step"]
+    assert 0 < steps < 20_000
+    twin.fit(
+        x[: 64 * steps],
+        labels[: 64 * steps],
+        epochs=1,
+        batch_size=64,
+        shuffle=False,
+        optimizer=optimizer,
+    )
+    assert_same_bits(network.flat, twin.flat)
+    for one in (network, twin):
+        one.train_step(x[:64], labels[:64], optimizer)
+    assert network.optimizer_state["step"] == steps + 1
+    assert_same_bits(network.flat, twin.flat)
+
+
+def test_ctrl_c_leaves_a_consistent_count_in_the_reference_too():
+    layers = [Linear(3, 2)]
+    network = Network(layers, Loss(), dtype="float64", seed=1, backend="reference")
+    twin = Network(layers, Loss(), dtype="float64", seed=1, backend="reference")
+    x, y = np.random.default_rng(0).normal(size=(200_000, 3)), np.zeros(200_000, np.int64)
+    timer = interrupt_after(0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            network.fit(x, y, epochs=1, batch_size=2, shuffle=False, optimizer=SGD(lr=0.01))
+    finally:
+        timer.cancel()
+    steps = network.optimizer_state["step"]
+    assert steps > 0
+    twin.fit(
+        x[: 2 * steps],
+        y[: 2 * steps],
+        epochs=1,
+        batch_size=2,
+        shuffle=False,
+        optimizer=SGD(lr=0.01),
+    )
+    # The step at hand may be half done, but those before are counted.
+    np.testing.assert_allclose(network.flat, twin.flat, atol=0.03)
+
+
+# ---- the environment ---------------------------------------------------------------------------
+
+_SHOW = "import densenet; c = densenet.show_config(); print(c['threads'], c['instruction_set'])"
+
+
+def test_the_environment_sets_the_number_of_threads():
+    assert run_python(_SHOW, DENSENET_NUM_THREADS="3").split()[0] == "3"
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", " "])
+def test_a_wrong_number_in_the_environment_is_an_error(wrong):
+    result = try_python(_SHOW, DENSENET_NUM_THREADS=wrong)
+    assert result.returncode != 0
+    line = result.stderr.strip().splitlines()[-1]
+    got = wrong if wrong == "0" else repr(wrong)
+    assert line == f"ValueError: DENSENET_NUM_THREADS must be an integer >= 1, got {got}"
+
+
+def test_the_default_number_of_threads_keeps_to_the_affinity_mask():
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip(NOT_APPLICABLE + "no affinity masks")
+    cpu = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{cpu}}}); {_SHOW}"
+    assert run_python(code, DENSENET_NUM_THREADS="").split()[0] == "1"
+
+
+@pytest.mark.parametrize("level", ["v2", "v3", "v4", "generic"])
+def test_the_environment_chooses_the_instruction_set(level):
+    result = try_python(_SHOW, DENSENET_ISA=level)
+    if result.returncode == 0:
+        assert result.stdout.split()[1] == level
+    else:
+        line = result.stderr.strip().splitlines()[-1]
+        assert line.startswith("ImportError: DENSENET_ISA: expected one of ")
+        assert f"got {level!r}: " in line
+        assert level != densenet.show_config()["instruction_set"]
+
+
+def test_an_unknown_instruction_set_is_an_error_that_names_those_there_are():
+    result = try_python(_SHOW, DENSENET_ISA="v9")
+    assert result.returncode != 0
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("ImportError: DENSENET_ISA: expected one of ")
+    assert densenet.show_config()["instruction_set"] in line
+    assert line.endswith("got 'v9': it is not installed")
+
+
+# ---- the floating-point mode -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_denormal_numbers_are_numpys_own_again_after_a_call(rng, dtype, threads):
+    densenet.set_num_threads(threads)
+    tiny = np.full(65, np.finfo(dtype).tiny, dtype)
+    network = wide(dtype)
+    x, y = data(rng, 64)
+    calls = [
+        lambda: kernels.sigmoid_forward(x),
+        lambda: kernels.adam_step(x.copy(), x, x.copy(), x * x, 3),
+        lambda: network.train_step(x, y, Adam()),
+        lambda: network.predict(x),
+        lambda: kernels.sigmoid_forward(x[:0]),  # an error
+    ]
+    for call in calls:
+        with contextlib.suppress(ValueError):
+            call()
+        halves = tiny / 2
+        assert (halves > 0).all()
+        assert (halves * 2 == tiny).all()
