@@ -1,14 +1,26 @@
 """Bad arrays: one clear error, of the same type and text from both twins, and nothing changes."""
 
+import inspect
 import re
 
 import numpy as np
 import pytest
 
 from conftest import error_of, misaligned, reversed_axes, same_error, spread, swapped
+from densenet import reference
 from test_reference import random_targets
 
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu")
+
 # ---- good arguments, to be spoiled --------------------------------------------------------------
+
+
+def _loss_targets(name, normal, probabilities):
+    if name.startswith("cross_entropy"):
+        return probabilities
+    if name.startswith("logistic"):
+        return np.sign(normal(4, 3))
+    return probabilities if name.startswith("binary") else normal(4, 3)
 
 
 def arguments_of(name, rng, dtype):
@@ -21,11 +33,19 @@ def arguments_of(name, rng, dtype):
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     labels = rng.integers(0, 3, 4)
     step = {"param": normal(3, 5), "grad": normal(3, 5)}
+    parameters = list(inspect.signature(getattr(reference, name)).parameters)
+    if parameters[0] == "outputs":
+        return {
+            "outputs": probabilities,
+            "targets": _loss_targets(name, normal, probabilities),
+            "sample_weight": np.abs(normal(4)),
+        }
+    if name.startswith(ACTIVATIONS):
+        arrays = [word for word in parameters if word in ("x", "y", "dy")]
+        return {word: normal(4, 5) for word in arrays}
     return {
         "linear_forward": {"x": normal(4, 5), "weight": normal(3, 5), "bias": normal(3)},
         "linear_backward": {"dy": normal(4, 3), "x": normal(4, 5), "weight": normal(3, 5)},
-        "sigmoid_forward": {"x": normal(4, 5)},
-        "sigmoid_backward": {"dy": normal(4, 5), "y": normal(4, 5)},
         "softmax_forward": {"x": normal(4, 3)},
         "softmax_backward": {"dy": normal(4, 3), "y": probabilities},
         "softmax_cross_entropy_forward": {
@@ -43,6 +63,7 @@ def arguments_of(name, rng, dtype):
         "sgd_step": {**step, "velocity": normal(3, 5), "lr": 0.1, "momentum": 0.9},
         "rmsprop_step": {**step, "v": np.abs(normal(3, 5)), "lr": 0.1},
         "adam_step": {**step, "m": normal(3, 5), "v": np.abs(normal(3, 5)), "step": 10},
+        "adamw_step": {**step, "m": normal(3, 5), "v": np.abs(normal(3, 5)), "step": 10},
     }[name]
 
 
@@ -206,13 +227,13 @@ TARGETS = [
     (np.eye(4), ValueError, "shape (4, 3), got (4, 4)"),
 ]
 ROWS = [
-    ([0.5, 0.6, 0.0], 0, 1.1),
-    ([0.5, 0.4, 0.0], 0, 0.9),
-    ([-0.25, 0.75, 0.5], -0.25, 1),
-    ([0.0, 0.0, 0.0], 0, 0),
-    ([np.nan, 0.5, 0.5], np.nan, np.nan),
-    ([np.inf, 0.0, 0.0], 0, np.inf),
-    ([1.0, np.inf, -np.inf], -np.inf, np.nan),
+    ([0.5, 0.6, 0.0], 0),
+    ([0.5, 0.4, 0.0], 0),
+    ([-0.25, 0.75, 0.5], -0.25),
+    ([0.0, 0.0, 0.0], 0),
+    ([np.nan, 0.5, 0.5], np.nan),
+    ([np.inf, 0.0, 0.0], 0),
+    ([1.0, np.inf, -np.inf], -np.inf),
 ]
 CROSS_ENTROPIES = [f"softmax_cross_entropy_{way}" for way in ("forward", "backward")]
 
@@ -236,14 +257,16 @@ def test_targets_that_are_no_array(twins, dtype, rng, wrong):
 
 
 @pytest.mark.parametrize("name", CROSS_ENTROPIES)
-@pytest.mark.parametrize(("row", "smallest", "total"), ROWS)
-def test_rows_of_targets_that_are_no_probabilities(twins, dtype, rng, name, row, smallest, total):
+@pytest.mark.parametrize(("row", "smallest"), ROWS)
+def test_rows_of_targets_that_are_no_probabilities(twins, dtype, rng, name, row, smallest):
     targets = random_targets(rng, "soft", 4, 3, dtype)
     targets[2] = row
+    with np.errstate(invalid="ignore"):
+        total = targets[2].astype(np.float64).sum()
     arguments = arguments_of(name, rng, dtype) | {"targets": targets}
     text = (
         f"targets: expected rows >= 0 that sum to 1, got a smallest value of {smallest:g} and a "
-        f"sum of {total:g} in row 2"
+        f"sum of {total:.9g} in row 2"
     )
     assert_refused(twins, name, arguments, ValueError, text)
 
@@ -258,7 +281,7 @@ def test_rows_of_targets_may_miss_1_by_the_root_of_epsilon(twins, dtype, rng, na
     far = np.array([[0.25 + 1.1 * tolerance, 0.5, 0.25]] * 4, dtype)
     text = (
         "targets: expected rows >= 0 that sum to 1, got a smallest value of 0.25 and a "
-        f"sum of {far[0].sum(dtype='f8'):g} in row 0"
+        f"sum of {far[0].sum(dtype='f8'):.9g} in row 0"
     )
     assert_refused(twins, name, arguments | {"targets": far}, ValueError, text)
 
@@ -343,7 +366,7 @@ def pairs():
                 yield name, first, second
 
 
-@pytest.mark.parametrize(("name", "first", "second"), pairs())
+@pytest.mark.parametrize(("name", "first", "second"), list(pairs()))
 def test_arrays_that_share_memory(twins, dtype, rng, name, first, second):
     arguments = arguments_of(name, rng, dtype)
     text = f"{second}: expected memory of its own, got some of {first}'s"

@@ -50,7 +50,9 @@ def test_packing_brings_every_number_back(tmp_path: Path, header: str) -> None:
             np.testing.assert_array_equal(packed[name], expected)
 
 
-@pytest.mark.skipif("DENSENET_DATA" not in os.environ, reason="needs the published files")
+@pytest.mark.skipif(
+    "DENSENET_DATA" not in os.environ, reason="not applicable: the published files are not at hand"
+)
 def test_packed_digits_are_the_published_ones(tmp_path: Path) -> None:
     _pack_digits(Path(os.environ["DENSENET_DATA"]) / "tabular", tmp_path / "digits.npz")
     with np.load(tmp_path / "digits.npz", allow_pickle=False) as packed:

@@ -164,7 +164,7 @@ def test_cross_entropy_equals_its_twin(
     )
     assert type(loss) is type(twin_loss) is float
     of_sum = 2 * batch * np.finfo(np.float64).eps
-    assert loss == pytest.approx(twin_loss, rel=8 * np.finfo(dtype).eps + of_sum)
+    assert loss == pytest.approx(twin_loss, rel=float(8 * np.finfo(dtype).eps + of_sum))
     assert_ulp(p, twin_p)
     compiled, twin = (
         module.softmax_cross_entropy_backward(twin_p, targets, **options) for module in twins

@@ -82,11 +82,13 @@ def test_passes_equal_the_reference(layers, dtype, rng, rows):
     np.testing.assert_array_equal(compiled.predict(x), compiled.forward(x).argmax(axis=1))
     for arguments in ((x, y), (x, y, weight)):
         tolerance = 100 * np.finfo(dtype).eps
-        assert compiled.loss(*arguments) == pytest.approx(reference.loss(*arguments), rel=tolerance)
+        assert compiled.loss(*arguments) == pytest.approx(
+            reference.loss(*arguments), rel=float(tolerance)
+        )
         (loss, gradients), (twin_loss, twins) = (
             network.gradients(*arguments) for network in (compiled, reference)
         )
-        assert loss == pytest.approx(twin_loss, rel=tolerance)
+        assert loss == pytest.approx(twin_loss, rel=float(tolerance))
         assert list(gradients) == list(twins) == list(compiled.parameters)
         for name, gradient in gradients.items():
             close(gradient, twins[name], dtype)
@@ -113,13 +115,13 @@ def test_value_and_gradient_equal_the_reference(layers, dtype, rng):
     (loss, gradient), (twin_loss, twin) = (
         network.value_and_gradient(point, x, y) for network in (compiled, reference)
     )
-    assert loss == pytest.approx(twin_loss, rel=100 * np.finfo(dtype).eps)
+    assert loss == pytest.approx(twin_loss, rel=float(100 * np.finfo(dtype).eps))
     assert gradient.dtype == np.float64
     close(gradient.astype(dtype), twin.astype(dtype), dtype)
     assert_same_bits(compiled.flat, before)
 
     compiled.flat[...] = point
-    assert compiled.loss(x, y) == pytest.approx(loss, rel=100 * np.finfo(dtype).eps)
+    assert compiled.loss(x, y) == pytest.approx(loss, rel=float(100 * np.finfo(dtype).eps))
 
 
 def test_value_and_gradient_lays_out_the_gradient_like_the_parameters(engine, rng):

@@ -158,7 +158,7 @@ def test_one_hot_rows_equal_indices(backend, dtype, rng, label_smoothing):
         backend.softmax_cross_entropy_forward(logits, t, label_smoothing=label_smoothing)[0]
         for t in (labels, one_hot)
     )
-    assert by_index == pytest.approx(by_row, rel=8 * np.finfo(dtype).eps)
+    assert by_index == pytest.approx(by_row, rel=float(8 * np.finfo(dtype).eps))
 
 
 def test_rows_of_dlogits_sum_to_0_and_are_negative_only_at_the_target(backend, dtype, rng):
@@ -311,6 +311,6 @@ from densenet.reference import network
 layers = [densenet.Linear(3, 2)]
 densenet.Network(layers, densenet.SoftmaxCrossEntropy(), backend="reference").fit(
     [[1, 2, 3], [4, 5, 6]], [0, 1], epochs=1)
-print([name for name in sys.modules if name.startswith(("densenet._c", "densenet.k"))])
+print([name for name in sys.modules if name.startswith(("densenet._co", "densenet.k"))])
 """
-    assert run_python(code) == "['densenet._checks']"
+    assert run_python(code) == "[]"

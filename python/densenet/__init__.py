@@ -7,26 +7,30 @@ reference works where there is none.
 
 from densenet._version import __version__
 from densenet.config import get_num_threads, set_num_threads, show_config
-from densenet.layers import Identity, Linear, Sigmoid
-from densenet.losses import SoftmaxCrossEntropy
-from densenet.network import Network, check_gradients
-from densenet.optimizers import SGD, Adam, RMSprop
-from densenet.training import Callback, History
+from densenet.gradient_check import check_gradients
+from densenet.layers import *
+from densenet.layers import __all__ as _layers
+from densenet.losses import *
+from densenet.losses import __all__ as _losses
+from densenet.network import Network
+from densenet.optimizers import *
+from densenet.optimizers import __all__ as _optimizers
+from densenet.schedules import *
+from densenet.schedules import __all__ as _schedules
+from densenet.training import Callback, EarlyStopping, History
 
 __all__ = [
-    "SGD",
-    "Adam",
     "Callback",
+    "EarlyStopping",
     "History",
-    "Identity",
-    "Linear",
     "Network",
-    "RMSprop",
-    "Sigmoid",
-    "SoftmaxCrossEntropy",
     "__version__",
     "check_gradients",
     "get_num_threads",
     "set_num_threads",
     "show_config",
+    *_layers,
+    *_losses,
+    *_optimizers,
+    *_schedules,
 ]

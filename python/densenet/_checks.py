@@ -10,7 +10,7 @@ it holds. A message names the argument, what was expected and what came.
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -21,7 +21,8 @@ from densenet._typing import Array
 # ---- arrays ------------------------------------------------------------------------------------
 
 
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
+    """Say what came in place of what was expected."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
     return "None" if value is None else type(value).__name__
@@ -32,7 +33,7 @@ def _floating(**arrays: Any) -> None:
     first = ""
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"{name}: expected a NumPy array, got {_describe(array)}")
+            raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
         dtype = array.dtype.newbyteorder("=")
         if not first:
             if dtype not in (np.float32, np.float64):
@@ -67,19 +68,34 @@ def _usable(array: Array, *, either_order: bool = False) -> Array:
     return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
-def elementwise(x: Any) -> tuple[Array]:
-    """Check the argument of an activation's forward pass, of any shape."""
+def elementwise(x: Any, parameter: Mapping[str, Any]) -> tuple[Array, dict[str, float]]:
+    """Check the arguments of an activation's forward pass: x of any shape, and its parameter."""
     _floating(x=x)
     _not_empty("x", x)
-    return (_usable(x),)
+    return _usable(x), settings(parameter)
 
 
-def elementwise_backward(dy: Any, y: Any) -> tuple[Array, Array]:
-    """Check the arguments of an activation's backward pass, of any one shape."""
-    _floating(dy=dy, y=y)
+def _elementwise_backward(
+    dy: Any, name: str, value: Any, parameter: Mapping[str, Any]
+) -> tuple[Array, Array, dict[str, float]]:
+    _floating(**{"dy": dy, name: value})
     _not_empty("dy", dy)
-    _shape("y", y, dy.shape)
-    return _usable(dy), _usable(y)
+    _shape(name, value, dy.shape)
+    return _usable(dy), _usable(value), settings(parameter)
+
+
+def elementwise_backward(
+    dy: Any, y: Any, parameter: Mapping[str, Any]
+) -> tuple[Array, Array, dict[str, float]]:
+    """Check the arguments of an activation's backward pass, of any one shape."""
+    return _elementwise_backward(dy, "y", y, parameter)
+
+
+def elementwise_backward_from_x(
+    dy: Any, x: Any, parameter: Mapping[str, Any]
+) -> tuple[Array, Array, dict[str, float]]:
+    """Check them where the derivative wants the input."""
+    return _elementwise_backward(dy, "x", x, parameter)
 
 
 def matrix(x: Any) -> tuple[Array]:
@@ -121,70 +137,90 @@ def linear_backward(dy: Any, x: Any, weight: Any) -> tuple[Array, Array, Array]:
 # ---- losses ------------------------------------------------------------------------------------
 
 
+def _common(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Give the array, converted where its type is a float that the core does not read."""
+    read = array.dtype.kind != "f" or array.dtype.itemsize in (4, 8)
+    return array if read else array.astype(dtype)
+
+
 def class_targets(targets: Any, batch: int, classes: int, dtype: np.dtype[Any]) -> Array:
     """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
     if not isinstance(targets, np.ndarray):
-        raise TypeError(f"targets: expected a NumPy array, got {_describe(targets)}")
+        raise TypeError(f"targets: expected a NumPy array, got {describe(targets)}")
     kind = targets.dtype.kind
     if kind not in "biuf" or (kind == "f" and targets.ndim == 1):
         raise TypeError(
             f"targets: expected integer class indices of shape ({batch},) or rows of "
-            f"probabilities of shape ({batch}, {classes}), got {_describe(targets)}"
+            f"probabilities of shape ({batch}, {classes}), got {describe(targets)}"
         )
     if targets.ndim == 1:
         _shape("targets", targets, (batch,))
-        for extreme in (targets.min(), targets.max()):
-            if not 0 <= extreme < classes:
-                raise ValueError(
-                    f"targets: expected class indices in [0, {classes}), got {extreme}"
-                )
+        for label in (targets.min(), targets.max()):
+            if not 0 <= label < classes:
+                raise ValueError(f"targets: expected class indices in [0, {classes}), got {label}")
         return _usable(targets.astype(np.int64, copy=False))
     _shape("targets", targets, (batch, classes))
-    tolerance = math.sqrt(np.finfo(dtype).eps)
+    given = targets.dtype if kind == "f" else dtype
+    tolerance = math.sqrt(max(np.finfo(dtype).eps, np.finfo(given).eps))
     rows = 1 + (1 << 20) // classes  # a bounded part of the targets at a time
     for begin in range(0, batch, rows):
         part = np.asarray(targets[begin : begin + rows], np.float64)
-        sums = part.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            sums = part.sum(axis=1)
         wrong = ~((part >= 0).all(axis=1) & (np.abs(sums - 1) <= tolerance))
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(
                 f"targets: expected rows >= 0 that sum to 1, got a smallest value of "
-                f"{part[row].min():g} and a sum of {sums[row]:g} in row {begin + row}"
+                f"{part[row].min():g} and a sum of {sums[row]:.9g} in row {begin + row}"
             )
-    return targets
+    if kind == "f" and np.finfo(given).eps > np.finfo(dtype).eps:  # make up for its rounding
+        wide = targets.astype(dtype)
+        targets = wide / wide.sum(axis=1, keepdims=True)
+    return _common(targets, dtype)
 
 
 def weights(sample_weight: Any, batch: int) -> Array:
     """Check sample weights: finite, at least 0, one for each row. float64 comes back."""
     array = np.asarray(sample_weight)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight: expected real numbers, got {_describe(sample_weight)}")
+        raise TypeError(f"sample_weight: expected real numbers, got {describe(sample_weight)}")
     _shape("sample_weight", array, (batch,))
     wrong = ~((array >= 0) & np.isfinite(array))
     if wrong.any():
-        raise ValueError(
-            f"sample_weight: expected finite numbers >= 0, got {array[np.argmax(wrong)]:g}"
-        )
+        first = array[np.argmax(wrong)]
+        raise ValueError(f"sample_weight: expected finite numbers >= 0, got {first:g}")
     return np.ascontiguousarray(array, np.float64)
+
+
+def _loss_arrays(
+    loss: str, name: str, scores: Any, axis: str, targets: Any, sample_weight: Any
+) -> tuple[Array, Array, Array | None]:
+    """Check what every loss gets: a matrix of this name, targets that fit it, weights."""
+    given = {name: scores}
+    _floating(**(given if sample_weight is None else given | {"sample_weight": sample_weight}))
+    _shape(name, scores, ("batch", axis))
+    batch, width = scores.shape
+    if isinstance(targets, np.ndarray) and targets.dtype.kind == "f" and targets.ndim == 2:
+        _floating(**given, targets=targets)
+    dtype = scores.dtype.newbyteorder("=")
+    if loss.endswith("cross_entropy") and not loss.startswith("binary"):
+        targets = class_targets(targets, batch, width, dtype)
+    else:
+        targets = value_targets(targets, loss, batch, width, dtype)
+    if targets.ndim == 2:
+        targets = _usable(targets.astype(dtype, copy=False))
+    if sample_weight is not None:
+        sample_weight = weights(sample_weight, batch).astype(dtype)
+    return _usable(scores), targets, sample_weight
 
 
 def _softmax_cross_entropy(
     name: str, scores: Any, targets: Any, sample_weight: Any, label_smoothing: Any
 ) -> tuple[Array, Array, Array | None, float]:
-    given = {name: scores}
-    _floating(**(given if sample_weight is None else given | {"sample_weight": sample_weight}))
-    _shape(name, scores, ("batch", "classes"))
-    batch, classes = scores.shape
-    if isinstance(targets, np.ndarray) and targets.dtype.kind == "f" and targets.ndim == 2:
-        _floating(**given, targets=targets)
-    dtype = scores.dtype.newbyteorder("=")
-    targets = class_targets(targets, batch, classes, dtype)
-    if targets.ndim == 2:
-        targets = _usable(targets.astype(dtype, copy=False))
-    if sample_weight is not None:
-        sample_weight = weights(sample_weight, batch).astype(dtype)
-    return _usable(scores), targets, sample_weight, setting("label_smoothing", label_smoothing)
+    kind = "softmax_cross_entropy"
+    arrays = _loss_arrays(kind, name, scores, "classes", targets, sample_weight)
+    return *arrays, setting("label_smoothing", label_smoothing)
 
 
 def softmax_cross_entropy_forward(
@@ -203,11 +239,43 @@ def softmax_cross_entropy_backward(
     )
 
 
+_ADMITTED: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "binary_cross_entropy": ("numbers in [0, 1]", lambda t: (t >= 0) & (t <= 1)),
+    "logistic": ("-1 or 1", lambda t: np.abs(t) == 1),
+}
+
+
+def value_targets(targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any]) -> Array:
+    """Check targets that are a real number for each output: (batch, outputs) comes back."""
+    if not isinstance(targets, np.ndarray):
+        raise TypeError(f"targets: expected a NumPy array, got {describe(targets)}")
+    if targets.dtype.kind not in "biuf":
+        raise TypeError(f"targets: expected real numbers, got {describe(targets)}")
+    if outputs == 1 and targets.ndim == 1:
+        targets = targets[:, None]
+    _shape("targets", targets, (batch, outputs))
+    if loss in _ADMITTED:
+        words, admits = _ADMITTED[loss]
+        wrong = ~admits(targets)
+        if wrong.any():
+            raise ValueError(f"targets: expected {words}, got {targets[wrong][0]}")
+    return _common(targets, dtype)
+
+
+def loss(
+    name: str, outputs: Any, targets: Any, sample_weight: Any, values: Mapping[str, Any]
+) -> tuple[str, Array, Array, Array | None, dict[str, float]]:
+    """Check the arguments of a loss of this name, forward or backward."""
+    arrays = _loss_arrays(name, "outputs", outputs, "outputs", targets, sample_weight)
+    return name, *arrays, settings(values)
+
+
 # ---- settings ----------------------------------------------------------------------------------
 
 _Range: TypeAlias = tuple[str, Callable[[float], bool]]
 _DECAY: _Range = ("[0, 1)", lambda value: 0 <= value < 1)
 _RATE: _Range = ("[0, inf)", lambda value: 0 <= value < math.inf)
+_POSITIVE: _Range = ("(0, inf)", lambda value: 0 < value < math.inf)
 _RANGES: dict[str, _Range] = {
     "lr": _RATE,
     "eps": _RATE,
@@ -218,17 +286,35 @@ _RANGES: dict[str, _Range] = {
     "beta1": _DECAY,
     "beta2": _DECAY,
     "label_smoothing": _DECAY,
+    "rate": _DECAY,
+    "min_delta": _RATE,
+    "tolerance": _RATE,
+    "factor": _RATE,
+    "final": _RATE,
+    "slope": _RATE,
+    "alpha": _RATE,
+    "weight_decay": _RATE,
+    "delta": _POSITIVE,
+    "clip_norm": _POSITIVE,
+    "clip_value": _POSITIVE,
     "dampening": ("[0, 1]", lambda value: 0 <= value <= 1),
     "nesterov": ("{False, True}", lambda value: value in (0, 1)),
 }
+
+
+OPTIONAL = ("clip_norm", "clip_value")
+"""Settings that None turns off."""
 
 
 def setting(name: str, value: Any) -> float:
     """Check a hyper-parameter against the range of its name."""
     words, fits = _RANGES[name]
     if not isinstance(value, (Real, np.bool_)):
-        raise TypeError(f"{name} must be a number in {words}, got {_describe(value)}")
-    number = float(value)
+        raise TypeError(f"{name} must be a number in {words}, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
     if not fits(number):
         raise ValueError(f"{name} must be in {words}, got {value}")
     return number
@@ -236,7 +322,11 @@ def setting(name: str, value: Any) -> float:
 
 def settings(values: Mapping[str, Any]) -> dict[str, float]:
     """Check the hyper-parameters of an optimizer, one by one and against each other."""
-    numbers = {name: setting(name, value) for name, value in values.items()}
+    numbers = {
+        name: setting(name, value)
+        for name, value in values.items()
+        if not (value is None and name in OPTIONAL)
+    }
     if numbers.get("nesterov") and (not numbers["momentum"] or numbers["dampening"]):
         raise ValueError(
             "nesterov must be used with momentum > 0 and dampening 0, got "
@@ -250,7 +340,7 @@ def count(name: str, value: Any, least: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer >= {least}, got {_describe(value)}") from None
+        raise TypeError(f"{name} must be an integer >= {least}, got {describe(value)}") from None
     if number < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {number}")
     return number
@@ -304,7 +394,8 @@ def update(
         raise ValueError(f"param: expected a C- or F-contiguous array, got strides {param.strides}")
     if "velocity" not in arrays and (numbers.get("momentum") or numbers.get("dampening")):
         raise ValueError(f"velocity: expected an array of shape {param.shape}, got None")
-    return list(places.values()), count("step", step), numbers
+    # A decay factor to the power of a larger step is the same: 0, or 1 to within rounding.
+    return list(places.values()), min(count("step", step), 2**53), numbers
 
 
 # ---- a network's arguments ---------------------------------------------------------------------
@@ -315,11 +406,8 @@ def inputs(x: Any, width: int, name: str = "x") -> Array:
     array = np.asarray(x)
     dtype = array.dtype
     if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
-        raise TypeError(
-            f"{name}: expected float32, float64, integers or bool, got {_describe(x)}"
-            if array is x
-            else f"{name}: expected float32, float64, integers or bool, got {dtype}"
-        )
+        got = describe(x) if array is x else dtype
+        raise TypeError(f"{name}: expected float32, float64, integers or bool, got {got}")
     _shape(name, array, ("batch", width))
     return array
 
@@ -327,17 +415,35 @@ def inputs(x: Any, width: int, name: str = "x") -> Array:
 def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Check an array of the network's own element type."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name}: expected a NumPy array, got {_describe(array)}")
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
     if array.dtype.newbyteorder("=") != dtype:
         raise TypeError(f"{name}: expected {dtype}, got {array.dtype}")
     _shape(name, array, shape)
     return _usable(array)
 
 
-def vector(name: str, array: Any, size: int) -> Array:
-    """Check a vector of real numbers."""
+def real(name: str, array: Any, shape: tuple[int, ...]) -> Array:
+    """Check an array of real numbers of this shape."""
     values = np.asarray(array)
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected real numbers, got {_describe(array)}")
-    _shape(name, values, (size,))
+        raise TypeError(f"{name}: expected real numbers, got {describe(array)}")
+    _shape(name, values, shape)
     return values
+
+
+def layers(name: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """Check a sequence of at least one layer."""
+    if not isinstance(given, Sequence):
+        raise TypeError(f"{name}: expected a sequence of layers, got {describe(given)}")
+    if not given:
+        raise ValueError(f"{name}: expected at least one layer, got none")
+    for index, layer in enumerate(given):
+        if not isinstance(layer, kind):
+            raise TypeError(f"{name}[{index}]: expected a layer, got {describe(layer)}")
+    return tuple(given)
+
+
+def same_length(name: str, array: Array, batch: int) -> None:
+    """Require one entry for each row."""
+    if array.shape[:1] != (batch,):
+        raise ValueError(f"{name}: expected {batch} rows, got shape {array.shape}")

@@ -6,73 +6,91 @@ from typing import Any
 import numpy as np
 
 from densenet import _core, kernels
-from densenet._engine import Examples, Outcome, PlannedLayer, Steps
-from densenet._layout import Layout
+from densenet._engine import Examples, Mode, Outcome, Steps
+from densenet._layout import Layout, Slot
 from densenet._typing import Array
-from densenet.losses import Loss
+from densenet.layers import Activation
+from densenet.losses import CustomLoss, Loss, MeanSquaredError
 from densenet.optimizers import Optimizer
+from densenet.plan import PlannedLayer
+
+
+def _offset(slot: Slot | None) -> int:
+    return slot.offset if slot else -1
+
+
+def _mode(mode: Mode) -> tuple[Array, bool, int, int, bool]:
+    return mode.running, mode.training, mode.seed, mode.step, mode.update
 
 
 class CompiledEngine:
     """A plan in the compiled core, and nothing else."""
 
-    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
+    def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
-        self._loss = loss
+        # The plan never evaluates a loss that is computed in Python; any stands for it.
+        self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
         self._plan = plan(
             [
                 (
-                    place.layer.kind,
+                    place.kind,
                     place.inputs,
                     place.outputs,
-                    place.weight.offset if place.weight else -1,
-                    place.bias.offset if place.bias else -1,
+                    _offset(place.weight),
+                    _offset(place.bias),
+                    _offset(place.running[0] if place.running else None),
+                    place.parameter,
                 )
                 for place in layout.places
             ],
-            loss.label_smoothing,
+            self._loss.kind,
+            self._loss.settings(),
         )
 
     def plan(self) -> list[PlannedLayer]:
         rows = []
-        linear_before = False
-        for index, place in enumerate(self._layout.places):
-            kind = type(place.layer).__name__
-            if place.weight:
-                how = ("product", "products", "fused with the weight gradient")
+        fused_into = False  # whether an activation here would be part of the product before
+        for place in self._layout.places:
+            name = type(place.layer).__name__
+            update = "fused with the weight gradient" if place.weight else ""
+            if place.kind == "linear":
+                how = ("product", "two products")
+            elif isinstance(place.layer, Activation) and fused_into:
+                how = ("fused with the product before", "fused with the product after")
             else:
-                fused = "fused with the product before" if linear_before else "elementwise"
-                how = (fused, fused.replace("before", "after"), "")
-            linear_before = place.weight is not None
-            rows.append(PlannedLayer(str(index), kind, "compiled", *how))
+                how = (_HOW.get(place.kind, "elementwise"),) * 2
+            if place.kind in ("open", "close"):
+                name = f"{name} ({place.kind})"
+            fused_into = place.kind == "linear"
+            rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
         return rows
 
-    def forward(self, flat: Array, x: Array) -> Array:
-        return self._plan.forward(flat, x)
+    def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
+        return self._plan.forward(flat, x, _mode(mode))
 
-    def backward(self, flat: Array, x: Array, dy: Array, dflat: Array, dx: Array) -> None:
-        self._plan.backward(flat, x, dy, dflat, dx)
+    def backward(
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> None:
+        self._plan.backward(flat, x, dy, dflat, dx, _mode(mode))
 
     def gradients(
-        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
         return self._plan.gradients(
-            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx
+            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, _mode(mode)
         )
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
-        if sample_weight is not None:
-            sample_weight = sample_weight.astype(outputs.dtype)
-        return kernels.softmax_cross_entropy_forward(
-            outputs,
-            targets,
-            sample_weight=sample_weight,
-            label_smoothing=self._loss.label_smoothing,
-        )[0]
+        forward = getattr(kernels, f"{self._loss.kind}_forward")
+        value = forward(outputs, targets, sample_weight=sample_weight, **self._loss.settings())
+        return float(value[0] if isinstance(value, tuple) else value)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def softmax(self, outputs: Array) -> Array:
         return kernels.softmax_forward(outputs)
+
+    def sigmoid(self, outputs: Array) -> Array:
+        return kernels.sigmoid_forward(outputs)
 
     def train(
         self,
@@ -83,6 +101,7 @@ class CompiledEngine:
         steps: Steps,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
+        mode: Mode,
     ) -> Outcome:
         return Outcome(
             *self._plan.train(
@@ -98,7 +117,29 @@ class CompiledEngine:
                 steps.first,
                 steps.before,
                 steps.lr,
+                steps.tolerance,
                 batch_loss,
                 progress,
+                _mode(mode),
             )
         )
+
+    def update(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        lr: float,
+        step: int,
+        gradient: Array,
+    ) -> None:
+        self._plan.update(flat, states, optimizer.rule, optimizer.settings(), lr, step, gradient)
+
+
+_HOW = {
+    "softmax": "by rows",
+    "layer_norm": "by rows",
+    "batch_norm": "by columns, then by rows",
+    "open": "copy",
+    "close": "sum",
+}

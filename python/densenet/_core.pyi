@@ -1,7 +1,7 @@
 """The compiled core. Every build of it has these names."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from densenet._typing import Array
 
@@ -12,8 +12,18 @@ def multiply_add_peak(threads: int, rounds: int) -> float: ...
 def update_bandwidth(threads: int, n: int) -> float: ...
 def linear_forward(x: Array, weight: Array, bias: Array | None, /) -> Array: ...
 def linear_backward(dy: Array, x: Array, weight: Array, /) -> tuple[Array, Array, Array]: ...
-def activation_forward(name: str, x: Array, /) -> Array: ...
-def activation_backward(name: str, dy: Array, y: Array, /) -> Array: ...
+def activation_forward(name: str, x: Array, settings: dict[str, float], /) -> Array: ...
+def activation_backward(
+    name: str, dy: Array, value: Array, settings: dict[str, float], /
+) -> Array: ...
+def loss(
+    name: str,
+    outputs: Array,
+    targets: Array,
+    sample_weight: Array | None,
+    settings: dict[str, float],
+    /,
+) -> tuple[float, Array]: ...
 def softmax_forward(x: Array, /) -> Array: ...
 def softmax_backward(dy: Array, y: Array, /) -> Array: ...
 def softmax_cross_entropy_forward(
@@ -26,11 +36,18 @@ def update(
     rule: str, arrays: dict[str, Array], step: int, settings: dict[str, float], /
 ) -> None: ...
 
+# (running moments, training, seed, step, whether running moments follow)
+_Mode: TypeAlias = tuple[Array, bool, int, int, bool]
+
 class _Plan:
     def __init__(
-        self, layers: list[tuple[str, int, int, int, int]], label_smoothing: float, /
+        self,
+        layers: list[tuple[str, int, int, int, int, int, float]],
+        loss: str,
+        settings: dict[str, float],
+        /,
     ) -> None: ...
-    def forward(self, flat: Array, x: Array, /) -> Array: ...
+    def forward(self, flat: Array, x: Array, mode: _Mode, /) -> Array: ...
     def gradients(
         self,
         flat: Array,
@@ -39,10 +56,18 @@ class _Plan:
         sample_weight: Array | None,
         dflat: Array | None,
         dx: Array | None,
+        mode: _Mode,
         /,
     ) -> float: ...
     def backward(
-        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, /
+        self,
+        flat: Array,
+        x: Array,
+        dy: Array,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: _Mode,
+        /,
     ) -> None: ...
     def train(
         self,
@@ -58,10 +83,23 @@ class _Plan:
         first_step: int,
         steps_before: int,
         lr: Array,
+        tolerance: float,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
+        mode: _Mode,
         /,
-    ) -> tuple[int, int, BaseException | None]: ...
+    ) -> tuple[int, int, bool, BaseException | None]: ...
+    def update(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        lr: float,
+        step: int,
+        gradient: Array,
+        /,
+    ) -> None: ...
 
 class PlanFloat32(_Plan): ...
 class PlanFloat64(_Plan): ...

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
+from densenet.plan import PlannedLayer
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,33 @@ class Examples:
     sample_weight: Array | None = None
 
 
+def unit_weights(sample_weight: Array, dtype: np.dtype[Any]) -> Array:
+    """Scale weights so that the largest is 1: any fit the type, and no weighted mean changes."""
+    largest = sample_weight.max()
+    return (sample_weight / largest if largest > 0 else sample_weight).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How layers behave: batch normalisations' running moments, training or not, and the draws.
+
+    ``seed`` and ``step`` (of the optimizer, from 0) decide what dropout draws. With ``update`` a
+    forward pass lets the running moments follow the batch's.
+    """
+
+    running: Array
+    training: bool
+    seed: int
+    step: int
+    update: bool = False
+
+
 @dataclass(frozen=True)
 class Steps:
     """Part of an epoch: one step for each learning rate, from `first` on.
 
-    ``order`` is None for the natural order; ``before`` counts the optimizer's steps so far.
+    ``order`` is None for the natural order; ``before`` counts the optimizer's steps so far. A step
+    whose gradient is shorter than ``tolerance`` is not taken and ends the call, unless it is 0.
     """
 
     order: Array | None
@@ -29,25 +54,16 @@ class Steps:
     first: int
     before: int
     lr: Array
+    tolerance: float = 0.0
 
 
 class Outcome(NamedTuple):
-    """What became of a call: a signal or a progress function may have ended it early."""
+    """What became of a call: convergence, a signal or a progress function may have ended it."""
 
     steps: int
     threads: int
+    converged: bool
     error: BaseException | None
-
-
-class PlannedLayer(NamedTuple):
-    """How one layer is computed."""
-
-    name: str
-    layer: str
-    backend: str
-    forward: str
-    backward: str
-    update: str
 
 
 class Engine(Protocol):
@@ -56,22 +72,27 @@ class Engine(Protocol):
     def plan(self) -> list[PlannedLayer]:
         """Tell how each layer is computed."""
 
-    def forward(self, flat: Array, x: Array) -> Array:
+    def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         """Give the output of the last layer."""
 
-    def backward(self, flat: Array, x: Array, dy: Array, dflat: Array, dx: Array) -> None:
+    def backward(
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> None:
         """Write the gradients that follow from dy, the gradient with respect to the output."""
 
     def gradients(
-        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
         """Give the loss; write its gradients."""
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
         """Give the loss of outputs that are there already."""
 
-    def probabilities(self, outputs: Array) -> Array:
-        """Turn outputs into probabilities."""
+    def softmax(self, outputs: Array) -> Array:
+        """Turn logits of classes into probabilities."""
+
+    def sigmoid(self, outputs: Array) -> Array:
+        """Turn logits into probabilities, one by one."""
 
     def train(
         self,
@@ -82,5 +103,17 @@ class Engine(Protocol):
         steps: Steps,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
+        mode: Mode,
     ) -> Outcome:
-        """Update the parameters and the optimizer's state; write the loss of each step."""
+        """Update parameters, running moments and optimizer's state; write each step's loss."""
+
+    def update(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        lr: float,
+        step: int,
+        gradient: Array,
+    ) -> None:
+        """Step down a gradient that is there already; steps count from 1."""

@@ -1,18 +1,19 @@
-"""Where each parameter lies in a network's one flat vector."""
+"""Where each parameter lies in a network's one flat vector, and the layers as a plain sequence."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from densenet import _checks
 from densenet._typing import Array
-from densenet.layers import Layer, Linear
+from densenet.layers import Layer, Linear, Residual, _Norm, parameter
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One parameter: its elements are ``flat[offset : offset + size]``."""
+    """One array in a flat vector: its elements are ``flat[offset : offset + size]``."""
 
     name: str
     offset: int
@@ -29,7 +30,7 @@ class Slot:
         return len(self.shape) == 2
 
     def view(self, flat: Array) -> Array:
-        """Give the parameter as a view of the flat vector.
+        """Give the array as a view of the flat vector.
 
         A weight is stored as (inputs, outputs), in which the forward product and the weight
         gradient run along memory; the view is its transpose.
@@ -41,17 +42,38 @@ class Slot:
 
 @dataclass(frozen=True)
 class Place:
-    """One layer: its widths and its parameters."""
+    """One layer: its name, widths and arrays. A residual block has a place before and after it."""
 
+    name: str
+    kind: str
     layer: Layer
     inputs: int
     outputs: int
     weight: Slot | None = None
     bias: Slot | None = None
+    running: tuple[Slot, Slot] | None = None
+
+    @property
+    def parameter(self) -> float:
+        """The one number that the layer's kernels need besides its arrays."""
+        return parameter(self.layer)
 
 
+def _first_width(layers: Sequence[Layer]) -> int | None:
+    """Give the width that the first layer with one expects."""
+    for layer in layers:
+        if isinstance(layer, Linear):
+            return layer.inputs
+        if isinstance(layer, _Norm):
+            return layer.width
+        if isinstance(layer, Residual) and (width := _first_width(layer.layers)):
+            return width
+    return None
+
+
+@dataclass
 class Layout:
-    """The layers with their widths, and the slots of their parameters, in order.
+    """The layers with their widths, and the slots of their arrays, in order.
 
     Raises
     ------
@@ -59,42 +81,87 @@ class Layout:
         If the layers are no sequence of layers whose widths fit together.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        if not layers:
-            raise ValueError("layers: expected at least one layer, got none")
-        for index, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"layers[{index}]: expected a layer, got {type(layer).__name__}")
-        linear = [layer for layer in layers if isinstance(layer, Linear)]
-        if not linear:
-            raise ValueError("layers: expected at least one Linear to set the widths, got none")
+    layers: Sequence[Layer]
+    places: list[Place] = field(init=False, default_factory=list)
+    slots: list[Slot] = field(init=False, default_factory=list)
+    running_slots: list[Slot] = field(init=False, default_factory=list)
+    size: int = field(init=False, default=0)
+    running_size: int = field(init=False, default=0)
 
-        self.places: list[Place] = []
-        self.slots: list[Slot] = []
-        width, offset = linear[0].inputs, 0
+    def __post_init__(self) -> None:
+        self.layers = _checks.layers("layers", self.layers, Layer)
+        width = _first_width(self.layers)
+        if width is None:
+            raise ValueError("layers: expected at least one Linear to set the widths, got none")
+        self.inputs = width
+        self.outputs = self._add(self.layers, width, "")
+
+    def _add(self, layers: Sequence[Layer], width: int, prefix: str) -> int:
+        """Append the places of a sequence of layers; give its output's width."""
         for index, layer in enumerate(layers):
-            if not isinstance(layer, Linear):
-                self.places.append(Place(layer, width, width))
-                continue
-            if layer.inputs != width:
-                raise ValueError(
-                    f"layers[{index}]: expected Linear with inputs={width}, the outputs of the "
-                    f"layer before, got inputs={layer.inputs}"
+            name = f"{prefix}{index}"
+            if isinstance(layer, Residual):
+                self.places.append(Place(name, "open", layer, width, width))
+                outputs = self._add(layer.layers, width, f"{name}.")
+                if outputs != width:
+                    raise ValueError(
+                        f"layers[{name}]: expected a block of {width} outputs, as many as its "
+                        f"inputs, got {outputs}"
+                    )
+                self.places.append(Place(name, "close", layer, width, width))
+            elif isinstance(layer, Linear):
+                self._expect(name, layer, "inputs", layer.inputs, width)
+                weight = self._slot(f"{name}.weight", (layer.outputs, layer.inputs))
+                bias = self._slot(f"{name}.bias", (layer.outputs,)) if layer.bias else None
+                self.places.append(
+                    Place(name, layer.kind, layer, width, layer.outputs, weight, bias)
                 )
-            weight = Slot(f"{index}.weight", offset, (layer.outputs, layer.inputs))
-            offset += weight.size
-            bias = Slot(f"{index}.bias", offset, (layer.outputs,)) if layer.bias else None
-            offset += bias.size if bias else 0
-            self.places.append(Place(layer, width, layer.outputs, weight, bias))
-            self.slots += [slot for slot in (weight, bias) if slot]
-            width = layer.outputs
-        self.inputs = self.places[0].inputs
-        self.outputs = width
-        self.size = offset
+                width = layer.outputs
+            elif isinstance(layer, _Norm):
+                self._expect(name, layer, "width", layer.width, width)
+                weight = self._slot(f"{name}.weight", (width,))
+                bias = self._slot(f"{name}.bias", (width,))
+                running = self._running(name, width) if layer.kind == "batch_norm" else None
+                self.places.append(
+                    Place(name, layer.kind, layer, width, width, weight, bias, running)
+                )
+            else:
+                self.places.append(Place(name, layer.kind, layer, width, width))
+        return width
+
+    def _expect(self, name: str, layer: Layer, what: str, got: int, width: int) -> None:
+        if got != width:
+            raise ValueError(
+                f"layers[{name}]: expected {type(layer).__name__} with {what}={width}, the outputs "
+                f"of the layer before, got {what}={got}"
+            )
+
+    def _slot(self, name: str, shape: tuple[int, ...]) -> Slot:
+        slot = Slot(name, self.size, shape)
+        self.slots.append(slot)
+        self.size += slot.size
+        return slot
+
+    def _running(self, name: str, width: int) -> tuple[Slot, Slot]:
+        mean = Slot(f"{name}.running_mean", self.running_size, (width,))
+        variance = Slot(f"{name}.running_var", self.running_size + width, (width,))
+        self.running_slots += [mean, variance]
+        self.running_size += 2 * width
+        return mean, variance
 
     def views(self, flat: Array) -> dict[str, Array]:
         """Name each parameter's view of a flat vector, as ``torch.nn.Sequential`` would."""
         return {slot.name: slot.view(flat) for slot in self.slots}
+
+    def linear(self) -> Iterator[tuple[Linear, Slot]]:
+        """Give each linear layer with the slot of its weight."""
+        for place in self.places:
+            if isinstance(place.layer, Linear) and place.weight:
+                yield place.layer, place.weight
+
+    def norms(self) -> Iterator[Place]:
+        """Give the place of each normalisation."""
+        return (place for place in self.places if isinstance(place.layer, _Norm))
 
 
 def aligned(size: int, dtype: np.dtype[Any]) -> Array:

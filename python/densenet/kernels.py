@@ -11,8 +11,29 @@ from densenet._typing import Array
 
 __all__ = [
     "adam_step",
+    "adamw_step",
+    "binary_cross_entropy_backward",
+    "binary_cross_entropy_forward",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "elu_backward",
+    "elu_forward",
+    "gelu_backward",
+    "gelu_forward",
+    "huber_backward",
+    "huber_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
     "linear_backward",
     "linear_forward",
+    "logistic_backward",
+    "logistic_forward",
+    "mean_absolute_error_backward",
+    "mean_absolute_error_forward",
+    "mean_squared_error_backward",
+    "mean_squared_error_forward",
+    "relu_backward",
+    "relu_forward",
     "rmsprop_step",
     "sgd_step",
     "sigmoid_backward",
@@ -21,6 +42,8 @@ __all__ = [
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "softmax_forward",
+    "tanh_backward",
+    "tanh_forward",
 ]
 
 
@@ -28,10 +51,6 @@ def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Map each row affinely: ``y = x weightᵀ + bias``.
 
     Shapes: x (batch, inputs), weight (outputs, inputs), bias (outputs,); y (batch, outputs).
-
-    See Also
-    --------
-    densenet.reference.linear_forward : the specification.
     """
     return _core.linear_forward(x, weight, bias)
 
@@ -40,51 +59,77 @@ def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, A
     """Differentiate a linear layer: ``dx = dy weight``, ``dweight = dyᵀ x``, ``dbias = 1ᵀ dy``.
 
     Shapes: dy (batch, outputs), x (batch, inputs), weight (outputs, inputs).
-
-    See Also
-    --------
-    densenet.reference.linear_backward : the specification.
     """
     return _core.linear_backward(dy, x, weight)
 
 
 def sigmoid_forward(x: Array) -> Array:
-    """Squash each element into (0, 1): ``y = 1 / (1 + e^-x)``.
-
-    See Also
-    --------
-    densenet.reference.sigmoid_forward : the specification.
-    """
-    return _core.activation_forward("sigmoid", x)
+    """Squash each element into (0, 1): ``y = 1 / (1 + e^-x)``."""
+    return _core.activation_forward("sigmoid", x, {})
 
 
 def sigmoid_backward(dy: Array, y: Array) -> Array:
-    """Differentiate ``y = sigmoid(x)``: ``dx = dy ∘ y (1 - y)``.
+    """Differentiate ``y = sigmoid(x)``: ``dx = dy ∘ y (1 - y)``."""
+    return _core.activation_backward("sigmoid", dy, y, {})
 
-    See Also
-    --------
-    densenet.reference.sigmoid_backward : the specification.
-    """
-    return _core.activation_backward("sigmoid", dy, y)
+
+def tanh_forward(x: Array) -> Array:
+    """Squash each element into (-1, 1): ``y = tanh x``."""
+    return _core.activation_forward("tanh", x, {})
+
+
+def tanh_backward(dy: Array, y: Array) -> Array:
+    """Differentiate ``y = tanh x``: ``dx = dy ∘ (1 - y²)``."""
+    return _core.activation_backward("tanh", dy, y, {})
+
+
+def relu_forward(x: Array) -> Array:
+    """Cut each element off at 0: ``y = max(x, 0)``."""
+    return _core.activation_forward("relu", x, {})
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    """Differentiate ``y = max(x, 0)``: ``dx = dy`` where ``y > 0``, otherwise 0."""
+    return _core.activation_backward("relu", dy, y, {})
+
+
+def leaky_relu_forward(x: Array, slope: float = 0.01) -> Array:
+    """Scale what is negative: ``y = x`` for x > 0, otherwise ``slope x``."""
+    return _core.activation_forward("leaky_relu", x, {"slope": slope})
+
+
+def leaky_relu_backward(dy: Array, y: Array, slope: float = 0.01) -> Array:
+    """Differentiate the leaky ReLU: ``dx = dy`` where ``y > 0``, otherwise ``slope dy``."""
+    return _core.activation_backward("leaky_relu", dy, y, {"slope": slope})
+
+
+def elu_forward(x: Array, alpha: float = 1.0) -> Array:
+    """Bend what is negative: ``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``."""
+    return _core.activation_forward("elu", x, {"alpha": alpha})
+
+
+def elu_backward(dy: Array, y: Array, alpha: float = 1.0) -> Array:
+    """Differentiate the ELU: ``dx = dy`` where ``y > 0``, otherwise ``dy ∘ (y + alpha)``."""
+    return _core.activation_backward("elu", dy, y, {"alpha": alpha})
+
+
+def gelu_forward(x: Array) -> Array:
+    """Gate each element by the normal distribution: ``y = x Φ(x)``."""
+    return _core.activation_forward("gelu", x, {})
+
+
+def gelu_backward(dy: Array, x: Array) -> Array:
+    """Differentiate ``y = x Φ(x)``: ``dx = dy ∘ (Φ(x) + x φ(x))``."""
+    return _core.activation_backward("gelu", dy, x, {})
 
 
 def softmax_forward(x: Array) -> Array:
-    """Turn each row of x (batch, classes) into probabilities.
-
-    See Also
-    --------
-    densenet.reference.softmax_forward : the specification.
-    """
+    """Turn each row of x (batch, classes) into probabilities."""
     return _core.softmax_forward(x)
 
 
 def softmax_backward(dy: Array, y: Array) -> Array:
-    """Differentiate ``y = softmax(x)``: ``dx = y ∘ (dy - Σ_c dy_c y_c)``.
-
-    See Also
-    --------
-    densenet.reference.softmax_backward : the specification.
-    """
+    """Differentiate ``y = softmax(x)``: ``dx = y ∘ (dy - Σ_c dy_c y_c)``."""
     return _core.softmax_backward(dy, y)
 
 
@@ -98,10 +143,6 @@ def softmax_cross_entropy_forward(
     """Loss ``-(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c`` and the probabilities ``softmax(z)``.
 
     Shapes: logits (batch, classes); targets (batch,) of indices or (batch, classes).
-
-    See Also
-    --------
-    densenet.reference.softmax_cross_entropy_forward : the specification.
     """
     return _core.softmax_cross_entropy_forward(logits, targets, sample_weight, label_smoothing)
 
@@ -113,15 +154,94 @@ def softmax_cross_entropy_backward(
     sample_weight: Array | None = None,
     label_smoothing: float = 0.0,
 ) -> Array:
-    """Differentiate the softmax cross-entropy: ``dlogits = (softmax(z) - T) / B``.
-
-    See Also
-    --------
-    densenet.reference.softmax_cross_entropy_backward : the specification.
-    """
+    """Differentiate the softmax cross-entropy: ``dlogits = (softmax(z) - T) / B``."""
     return _core.softmax_cross_entropy_backward(
         probabilities, targets, sample_weight, label_smoothing
     )
+
+
+def cross_entropy_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Loss ``-(1/B) Σ T ln Y`` of probabilities Y."""
+    return _core.loss("cross_entropy", outputs, targets, sample_weight, {})[0]
+
+
+def cross_entropy_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the cross-entropy: ``-(1/B) T / Y``."""
+    return _core.loss("cross_entropy", outputs, targets, sample_weight, {})[1]
+
+
+def binary_cross_entropy_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Loss ``mean(ln(1 + e^z) - t z)`` of logits z and targets t in [0, 1]."""
+    return _core.loss("binary_cross_entropy", outputs, targets, sample_weight, {})[0]
+
+
+def binary_cross_entropy_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the binary cross-entropy: ``(σ(z) - t) / n``."""
+    return _core.loss("binary_cross_entropy", outputs, targets, sample_weight, {})[1]
+
+
+def logistic_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Loss ``mean ln(1 + e^(-t z))`` of outputs z and targets t of -1 or 1."""
+    return _core.loss("logistic", outputs, targets, sample_weight, {})[0]
+
+
+def logistic_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the logistic loss: ``-t σ(-t z) / n``."""
+    return _core.loss("logistic", outputs, targets, sample_weight, {})[1]
+
+
+def mean_squared_error_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Loss ``mean (y - t)²``."""
+    return _core.loss("mean_squared_error", outputs, targets, sample_weight, {})[0]
+
+
+def mean_squared_error_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the mean squared error: ``2 (y - t) / n``."""
+    return _core.loss("mean_squared_error", outputs, targets, sample_weight, {})[1]
+
+
+def mean_absolute_error_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Loss ``mean |y - t|``."""
+    return _core.loss("mean_absolute_error", outputs, targets, sample_weight, {})[0]
+
+
+def mean_absolute_error_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the mean absolute error: ``sign(y - t) / n``."""
+    return _core.loss("mean_absolute_error", outputs, targets, sample_weight, {})[1]
+
+
+def huber_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
+) -> float:
+    """Loss ``r²/2`` of the error r up to delta, then ``delta (|r| - delta/2)``; the mean."""
+    return _core.loss("huber", outputs, targets, sample_weight, {"delta": delta})[0]
+
+
+def huber_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
+) -> Array:
+    """Differentiate the Huber loss: r cut off at ±delta, divided by n."""
+    return _core.loss("huber", outputs, targets, sample_weight, {"delta": delta})[1]
 
 
 def sgd_step(
@@ -136,12 +256,7 @@ def sgd_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Step down the gradient, in place: ``v = β v + (1 - d) g``, ``w -= η v``.
-
-    See Also
-    --------
-    densenet.reference.sgd_step : the specification.
-    """
+    """Step down the gradient, in place: ``v = β v + (1 - d) g``, ``w -= η v``."""
     arrays = {"param": param, "grad": grad}
     if velocity is not None:
         arrays["velocity"] = velocity
@@ -167,12 +282,7 @@ def rmsprop_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Divide the gradient by its running size, in place: ``w -= η g / (√v + ε)``.
-
-    See Also
-    --------
-    densenet.reference.rmsprop_step : the specification.
-    """
+    """Divide the gradient by its running size, in place: ``w -= η g / (√v + ε)``."""
     settings = {"lr": lr, "beta": beta, "eps": eps, "l1": l1, "l2": l2}
     _core.update("rmsprop", {"param": param, "grad": grad, "v": v}, 1, settings)
 
@@ -191,11 +301,34 @@ def adam_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Follow the gradient's running mean over its running size, in place; step counts from 1.
-
-    See Also
-    --------
-    densenet.reference.adam_step : the specification.
-    """
+    """Follow the gradient's running mean over its running size, in place; step counts from 1."""
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "l1": l1, "l2": l2}
     _core.update("adam", {"param": param, "grad": grad, "m": m, "v": v}, step, settings)
+
+
+def adamw_step(
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    *,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    weight_decay: float = 0.01,
+) -> None:
+    """Shrink the parameter by ``1 - η λ``, then step as `adam_step` does, in place."""
+    settings = {
+        "lr": lr,
+        "beta1": beta1,
+        "beta2": beta2,
+        "eps": eps,
+        "l1": l1,
+        "l2": l2,
+        "weight_decay": weight_decay,
+    }
+    _core.update("adamw", {"param": param, "grad": grad, "m": m, "v": v}, step, settings)

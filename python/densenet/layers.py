@@ -1,14 +1,44 @@
-"""What a network is made of: frozen descriptions, data only."""
+"""What a network is made of: frozen descriptions, data only.
 
-from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+A layer's ``kind`` is the name by which both backends know it. A new activation is a class here, a
+pair of functions in `densenet.reference`, a struct in the core, and a line in `densenet.kernels`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "BatchNorm",
+    "Dropout",
+    "Identity",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "ReLU",
+    "Residual",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]
+
+
+class Layer:
+    """Any layer."""
+
+    kind: ClassVar[str]
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Layer):
     """``y = x weightᵀ + bias``.
 
     Parameters
@@ -17,41 +47,164 @@ class Linear:
         Numbers of columns of x and of y.
     bias : bool
         Whether there is a bias.
-    init : str
-        How the weight starts, a name in `densenet.initializers`; a bias starts at 0.
+    init : str or array of shape (outputs, inputs)
+        How the weight starts: a name in `densenet.initializers`, or the weight itself. A bias
+        starts at 0.
 
     Raises
     ------
     TypeError, ValueError
-        If a width is no integer >= 1, or `init` is unknown.
+        If a width is no integer >= 1, or `init` is unknown or of another shape.
     """
 
     kind: ClassVar[str] = "linear"
     inputs: int
     outputs: int
     bias: bool = True
-    init: str = "glorot_uniform"
+    init: str | Array = "glorot_uniform"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
             object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
-        if self.init not in INITIALIZERS:
+        if isinstance(self.init, np.ndarray):
+            _checks.real("init", self.init, (self.outputs, self.inputs))
+        elif self.init not in INITIALIZERS:
             raise ValueError(f"init: expected one of {', '.join(INITIALIZERS)}, got {self.init!r}")
 
 
 @dataclass(frozen=True)
-class Identity:
+class Activation(Layer):
+    """An elementwise function, with at most one parameter.
+
+    Its derivative is a function of its output, or `from_input` of its input.
+    """
+
+    from_input: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        for name, value in _checks.settings(self.settings()).items():
+            object.__setattr__(self, name, value)
+
+    def settings(self) -> dict[str, float]:
+        """Give the parameter by name, if there is one."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
     """``y = x``."""
 
     kind: ClassVar[str] = "identity"
 
 
 @dataclass(frozen=True)
-class Sigmoid:
+class Sigmoid(Activation):
     """``y = 1 / (1 + e^-x)``."""
 
     kind: ClassVar[str] = "sigmoid"
 
 
-Activation: TypeAlias = Identity | Sigmoid
-Layer: TypeAlias = Linear | Activation
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """``y = tanh x``."""
+
+    kind: ClassVar[str] = "tanh"
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """``y = max(x, 0)``."""
+
+    kind: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """``y = x`` for x > 0, otherwise ``slope x``, with a slope >= 0."""
+
+    kind: ClassVar[str] = "leaky_relu"
+    slope: float = 0.01
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``, with alpha >= 0."""
+
+    kind: ClassVar[str] = "elu"
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """``y = x Φ(x)``, with the normal distribution's Φ."""
+
+    kind: ClassVar[str] = "gelu"
+    from_input: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """``y_c = e^(x_c) / Σ_k e^(x_k)`` in each row."""
+
+    kind: ClassVar[str] = "softmax"
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, set elements to 0 with probability `rate` and scale the rest by ``1/(1-rate)``.
+
+    The mask is drawn from where the element is (Salmon et al. 2011): both backends and any number
+    of threads draw the same one.
+    """
+
+    kind: ClassVar[str] = "dropout"
+    rate: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", _checks.setting("rate", self.rate))
+
+
+@dataclass(frozen=True)
+class _Norm(Layer):
+    width: int
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "width", _checks.count("width", self.width))
+        object.__setattr__(self, "eps", _checks.setting("eps", self.eps))
+
+
+@dataclass(frozen=True)
+class LayerNorm(_Norm):
+    """Give each row mean 0 and variance 1, then scale and shift each column (Ba et al. 2016)."""
+
+    kind: ClassVar[str] = "layer_norm"
+
+
+@dataclass(frozen=True)
+class BatchNorm(_Norm):
+    """Give each column mean 0 and variance 1, then scale and shift it (Ioffe and Szegedy 2015).
+
+    In training the batch's own moments count; the running ones, which prediction uses, follow them
+    by a tenth at each step.
+    """
+
+    kind: ClassVar[str] = "batch_norm"
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """``y = x + block(x)``, with a block of equal width in and out (He et al. 2016)."""
+
+    kind: ClassVar[str] = "residual"
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _checks.layers("layers", self.layers, Layer))
+
+
+def parameter(layer: Any) -> float:
+    """Give the one number that the kernels of a layer need besides its arrays."""
+    if isinstance(layer, Activation):
+        return next(iter(layer.settings().values()), 0.0)
+    return float(getattr(layer, "rate", getattr(layer, "eps", 0.0)))

@@ -1,32 +1,109 @@
-"""What a network minimises: frozen descriptions, data only."""
+"""What a network minimises: frozen descriptions, data only.
 
-from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+A loss's ``kind`` is the name by which both backends know it. Any other object with
+``forward(outputs, targets)`` and ``backward(outputs, targets)`` is a loss too.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from densenet import _checks
+from densenet._typing import Array
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Huber",
+    "LogisticLoss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SoftmaxCrossEntropy",
+]
 
 
 @dataclass(frozen=True)
-class SoftmaxCrossEntropy:
+class Loss:
+    """Any loss that both backends know; its settings are checked when it is made."""
+
+    kind: ClassVar[str]
+    predicts: ClassVar[Literal["classes", "bits", "signs", "values"]]
+
+    def __post_init__(self) -> None:
+        for name, value in _checks.settings(self.settings()).items():
+            object.__setattr__(self, name, value)
+
+    def settings(self) -> dict[str, float]:
+        """Give the settings by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of the outputs, which are logits.
 
-    Parameters
-    ----------
-    label_smoothing : float in [0, 1)
-        ε of ``T' = (1 - ε) T + ε / C``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `label_smoothing` is no number in its range.
+    With `label_smoothing` ε in [0, 1), a target T counts as ``(1 - ε) T + ε / C``.
     """
 
     kind: ClassVar[str] = "softmax_cross_entropy"
+    predicts: ClassVar[Literal["classes"]] = "classes"
     label_smoothing: float = 0.0
 
-    def __post_init__(self) -> None:
-        value = _checks.setting("label_smoothing", self.label_smoothing)
-        object.__setattr__(self, "label_smoothing", value)
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Cross-entropy of the outputs, which are probabilities."""
+
+    kind: ClassVar[str] = "cross_entropy"
+    predicts: ClassVar[Literal["classes"]] = "classes"
 
 
-Loss: TypeAlias = SoftmaxCrossEntropy
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """Cross-entropy of the sigmoid of each output, which is a logit, with a target in [0, 1]."""
+
+    kind: ClassVar[str] = "binary_cross_entropy"
+    predicts: ClassVar[Literal["bits"]] = "bits"
+
+
+@dataclass(frozen=True)
+class LogisticLoss(Loss):
+    """``ln(1 + e^(-t z))`` of each output z, with a target t of -1 or 1."""
+
+    kind: ClassVar[str] = "logistic"
+    predicts: ClassVar[Literal["signs"]] = "signs"
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """``(y - t)²``, the mean over outputs and rows."""
+
+    kind: ClassVar[str] = "mean_squared_error"
+    predicts: ClassVar[Literal["values"]] = "values"
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """``|y - t|``, the mean over outputs and rows."""
+
+    kind: ClassVar[str] = "mean_absolute_error"
+    predicts: ClassVar[Literal["values"]] = "values"
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """``r²/2`` of the error r up to `delta`, linear beyond (Huber 1964)."""
+
+    kind: ClassVar[str] = "huber"
+    predicts: ClassVar[Literal["values"]] = "values"
+    delta: float = 1.0
+
+
+@runtime_checkable
+class CustomLoss(Protocol):
+    """A loss of the user's own, computed in Python between compiled products."""
+
+    def forward(self, outputs: Array, targets: Any) -> float:
+        """Give the loss of a batch."""
+
+    def backward(self, outputs: Array, targets: Any) -> Array:
+        """Give its gradient with respect to the outputs."""

@@ -1,53 +1,36 @@
-"""A network: its layers and loss, and all of its state in arrays that the user can see."""
+"""A network: what can be done with its state."""
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
-from densenet._engine import Engine, Examples, PlannedLayer, Steps
-from densenet._layout import Layout, aligned
+from densenet._engine import Examples, Mode, Steps, unit_weights
+from densenet._layout import aligned
+from densenet._state import State
 from densenet._typing import Array
-from densenet.initializers import INITIALIZERS
-from densenet.layers import Layer, Linear
-from densenet.losses import Loss
-from densenet.optimizers import SGD, Adam, Optimizer, RMSprop
+from densenet.losses import Loss, SoftmaxCrossEntropy
+from densenet.optimizers import Adam, Optimizer
+from densenet.plan import Plan
+from densenet.schedules import rates
 
 _ROWS_AT_ONCE = 8192  # of a data set whose loss is measured
 
 
-class _OptimizerState(NamedTuple):
-    """What an optimizer has learned: one array like `flat` for each of its moments."""
-
-    rule: type[Optimizer]
-    arrays: dict[str, Array]
-    step: int
-
-
-class Plan(tuple[PlannedLayer, ...]):
-    """How each layer is computed; prints as a table."""
-
-    def __str__(self) -> str:
-        rows = [PlannedLayer._fields, *self]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
-
-
-class Network:
+class Network(State):
     """A dense network with a loss.
 
     Parameters
     ----------
     layers : sequence of layers
-        `Linear` and activations; the widths must fit together.
+        Any of `densenet.layers`; the widths must fit together.
     loss : loss
-        What training minimises.
+        What training minimises: one of `densenet.losses`, or any object with
+        ``forward(outputs, targets)`` and ``backward(outputs, targets)``, which is then called
+        between compiled products.
     dtype : "float32" or "float64"
         Of parameters, moments and arithmetic. Reported losses are summed in float64.
     seed : int, optional
@@ -76,122 +59,6 @@ class Network:
     array([0, 1, 1, 0])
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        loss: Loss,
-        *,
-        dtype: npt.DTypeLike = "float32",
-        seed: int | None = None,
-        backend: Literal["compiled", "reference"] = "compiled",
-    ) -> None:
-        self.layers = tuple(layers)
-        if not isinstance(loss, Loss):
-            raise TypeError(f"loss: expected a loss, got {type(loss).__name__}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
-        self.loss_function = loss
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.backend = backend
-        self._layout = Layout(self.layers)
-        self._rng = np.random.default_rng(seed)
-        self._flat = aligned(self._layout.size, self.dtype)
-        for place, views in self._weights():
-            assert isinstance(place.layer, Linear)
-            draw = INITIALIZERS[place.layer.init]
-            views[...] = draw(self._rng, place.inputs, place.outputs)
-        self._state: _OptimizerState | None = None
-        self._engine = self._make_engine()
-
-    def _weights(self) -> Iterable[Any]:
-        for place in self._layout.places:
-            if place.weight:
-                yield place, place.weight.view(self._flat)
-
-    def _make_engine(self) -> Engine:
-        if self.backend == "compiled":
-            from densenet._compiled import CompiledEngine
-
-            return CompiledEngine(self._layout, self.loss_function, self.dtype)
-        if self.backend == "reference":
-            from densenet.reference.network import ReferenceEngine
-
-            return ReferenceEngine(self._layout, self.loss_function, self.dtype)
-        raise ValueError(f"backend: expected 'compiled' or 'reference', got {self.backend!r}")
-
-    # ---- state -----------------------------------------------------------------------------------
-
-    @property
-    def flat(self) -> Array:
-        """All parameters as one vector, live and writeable."""
-        return self._flat
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """Each parameter by name, as a live view of `flat`.
-
-        Names and shapes are those of ``torch.nn.Sequential``: ``"0.weight"`` has the shape
-        (outputs, inputs).
-        """
-        return self._layout.views(self._flat)
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of all elements of all parameters."""
-        return self._layout.size
-
-    @property
-    def optimizer_state(self) -> dict[str, Any]:
-        """The optimizer's steps and moments, live arrays laid out like `flat`; empty before any."""
-        if self._state is None:
-            return {}
-        return {"step": self._state.step, **self._state.arrays}
-
-    def reset_optimizer(self) -> None:
-        """Forget the optimizer's state; the next step starts anew."""
-        self._state = None
-
-    def _state_for(self, optimizer: Optimizer) -> _OptimizerState:
-        """Give the state that this optimizer goes on with: new where the rule's class changed."""
-        if not isinstance(optimizer, SGD | RMSprop | Adam):
-            raise TypeError(f"optimizer: expected an optimizer, got {type(optimizer).__name__}")
-        state = self._state
-        if state is not None and state.rule is not type(optimizer):
-            warnings.warn(
-                f"the state of {state.rule.__name__} is discarded: training goes on with "
-                f"{type(optimizer).__name__}",
-                stacklevel=3,
-            )
-            state = None
-        if state is None:
-            state = _OptimizerState(type(optimizer), {}, 0)
-        missing = [name for name in optimizer.states if name not in state.arrays]
-        new = {name: aligned(self.n_parameters, self.dtype) for name in missing}
-        return state._replace(arrays=state.arrays | new)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_engine"}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state)
-        self._flat = self._own(self._flat)
-        if self._state is not None:
-            arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
-            self._state = self._state._replace(arrays=arrays)
-        self._engine = self._make_engine()
-
-    def _own(self, array: Array) -> Array:
-        copy = aligned(array.size, self.dtype)
-        copy[...] = array
-        return copy
-
-    def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers))
-        return (
-            f"Network([{layers}], {self.loss_function!r}, dtype={self.dtype.name!r}, "
-            f"backend={self.backend!r})"
-        )
-
     # ---- passes ----------------------------------------------------------------------------------
 
     def forward(self, x: npt.ArrayLike, training: bool = False) -> Array:
@@ -216,16 +83,22 @@ class Network:
         ValueError
             If the shape of `x` does not fit.
         """
-        return self._engine.forward(self._flat, _checks.inputs(x, self._layout.inputs))
+        x = _checks.inputs(x, self._layout.inputs)
+        return self._engine.forward(self._flat, x, self._mode(training))
 
-    def backward(self, x: npt.ArrayLike, dy: Array) -> tuple[Array, dict[str, Array]]:
+    def backward(
+        self, x: npt.ArrayLike, dy: Array, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
         """Differentiate through the network, for a loss of one's own.
 
         Parameters
         ----------
         x : array of shape (batch, inputs)
         dy : array of shape (batch, outputs)
-            Gradient of the loss with respect to ``forward(x)``, of the network's element type.
+            Gradient of the loss with respect to ``forward(x, training)``, of the network's
+            element type.
+        training : bool
+            Whether layers that behave differently in training do so.
 
         Returns
         -------
@@ -241,17 +114,54 @@ class Network:
         x = _checks.inputs(x, self._layout.inputs)
         dy = _checks.matching("dy", dy, (len(x), self._layout.outputs), self.dtype)
         dflat, dx = np.empty_like(self._flat), np.empty(x.shape, self.dtype)
-        self._engine.backward(self._flat, x, dy, dflat, dx)
+        self._engine.backward(self._flat, x, dy, dflat, dx, self._mode(training))
         return dx, self._layout.views(dflat)
 
     def predict_proba(self, x: npt.ArrayLike) -> Array:
-        """Compute the probability of each class for each row, (batch, classes)."""
-        return self._engine.probabilities(self.forward(x))
+        """Compute probabilities.
+
+        Returns
+        -------
+        array of shape (batch, outputs)
+            Of each class; or, for the losses on single logits, of each output's being 1.
+
+        Raises
+        ------
+        TypeError
+            If the loss has no probabilities.
+        """
+        loss = self.loss_function
+        predicts = loss.predicts if isinstance(loss, Loss) else "values"
+        if predicts == "values":
+            raise TypeError(f"predict_proba: expected a loss on classes, got {type(loss).__name__}")
+        outputs = self.forward(x)
+        if predicts == "classes":
+            softmax = isinstance(loss, SoftmaxCrossEntropy)
+            return self._engine.softmax(outputs) if softmax else outputs
+        return self._engine.sigmoid(outputs)
 
     def predict(self, x: npt.ArrayLike) -> Array:
-        """Give the most probable class of each row, (batch,), int64."""
-        classes: Array = self.forward(x).argmax(axis=1)
-        return classes
+        """Give each row's prediction.
+
+        Returns
+        -------
+        array of shape (batch,) or (batch, outputs)
+            The most probable class of each row; or, for each output (a single one without its
+            axis), 0 or 1 (`BinaryCrossEntropy`), -1 or 1 (`LogisticLoss`) or the value.
+        """
+        loss = self.loss_function
+        outputs = self.forward(x)
+        predicts = loss.predicts if isinstance(loss, Loss) else "values"
+        if predicts == "classes":
+            classes: Array = outputs.argmax(axis=1)
+            return classes
+        if outputs.shape[1] == 1:
+            outputs = outputs[:, 0]
+        if predicts == "bits":
+            return (outputs > 0).astype(np.int64)
+        if predicts == "signs":
+            return np.where(outputs > 0, 1, -1)
+        return outputs
 
     # ---- loss and gradients ----------------------------------------------------------------------
 
@@ -259,10 +169,21 @@ class Network:
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Examples:
         x = _checks.inputs(x, self._layout.inputs)
-        targets = _checks.class_targets(np.asarray(y), len(x), self._layout.outputs, self.dtype)
+        batch, outputs = len(x), self._layout.outputs
+        loss, targets = self.loss_function, np.asarray(y)
+        if not isinstance(loss, Loss):
+            _checks.same_length("y", targets, batch)
+        elif loss.predicts == "classes":
+            targets = _checks.class_targets(targets, batch, outputs, self.dtype)
+        else:
+            targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype)
         if sample_weight is None:
             return Examples(x, targets)
-        return Examples(x, targets, _checks.weights(sample_weight, len(x)))
+        if not isinstance(loss, Loss):
+            raise TypeError(
+                f"sample_weight: expected None with a loss of one's own ({type(loss).__name__})"
+            )
+        return Examples(x, targets, _checks.weights(sample_weight, batch))
 
     def loss(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -287,43 +208,69 @@ class Network:
         TypeError, ValueError
             If an argument does not fit.
         """
-        examples = self._examples(x, y, sample_weight)
+        return self._loss_of(self._examples(x, y, sample_weight))
+
+    def _loss_of(self, examples: Examples) -> float:
         sums, total = 0.0, 0.0
         for begin in range(0, len(examples.x), _ROWS_AT_ONCE):
             part = slice(begin, begin + _ROWS_AT_ONCE)
-            outputs = self._engine.forward(self._flat, examples.x[part])
+            outputs = self._engine.forward(self._flat, examples.x[part], self._mode(False))
             targets, weights = examples.targets[part], None
             weight = float(len(outputs))
+            if not isinstance(self.loss_function, Loss):
+                sums += weight * float(self.loss_function.forward(outputs, targets))
+                total += weight
+                continue
             if examples.sample_weight is not None:
                 weights = examples.sample_weight[part]
                 weight = float(weights.sum())
+                weights = unit_weights(weights, self.dtype)
             if targets.ndim == 2:
                 targets = targets.astype(self.dtype)
             sums += weight * self._engine.loss(outputs, targets, weights)
             total += weight
         return sums / total if total > 0 else 0.0
 
+    def _gradients(
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        """Compute loss and gradients at any parameters, for any loss."""
+        loss = self.loss_function
+        if isinstance(loss, Loss):
+            return self._engine.gradients(flat, examples, dflat, dx, mode)
+        outputs = self._engine.forward(flat, examples.x, mode)
+        value = float(loss.forward(outputs, examples.targets))
+        dy = np.asarray(loss.backward(outputs, examples.targets))
+        dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
+        self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, mode)
+        return value
+
     def gradients(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        training: bool = True,
     ) -> tuple[float, dict[str, Array]]:
         """Compute the loss of one batch and its gradient, a fresh array for each parameter.
 
-        Parameters and errors are those of `loss`.
+        Parameters and errors are those of `loss`. Layers behave as in training unless `training`
+        is False.
         """
         dflat = np.empty_like(self._flat)
         examples = self._examples(x, y, sample_weight)
-        loss = self._engine.gradients(self._flat, examples, dflat, None)
+        loss = self._gradients(self._flat, examples, dflat, None, self._mode(training))
         return loss, self._layout.views(dflat)
 
-    def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike) -> Array:
+    def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
         """Compute the gradient of the loss with respect to x, (batch, inputs)."""
         examples = self._examples(x, y)
         dx = np.empty(examples.x.shape, self.dtype)
-        self._engine.gradients(self._flat, examples, None, dx)
+        self._gradients(self._flat, examples, None, dx, self._mode(training))
         return dx
 
     def value_and_gradient(
-        self, flat: Array, x: npt.ArrayLike, y: npt.ArrayLike
+        self, flat: Array, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False
     ) -> tuple[float, Array]:
         """Compute loss and gradient at other parameters, in the form that scipy's optimizers want.
 
@@ -341,9 +288,9 @@ class Network:
         gradient : array of shape (n_parameters,), float64
         """
         point = aligned(self.n_parameters, self.dtype)
-        point[...] = _checks.vector("flat", flat, self.n_parameters)
+        point[...] = _checks.real("flat", flat, (self.n_parameters,))
         gradient = np.empty_like(point)
-        loss = self._engine.gradients(point, self._examples(x, y), gradient, None)
+        loss = self._gradients(point, self._examples(x, y), gradient, None, self._mode(training))
         return loss, gradient.astype(np.float64)
 
     # ---- training --------------------------------------------------------------------------------
@@ -376,35 +323,43 @@ class Network:
             If an argument does not fit; nothing has changed then.
         """
         examples = self._examples(x, y, sample_weight)
-        batch_loss, lr = np.zeros(1), np.array([optimizer.lr])
-        self._run(examples, optimizer, None, len(examples.x), 0, lr, batch_loss)
+        self._check_optimizer(optimizer, stacklevel=2)
+        batch_loss = np.zeros(1)
+        self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, batch_loss), batch_loss)
         return float(batch_loss[0])
 
     def _run(
         self,
         examples: Examples,
         optimizer: Optimizer,
-        order: Array | None,
-        batch_size: int,
-        first: int,
-        lr: Array,
+        steps: Steps,
         batch_loss: Array,
         progress: training.Progress | None = None,
-    ) -> None:
-        """Take one step for each learning rate; raise what a signal or `progress` raised."""
-        self._state = state = self._state_for(optimizer)
-        outcome = self._engine.train(
-            self._flat,
-            [state.arrays[name] for name in optimizer.states],
-            optimizer,
-            examples,
-            Steps(order, batch_size, first, state.step, lr),
-            batch_loss,
-            progress,
-        )
-        self._state = state._replace(step=state.step + outcome.steps)
-        if outcome.error is not None:
-            raise outcome.error
+        draws: int | None = None,
+    ) -> tuple[int, bool]:
+        """Take a step for each element of `batch_loss`; tell how many and if the gradient vanished.
+
+        What a signal or `progress` raised is raised when the state is consistent.
+        """
+        state = self._state_for(optimizer)
+        lr = rates(optimizer.lr, state.step, len(batch_loss))
+        steps = replace(steps, before=state.step, lr=lr)
+        mode = replace(self._mode(True, draws), step=state.step)
+        self._state = state
+        arrays = [state.arrays[name] for name in optimizer.states]
+        if isinstance(self.loss_function, Loss):
+            outcome = self._engine.train(
+                self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode
+            )
+            done, converged, error = outcome.steps, outcome.converged, outcome.error
+        else:
+            done, converged, error = training.steps_in_python(
+                self, examples, optimizer, arrays, steps, batch_loss, progress, mode
+            )
+        self._state = state._replace(step=state.step + done)
+        if error is not None:
+            raise error
+        return done, converged
 
     def fit(
         self,
@@ -420,7 +375,10 @@ class Network:
         drop_last: bool = False,
         callbacks: Sequence[training.Callback] = (),
         progress: bool = False,
+        early_stopping: training.EarlyStopping | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        tolerance: float = 0.0,
         seed: int | None = None,
     ) -> training.History:
         """Train for a number of epochs; a further call goes on from there.
@@ -444,11 +402,19 @@ class Network:
         drop_last : bool
             Whether a last, shorter step is left out.
         callbacks : sequence of `Callback`
-            Told of each epoch; may stop the training.
+            Told of each step and epoch; may stop the training.
+        early_stopping : `EarlyStopping`, optional
+            Stops when a score on the validation data no longer improves, and restores the best
+            parameters on every way out.
         progress : bool
             Whether to show a bar, on a terminal (needs tqdm).
+        class_weight : dict from class to weight, or "balanced", optional
+            Multiplies the sample weights; for rows of probabilities T it is ``Σ_c T_c w_c``.
+            Balanced weights are ``n / (C n_c)``.
+        tolerance : float
+            Training stops before a step whose gradient's norm is below this.
         seed : int, optional
-            Of the order of the rows; without one, the network's generator goes on.
+            Of the order of the rows and of dropout; without one, the network's generator goes on.
 
         Returns
         -------
@@ -472,46 +438,13 @@ class Network:
             drop_last=drop_last,
             callbacks=callbacks,
             progress=progress,
+            early_stopping=early_stopping,
             sample_weight=sample_weight,
+            class_weight=class_weight,
+            tolerance=tolerance,
             seed=seed,
         )
 
     def plan(self) -> Plan:
         """Tell how each layer is computed."""
         return Plan(self._engine.plan())
-
-
-def check_gradients(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-5
-) -> float:
-    """Compare a network's gradient with central differences, in float64.
-
-    Parameters
-    ----------
-    network : Network
-        Not modified; a copy in float64 with the same backend is differentiated.
-    x, y
-        As in `Network.loss`; few rows are enough.
-    step : float
-        Of the differences ``(L(w + h) - L(w - h)) / 2h``.
-
-    Returns
-    -------
-    float
-        The largest error over the parameters, relative to the larger of the two values, or to a
-        thousandth of the gradient's largest element where both are smaller than that.
-    """
-    twin = Network(network.layers, network.loss_function, dtype=np.float64, backend=network.backend)
-    twin.flat[...] = network.flat
-    _, gradient = twin.value_and_gradient(twin.flat, x, y)
-    numeric = np.empty_like(gradient)
-    for i, value in enumerate(twin.flat.tolist()):
-        twin.flat[i] = value + step
-        above = twin.loss(x, y)
-        twin.flat[i] = value - step
-        below = twin.loss(x, y)
-        twin.flat[i] = value
-        numeric[i] = (above - below) / (2 * step)
-    size = np.maximum(np.abs(gradient), np.abs(numeric))
-    floor = max(1e-3 * float(size.max()), float(np.finfo(np.float64).tiny))
-    return float(np.max(np.abs(gradient - numeric) / np.maximum(size, floor)))

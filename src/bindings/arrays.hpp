@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/strided.hpp"
 #include "core/views.hpp"
@@ -70,6 +71,13 @@ inline bool same_shape(const py::array& a, const py::array& b) {
 template <class T>
 py::array_t<T> new_matrix(Index rows, Index cols) {
   return py::array_t<T>({rows, cols});
+}
+
+// A new C-contiguous array of the shape of another.
+template <class T>
+py::array_t<T> like(const py::object& other) {
+  const auto array = py::reinterpret_borrow<py::array>(other);
+  return py::array_t<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
 }
 
 inline py::object check(const char* name) {

@@ -18,9 +18,6 @@ namespace {
 
 const py::object kMisfit = py::reinterpret_borrow<py::object>(py::handle());  // null
 
-// Elements of elementwise work worth a thread: a transcendental function costs some 20 operations.
-double elementwise_flop(Index n) { return 20.0 * static_cast<double>(n); }
-
 // A weight (outputs, inputs) whose memory is contiguous along one of its axes.
 template <class T>
 struct Weight {
@@ -46,17 +43,17 @@ void shared_product(const A& a, const T* b, bool transposed, Index rows, Index c
   const int threads =
       threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
   Buffer<T> panels, turned;
-  panels.at_least(Scratch<T>::size(depth) * threads);
+  panels.at_least(product_scratch<T>(depth) * threads);
   if (transposed) {
     transpose(b, depth, turned.at_least(depth * cols), cols, Range{0, cols}, Range{0, depth});
     b = turned.get();
   }
   parallel(threads, [&](Team team) {
-    T* panel = panels.get() + Scratch<T>::size(depth) * team.rank;
+    T* panel = panels.get() + product_scratch<T>(depth) * team.rank;
     if (rows >= cols) {
-      product(a, b, cols, team.share(rows, kTileRows), Range{0, cols}, depth, panel, finish);
+      product<T>(a, b, cols, team.share(rows, kTileRows), Range{0, cols}, depth, panel, finish);
     } else {
-      product(a, b, cols, Range{0, rows}, team.share(cols, kTileCols<T>), depth, panel, finish);
+      product<T>(a, b, cols, Range{0, rows}, team.share(cols, kTileCols<T>), depth, panel, finish);
     }
   });
 }
@@ -123,55 +120,62 @@ py::object linear_backward(const py::object& dy, const py::object& x, const py::
   return checked("linear_backward", body, dy, x, weight);
 }
 
-py::object activation_forward_(std::size_t number, const py::object& x) {
-  const auto body = [number](auto type, const py::object& x_) -> py::object {
+// `settings` is {} or the activation's one parameter by name.
+py::object activation_forward_(const std::string& name, const py::object& x,
+                               const py::dict& settings) {
+  const auto body = [&name](auto type, const py::object& x_, const py::object& settings_) {
     using T = decltype(type);
     const auto in = elements<T>(x_);
-    if (!in) return kMisfit;
-    const auto array = py::reinterpret_borrow<py::array>(x_);
-    py::array_t<T> y(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
+    const auto parameter = activation_parameter(settings_);
+    if (!in || !parameter) return kMisfit;
+    auto y = like<T>(x_);
     T* out = y.mutable_data();
     {
       const py::gil_scoped_release release;
-      with_activation<T>(number, [&](auto rule) {
-        parallel(threads_for(elementwise_flop(in->size)), [&](Team team) {
+      with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
+        parallel(threads_for_elements(in->size), [&](Team team) {
           activation_forward(rule, in->data, out, team.share(in->size, kLanes<T>));
         });
       });
     }
-    return std::move(y);
+    return py::object(y);
   };
-  return checked("elementwise", body, x);
+  return checked("elementwise", body, x, settings);
 }
 
-py::object activation_backward_(std::size_t number, const py::object& dy, const py::object& y) {
-  const auto body = [number](auto type, const py::object& dy_, const py::object& y_) -> py::object {
+// `from` is y, or x where the activation's derivative wants it.
+py::object activation_backward_(const std::string& name, const py::object& dy,
+                                const py::object& from, const py::dict& settings) {
+  const auto body = [&name](auto type, const py::object& dy_, const py::object& from_,
+                            const py::object& settings_) {
     using T = decltype(type);
     const auto d = elements<T>(dy_);
-    const auto out = elements<T>(y_);
-    if (!d || !out) return kMisfit;
-    const auto array = py::reinterpret_borrow<py::array>(y_);
-    if (!same_shape(py::reinterpret_borrow<py::array>(dy_), array)) return kMisfit;
-    py::array_t<T> dx(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
+    const auto value = elements<T>(from_);
+    const auto parameter = activation_parameter(settings_);
+    if (!d || !value || !parameter) return kMisfit;
+    if (!same_shape(py::array(dy_), py::array(from_))) return kMisfit;
+    auto dx = like<T>(dy_);
     T* to = dx.mutable_data();
     {
       const py::gil_scoped_release release;
-      with_activation<T>(number, [&](auto rule) {
-        parallel(threads_for(elementwise_flop(d->size)), [&](Team team) {
-          activation_backward(rule, d->data, out->data, to, team.share(d->size, kLanes<T>));
+      with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
+        parallel(threads_for_elements(d->size), [&](Team team) {
+          activation_backward(rule, d->data, value->data, to, team.share(d->size, kLanes<T>));
         });
       });
     }
-    return std::move(dx);
+    return py::object(dx);
   };
-  return checked("elementwise_backward", body, dy, y);
+  const bool wants_x = from_input(activation_named(name, 0));
+  const char* check_name = wants_x ? "elementwise_backward_from_x" : "elementwise_backward";
+  return checked(check_name, body, dy, from, settings);
 }
 
 // Shares rows among threads: body(row).
 template <class Body>
 void for_each_row(Index rows, Index cols, const Body& body) {
   const py::gil_scoped_release release;
-  parallel(threads_for(elementwise_flop(rows * cols)), [&](Team team) {
+  parallel(threads_for_elements(rows * cols), [&](Team team) {
     const Range mine = team.share(rows);
     for (Index i = mine.begin; i < mine.end; ++i) body(i);
   });
@@ -209,11 +213,9 @@ py::object softmax_backward(const py::object& dy, const py::object& y) {
 
 // Targets of `rows` samples: class indices in range, or rows of probabilities.
 template <class T>
-std::optional<Targets<T>> targets_of(const py::object& object, Index rows, Index classes) {
+std::optional<Targets<T>> class_targets_of(const py::object& object, Index rows, Index classes) {
   if (const auto labels = elements<std::int64_t>(object)) {
-    if (py::reinterpret_borrow<py::array>(object).ndim() != 1 || labels->size != rows) {
-      return std::nullopt;
-    }
+    if (py::array(object).ndim() != 1 || labels->size != rows) return std::nullopt;
     const auto in_range = [classes](std::int64_t label) { return label >= 0 && label < classes; };
     if (!std::all_of(labels->data, labels->data + rows, in_range)) return std::nullopt;
     return Targets<T>{labels->data, nullptr, classes};
@@ -228,6 +230,21 @@ std::optional<Targets<T>> targets_of(const py::object& object, Index rows, Index
     if (!positive || !(std::abs(sum - 1) <= tolerance)) return std::nullopt;
   }
   return Targets<T>{nullptr, soft->data, classes};
+}
+
+// Targets of a loss on values. What a loss admits besides a shape is for the Python check.
+template <class T>
+std::optional<Targets<T>> value_targets_of(const py::object& object, const std::string& loss,
+                                           Index rows, Index outputs) {
+  const auto values = matrix<T>(object);
+  if (!values || values->rows != rows || values->cols != outputs) return std::nullopt;
+  const auto admitted = [&](T t) {
+    if (loss == "binary_cross_entropy") return t >= 0 && t <= 1;
+    if (loss == "logistic") return t == 1 || t == -1;
+    return true;
+  };
+  if (!std::all_of(values->data, values->data + rows * outputs, admitted)) return std::nullopt;
+  return Targets<T>{nullptr, values->data, outputs};
 }
 
 // Σ w over the rows, or their number where there are no weights; none where a weight is unusable.
@@ -253,14 +270,14 @@ py::object softmax_cross_entropy_forward(const py::object& logits, const py::obj
     const auto weight = optional_vector<T>(weight_);
     const auto smoothing = setting("label_smoothing", smoothing_);
     if (!z || !weight || !smoothing) return kMisfit;
-    const auto target = targets_of<T>(targets_, z->rows, z->cols);
+    const auto target = class_targets_of<T>(targets_, z->rows, z->cols);
     const auto total = total_weight(*weight, z->rows);
     if (!target || !total) return kMisfit;
     auto probabilities = new_matrix<T>(z->rows, z->cols);
     T* p = probabilities.mutable_data();
     Buffer<double> row_loss;
     row_loss.at_least(z->rows);
-    const SoftmaxCrossEntropy loss{*smoothing};
+    const SoftmaxCrossEntropy loss(LossSettings{*smoothing, 1});
     for_each_row(z->rows, z->cols, [&](Index i) {
       row_loss.get()[i] = loss.forward(z->row(i), target->row(i), p + i * z->cols, z->cols);
     });
@@ -286,12 +303,12 @@ py::object softmax_cross_entropy_backward(const py::object& probabilities,
     const auto weight = optional_vector<T>(weight_);
     const auto smoothing = setting("label_smoothing", smoothing_);
     if (!p || !weight || !smoothing) return kMisfit;
-    const auto target = targets_of<T>(targets_, p->rows, p->cols);
+    const auto target = class_targets_of<T>(targets_, p->rows, p->cols);
     const auto total = total_weight(*weight, p->rows);
     if (!target || !total) return kMisfit;
     auto dlogits = new_matrix<T>(p->rows, p->cols);
     T* d = dlogits.mutable_data();
-    const SoftmaxCrossEntropy loss{*smoothing};
+    const SoftmaxCrossEntropy loss(LossSettings{*smoothing, 1});
     for_each_row(p->rows, p->cols, [&](Index i) {
       const double w = weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
       const T scale = static_cast<T>(*total > 0 ? w / *total : 0.0);
@@ -303,96 +320,40 @@ py::object softmax_cross_entropy_backward(const py::object& probabilities,
                  label_smoothing);
 }
 
-// ---- optimizers ------------------------------------------------------------------------------
-
-// First and last byte of an array, whatever its strides.
-std::pair<const char*, const char*> extent(const py::array& array) {
-  const char* low = static_cast<const char*>(array.data());
-  const char* high = low + array.itemsize();
-  for (py::ssize_t a = 0; a < array.ndim(); ++a) {
-    const py::ssize_t span = array.strides(a) * (array.shape(a) - 1);
-    (span < 0 ? low : high) += span;
-  }
-  return {low, high};
-}
-
-// The rule's update of arrays = {param, grad, state...}, in place. `vouched`: the Python check has
-// found that arrays whose extents meet share no element.
-template <class T, class Rule>
-bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
-  constexpr std::size_t kStates = Rule::kStates;
-  if (arrays.size() != 2 + kStates) return false;
-  std::array<py::array, 2 + kStates> places;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    places[i] = array_of<T>(arrays[i]);
-    if (!places[i] || (i != 1 && !places[i].writeable())) return false;
-    if (!same_shape(places[0], places[i])) return false;
-    for (py::ssize_t a = 0; a < places[i].ndim(); ++a) {
-      // A broadcast array would be written several times.
-      if (i != 1 && places[i].strides(a) == 0 && places[i].shape(a) > 1) return false;
-    }
-    for (std::size_t j = 0; j < i && !vouched; ++j) {
-      const auto [low, high] = extent(places[i]);
-      const auto [other_low, other_high] = extent(places[j]);
-      if (low < other_high && other_low < high) return false;
-    }
-  }
-  const py::array& param = places[0];
-  const bool by_rows = c_contiguous(param);
-  if (!by_rows && !f_contiguous(param)) return false;
-
-  Walk walk{static_cast<std::size_t>(param.ndim()), {}};
-  const auto axis = [&](std::size_t a) { return by_rows ? a : walk.axes - 1 - a; };
-  for (std::size_t a = 0; a < walk.axes; ++a) walk.shape[a] = param.shape(axis(a));
-  const auto strides = [&](const py::array& array) {
-    Strides steps{};
-    for (std::size_t a = 0; a < walk.axes; ++a) {
-      steps[a] = array.strides(axis(a)) / static_cast<py::ssize_t>(sizeof(T));
-    }
-    return steps;
-  };
-  T* p = static_cast<T*>(places[0].mutable_data());
-  const Strided<const T> grad{static_cast<const T*>(places[1].data()), strides(places[1])};
-  std::array<Strided<T>, kStates> states;
-  for (std::size_t s = 0; s < kStates; ++s) {
-    states[s] = {static_cast<T*>(places[2 + s].mutable_data()), strides(places[2 + s])};
-  }
-  const py::gil_scoped_release release;
-  const Index n = walk.size();
-  parallel(threads_for(elementwise_flop(n)),
-           [&](Team team) { update(rule, walk, p, grad, states, team.share(n, kLanes<T>)); });
-  return true;
-}
-
-void update_(const std::string& name, const py::dict& arrays, const py::object& step,
-             const py::dict& settings) {
-  const auto attempt = [&](const py::list& given, const py::object& step_,
-                           const py::dict& settings_, bool vouched) {
-    const auto optimizer = optimizer_of(name, settings_);
-    if (!optimizer || !PyLong_CheckExact(step_.ptr())) return false;
-    int overflow = 0;
-    const long long count = PyLong_AsLongLongAndOverflow(step_.ptr(), &overflow);
-    if (overflow != 0 || count < 1) return false;
-    bool done = false;
-    const auto by_type = [&](auto type) {
-      using T = decltype(type);
-      with_rule<T>(optimizer->first.rule, [&](auto* rule) {
-        using Rule = std::remove_pointer_t<decltype(rule)>;
-        done = update_in_place<T>(
-            given, Rule(optimizer->first.hyperparameters, optimizer->second, count), vouched);
-      });
+// Value and gradient of a loss on outputs (batch, outputs): (loss, doutputs).
+py::object loss_(const std::string& name, const py::object& outputs, const py::object& targets,
+                 const py::object& sample_weight, const py::dict& settings) {
+  const auto body = [&name](auto type, const py::object&, const py::object& outputs_,
+                            const py::object& targets_, const py::object& weight_,
+                            const py::object& settings_) -> py::object {
+    using T = decltype(type);
+    const auto y = matrix<T>(outputs_);
+    const auto weight = optional_vector<T>(weight_);
+    const auto told = loss_settings(settings_);
+    if (!y || !weight || !told) return kMisfit;
+    const auto target = name == "cross_entropy"
+                            ? class_targets_of<T>(targets_, y->rows, y->cols)
+                            : value_targets_of<T>(targets_, name, y->rows, y->cols);
+    const auto total = total_weight(*weight, y->rows);
+    if (!target || !total) return kMisfit;
+    auto doutputs = new_matrix<T>(y->rows, y->cols);
+    T* d = doutputs.mutable_data();
+    Buffer<double> row_loss;
+    row_loss.at_least(y->rows);
+    const auto weight_of_row = [&](Index i) {
+      return weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
     };
-    by_type(float{});
-    if (!done) by_type(double{});
-    return done;
+    with_loss(loss_named(name, *told), [&](const auto& loss) {
+      for_each_row(y->rows, y->cols, [&](Index i) {
+        const double scale = *total > 0 ? weight_of_row(i) / *total : 0;
+        row_loss.get()[i] = loss.row(y->row(i), target->row(i), scale, d + i * y->cols, y->cols);
+      });
+    });
+    double sum = 0;
+    for (Index i = 0; i < y->rows; ++i) sum += weight_of_row(i) * row_loss.get()[i];
+    return py::make_tuple(*total > 0 ? sum / *total : 0.0, doutputs);
   };
-  py::list given;
-  for (const auto& item : arrays) given.append(item.second);
-  if (attempt(given, step, settings, false)) return;
-  const py::tuple usable = check("update")(arrays, step, settings);
-  if (!attempt(usable[0], usable[1], usable[2], true)) {
-    throw std::logic_error("update: the checks and the tests disagree");
-  }
+  return checked("loss", body, py::str(name), outputs, targets, sample_weight, settings);
 }
 
 }  // namespace
@@ -400,18 +361,13 @@ void update_(const std::string& name, const py::dict& arrays, const py::object& 
 void register_kernels(py::module_& m) {
   m.def("linear_forward", &linear_forward);
   m.def("linear_backward", &linear_backward);
-  m.def("activation_forward", [](const std::string& name, const py::object& x) {
-    return activation_forward_(activation_number(name), x);
-  });
-  m.def("activation_backward",
-        [](const std::string& name, const py::object& dy, const py::object& y) {
-          return activation_backward_(activation_number(name), dy, y);
-        });
+  m.def("activation_forward", &activation_forward_);
+  m.def("activation_backward", &activation_backward_);
+  m.def("loss", &loss_);
   m.def("softmax_forward", &softmax_forward);
   m.def("softmax_backward", &softmax_backward);
   m.def("softmax_cross_entropy_forward", &softmax_cross_entropy_forward);
   m.def("softmax_cross_entropy_backward", &softmax_cross_entropy_backward);
-  m.def("update", &update_);
 }
 
 }  // namespace densenet

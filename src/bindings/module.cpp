@@ -42,6 +42,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m) {
   m.doc() = "The compiled core of densenet.";
   densenet::watch_forks();
   densenet::register_kernels(m);
+  densenet::register_updates(m);
   densenet::register_network(m);
   m.def("config", &config, "What this module was built from and for.");
   m.def("get_num_threads", [] { return densenet::thread_limit().load(); });

@@ -108,93 +108,148 @@ struct PythonPoll {
   }
 };
 
+// How the layers behave: the normalisations' running moments, training or not, and the draws.
+template <class T>
+Mode<T> mode_of(const Plan<T>& plan, const py::tuple& mode) {
+  const auto& [running, training, seed, step, update] =
+      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool>>(mode);
+  T* moments =
+      plan.running() > 0 ? required<T>(running, plan.running(), "running moments") : nullptr;
+  return {training, seed, step, moments, update};
+}
+
+template <class T>
+std::vector<T*> states_of(const Plan<T>& plan, const Optimizer& optimizer, const py::list& states) {
+  std::vector<T*> moments;
+  for (const py::handle state : states) {
+    moments.push_back(required<T>(py::reinterpret_borrow<py::object>(state), plan.parameters(),
+                                  "optimizer state"));
+  }
+  with_rule<T>(optimizer.rule, [&](auto* type) {
+    require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates, "optimizer state");
+  });
+  return moments;
+}
+
+Optimizer required_optimizer(const std::string& rule, const py::dict& settings) {
+  const auto optimizer = optimizer_of(rule, settings);
+  require(optimizer.has_value(), "optimizer");
+  return optimizer->first;
+}
+
+template <class T>
+std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& loss,
+                                  const py::dict& settings) {
+  std::vector<Layer> descriptions;
+  for (const py::handle layer : layers) {
+    const auto [kind, inputs, outputs, weight, bias, running, parameter] =
+        py::cast<std::tuple<std::string, Index, Index, Index, Index, Index, double>>(layer);
+    descriptions.push_back({kind, inputs, outputs, weight, bias, running, parameter});
+  }
+  const auto told = loss_settings(settings);
+  require(told.has_value(), "loss");
+  return std::make_unique<Plan<T>>(descriptions, loss_named(loss, *told));
+}
+
+template <class T>
+py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
+                   const py::tuple& mode) {
+  const T* params = required<const T>(flat, plan.parameters(), "parameters");
+  const Source source = source_of(x, plan.inputs());
+  const Mode<T> how = mode_of(plan, mode);
+  auto y = new_matrix<T>(source.rows, plan.outputs());
+  T* out = y.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    plan.forward(params, source, out, how);
+  }
+  return std::move(y);
+}
+
+template <class T>
+double gradients(Plan<T>& plan, const py::object& flat, const py::array& x,
+                 const py::object& targets, const py::object& sample_weight,
+                 const py::object& dflat, const py::object& dx, const py::tuple& mode) {
+  const T* params = required<const T>(flat, plan.parameters(), "parameters");
+  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+  const Mode<T> how = mode_of(plan, mode);
+  T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
+  T* dx_out = vector_of<T>(dx, examples.x.rows * plan.inputs(), "input gradient");
+  const py::gil_scoped_release release;
+  return plan.gradients(params, examples, dparams_out, dx_out, how);
+}
+
+template <class T>
+void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
+              const py::object& dflat, const py::object& dx, const py::tuple& mode) {
+  const T* params = required<const T>(flat, plan.parameters(), "parameters");
+  const Source source = source_of(x, plan.inputs());
+  const Mode<T> how = mode_of(plan, mode);
+  const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
+  T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
+  T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
+  const py::gil_scoped_release release;
+  plan.backward(params, source, d, dparams_out, dx_out, how);
+}
+
+template <class T>
+py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states,
+                const std::string& rule, const py::dict& settings, const py::array& x,
+                const py::object& targets, const py::object& sample_weight, const py::object& order,
+                Index batch_size, Index first_step, Index steps_before, const py::object& lr,
+                double tolerance, const py::object& batch_loss, const py::object& progress,
+                const py::tuple& mode) {
+  T* params = required<T>(flat, plan.parameters(), "parameters");
+  const Optimizer optimizer = required_optimizer(rule, settings);
+  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+  const Mode<T> how = mode_of(plan, mode);
+  const Index rows = examples.x.rows;
+  const Index n_steps = py::cast<py::array>(lr).size();
+  require(batch_size > 0 && first_step >= 0 &&
+              first_step + n_steps <= (rows + batch_size - 1) / batch_size,
+          "range of steps");
+  PythonPoll poll{progress};
+  const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
+                    batch_size,
+                    first_step,
+                    n_steps,
+                    steps_before,
+                    required<const double>(lr, n_steps, "learning rates"),
+                    required<double>(batch_loss, n_steps, "batch losses"),
+                    tolerance,
+                    &PythonPoll::call,
+                    &poll};
+  Progress done;
+  {
+    const py::gil_scoped_release release;
+    done = plan.train(params, moments.data(), optimizer, examples, epoch, how);
+  }
+  return py::make_tuple(done.steps, done.busy_threads, done.converged, poll.raised);
+}
+
+template <class T>
+void update(Plan<T>& plan, const py::object& flat, const py::list& states, const std::string& rule,
+            const py::dict& settings, double lr, Index step, const py::object& gradient) {
+  T* params = required<T>(flat, plan.parameters(), "parameters");
+  const Optimizer optimizer = required_optimizer(rule, settings);
+  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const T* g = required<const T>(gradient, plan.parameters(), "gradient");
+  const py::gil_scoped_release release;
+  plan.update(params, moments.data(), optimizer, lr, step, g);
+}
+
 template <class T>
 void register_plan(py::module_& m, const char* name) {
-  using LayerTuple = std::tuple<std::string, Index, Index, Index, Index>;
-  py::class_<Plan<T>>(m, name)
-      .def(py::init([](const std::vector<LayerTuple>& layers, double label_smoothing) {
-        std::vector<Layer> specs;
-        for (const auto& [kind, inputs, outputs, weight, bias] : layers) {
-          specs.push_back({kind, inputs, outputs, weight, bias});
-        }
-        return std::make_unique<Plan<T>>(specs, SoftmaxCrossEntropy{label_smoothing});
-      }))
-      .def("forward",
-           [](Plan<T>& plan, const py::object& flat, const py::array& x) {
-             const T* params = required<const T>(flat, plan.parameters(), "parameters");
-             const Source source = source_of(x, plan.inputs());
-             auto y = new_matrix<T>(source.rows, plan.outputs());
-             T* out = y.mutable_data();
-             {
-               const py::gil_scoped_release release;
-               plan.forward(params, source, out);
-             }
-             return y;
-           })
-      .def("gradients",
-           [](Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& targets,
-              const py::object& sample_weight, const py::object& dflat, const py::object& dx) {
-             const T* params = required<const T>(flat, plan.parameters(), "parameters");
-             const Examples examples =
-                 examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
-             T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
-             T* dx_out = vector_of<T>(dx, examples.x.rows * plan.inputs(), "input gradient");
-             const py::gil_scoped_release release;
-             return plan.gradients(params, examples, dparams_out, dx_out);
-           })
-      .def("backward",
-           [](Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
-              const py::object& dflat, const py::object& dx) {
-             const T* params = required<const T>(flat, plan.parameters(), "parameters");
-             const Source source = source_of(x, plan.inputs());
-             const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
-             T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
-             T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
-             const py::gil_scoped_release release;
-             plan.backward(params, source, d, dparams_out, dx_out);
-           })
-      .def("train",
-           [](Plan<T>& plan, const py::object& flat, const py::list& states,
-              const std::string& rule, const py::dict& settings, const py::array& x,
-              const py::object& targets, const py::object& sample_weight, const py::object& order,
-              Index batch_size, Index first_step, Index steps_before, const py::object& lr,
-              const py::object& batch_loss, const py::object& progress) {
-             T* params = required<T>(flat, plan.parameters(), "parameters");
-             const auto optimizer = optimizer_of(rule, settings);
-             require(optimizer.has_value(), "optimizer");
-             std::vector<T*> moments;
-             for (const py::handle state : states) {
-               moments.push_back(required<T>(py::reinterpret_borrow<py::object>(state),
-                                             plan.parameters(), "optimizer state"));
-             }
-             with_rule<T>(optimizer->first.rule, [&](auto* type) {
-               require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates,
-                       "optimizer state");
-             });
-             const Examples examples =
-                 examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
-             const Index rows = examples.x.rows;
-             const Index n_steps = py::cast<py::array>(lr).size();
-             require(batch_size > 0 && first_step >= 0 &&
-                         first_step + n_steps <= (rows + batch_size - 1) / batch_size,
-                     "range of steps");
-             PythonPoll poll{progress};
-             const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
-                               batch_size,
-                               first_step,
-                               n_steps,
-                               steps_before,
-                               required<const double>(lr, n_steps, "learning rates"),
-                               required<double>(batch_loss, n_steps, "batch losses"),
-                               &PythonPoll::call,
-                               &poll};
-             Progress done;
-             {
-               const py::gil_scoped_release release;
-               done = plan.train(params, moments.data(), optimizer->first, examples, epoch);
-             }
-             return py::make_tuple(done.steps, done.busy_threads, poll.raised);
-           });
+  // The plain metaclass: the stub can name it.
+  const auto metaclass = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
+  py::class_<Plan<T>>(m, name, metaclass)
+      .def(py::init(&new_plan<T>))
+      .def("forward", &forward<T>)
+      .def("gradients", &gradients<T>)
+      .def("backward", &backward<T>)
+      .def("train", &train<T>)
+      .def("update", &update<T>);
 }
 
 }  // namespace

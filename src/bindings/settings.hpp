@@ -9,15 +9,19 @@
 #include <string>
 #include <utility>
 
+#include "core/losses.hpp"
 #include "core/optimizers.hpp"
 
 namespace densenet {
 
 namespace py = pybind11;
 
-// The value of a setting if it is a number in its range: rates and penalties are finite and >= 0,
-// decay factors lie in [0, 1), dampening in [0, 1], switches are 0 or 1.
+// The value of a setting if it is a number in its range: rates, slopes and penalties are finite and
+// >= 0, decay factors lie in [0, 1), dampening in [0, 1], switches are 0 or 1, and a loss's delta
+// is positive. None stands for no clipping.
 inline std::optional<double> setting(const std::string& name, py::handle object) {
+  const bool clip = name == "clip_norm" || name == "clip_value";
+  if (clip && object.is_none()) return 0;
   const bool number = PyFloat_Check(object.ptr()) || PyLong_Check(object.ptr());
   if (!number) return std::nullopt;
   const double value = PyFloat_AsDouble(object.ptr());
@@ -27,10 +31,11 @@ inline std::optional<double> setting(const std::string& name, py::handle object)
   }
   const bool decay = name == "momentum" || name == "beta" || name == "beta1" || name == "beta2" ||
                      name == "label_smoothing";
-  const bool fits = decay                 ? value >= 0 && value < 1
-                    : name == "dampening" ? value >= 0 && value <= 1
-                    : name == "nesterov"  ? value == 0 || value == 1
-                                          : value >= 0 && !std::isinf(value);
+  const bool fits = decay                     ? value >= 0 && value < 1
+                    : name == "dampening"     ? value >= 0 && value <= 1
+                    : name == "nesterov"      ? value == 0 || value == 1
+                    : clip || name == "delta" ? value > 0 && !std::isinf(value)
+                                              : value >= 0 && !std::isinf(value);
   return fits ? std::optional<double>(value) : std::nullopt;
 }
 
@@ -46,11 +51,19 @@ inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::strin
     });
   }
   Hyperparameters& h = optimizer.hyperparameters;
-  const std::pair<const char*, double*> places[] = {
-      {"lr", &lr},       {"momentum", &h.momentum}, {"dampening", &h.dampening},
-      {"beta", &h.beta}, {"nesterov", &h.nesterov}, {"beta1", &h.beta1},
-      {"eps", &h.eps},   {"beta2", &h.beta2},       {"l1", &h.l1},
-      {"l2", &h.l2}};
+  const std::pair<const char*, double*> places[] = {{"lr", &lr},
+                                                    {"momentum", &h.momentum},
+                                                    {"dampening", &h.dampening},
+                                                    {"beta", &h.beta},
+                                                    {"nesterov", &h.nesterov},
+                                                    {"beta1", &h.beta1},
+                                                    {"eps", &h.eps},
+                                                    {"beta2", &h.beta2},
+                                                    {"l1", &h.l1},
+                                                    {"l2", &h.l2},
+                                                    {"weight_decay", &h.weight_decay},
+                                                    {"clip_norm", &h.clip_norm},
+                                                    {"clip_value", &h.clip_value}};
   for (const auto& [key, object] : settings) {
     const auto key_name = key.cast<std::string>();
     const auto value = setting(key_name, object);
@@ -63,6 +76,30 @@ inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::strin
   const bool needs_state = h.momentum != 0 || h.dampening != 0;
   if (needs_state && name == "gradient_descent") return std::nullopt;
   return result;
+}
+
+// The settings of a loss; none if one does not fit.
+inline std::optional<LossSettings> loss_settings(const py::dict& settings) {
+  LossSettings result;
+  for (const auto& [key, object] : settings) {
+    const auto name = key.cast<std::string>();
+    const auto value = setting(name, object);
+    if (!value) return std::nullopt;
+    if (name == "label_smoothing") result.label_smoothing = *value;
+    if (name == "delta") result.delta = *value;
+  }
+  return result;
+}
+
+// The parameter of an activation, if it has one: the only value there is. None if it does not fit.
+inline std::optional<double> activation_parameter(const py::dict& settings) {
+  double parameter = 0;
+  for (const auto& [key, object] : settings) {
+    const auto value = setting(key.cast<std::string>(), object);
+    if (!value) return std::nullopt;
+    parameter = *value;
+  }
+  return parameter;
 }
 
 }  // namespace densenet

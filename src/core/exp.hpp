@@ -29,8 +29,16 @@ struct ExpConstants<double> {
   static constexpr int kDegree = 13;
 };
 
+namespace detail {
+
+// x = n ln 2 + r, and eʳ - 1
 template <class T>
-inline Vec<T> exp(Vec<T> x) {
+struct Exponential {
+  Vec<T> n, power_less_one;
+};
+
+template <class T>
+inline Exponential<T> exponential(Vec<T> x) {
   using C = ExpConstants<T>;
   constexpr T kLog2E = static_cast<T>(1.4426950408889634074);
   x = min(max(x, Vec<T>(C::kLowest)), Vec<T>(C::kHighest));
@@ -46,8 +54,29 @@ inline Vec<T> exp(Vec<T> x) {
     factorial /= static_cast<T>(k);
     tail = multiply_add(tail, r, Vec<T>(1 / factorial));
   }
-  const Vec<T> power = Vec<T>(T(1)) + multiply_add(r * r, tail, r);
-  return Vec<T>(Eigen::internal::pldexp(power.packet, n.packet));
+  return {n, multiply_add(r * r, tail, r)};
+}
+
+template <class T>
+inline Vec<T> times_power_of_two(Vec<T> x, Vec<T> n) {
+  return Vec<T>(Eigen::internal::pldexp(x.packet, n.packet));
+}
+
+}  // namespace detail
+
+template <class T>
+inline Vec<T> exp(Vec<T> x) {
+  const auto [n, power] = detail::exponential(x);
+  return detail::times_power_of_two(Vec<T>(T(1)) + power, n);
+}
+
+// e^x - 1 for x <= 0, without cancellation near 0: 2ⁿ (eʳ - 1) + (2ⁿ - 1).
+template <class T>
+inline Vec<T> expm1_negative(Vec<T> x) {
+  const auto [n, power] = detail::exponential(x);
+  const Vec<T> one(T(1));
+  const Vec<T> scaled = detail::times_power_of_two(power, n);
+  return scaled + (detail::times_power_of_two(one, n) - one);
 }
 
 }  // namespace densenet

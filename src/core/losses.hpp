@@ -1,32 +1,38 @@
-// Softmax and the softmax cross-entropy, a row (one sample) at a time.
+// Losses, a row (one sample) at a time; the batch's loss is their mean.
 //
-// Exponentials are of z - max(z), so none overflows; sums run in double in a fixed order.
+// A loss gives a row's value, in double, and its gradient times a scale (the row's share of the
+// batch). To add one: write its struct and name it in Losses.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <type_traits>
 
 #include "core/exp.hpp"
 #include "core/views.hpp"
 
 namespace densenet {
 
-// What one row should be: a class, or a probability for each class.
+// What one row should be: a class, or a value (a probability, say) for each output.
 template <class T>
 struct Target {
   std::int64_t label;
-  const T* probabilities;  // null: `label` counts
+  const T* values;  // null: `label` counts
 };
 
-// Targets of many rows: class indices, or one row of probabilities each.
+// Targets of many rows: class indices, or a row of values each.
 template <class T>
 struct Targets {
   const std::int64_t* labels;
-  const T* probabilities;  // null: `labels` count
-  Index classes;
+  const T* values;  // null: `labels` count
+  Index outputs;
 
   Target<T> row(Index i) const {
-    if (probabilities != nullptr) return {0, probabilities + i * classes};
+    if (values != nullptr) return {0, values + i * outputs};
     return {labels[i], nullptr};
   }
 };
@@ -58,7 +64,8 @@ double sum_in_double(const T* values, Index n) {
 
 }  // namespace detail
 
-// probabilities = softmax(logits). What the cross-entropy needs besides is returned.
+// Softmax: exponentials are of z - max(z), so that none overflows. What the cross-entropy needs
+// besides is returned.
 struct SoftmaxSums {
   double largest;    // max_c z_c
   double log_total;  // ln Σ_c e^(z_c - largest)
@@ -90,9 +97,22 @@ void softmax_backward_row(const T* dy, const T* y, T* dx, Index classes) {
   });
 }
 
-// Label smoothing ε turns a target T into T' = (1 - ε) T + ε / C.
+// What one row of a loss's targets is.
+enum class Targeted { Classes, Values };
+
+// What all losses may be told.
+struct LossSettings {
+  double label_smoothing = 0, delta = 1;
+};
+
+// On logits. Label smoothing ε turns a target T into T' = (1 - ε) T + ε / C.
 struct SoftmaxCrossEntropy {
+  static constexpr const char* kName = "softmax_cross_entropy";
+  static constexpr Targeted kTargeted = Targeted::Classes;
   double label_smoothing = 0;
+
+  explicit SoftmaxCrossEntropy(const LossSettings& settings)
+      : label_smoothing(settings.label_smoothing) {}
 
   // probabilities = softmax(logits); returns -Σ_c T'_c ln softmax(logits)_c.
   template <class T>
@@ -102,11 +122,11 @@ struct SoftmaxCrossEntropy {
       return sums.log_total - (static_cast<double>(logits[c]) - sums.largest);
     };
     double loss = 0;
-    if (target.probabilities == nullptr) {
+    if (target.values == nullptr) {
       loss = surprise(target.label);
     } else {
       for (Index c = 0; c < classes; ++c) {
-        const double t = static_cast<double>(target.probabilities[c]);
+        const double t = static_cast<double>(target.values[c]);
         if (t != 0) loss += t * surprise(c);  // 0 ln 0 is 0
       }
     }
@@ -122,7 +142,7 @@ struct SoftmaxCrossEntropy {
                 Index classes) const {
     const T keep = static_cast<T>(1 - label_smoothing);
     const T rest = static_cast<T>(label_smoothing / static_cast<double>(classes));
-    if (target.probabilities == nullptr) {
+    if (target.values == nullptr) {
       const T hit = (probabilities[target.label] - (keep + rest)) * scale;
       for_each_vector<T>(classes, [&](Index c, auto lanes) {
         store(dlogits + c, (load(probabilities + c, lanes) - Vec<T>(rest)) * Vec<T>(scale), lanes);
@@ -130,11 +150,155 @@ struct SoftmaxCrossEntropy {
       dlogits[target.label] = hit;
     } else {
       for_each_vector<T>(classes, [&](Index c, auto lanes) {
-        const Vec<T> wanted = Vec<T>(keep) * load(target.probabilities + c, lanes) + Vec<T>(rest);
+        const Vec<T> wanted = Vec<T>(keep) * load(target.values + c, lanes) + Vec<T>(rest);
         store(dlogits + c, (load(probabilities + c, lanes) - wanted) * Vec<T>(scale), lanes);
       });
     }
   }
+
+  // Both at once; doutputs holds the probabilities in between.
+  template <class T>
+  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    const double loss = forward(outputs, target, doutputs, n);
+    backward(doutputs, target, static_cast<T>(scale), doutputs, n);
+    return loss;
+  }
 };
+
+// On probabilities Y: -Σ_c T_c ln Y_c, with gradient -T / Y.
+struct CrossEntropy {
+  static constexpr const char* kName = "cross_entropy";
+  static constexpr Targeted kTargeted = Targeted::Classes;
+
+  explicit CrossEntropy(const LossSettings&) {}
+
+  template <class T>
+  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    double loss = 0;
+    for (Index c = 0; c < n; ++c) {
+      const double t = target.values != nullptr ? static_cast<double>(target.values[c])
+                                                : static_cast<double>(c == target.label);
+      const double y = static_cast<double>(outputs[c]);
+      if (t != 0) loss -= t * std::log(y);
+      doutputs[c] = t != 0 ? static_cast<T>(-scale * t / y) : T(0);
+    }
+    return loss;
+  }
+};
+
+// A loss that is the mean of a term for each output: Term has value(y, t) and slope(y, t),
+// dvalue/dy.
+template <class Term>
+struct MeanOverOutputs {
+  static constexpr const char* kName = Term::kName;
+  static constexpr Targeted kTargeted = Targeted::Values;
+  Term term;
+
+  explicit MeanOverOutputs(const LossSettings& settings) : term{settings} {}
+
+  template <class T>
+  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    const double share = 1 / static_cast<double>(n);
+    double sum = 0;
+    for (Index c = 0; c < n; ++c) {
+      const double y = static_cast<double>(outputs[c]);
+      const double t = static_cast<double>(target.values[c]);
+      sum += term.value(y, t);
+      doutputs[c] = static_cast<T>(scale * share * term.slope(y, t));
+    }
+    return sum * share;
+  }
+};
+
+namespace detail {
+
+inline double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+inline double logistic(double x) {
+  const double decay = std::exp(-std::abs(x));
+  return (x >= 0 ? 1 : decay) / (1 + decay);
+}
+
+}  // namespace detail
+
+// On logits z, targets in [0, 1]: ln(1 + e^z) - t z.
+struct BinaryCrossEntropyTerm {
+  static constexpr const char* kName = "binary_cross_entropy";
+  explicit BinaryCrossEntropyTerm(const LossSettings&) {}
+  double value(double z, double t) const { return detail::softplus(z) - t * z; }
+  double slope(double z, double t) const { return detail::logistic(z) - t; }
+};
+
+// Targets ±1: ln(1 + e^(-t z)).
+struct LogisticTerm {
+  static constexpr const char* kName = "logistic";
+  explicit LogisticTerm(const LossSettings&) {}
+  double value(double z, double t) const { return detail::softplus(-t * z); }
+  double slope(double z, double t) const { return -t * detail::logistic(-t * z); }
+};
+
+struct SquaredErrorTerm {
+  static constexpr const char* kName = "mean_squared_error";
+  explicit SquaredErrorTerm(const LossSettings&) {}
+  double value(double y, double t) const { return (y - t) * (y - t); }
+  double slope(double y, double t) const { return 2 * (y - t); }
+};
+
+struct AbsoluteErrorTerm {
+  static constexpr const char* kName = "mean_absolute_error";
+  explicit AbsoluteErrorTerm(const LossSettings&) {}
+  double value(double y, double t) const { return std::abs(y - t); }
+  double slope(double y, double t) const {
+    const double r = y - t;
+    return r > 0 ? 1 : r < 0 ? -1 : r;  // 0 at 0, NaN at NaN
+  }
+};
+
+// r²/2 for |r| <= δ, then δ (|r| - δ/2). Huber 1964.
+struct HuberTerm {
+  static constexpr const char* kName = "huber";
+  double delta;
+  explicit HuberTerm(const LossSettings& settings) : delta(settings.delta) {}
+  double value(double y, double t) const {
+    const double r = y - t, size = std::abs(r);
+    return size <= delta ? 0.5 * r * r : delta * (size - 0.5 * delta);
+  }
+  double slope(double y, double t) const {
+    const double r = y - t;
+    return r > delta ? delta : r < -delta ? -delta : r;
+  }
+};
+
+using Losses =
+    std::tuple<SoftmaxCrossEntropy, CrossEntropy, MeanOverOutputs<BinaryCrossEntropyTerm>,
+               MeanOverOutputs<LogisticTerm>, MeanOverOutputs<SquaredErrorTerm>,
+               MeanOverOutputs<AbsoluteErrorTerm>, MeanOverOutputs<HuberTerm>>;
+
+inline constexpr std::size_t kLosses = std::tuple_size_v<Losses>;
+
+// One of Losses by its number, with its settings.
+struct Loss {
+  std::size_t number = 0;
+  LossSettings settings;
+};
+
+// Calls body(loss).
+template <std::size_t I = 0, class Body>
+void with_loss(const Loss& loss, const Body& body) {
+  if constexpr (I + 1 < kLosses) {
+    if (loss.number != I) return with_loss<I + 1>(loss, body);
+  }
+  body(std::tuple_element_t<I, Losses>(loss.settings));
+}
+
+inline Loss loss_named(const std::string& name, const LossSettings& settings) {
+  Loss found{kLosses, settings};
+  for (std::size_t i = 0; i < kLosses; ++i) {
+    with_loss(Loss{i, settings}, [&](const auto& loss) {
+      if (name == std::decay_t<decltype(loss)>::kName) found.number = i;
+    });
+  }
+  if (found.number == kLosses) throw std::invalid_argument("unknown loss: " + name);
+  return found;
+}
 
 }  // namespace densenet

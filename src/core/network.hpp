@@ -1,20 +1,23 @@
 // The plan of a network, and the one training step that everything else is made of.
 //
-// Consecutive layers are fused into units: a linear layer with the activation that follows it. The
-// parameters are the caller's one flat vector; a unit's weight is stored there as (inputs,
-// outputs).
+// Layers become units: a linear layer with the activation that follows it, an activation alone, a
+// normalisation, and so on; a residual block becomes the units between an Open and a Close. The
+// parameters are the caller's one flat vector; a linear unit's weight is stored there as
+// (inputs, outputs).
 //
 // A step has two phases, with a barrier after each:
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
 //   weights   each thread takes rows of every weight through weight gradient and update
 // The weights' phase ends by refreshing the transposed weights that the next rows' phase reads.
-// One parallel region runs all steps of a call.
+// One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
+// at barriers of its own; clipping by norm puts the update into a phase of its own.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "core/activations.hpp"
 #include "core/buffer.hpp"
 #include "core/losses.hpp"
 #include "core/optimizers.hpp"
@@ -25,21 +28,26 @@ namespace densenet {
 
 // One layer as the specs describe it. Offsets count elements of the flat vector; -1 is none.
 struct Layer {
-  std::string kind;  // "linear" or an activation
+  std::string kind;
   Index inputs, outputs;
-  Index weight = -1, bias = -1;
+  Index weight = -1, bias = -1;  // a normalisation's scale and shift
+  Index running = -1;            // place of a batch normalisation's mean and variance
+  double parameter = 0;          // an activation's, a dropout's rate, a normalisation's ε
 };
 
-// A linear layer and the activation after it, or an activation alone (weight < 0).
 struct Unit {
-  Index inputs, outputs;
-  Index weight, bias;
-  std::size_t activation;  // number in Activations
+  enum Kind { Linear, Activate, Softmax, Dropout, LayerNorm, BatchNorm, Open, Close };
 
-  bool linear() const { return weight >= 0; }
+  Kind kind;
+  Index inputs, outputs;
+  Index weight = -1, bias = -1, running = -1;
+  double parameter = 0;
+  Activation activation = {};
+  std::size_t partner = 0;   // of a Close: its Open, and the other way round
+  std::uint32_t number = 0;  // of the layer, for its draws
 };
 
-// What a network learns from: class indices or rows of probabilities, and a weight for each row.
+// What a network learns from: class indices or a row of values each, and a weight for each row.
 struct Examples {
   Source x;
   const std::int64_t* labels;  // null: `rows` count
@@ -47,14 +55,25 @@ struct Examples {
   const double* sample_weight;  // null: all 1
 };
 
+// Whether layers that behave differently in training do so, and with which draws.
+template <class T>
+struct Mode {
+  bool training;
+  std::uint64_t seed;
+  std::uint32_t step;  // of the optimizer, counted from 0
+  T* running;          // batch normalisations' means and variances
+  bool update_running;
+};
+
 // Part of an epoch: steps first_step .. first_step + n_steps of mini-batches in the given order.
 struct Epoch {
   const std::int64_t* order;  // null: the natural one
   Index batch_size;
   Index first_step, n_steps;
-  Index steps_before;                     // optimizer steps taken before first_step
-  const double* lr;                       // one for each step
-  double* batch_loss;                     // one for each step, written
+  Index steps_before;  // optimizer steps taken before first_step
+  const double* lr;    // one for each step
+  double* batch_loss;  // one for each step, written
+  double tolerance;    // a step whose gradient is shorter than this ends the call, unless it is 0
   bool (*poll)(void*, Index steps_done);  // thread 0, at most every 20 ms; false stops
   void* poll_context;
 };
@@ -62,67 +81,79 @@ struct Epoch {
 struct Progress {
   Index steps;         // taken
   Index busy_threads;  // that have computed a part of the weights' gradient
+  bool converged;      // the gradient was shorter than the tolerance
 };
 
 template <class T>
 class Plan {
  public:
-  Plan(const std::vector<Layer>& layers, SoftmaxCrossEntropy loss);
+  Plan(const std::vector<Layer>& layers, Loss loss);
   ~Plan();
 
   Index inputs() const { return units_.front().inputs; }
   Index outputs() const { return units_.back().outputs; }
   Index parameters() const { return parameters_; }
-  const std::vector<Unit>& units() const { return units_; }
+  Index running() const { return running_; }
 
   // Output of the last layer, (rows, outputs).
-  void forward(const T* params, const Source& x, T* y);
+  void forward(const T* params, const Source& x, T* y, const Mode<T>& mode);
 
   // Loss and gradient; either gradient may be null. dparams is laid out as the flat vector.
-  double gradients(const T* params, const Examples& examples, T* dparams, T* dx);
+  double gradients(const T* params, const Examples& examples, T* dparams, T* dx,
+                   const Mode<T>& mode);
 
   // Gradients from the gradient with respect to the output, dy (rows, outputs).
-  void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx);
+  void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
+                const Mode<T>& mode);
 
-  // Trains in place.
+  // Trains in place. The mode's step is that of the call's first step.
   Progress train(T* params, T* const* states, const Optimizer& optimizer, const Examples& examples,
-                 const Epoch& epoch);
+                 const Epoch& epoch, const Mode<T>& mode);
+
+  // Steps down a gradient that is there already.
+  void update(T* params, T* const* states, const Optimizer& optimizer, double lr, Index step,
+              const T* gradient);
 
  private:
   struct Workspace;
   struct Batch;
+  struct Pass;
 
   double flop(Index rows) const;
   void reserve(Workspace& work, Index rows, int threads) const;
+  void reserve_batch(Workspace& work, const Batch& batch) const;
 
   Matrix<const T> load_rows(const Batch& batch, Workspace& work, Range rows) const;
-  void forward_rows(const T* params, Matrix<const T> x, Workspace& work, Range rows,
-                    T* panel) const;
-  void loss_rows(const Batch& batch, Workspace& work, Range rows) const;
-  void activation_gradient(std::size_t unit, const Workspace& work, T* d, Range rows) const;
-  void input_gradient(std::size_t unit, Workspace& work, Range rows, T* panel, T* dx) const;
-  void backward_rows(Workspace& work, Range rows, T* panel, T* dx) const;
+  void forward_rows(const Pass& pass, Matrix<const T> x) const;
+  void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
+  void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
+  void loss_rows(const Pass& pass, const Batch& batch) const;
+  void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;
+  void linear_backward(const Pass& pass, std::size_t unit, T* dx) const;
+  void batch_norm_backward(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
+  void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
+  void backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const;
 
   void transpose_weights(const T* params, Workspace& work, Team team, std::size_t first) const;
-  template <class Finish>
-  Index weight_gradients(Matrix<const T> x, Workspace& work, Team team, T* panel,
-                         const Finish& finish) const;
+  template <class Use>
+  Index weight_gradients(const Pass& pass, Matrix<const T> x, const Use& use) const;
+  template <class Rule>
+  void update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule, const Rule& bias_rule,
+                  const T* gradient, T scale, Team team) const;
+  double norm(const T* gradient, double* partial, Team team) const;
 
   double batch_loss(const Batch& batch, const Workspace& work) const;
   template <class OutputGradient>
-  void differentiate(const T* params, const Batch& batch, Workspace& work, T* dparams, T* dx,
-                     const OutputGradient& output_gradient);
+  void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
+                     T* dparams, T* dx, const OutputGradient& output_gradient);
   template <class Rule>
   Progress train_by(T* params, T* const* states, const Hyperparameters& settings,
-                    const Examples& examples, const Epoch& epoch);
+                    const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
 
   std::vector<Unit> units_;
-  SoftmaxCrossEntropy loss_;
-  Index parameters_ = 0;
+  Loss loss_;
+  Index parameters_ = 0, running_ = 0;
   Pool<Workspace> workspaces_;
 };
-
-extern template class Plan<float>;
-extern template class Plan<double>;
 
 }  // namespace densenet

@@ -20,12 +20,13 @@ namespace densenet {
 struct Hyperparameters {
   double momentum = 0, dampening = 0, nesterov = 0;
   double beta = 0, beta1 = 0, beta2 = 0, eps = 0;
-  double l1 = 0, l2 = 0;
+  double l1 = 0, l2 = 0, weight_decay = 0;
+  double clip_value = 0, clip_norm = 0;  // 0 is none
 
   // Biases are not penalised.
   Hyperparameters without_penalties() const {
     Hyperparameters copy = *this;
-    copy.l1 = copy.l2 = 0;
+    copy.l1 = copy.l2 = copy.weight_decay = 0;
     return copy;
   }
 };
@@ -147,8 +148,22 @@ struct Adam {
   }
 };
 
+// w *= 1 - ηλ, then Adam. Loshchilov and Hutter 2019.
 template <class T>
-using Rules = std::tuple<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>>;
+struct AdamW : Adam<T> {
+  static constexpr const char* kName = "adamw";
+  T keep;
+
+  AdamW(const Hyperparameters& h, double lr_, Index step)
+      : Adam<T>(h, lr_, step), keep(static_cast<T>(1 - lr_ * h.weight_decay)) {}
+
+  Vec<T> operator()(Vec<T> w, Vec<T> g, std::array<Vec<T>, 2>& state) const {
+    return Adam<T>::operator()(Vec<T>(keep) * w, g, state);
+  }
+};
+
+template <class T>
+using Rules = std::tuple<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>, AdamW<T>>;
 
 inline constexpr std::size_t kRules = std::tuple_size_v<Rules<float>>;
 

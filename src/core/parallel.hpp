@@ -126,6 +126,9 @@ class Barrier {
   alignas(64) std::atomic<unsigned> round_{0};
 };
 
+// Threads worth waking for elementwise work: a transcendental function costs some 20 operations.
+inline int threads_for_elements(Index n) { return threads_for(20 * static_cast<double>(n)); }
+
 struct Team {
   int rank, size;
   Barrier* meeting;  // null for a team of one

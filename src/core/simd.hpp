@@ -56,6 +56,31 @@ inline Vec<T> min(Vec<T> a, Vec<T> b) {
   return Vec<T>(Eigen::internal::pmin(a.packet, b.packet));
 }
 
+// Lanes in which a > b, as a mask for `select`. No NaN is greater than anything.
+template <class T>
+inline Vec<T> greater(Vec<T> a, Vec<T> b) {
+  return Vec<T>(Eigen::internal::pcmp_lt(b.packet, a.packet));
+}
+
+template <class T>
+inline Vec<T> select(Vec<T> mask, Vec<T> yes, Vec<T> no) {
+  return Vec<T>(Eigen::internal::pselect(mask.packet, yes.packet, no.packet));
+}
+
+template <class T>
+inline Vec<T> abs(Vec<T> a) {
+  return Vec<T>(Eigen::internal::pabs(a.packet));
+}
+
+// f of each lane, one after the other: for functions that have no vector form here.
+template <class T, class F>
+inline Vec<T> each_lane(Vec<T> a, const F& f) {
+  alignas(64) T lanes[kLanes<T>];
+  Eigen::internal::pstore(lanes, a.packet);
+  for (T& lane : lanes) lane = f(lane);
+  return Vec<T>(Eigen::internal::pload<Packet<T>>(lanes));
+}
+
 // How much of a register a load or a store moves: all of it, or the first `count` lanes.
 struct Whole {};
 struct First {

@@ -1,4 +1,4 @@
-"""Layers: a forward and a backward pass each.
+"""Linear and softmax layers: a forward and a backward pass each.
 
 Exponentials are evaluated in float64 and rounded once, and sums of them in the widest type there
 is, so that the specification is exact to the last bit or nearly so. NaN and infinity pass through
@@ -65,56 +65,6 @@ def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, A
     """
     dy, x, weight = _checks.linear_backward(dy, x, weight)
     return dy @ weight, dy.T @ x, dy.sum(axis=0)
-
-
-@np.errstate(all="ignore")
-def sigmoid_forward(x: Array) -> Array:
-    """Squash each element into (0, 1): ``y = 1 / (1 + e^-x)``.
-
-    Written with ``e^-|x|``, which cannot overflow.
-
-    Parameters
-    ----------
-    x : array of any shape
-
-    Returns
-    -------
-    array of the shape of `x`
-
-    Raises
-    ------
-    TypeError
-        If `x` is no array of float32 or float64.
-    ValueError
-        If `x` is empty.
-    """
-    (x,) = _checks.elementwise(x)
-    decay = np.exp(-np.abs(x), dtype=np.float64)
-    y: Array = np.where(x >= 0, 1, decay) / (1 + decay)
-    return y.astype(x.dtype)
-
-
-@np.errstate(all="ignore")
-def sigmoid_backward(dy: Array, y: Array) -> Array:
-    """Differentiate ``y = sigmoid(x)``: ``dx = dy ∘ y (1 - y)``.
-
-    Parameters
-    ----------
-    dy, y : arrays of one shape
-        `y` is the output of `sigmoid_forward`.
-
-    Returns
-    -------
-    array of that shape
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `sigmoid_forward`, and if the shapes differ.
-    """
-    dy, y = _checks.elementwise_backward(dy, y)
-    dx: Array = dy * (y * (1 - y))
-    return dx
 
 
 @np.errstate(all="ignore")

@@ -1,4 +1,4 @@
-"""Losses: the mean over the batch of a value for each row, and its gradient.
+"""Losses on classes: the mean over the batch of a value for each row, and its gradient.
 
 With sample weights a loss is ``Σ w_i l_i / Σ w_i``, and 0 where all weights are 0.
 """
@@ -65,7 +65,7 @@ def softmax_cross_entropy_forward(
     logits, targets, sample_weight, label_smoothing = _checks.softmax_cross_entropy_forward(
         logits, targets, sample_weight, label_smoothing
     )
-    batch, classes = logits.shape
+    classes = logits.shape[1]
     shifted = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
     powers = np.exp(shifted)
     total = powers.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
@@ -74,10 +74,7 @@ def softmax_cross_entropy_forward(
     surprise = np.log(total) - shifted
     wanted = _distributions(targets, classes, label_smoothing, logits).astype(np.float64)
     row_loss = np.multiply(wanted, surprise, where=wanted != 0, out=np.zeros_like(wanted)).sum(1)
-    weights, total_weight = _row_weights(sample_weight, batch)
-    if total_weight == 0:
-        return 0.0, probabilities
-    return float(np.dot(weights, row_loss)) / total_weight, probabilities
+    return mean_loss(row_loss, sample_weight), probabilities
 
 
 @np.errstate(all="ignore")
@@ -111,7 +108,77 @@ def softmax_cross_entropy_backward(
     )
     batch, classes = probabilities.shape
     wanted = _distributions(targets, classes, label_smoothing, probabilities)
-    weights, total_weight = _row_weights(sample_weight, batch)
-    scale = weights / total_weight if total_weight > 0 else np.zeros(batch)
-    dlogits: Array = (probabilities - wanted) * scale.astype(wanted.dtype)[:, None]
+    scale = shares(sample_weight, batch).astype(wanted.dtype)
+    dlogits: Array = (probabilities - wanted) * scale[:, None]
     return dlogits
+
+
+def mean_loss(row_loss: Array, sample_weight: Array | None) -> float:
+    """Weigh the rows: ``Σ w_i l_i / Σ w_i``."""
+    weights, total = _row_weights(sample_weight, len(row_loss))
+    return float(np.dot(weights, row_loss)) / total if total > 0 else 0.0
+
+
+def shares(sample_weight: Array | None, batch: int) -> Array:
+    """Give what each row counts for in the mean: ``w_i / Σ w``."""
+    weights, total = _row_weights(sample_weight, batch)
+    return weights / total if total > 0 else np.zeros(batch)
+
+
+@np.errstate(all="ignore")
+def cross_entropy_forward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> float:
+    """Measure the cross-entropy of probabilities Y: ``-(1/B) Σ T ln Y``.
+
+    Parameters
+    ----------
+    outputs : array of shape (batch, outputs)
+    targets : array of shape (batch,) or (batch, classes)
+    sample_weight : array of shape (batch,), optional
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If types or shapes do not fit.
+    """
+    _, outputs, targets, sample_weight, _ = _checks.loss(
+        "cross_entropy", outputs, targets, sample_weight, {}
+    )
+    wanted = _distributions(targets, outputs.shape[1], 0.0, outputs).astype(np.float64)
+    surprise = -np.log(outputs, dtype=np.float64)
+    row_loss = np.multiply(wanted, surprise, where=wanted != 0, out=np.zeros_like(wanted)).sum(1)
+    return mean_loss(row_loss, sample_weight)
+
+
+@np.errstate(all="ignore")
+def cross_entropy_backward(
+    outputs: Array, targets: Array, *, sample_weight: Array | None = None
+) -> Array:
+    """Differentiate the cross-entropy of probabilities: ``-(1/B) T / Y``.
+
+    Parameters
+    ----------
+    outputs : array of shape (batch, outputs)
+    targets : array of shape (batch,) or (batch, classes)
+    sample_weight : array of shape (batch,), optional
+
+    Returns
+    -------
+    array of shape (batch, outputs)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If types or shapes do not fit.
+    """
+    _, outputs, targets, sample_weight, _ = _checks.loss(
+        "cross_entropy", outputs, targets, sample_weight, {}
+    )
+    wanted = _distributions(targets, outputs.shape[1], 0.0, outputs).astype(np.float64)
+    ratio = np.divide(wanted, outputs, where=wanted != 0, out=np.zeros_like(wanted))
+    return (-shares(sample_weight, len(outputs))[:, None] * ratio).astype(outputs.dtype)

@@ -1,23 +1,28 @@
 """The engine that computes in NumPy: a network's passes and steps, as a textbook has them."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from densenet import reference
-from densenet._engine import Examples, Outcome, PlannedLayer, Steps
+from densenet._clipping import clip
+from densenet._engine import Examples, Mode, Outcome, Steps, unit_weights
 from densenet._layout import Layout, Place
 from densenet._typing import Array
-from densenet.losses import Loss
+from densenet.layers import Activation
+from densenet.losses import CustomLoss, Loss
 from densenet.optimizers import Optimizer
+from densenet.plan import PlannedLayer
+from densenet.reference.normalization import moments, norm_backward, norm_forward
+from densenet.reference.regularization import dropout
 
 
 class ReferenceEngine:
     """Calls the reference's functions, layer by layer."""
 
-    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
+    def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
@@ -25,92 +30,157 @@ class ReferenceEngine:
     def plan(self) -> list[PlannedLayer]:
         return [
             PlannedLayer(
-                str(index),
+                place.name,
                 type(place.layer).__name__,
                 "reference",
                 "NumPy",
                 "NumPy",
                 "NumPy" if place.weight else "",
             )
-            for index, place in enumerate(self._layout.places)
+            for place in self._layout.places
         ]
 
     # ---- one pass ------------------------------------------------------------------------------
 
-    def _values(self, flat: Array, x: Array) -> list[Array]:
+    @np.errstate(all="ignore")
+    def _values(self, flat: Array, x: Array, mode: Mode) -> list[Array]:
         """Give the input and every layer's output."""
         values = [np.asarray(x, self._dtype)]
-        for place in self._layout.places:
-            values.append(self._layer_forward(place, flat, values[-1]))
+        skipped: list[Array] = []  # inputs of the residual blocks around the layer at hand
+        for number, place in enumerate(self._layout.places):
+            x = values[-1]
+            if place.kind == "open":
+                skipped.append(x)
+                values.append(x)
+            elif place.kind == "close":
+                values.append(skipped.pop() + x)
+            else:
+                values.append(self._layer_forward(number, place, flat, x, mode))
         return values
 
-    def _layer_forward(self, place: Place, flat: Array, x: Array) -> Array:
-        if place.weight:
+    def _layer_forward(self, number: int, place: Place, flat: Array, x: Array, mode: Mode) -> Array:
+        layer = place.layer
+        if isinstance(layer, Activation):
+            return _activation(layer, "forward", x)
+        if place.kind == "linear" and place.weight:
             bias = place.bias.view(flat) if place.bias else None
             return reference.linear_forward(x, place.weight.view(flat), bias)
-        if place.layer.kind == "identity":
-            return x
-        forward: Callable[[Array], Array] = getattr(reference, f"{place.layer.kind}_forward")
-        return forward(x)
+        if place.kind == "softmax":
+            return reference.softmax_forward(x)
+        if place.kind == "dropout":
+            draws = {"seed": mode.seed, "step": mode.step, "layer": number}
+            return dropout(x, place.parameter, **draws) if mode.training else x
+        assert place.weight
+        assert place.bias
+        found = self._moments(place, x, mode)
+        return norm_forward(
+            x, place.weight.view(flat), place.bias.view(flat), *found, place.parameter
+        )
 
-    def _backward(self, flat: Array, values: list[Array], dy: Array, dflat: Array | None) -> Array:
+    def _moments(self, place: Place, x: Array, mode: Mode) -> tuple[Array, Array]:
+        if place.running is None:
+            return moments(x, axis=1)
+        running = [slot.view(mode.running) for slot in place.running]
+        if not mode.training:
+            return running[0], running[1]
+        mean, variance = moments(x, axis=0)
+        if mode.update:  # the running moments follow by a tenth, the variance unbiased
+            unbiased = variance * (len(x) / max(len(x) - 1, 1))
+            for held, new in zip(running, (mean, unbiased), strict=True):
+                held[...] = 0.9 * held + 0.1 * new[0]
+        return mean, variance
+
+    @np.errstate(all="ignore")
+    def _backward(
+        self, flat: Array, values: list[Array], dy: Array, dflat: Array | None, mode: Mode
+    ) -> Array:
         """Send dy back through every layer; collect the parameters' gradients on the way."""
-        for place, x, y in zip(
-            reversed(self._layout.places), values[-2::-1], values[:0:-1], strict=True
-        ):
-            if place.weight:
-                dy, dweight, dbias = reference.linear_backward(dy, x, place.weight.view(flat))
-                if dflat is not None:
-                    place.weight.view(dflat)[...] = dweight
-                    if place.bias:
-                        place.bias.view(dflat)[...] = dbias
-            elif place.layer.kind != "identity":
-                backward = getattr(reference, f"{place.layer.kind}_backward")
-                dy = backward(dy, y)
+        mode = replace(mode, update=False)
+        skipped: list[Array] = []
+        for number, place in reversed(list(enumerate(self._layout.places))):
+            x, y = values[number], values[number + 1]
+            layer = place.layer
+            if place.kind == "close":
+                skipped.append(dy)
+            elif place.kind == "open":
+                dy = dy + skipped.pop()
+            elif isinstance(layer, Activation):
+                dy = _activation(layer, "backward", dy, x if layer.from_input else y)
+            elif place.kind == "softmax":
+                dy = reference.softmax_backward(dy, y)
+            elif place.kind == "dropout":
+                if mode.training:
+                    draws = {"seed": mode.seed, "step": mode.step, "layer": number}
+                    dy = dropout(dy, place.parameter, **draws)
+            else:
+                assert place.weight
+                dy, *gradients = self._parametric_backward(place, flat, dy, x, mode)
+                slots = (place.weight, place.bias)
+                for slot, gradient in zip(slots, gradients, strict=True):
+                    if slot and dflat is not None:
+                        slot.view(dflat)[...] = gradient
         return dy
+
+    def _parametric_backward(
+        self, place: Place, flat: Array, dy: Array, x: Array, mode: Mode
+    ) -> tuple[Array, Array, Array]:
+        assert place.weight
+        weight = place.weight.view(flat)
+        if place.kind == "linear":
+            return reference.linear_backward(dy, x, weight)
+        axis = 1 if place.running is None else 0 if mode.training else None
+        found = self._moments(place, x, mode)
+        return norm_backward(dy, x, weight, *found, place.parameter, axis)
 
     # ---- the engine's calls --------------------------------------------------------------------
 
-    def forward(self, flat: Array, x: Array) -> Array:
-        return self._values(flat, x)[-1]
+    def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
+        return self._values(flat, x, mode)[-1]
 
-    def backward(self, flat: Array, x: Array, dy: Array, dflat: Array, dx: Array) -> None:
-        dx[...] = self._backward(flat, self._values(flat, x), dy, dflat)
+    def backward(
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> None:
+        dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
+        if dx is not None:
+            dx[...] = dinputs
 
     def gradients(
-        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
-        values = self._values(flat, examples.x)
-        loss, probabilities = self._loss_forward(
-            values[-1], examples.targets, examples.sample_weight
-        )
-        dy = reference.softmax_cross_entropy_backward(
-            probabilities, **self._loss_arguments(examples.targets, examples.sample_weight)
-        )
-        dinputs = self._backward(flat, values, dy, dflat)
+        values = self._values(flat, examples.x, mode)
+        loss, dy = self._loss_and_gradient(values[-1], examples)
+        dinputs = self._backward(flat, values, dy, dflat, mode)
         if dx is not None:
             dx[...] = dinputs
         return loss
 
-    def _loss_arguments(self, targets: Array, sample_weight: Array | None) -> dict[str, Any]:
+    def _loss_and_gradient(self, outputs: Array, examples: Examples) -> tuple[float, Array]:
+        targets, weights = examples.targets, examples.sample_weight
         if targets.ndim == 2:
             targets = targets.astype(self._dtype)
-        if sample_weight is not None:
-            sample_weight = sample_weight.astype(self._dtype)
-        return {"targets": targets, "sample_weight": sample_weight, **asdict(self._loss)}
+        value = self._loss_forward(outputs, targets, weights)
+        loss, saved = value if isinstance(value, tuple) else (value, outputs)
+        return loss, self._call_loss("backward", saved, targets, weights)
 
-    def _loss_forward(
-        self, outputs: Array, targets: Array, sample_weight: Array | None
-    ) -> tuple[float, Array]:
-        return reference.softmax_cross_entropy_forward(
-            outputs, **self._loss_arguments(targets, sample_weight)
-        )
+    def _loss_forward(self, outputs: Array, targets: Array, weights: Array | None) -> Any:
+        return self._call_loss("forward", outputs, targets, weights)
+
+    def _call_loss(self, way: str, outputs: Array, targets: Array, weights: Array | None) -> Any:
+        assert isinstance(self._loss, Loss)
+        if weights is not None:
+            weights = unit_weights(weights, self._dtype)
+        function = getattr(reference, f"{self._loss.kind}_{way}")
+        return function(outputs, targets, sample_weight=weights, **self._loss.settings())
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
-        return self._loss_forward(outputs, targets, sample_weight)[0]
+        value = self._loss_forward(outputs, targets, sample_weight)
+        return float(value[0] if isinstance(value, tuple) else value)
 
-    def probabilities(self, outputs: Array) -> Array:
+    def softmax(self, outputs: Array) -> Array:
         return reference.softmax_forward(outputs)
+
+    def sigmoid(self, outputs: Array) -> Array:
+        return reference.sigmoid_forward(outputs)
 
     def train(
         self,
@@ -121,46 +191,62 @@ class ReferenceEngine:
         steps: Steps,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
+        mode: Mode,
     ) -> Outcome:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
+        weights = examples.sample_weight
         done = 0
         try:
             for lr in steps.lr.tolist():
                 begin = (steps.first + done) * steps.batch_size
                 batch = rows[begin : begin + steps.batch_size]
-                weights = examples.sample_weight
                 part = Examples(
                     examples.x[batch],
                     examples.targets[batch],
                     None if weights is None else weights[batch],
                 )
-                batch_loss[done] = self.gradients(flat, part, gradient, None)
-                if part.sample_weight is None or part.sample_weight.sum() > 0:
-                    self._update(flat, gradient, states, optimizer, lr, steps.before + done + 1)
+                moves = part.sample_weight is None or bool(part.sample_weight.sum() > 0)
+                now = replace(mode, step=mode.step + done, update=moves)
+                batch_loss[done] = self.gradients(flat, part, gradient, None, now)
+                if moves:
+                    if clip(gradient, optimizer) < steps.tolerance:
+                        return Outcome(done, 1, True, None)
+                    self.update(flat, states, optimizer, lr, steps.before + done + 1, gradient)
                 done += 1
                 if progress:
                     progress(done)
         except BaseException as error:
-            return Outcome(done, 1, error)
-        return Outcome(done, 1, None)
+            return Outcome(done, 1, False, error)
+        return Outcome(done, 1, False, None)
 
-    def _update(
+    def update(
         self,
         flat: Array,
-        gradient: Array,
         states: list[Array],
         optimizer: Optimizer,
         lr: float,
         step: int,
+        gradient: Array,
     ) -> None:
+        counted = (step,) if optimizer.rule in _COUNTS_STEPS else ()
         for slot in self._layout.slots:
             settings = optimizer.settings() | {"lr": lr}
+            settings.pop("clip_norm", None)
+            settings.pop("clip_value", None)
             if not slot.is_weight:
-                settings |= {"l1": 0.0, "l2": 0.0}
+                settings |= {name: 0.0 for name in _FOR_WEIGHTS if name in settings}
             arrays = [slot.view(array) for array in (flat, gradient, *states)]
-            counted = (step,) if optimizer.rule in _COUNTS_STEPS else ()
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
+
+
+def _activation(layer: Activation, way: str, *arrays: Array) -> Array:
+    """Call an activation's function; the identity has none."""
+    if layer.kind == "identity":
+        return arrays[0]
+    function = getattr(reference, f"{layer.kind}_{way}")
+    result: Array = function(*arrays, **layer.settings())
+    return result
 
 
 _STEPS: dict[str, Callable[..., None]] = {
@@ -168,5 +254,7 @@ _STEPS: dict[str, Callable[..., None]] = {
     "momentum": reference.sgd_step,
     "rmsprop": reference.rmsprop_step,
     "adam": reference.adam_step,
+    "adamw": reference.adamw_step,
 }
-_COUNTS_STEPS = {"adam"}
+_COUNTS_STEPS = {"adam", "adamw"}
+_FOR_WEIGHTS = ("l1", "l2", "weight_decay")

@@ -188,3 +188,45 @@ def adam_step(
     param -= lr / (1 - beta1**step) * m / scale
     if l1:
         _shrink(param, l1 * lr / scale)
+
+
+@np.errstate(all="ignore")
+def adamw_step(
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    *,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    weight_decay: float = 0.01,
+) -> None:
+    """Shrink the parameter, ``w *= 1 - η λ``, then step as Adam does.
+
+    Loshchilov and Hutter 2019: the decay does not pass through the running means.
+
+    Parameters
+    ----------
+    param, grad, m, v, step, lr, beta1, beta2, eps, l1, l2
+        As in `adam_step`.
+    weight_decay : float in [0, inf)
+        λ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `adam_step`.
+    """
+    given = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "l1": l1, "l2": l2}
+    (param, grad, m, v), step, h = _checks.update(
+        {"param": param, "grad": grad, "m": m, "v": v},
+        step,
+        given | {"weight_decay": weight_decay},
+    )
+    param *= 1 - h["lr"] * h["weight_decay"]
+    adam_step(param, grad, m, v, step, **given)

@@ -1,0 +1,181 @@
+"""The state of a network: arrays that the user can see, and nothing hidden in compiled memory."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._engine import Engine, Mode
+from densenet._layout import Layout, aligned
+from densenet._typing import Array
+from densenet.initializers import INITIALIZERS
+from densenet.layers import Layer, Sigmoid, Softmax
+from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
+from densenet.optimizers import Optimizer
+
+_DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
+
+
+class _OptimizerState(NamedTuple):
+    """What an optimizer has learned: one array like `flat` for each of its moments."""
+
+    rule: type[Optimizer]
+    arrays: dict[str, Array]
+    step: int
+
+
+class State:
+    """What a network is and has learned: layers, loss, parameters, moments, random generator.
+
+    Copies and pickles carry the arrays; named views are made on access, so that a view of a copy
+    belongs to the copy.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: Loss | CustomLoss,
+        *,
+        dtype: npt.DTypeLike = "float32",
+        seed: int | None = None,
+        backend: Literal["compiled", "reference"] = "compiled",
+    ) -> None:
+        if not isinstance(loss, Loss | CustomLoss):
+            raise TypeError(f"loss: expected a loss, got {type(loss).__name__}")
+        if not any(dtype == known for known in _DTYPES) or dtype is None:
+            raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
+        self.loss_function = loss
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.backend = backend
+        self._layout = Layout(layers)
+        self.layers: tuple[Layer, ...] = tuple(self._layout.layers)
+        _refuse_double_activation(self.layers[-1], loss)
+        self._rng = np.random.default_rng(seed)
+        self._flat = aligned(self._layout.size, self.dtype)
+        self._running = aligned(self._layout.running_size, self.dtype)
+        self._initialize()
+        self._draws = int(self._rng.integers(2**63))  # the seed of dropout
+        self._state: _OptimizerState | None = None
+        self._engine = self._make_engine()
+
+    def _initialize(self) -> None:
+        for layer, weight in self._layout.linear():
+            if isinstance(layer.init, str):
+                draw = INITIALIZERS[layer.init]
+                weight.view(self._flat)[...] = draw(self._rng, layer.inputs, layer.outputs)
+            else:
+                weight.view(self._flat)[...] = layer.init
+        for place in self._layout.norms():
+            assert place.weight
+            place.weight.view(self._flat)[...] = 1
+            if place.running:
+                place.running[1].view(self._running)[...] = 1
+
+    def _make_engine(self) -> Engine:
+        if self.backend == "compiled":
+            from densenet._compiled import CompiledEngine
+
+            return CompiledEngine(self._layout, self.loss_function, self.dtype)
+        if self.backend == "reference":
+            from densenet.reference.network import ReferenceEngine
+
+            return ReferenceEngine(self._layout, self.loss_function, self.dtype)
+        raise ValueError(f"backend: expected 'compiled' or 'reference', got {self.backend!r}")
+
+    @property
+    def flat(self) -> Array:
+        """All parameters as one vector, live and writeable."""
+        return self._flat
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Each parameter by name, as a live view of `flat`.
+
+        Names and shapes are those of ``torch.nn.Sequential``: ``"0.weight"`` has the shape
+        (outputs, inputs).
+        """
+        return self._layout.views(self._flat)
+
+    @property
+    def running_moments(self) -> dict[str, Array]:
+        """Each batch normalisation's running mean and variance by name, live views."""
+        return {slot.name: slot.view(self._running) for slot in self._layout.running_slots}
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of all elements of all parameters."""
+        return self._layout.size
+
+    @property
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimizer's steps and moments, live arrays laid out like `flat`; empty before any."""
+        if self._state is None:
+            return {}
+        return {"step": self._state.step, **self._state.arrays}
+
+    def reset_optimizer(self) -> None:
+        """Forget the optimizer's state; the next step starts anew."""
+        self._state = None
+
+    def _check_optimizer(self, optimizer: Optimizer, stacklevel: int) -> None:
+        """Refuse what is no optimizer; warn where the state of another one will be discarded."""
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer: expected an optimizer, got {_checks.describe(optimizer)}")
+        if self._state is not None and self._state.rule is not type(optimizer):
+            warnings.warn(
+                f"the state of {self._state.rule.__name__} is discarded: training goes on with "
+                f"{type(optimizer).__name__}",
+                stacklevel=stacklevel + 1,
+            )
+
+    def _state_for(self, optimizer: Optimizer) -> _OptimizerState:
+        """Give the state that this optimizer goes on with: new where the rule's class changed."""
+        state = self._state
+        if state is None or state.rule is not type(optimizer):
+            state = _OptimizerState(type(optimizer), {}, 0)
+        missing = [name for name in optimizer.states if name not in state.arrays]
+        new = {name: aligned(self.n_parameters, self.dtype) for name in missing}
+        return state._replace(arrays=state.arrays | new)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_engine"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._flat = self._own(self._flat)
+        self._running = self._own(self._running)
+        if self._state is not None:
+            arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
+            self._state = self._state._replace(arrays=arrays)
+        self._engine = self._make_engine()
+
+    def _own(self, array: Array) -> Array:
+        copy = aligned(array.size, self.dtype)
+        copy[...] = array
+        return copy
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(repr, self.layers))
+        return (
+            f"Network([{layers}], {self.loss_function!r}, dtype={self.dtype.name!r}, "
+            f"backend={self.backend!r})"
+        )
+
+    def _mode(self, training: bool, draws: int | None = None) -> Mode:
+        """How layers behave in the optimizer's step at hand."""
+        step = self._state.step if self._state else 0
+        return Mode(self._running, training, self._draws if draws is None else draws, step)
+
+
+def _refuse_double_activation(last: Layer, loss: Loss | CustomLoss) -> None:
+    """Refuse a last layer that the loss contains already."""
+    pairs = ((Softmax, SoftmaxCrossEntropy), (Sigmoid, BinaryCrossEntropy))
+    for layer, its_loss in pairs:
+        if isinstance(last, layer) and isinstance(loss, its_loss):
+            raise ValueError(
+                f"layers: expected logits for {its_loss.__name__}, which applies "
+                f"{layer.__name__.lower()} itself, got {layer.__name__} last: drop that layer"
+            )

@@ -1,0 +1,312 @@
+"""Activations: elementwise functions, each with its derivative.
+
+The derivative is written in y where y tells it, otherwise in x. At 0 it is that of the left side.
+Transcendental functions are evaluated in float64 and rounded once.
+"""
+
+import math
+
+import numpy as np
+
+from densenet import _checks
+from densenet._typing import Array
+
+
+@np.errstate(all="ignore")
+def sigmoid_forward(x: Array) -> Array:
+    """Squash each element into (0, 1): ``y = 1 / (1 + e^-x)``.
+
+    Written with ``e^-|x|``, which cannot overflow.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError
+        If `x` is no array of float32 or float64.
+    ValueError
+        If `x` is empty.
+    """
+    x, _ = _checks.elementwise(x, {})
+    decay = np.exp(-np.abs(x), dtype=np.float64)
+    y: Array = np.where(x >= 0, 1, decay) / (1 + decay)
+    return np.asarray(y, x.dtype)
+
+
+@np.errstate(all="ignore")
+def sigmoid_backward(dy: Array, y: Array) -> Array:
+    """Differentiate ``y = sigmoid(x)``: ``dx = dy ∘ y (1 - y)``.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        `y` is the output of `sigmoid_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`, and if the shapes differ.
+    """
+    dy, y, _ = _checks.elementwise_backward(dy, y, {})
+    dx: Array = dy * (y * (1 - y))
+    return np.asarray(dx)
+
+
+@np.errstate(all="ignore")
+def tanh_forward(x: Array) -> Array:
+    """Squash each element into (-1, 1): ``y = tanh x``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`.
+    """
+    x, _ = _checks.elementwise(x, {})
+    y: Array = np.tanh(x, dtype=np.float64)
+    return np.asarray(y, x.dtype)
+
+
+@np.errstate(all="ignore")
+def tanh_backward(dy: Array, y: Array) -> Array:
+    """Differentiate ``y = tanh x``: ``dx = dy ∘ (1 - y²)``.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        `y` is the output of `tanh_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `tanh_forward`, and if the shapes differ.
+    """
+    dy, y, _ = _checks.elementwise_backward(dy, y, {})
+    dx: Array = dy * (1 - y * y)
+    return np.asarray(dx)
+
+
+@np.errstate(all="ignore")
+def relu_forward(x: Array) -> Array:
+    """Cut each element off at 0: ``y = max(x, 0)``.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`.
+    """
+    x, _ = _checks.elementwise(x, {})
+    y: Array = np.maximum(x, 0)
+    return np.asarray(y)
+
+
+@np.errstate(all="ignore")
+def relu_backward(dy: Array, y: Array) -> Array:
+    """Differentiate ``y = max(x, 0)``: ``dx = dy`` where ``y > 0``, otherwise 0.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        `y` is the output of `relu_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `relu_forward`, and if the shapes differ.
+    """
+    dy, y, _ = _checks.elementwise_backward(dy, y, {})
+    dx: Array = dy * np.where(y > 0, y.dtype.type(1), y.dtype.type(0))
+    return np.asarray(dx)
+
+
+@np.errstate(all="ignore")
+def leaky_relu_forward(x: Array, slope: float = 0.01) -> Array:
+    """Scale what is negative: ``y = x`` for x > 0, otherwise ``slope x``.
+
+    Parameters
+    ----------
+    x : array of any shape
+    slope : float in [0, inf)
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`, and if `slope` is outside its range.
+    """
+    x, h = _checks.elementwise(x, {"slope": slope})
+    slope = h["slope"]
+    y: Array = np.where(x > 0, x, slope * x)
+    return np.asarray(y)
+
+
+@np.errstate(all="ignore")
+def leaky_relu_backward(dy: Array, y: Array, slope: float = 0.01) -> Array:
+    """Differentiate the leaky ReLU: ``dx = dy`` where ``y > 0``, otherwise ``slope dy``.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        `y` is the output of `leaky_relu_forward`.
+    slope : float in [0, inf)
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `leaky_relu_forward`, and if the shapes differ.
+    """
+    dy, y, h = _checks.elementwise_backward(dy, y, {"slope": slope})
+    slope = h["slope"]
+    dx: Array = dy * np.where(y > 0, y.dtype.type(1), y.dtype.type(slope))
+    return np.asarray(dx)
+
+
+@np.errstate(all="ignore")
+def elu_forward(x: Array, alpha: float = 1.0) -> Array:
+    """Bend what is negative: ``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``.
+
+    Clevert, Unterthiner and Hochreiter 2016.
+
+    Parameters
+    ----------
+    x : array of any shape
+    alpha : float in [0, inf)
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`, and if `alpha` is outside its range.
+    """
+    x, h = _checks.elementwise(x, {"alpha": alpha})
+    alpha = h["alpha"]
+    bent = np.expm1(np.minimum(x, 0), dtype=np.float64).astype(x.dtype)
+    y: Array = np.where(x > 0, x, alpha * bent)
+    return np.asarray(y)
+
+
+@np.errstate(all="ignore")
+def elu_backward(dy: Array, y: Array, alpha: float = 1.0) -> Array:
+    """Differentiate the ELU: ``dx = dy`` where ``y > 0``, otherwise ``dy ∘ (y + alpha)``.
+
+    Parameters
+    ----------
+    dy, y : arrays of one shape
+        `y` is the output of `elu_forward`.
+    alpha : float in [0, inf)
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `elu_forward`, and if the shapes differ.
+    """
+    dy, y, h = _checks.elementwise_backward(dy, y, {"alpha": alpha})
+    alpha = h["alpha"]
+    dx: Array = dy * np.where(y > 0, y.dtype.type(1), y + y.dtype.type(alpha))
+    return np.asarray(dx)
+
+
+_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def _normal(x: Array) -> Array:
+    """Give the normal distribution's ``Φ(x) = erfc(-x / √2) / 2``, in float64."""
+    lower: Array = 0.5 * np.asarray(_erfc(x * -math.sqrt(0.5)), np.float64)
+    return lower
+
+
+@np.errstate(all="ignore")
+def gelu_forward(x: Array) -> Array:
+    """Gate each element by the normal distribution: ``y = x Φ(x)``.
+
+    Hendrycks and Gimpel 2016, exact.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`.
+    """
+    x, _ = _checks.elementwise(x, {})
+    wide = x.astype(np.float64)
+    y: Array = wide * _normal(wide)
+    return np.asarray(y, x.dtype)
+
+
+@np.errstate(all="ignore")
+def gelu_backward(dy: Array, x: Array) -> Array:
+    """Differentiate ``y = x Φ(x)``: ``dx = dy ∘ (Φ(x) + x φ(x))``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        `x` is the input of `gelu_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `gelu_forward`, and if the shapes differ.
+    """
+    dy, x, _ = _checks.elementwise_backward_from_x(dy, x, {})
+    wide = x.astype(np.float64)
+    density = np.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
+    dx: Array = dy * (_normal(wide) + wide * density).astype(x.dtype)
+    return np.asarray(dx)

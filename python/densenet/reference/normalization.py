@@ -1,0 +1,48 @@
+"""Layer and batch normalisation: ``y = γ ∘ x̂ + β`` with ``x̂ = (x - mean) / √(variance + ε)``.
+
+The moments run over the columns of a row (Ba et al. 2016) or over the rows of a column (Ioffe and
+Szegedy 2015): ``axis`` is 1 or 0. The variance is the biased one.
+"""
+
+import numpy as np
+
+from densenet._typing import Array
+
+
+def moments(x: Array, axis: int) -> tuple[Array, Array]:
+    """Give mean and variance along an axis, summed in float64."""
+    wide = x.astype(np.float64)
+    mean, variance = wide.mean(axis, keepdims=True), wide.var(axis, keepdims=True)
+    return mean.astype(x.dtype), variance.astype(x.dtype)
+
+
+def _normalized(x: Array, mean: Array, variance: Array, eps: float) -> tuple[Array, Array]:
+    inverse: Array = (1 / np.sqrt(variance.astype(np.float64) + eps)).astype(x.dtype)
+    return (x - mean) * inverse, inverse
+
+
+def norm_forward(
+    x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float
+) -> Array:
+    """Normalise with given moments, scale and shift."""
+    xhat, _ = _normalized(x, mean, variance, eps)
+    y: Array = xhat * gamma + beta
+    return y
+
+
+def norm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axis: int | None
+) -> tuple[Array, Array, Array]:
+    """Differentiate `norm_forward`; `axis` is that of the moments, None if they are constants.
+
+    With ``g = γ ∘ dy``: ``dx = (g - mean(g) - x̂ ∘ mean(g ∘ x̂)) / √(variance + ε)``,
+    ``dγ = Σ dy ∘ x̂`` and ``dβ = Σ dy``.
+    """
+    xhat, inverse = _normalized(x, mean, variance, eps)
+    g = gamma * dy
+    if axis is None:
+        dx = g * inverse
+    else:
+        along = (g * xhat).mean(axis, keepdims=True)
+        dx = (g - g.mean(axis, keepdims=True) - xhat * along) * inverse
+    return dx, (dy * xhat).sum(0), dy.sum(0)

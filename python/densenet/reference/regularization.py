@@ -1,0 +1,54 @@
+"""Dropout and its draws: Philox 4x32 with 10 rounds (Salmon et al. 2011).
+
+A draw is a function of a counter and a key, so whoever computes an element draws the same.
+"""
+
+import numpy as np
+
+from densenet._typing import Array
+
+
+def philox(counter: Array, seed: int) -> Array:
+    """Draw 32-bit integers: four for each counter of four, (..., 4), uint32."""
+    c = [counter[..., i].astype(np.uint64) for i in range(4)]
+    low, high = seed & 0xFFFFFFFF, seed >> 32
+    word = np.uint64(0xFFFFFFFF)
+    for _ in range(10):
+        a = np.uint64(0xD2511F53) * c[0]
+        b = np.uint64(0xCD9E8D57) * c[2]
+        half = np.uint64(32)
+        c = [(b >> half) ^ c[1] ^ np.uint64(low), b & word, (a >> half) ^ c[3] ^ np.uint64(high)]
+        c.append(a & word)
+        low, high = (low + 0x9E3779B9) & 0xFFFFFFFF, (high + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack(c, axis=-1).astype(np.uint32)
+
+
+def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array:
+    """Set elements to 0 with probability `rate` and scale the rest by ``1 / (1 - rate)``.
+
+    The backward pass is the same function of dy. Element (row, column) is kept where its draw
+    reaches ``rate 2³²``; four columns share the counter (column / 4, row, step, layer).
+
+    Parameters
+    ----------
+    x : array of shape (batch, width)
+    rate : float in [0, 1)
+    seed : int
+        64 bits.
+    step, layer : int
+        Of the optimizer, and the layer's place in the network.
+
+    Returns
+    -------
+    array of shape (batch, width)
+    """
+    batch, width = x.shape
+    blocks = -(-width // 4)
+    counter = np.empty((batch, blocks, 4), np.uint64)
+    counter[..., 0] = np.arange(blocks)
+    counter[..., 1] = np.arange(batch)[:, None]
+    counter[..., 2], counter[..., 3] = step, layer
+    draws = philox(counter, seed).reshape(batch, 4 * blocks)[:, :width]
+    scale = x.dtype.type(1 / (1 - rate))
+    y: Array = np.where(draws >= int(rate * 2**32), x * scale, x.dtype.type(0))
+    return y

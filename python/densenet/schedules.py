@@ -1,0 +1,110 @@
+"""Learning rates over time: functions of the step, which counts from 0, evaluated in float64."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from densenet import _checks
+from densenet._typing import Array
+
+__all__ = ["ConstantLR", "CosineLR", "ExponentialLR", "StepLR", "WarmupLR"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Any schedule; its settings are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" or field.type is int:
+                value = _checks.count(field.name, value)
+            elif field.type == "float" or field.type is float:
+                value = _checks.setting(field.name, value)
+            elif not isinstance(value, Schedule):
+                value = ConstantLR(value)
+            object.__setattr__(self, field.name, value)
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ConstantLR(Schedule):
+    """``η = lr``."""
+
+    lr: float
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        return self.lr
+
+
+@dataclass(frozen=True)
+class StepLR(Schedule):
+    """``η = lr factor^⌊step / every⌋``."""
+
+    lr: float
+    every: int
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        return self.lr * self.factor ** (step // self.every)
+
+
+@dataclass(frozen=True)
+class ExponentialLR(Schedule):
+    """``η = lr factor^step``."""
+
+    lr: float
+    factor: float
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        return self.lr * self.factor**step
+
+
+@dataclass(frozen=True)
+class CosineLR(Schedule):
+    """``η = final + (lr - final) (1 + cos(π step / steps)) / 2``, then `final`.
+
+    Loshchilov and Hutter 2017, without restarts.
+    """
+
+    lr: float
+    steps: int
+    final: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        part = min(step / self.steps, 1.0)
+        return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * part)) / 2
+
+
+@dataclass(frozen=True)
+class WarmupLR(Schedule):
+    """Rise in equal parts to another schedule's rate over `steps`, then follow it from its start.
+
+    ``η = after(0) (step + 1) / (steps + 1)`` for the first steps. A number stands for a constant.
+    """
+
+    after: Any
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        after: Schedule = self.after
+        if step < self.steps:
+            return after(0) * (step + 1) / (self.steps + 1)
+        return after(step - self.steps)
+
+
+def rates(lr: float | Schedule, first: int, n_steps: int) -> Array:
+    """Give the learning rates of some steps, float64."""
+    if isinstance(lr, Schedule):
+        return np.array([lr(step) for step in range(first, first + n_steps)], np.float64)
+    return np.full(n_steps, lr, np.float64)

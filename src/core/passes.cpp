@@ -1,0 +1,335 @@
+// The two phases of a step: rows of the batch forward and backward, then the weights' gradients.
+#include <algorithm>
+
+#include "core/random.hpp"
+#include "core/workspace.hpp"
+
+namespace densenet {
+
+namespace {
+
+// Calls body(column, lanes) on the whole width of each row.
+template <class T, class Body>
+void for_each_element(Range rows, Index cols, const Body& body) {
+  for (Index i = rows.begin; i < rows.end; ++i) {
+    for_each_vector<T>(cols, [&](Index c, auto lanes) { body(i, c, lanes); });
+  }
+}
+
+}  // namespace
+
+// ---- rows: forward ---------------------------------------------------------------------------
+
+// The batch's x: where it is, or gathered. Only the given rows are there after the call.
+template <class T>
+Matrix<const T> Plan<T>::load_rows(const Batch& batch, Workspace& work, Range rows) const {
+  const Examples& examples = batch.examples;
+  if (examples.labels == nullptr && examples.rows.data != nullptr) {
+    batch.gather_rows(examples.rows, rows, work.targets.get());
+  }
+  const Source& x = examples.x;
+  if (batch.in_place()) {
+    const auto* data = reinterpret_cast<const T*>(x.from(batch.begin).data);
+    return {data, batch.rows, x.cols, x.row_bytes / static_cast<Index>(sizeof(T))};
+  }
+  batch.gather_rows(x, rows, work.x.get());
+  return {work.x.get(), batch.rows, x.cols, x.cols};
+}
+
+// y = activation(x W + bias)
+template <class T>
+void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const T* bias = unit.bias >= 0 ? pass.params + unit.bias : nullptr;
+  T* z_out = pass.work.z[u].get();
+  with_activation<T>(unit.activation, [&](auto activation) {
+    const auto finish = [&](const Tile<T>& tile) {
+      for (Index r = 0; r < tile.rows; ++r) {
+        const Index at = (tile.row + r) * unit.outputs + tile.col;
+        for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
+          Vec<T> z = load(tile.line(r) + c, Whole{});
+          if (bias != nullptr) z = z + load(bias + tile.col + c, lanes);
+          if constexpr (kFromInput<decltype(activation)>) store(z_out + at + c, z, lanes);
+          store(pass.y(u) + at + c, activation.forward(z), lanes);
+        });
+      }
+    };
+    product<T>(RowMajor<T>{x.data, x.stride}, pass.params + unit.weight, unit.outputs, pass.rows,
+               Range{0, unit.outputs}, unit.inputs, pass.scratch(), finish);
+  });
+}
+
+// In training the batch's own moments count, and the running ones follow them by a tenth.
+template <class T>
+void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  T* mean = pass.work.columns[u].get();
+  T* variance = mean + n;
+  T *running_mean = pass.mode.running + unit.running, *running_variance = running_mean + n;
+  if (pass.mode.training) {
+    pass.team.barrier();  // all rows of x are there
+    const Range mine = pass.team.share(n, kLanes<T>);
+    batch_moments(x, mine, mean, variance);
+    if (pass.mode.update_running) {
+      const T keep = T(0.9), rest = T(0.1);
+      const T unbiased =
+          pass.batch > 1 ? static_cast<T>(pass.batch) / static_cast<T>(pass.batch - 1) : T(1);
+      for (Index c = mine.begin; c < mine.end; ++c) {
+        running_mean[c] = keep * running_mean[c] + rest * mean[c];
+        running_variance[c] = keep * running_variance[c] + rest * (variance[c] * unbiased);
+      }
+    }
+    pass.team.barrier();
+  } else {
+    mean = running_mean;
+    variance = running_variance;
+  }
+  const T *gamma = pass.params + unit.weight, *beta = pass.params + unit.bias;
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    const Vec<T> inverse = inverse_deviation(load(variance + c, lanes), unit.parameter);
+    const Vec<T> xhat = (load(x.row(i) + c, lanes) - load(mean + c, lanes)) * inverse;
+    store(pass.y(u) + i * n + c, xhat * load(gamma + c, lanes) + load(beta + c, lanes), lanes);
+  });
+}
+
+template <class T>
+void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch) const {
+  const Range rows = pass.rows;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    const Index n = unit.outputs;
+    const Matrix<const T> x = pass.input(u, unit, batch);
+    const auto y = [&](Index i) { return pass.y(u) + i * n; };
+    switch (unit.kind) {
+      case Unit::Linear:
+        linear_forward(pass, u, x);
+        break;
+      case Unit::Activate:
+        with_activation<T>(unit.activation, [&](auto rule) {
+          for (Index i = rows.begin; i < rows.end; ++i) {
+            if constexpr (kFromInput<decltype(rule)>) {
+              std::copy_n(x.row(i), n, pass.work.z[u].get() + i * n);
+            }
+            activation_forward(rule, x.row(i), y(i), Range{0, n});
+          }
+        });
+        break;
+      case Unit::Softmax:
+        for (Index i = rows.begin; i < rows.end; ++i) softmax_row(x.row(i), y(i), n);
+        break;
+      case Unit::Dropout:
+        for (Index i = rows.begin; i < rows.end; ++i) {
+          if (pass.mode.training) {
+            dropout_row(x.row(i), y(i), n, i, unit.parameter,
+                        DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+          } else {
+            std::copy_n(x.row(i), n, y(i));
+          }
+        }
+        break;
+      case Unit::LayerNorm:
+        for (Index i = rows.begin; i < rows.end; ++i) {
+          pass.work.moments[u].get()[i] =
+              layer_norm_row(x.row(i), pass.params + unit.weight, pass.params + unit.bias, y(i), n,
+                             unit.parameter);
+        }
+        break;
+      case Unit::BatchNorm:
+        batch_norm_forward(pass, u, x);
+        break;
+      case Unit::Open:
+        for (Index i = rows.begin; i < rows.end; ++i) std::copy_n(x.row(i), n, y(i));
+        break;
+      case Unit::Close:
+        for_each_element<T>(rows, n, [&](Index i, Index c, auto lanes) {
+          const Vec<T> skipped = load(pass.y(unit.partner) + i * n + c, lanes);
+          store(y(i) + c, skipped + load(x.row(i) + c, lanes), lanes);
+        });
+        break;
+    }
+  }
+}
+
+// ---- rows: backward --------------------------------------------------------------------------
+
+// d = d ∘ activation', in place: from the gradient with respect to y to that to z.
+template <class T>
+void Plan<T>::activation_gradient(const Pass& pass, std::size_t u, T* d) const {
+  const Unit& unit = units_[u];
+  if (unit.activation.number == kIdentity) return;
+  with_activation<T>(unit.activation, [&](auto rule) {
+    const T* from = kFromInput<decltype(rule)> ? pass.work.z[u].get() : pass.y(u);
+    activation_backward(rule, d, from, d,
+                        Range{pass.rows.begin * unit.outputs, pass.rows.end * unit.outputs});
+  });
+}
+
+template <class T>
+void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
+  const Index n = outputs();
+  const std::size_t last = units_.size() - 1;
+  const Targets<T> targets{nullptr, pass.work.targets.get(), n};
+  with_loss(loss_, [&](const auto& loss) {
+    for (Index i = pass.rows.begin; i < pass.rows.end; ++i) {
+      const std::int64_t* labels = batch.examples.labels;
+      const Target<T> target =
+          labels != nullptr ? Target<T>{labels[batch.place(i)], nullptr} : targets.row(i);
+      const double weight = batch.weight(i);
+      const double scale = batch.total_weight > 0 ? weight / batch.total_weight : 0;
+      const double value = loss.row(pass.y(last) + i * n, target, scale, pass.d(last) + i * n, n);
+      pass.work.row_loss.get()[i] = weight * value;
+    }
+  });
+  activation_gradient(pass, last, pass.d(last));
+}
+
+// dx = d Wᵀ, and on through the activation of the unit before.
+template <class T>
+void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
+  const Unit& unit = units_[u];
+  const Activation before = u > 0 ? units_[u - 1].activation : Activation{};
+  with_activation<T>(before, [&](auto rule) {
+    const T* from = nullptr;
+    if (before.number != kIdentity) {
+      from = kFromInput<decltype(rule)> ? pass.work.z[u - 1].get() : pass.y(u - 1);
+    }
+    const auto finish = [&](const Tile<T>& tile) {
+      for (Index r = 0; r < tile.rows; ++r) {
+        const Index at = (tile.row + r) * unit.inputs + tile.col;
+        for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
+          Vec<T> sum = load(tile.line(r) + c, Whole{});
+          if (from != nullptr) sum = sum * rule.derivative(load(from + at + c, lanes));
+          store(dx + at + c, sum, lanes);
+        });
+      }
+    };
+    product<T>(RowMajor<T>{pass.d(u), unit.outputs}, pass.work.transposed[u].get(), unit.inputs,
+               pass.rows, Range{0, unit.inputs}, unit.outputs, pass.scratch(), finish);
+  });
+}
+
+template <class T>
+void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const T> x, T* dx) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  const T* gamma = pass.params + unit.weight;
+  const bool training = pass.mode.training;
+  T* found = pass.work.columns[u].get();
+  const T* mean = training ? found : pass.mode.running + unit.running;
+  const T* variance = mean + n;
+  T *mean_g = found + 2 * n, *slope = found + 3 * n;
+  const auto inverse = [&](Index c, auto lanes) {
+    return inverse_deviation(load(variance + c, lanes), unit.parameter);
+  };
+  const auto xhat = [&](Index i, Index c, auto lanes) {
+    return (load(x.row(i) + c, lanes) - load(mean + c, lanes)) * inverse(c, lanes);
+  };
+  const auto g = [&](Index i, Index c, auto lanes) {
+    return load(pass.d(u) + i * n + c, lanes) * load(gamma + c, lanes);
+  };
+  if (training) {
+    pass.team.barrier();  // all rows of d are there
+    const Range mine = pass.team.share(n, kLanes<T>);
+    const Vec<T> count(static_cast<T>(pass.batch));
+    column_sums_of<T>(pass.batch, mine, g, [&](Vec<T> sum, Index c, auto lanes) {
+      store(mean_g + c, sum / count, lanes);
+    });
+    column_sums_of<T>(
+        pass.batch, mine,
+        [&](Index i, Index c, auto lanes) { return g(i, c, lanes) * xhat(i, c, lanes); },
+        [&](Vec<T> sum, Index c, auto lanes) { store(slope + c, sum / count, lanes); });
+    pass.team.barrier();
+  }
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    Vec<T> part = g(i, c, lanes);
+    if (training)
+      part = part - load(mean_g + c, lanes) - xhat(i, c, lanes) * load(slope + c, lanes);
+    store(dx + i * n + c, part * inverse(c, lanes), lanes);
+  });
+}
+
+// From d of unit u to the gradient with respect to z of the unit before, or to x for u = 0.
+template <class T>
+void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> batch, T* dx) const {
+  const Unit& unit = units_[u];
+  const Range rows = pass.rows;
+  const Index n = unit.inputs;
+  const Matrix<const T> x = pass.input(u, unit, batch);
+  const auto d = [&](Index i) { return pass.d(u) + i * n; };
+  switch (unit.kind) {
+    case Unit::Linear:
+      return linear_backward(pass, u, dx);
+    case Unit::Activate:
+    case Unit::Close:
+      std::copy(d(rows.begin), d(rows.end), dx + rows.begin * n);
+      break;
+    case Unit::Softmax:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        softmax_backward_row(d(i), pass.y(u) + i * n, dx + i * n, n);
+      }
+      break;
+    case Unit::Dropout:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        if (pass.mode.training) {
+          dropout_row(d(i), dx + i * n, n, i, unit.parameter,
+                      DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+        } else {
+          std::copy_n(d(i), n, dx + i * n);
+        }
+      }
+      break;
+    case Unit::LayerNorm:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        layer_norm_backward_row(d(i), x.row(i), pass.params + unit.weight,
+                                pass.work.moments[u].get()[i], dx + i * n, n);
+      }
+      break;
+    case Unit::BatchNorm:
+      batch_norm_backward(pass, u, x, dx);
+      break;
+    case Unit::Open:
+      for_each_element<T>(rows, n, [&](Index i, Index c, auto lanes) {
+        const Vec<T> skipped = load(pass.d(unit.partner) + i * n + c, lanes);
+        store(dx + i * n + c, load(d(i) + c, lanes) + skipped, lanes);
+      });
+      break;
+  }
+  if (u > 0) activation_gradient(pass, u - 1, dx);
+}
+
+template <class T>
+void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
+  for (std::size_t u = units_.size() - 1; u > 0; --u) input_gradient(pass, u, x, pass.d(u - 1));
+  if (dx != nullptr) input_gradient(pass, 0, x, dx);
+}
+
+// ---- weights ---------------------------------------------------------------------------------
+
+// This thread's part of the transposed weights that backward_rows reads, from unit `first` on.
+template <class T>
+void Plan<T>::transpose_weights(const T* params, Workspace& work, Team team,
+                                std::size_t first) const {
+  for (std::size_t u = first; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    if (unit.kind != Unit::Linear) continue;
+    transpose(params + unit.weight, unit.outputs, work.transposed[u].get(), unit.inputs,
+              team.share(unit.inputs, kTileRows), Range{0, unit.outputs});
+  }
+}
+
+// What network.cpp calls.
+template Matrix<const float> Plan<float>::load_rows(const Batch&, Workspace&, Range) const;
+template void Plan<float>::forward_rows(const Pass&, Matrix<const float>) const;
+template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
+template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
+template void Plan<float>::transpose_weights(const float*, Workspace&, Team, std::size_t) const;
+template Matrix<const double> Plan<double>::load_rows(const Batch&, Workspace&, Range) const;
+template void Plan<double>::forward_rows(const Pass&, Matrix<const double>) const;
+template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
+template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
+template void Plan<double>::transpose_weights(const double*, Workspace&, Team, std::size_t) const;
+
+}  // namespace densenet
