@@ -38,6 +38,8 @@ __all__ = [
     "sgd_step",
     "sigmoid_backward",
     "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
     "softmax_backward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
@@ -121,6 +123,16 @@ def gelu_forward(x: Array) -> Array:
 def gelu_backward(dy: Array, x: Array) -> Array:
     """Differentiate ``y = x Φ(x)``: ``dx = dy ∘ (Φ(x) + x φ(x))``."""
     return _core.activation_backward("gelu", dy, x, {})
+
+
+def silu_forward(x: Array) -> Array:
+    """Gate each element by its sigmoid: ``y = x σ(x)``."""
+    return _core.activation_forward("silu", x, {})
+
+
+def silu_backward(dy: Array, x: Array) -> Array:
+    """Differentiate ``y = x σ(x)``: ``dx = dy ∘ σ(x) (1 + x (1 - σ(x)))``."""
+    return _core.activation_backward("silu", dy, x, {})
 
 
 def softmax_forward(x: Array) -> Array:

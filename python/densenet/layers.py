@@ -25,6 +25,7 @@ __all__ = [
     "Linear",
     "ReLU",
     "Residual",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Tanh",
@@ -139,6 +140,14 @@ class GELU(Activation):
     """``y = x Φ(x)``, with the normal distribution's Φ."""
 
     kind: ClassVar[str] = "gelu"
+    from_input: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SiLU(Activation):
+    """``y = x σ(x)``, with the sigmoid σ."""
+
+    kind: ClassVar[str] = "silu"
     from_input: ClassVar[bool] = True
 
 

@@ -105,9 +105,21 @@ struct GELU {
   }
 };
 
+// y = x σ(x). Elfwing et al. 2018.
+template <class T>
+struct SiLU {
+  static constexpr const char* kName = "silu";
+  static constexpr bool kFromInput = true;
+  Vec<T> forward(Vec<T> x) const { return x * sigmoid(x); }
+  Vec<T> derivative(Vec<T> x) const {
+    const Vec<T> s = sigmoid(x), one(T(1));
+    return s * (one + x * (one - s));
+  }
+};
+
 template <class T>
 using Activations =
-    std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>>;
+    std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>, SiLU<T>>;
 
 inline constexpr std::size_t kActivations = std::tuple_size_v<Activations<float>>;
 inline constexpr std::size_t kIdentity = 0;  // its number in Activations

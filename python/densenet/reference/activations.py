@@ -310,3 +310,51 @@ def gelu_backward(dy: Array, x: Array) -> Array:
     density = np.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
     dx: Array = dy * (_normal(wide) + wide * density).astype(x.dtype)
     return np.asarray(dx)
+
+
+@np.errstate(all="ignore")
+def silu_forward(x: Array) -> Array:
+    """Gate each element by its sigmoid: ``y = x σ(x)``.
+
+    Elfwing, Uchibe and Doya 2018.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`.
+    """
+    x, _ = _checks.elementwise(x, {})
+    y: Array = x * sigmoid_forward(x)
+    return np.asarray(y)
+
+
+@np.errstate(all="ignore")
+def silu_backward(dy: Array, x: Array) -> Array:
+    """Differentiate ``y = x σ(x)``: ``dx = dy ∘ σ(x) (1 + x (1 - σ(x)))``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        `x` is the input of `silu_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `silu_forward`, and if the shapes differ.
+    """
+    dy, x, _ = _checks.elementwise_backward_from_x(dy, x, {})
+    s = sigmoid_forward(x)
+    dx: Array = dy * (s * (1 + x * (1 - s)))
+    return np.asarray(dx)
