@@ -69,22 +69,22 @@ X = [
     ([["a"] * 5] * 4, TypeError, f"x: {_TYPES}<U1"),
 ]
 Y = [
-    (np.arange(5) % 3, ValueError, "targets: expected shape (4,), got (5,)"),
-    ([0, 1, 2, 3], ValueError, "targets: expected class indices in [0, 3), got 3"),
-    ([0, 1, 2, -1], ValueError, "targets: expected class indices in [0, 3), got -1"),
-    ([0.0, 1.0, 2.0, 0.0], TypeError, "targets: expected " + KINDS.format("float64", "(4,)")),
-    (["a", "b", "c", "a"], TypeError, "targets: expected " + KINDS.format("<U1", "(4,)")),
-    (np.eye(4), ValueError, "targets: expected shape (4, 3), got (4, 4)"),
+    (np.arange(5) % 3, ValueError, "y: expected shape (4,), got (5,)"),
+    ([0, 1, 2, 3], ValueError, "y: expected class indices in [0, 3), got 3"),
+    ([0, 1, 2, -1], ValueError, "y: expected class indices in [0, 3), got -1"),
+    ([0.0, 1.0, 2.0, 0.0], TypeError, "y: expected " + KINDS.format("float64", "(4,)")),
+    (["a", "b", "c", "a"], TypeError, "y: expected " + KINDS.format("<U1", "(4,)")),
+    (np.eye(4), ValueError, "y: expected shape (4, 3), got (4, 4)"),
     (
         np.full((4, 3), 0.5),
         ValueError,
-        "targets: expected rows >= 0 that sum to 1, got a smallest value of 0.5 and a sum of 1.5 "
+        "y: expected rows >= 0 that sum to 1, got a smallest value of 0.5 and a sum of 1.5 "
         "in row 0",
     ),
     (
         np.full((4, 3), np.nan),
         ValueError,
-        "targets: expected rows >= 0 that sum to 1, got a smallest value of nan and a sum of nan "
+        "y: expected rows >= 0 that sum to 1, got a smallest value of nan and a sum of nan "
         "in row 0",
     ),
 ]
@@ -117,7 +117,7 @@ FIT = [
     (
         {"validation_data": (np.zeros((4, 5)), [0, 1, 2, 3])},
         ValueError,
-        "targets: expected class indices in [0, 3), got 3",
+        "y: expected class indices in [0, 3), got 3",
     ),
 ]
 LEARNING = {

@@ -143,23 +143,25 @@ def _common(array: Array, dtype: np.dtype[Any]) -> Array:
     return array if read else array.astype(dtype)
 
 
-def class_targets(targets: Any, batch: int, classes: int, dtype: np.dtype[Any]) -> Array:
+def class_targets(
+    targets: Any, batch: int, classes: int, dtype: np.dtype[Any], name: str = "targets"
+) -> Array:
     """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
     if not isinstance(targets, np.ndarray):
-        raise TypeError(f"targets: expected a NumPy array, got {describe(targets)}")
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
     kind = targets.dtype.kind
     if kind not in "biuf" or (kind == "f" and targets.ndim == 1):
         raise TypeError(
-            f"targets: expected integer class indices of shape ({batch},) or rows of "
+            f"{name}: expected integer class indices of shape ({batch},) or rows of "
             f"probabilities of shape ({batch}, {classes}), got {describe(targets)}"
         )
     if targets.ndim == 1:
-        _shape("targets", targets, (batch,))
+        _shape(name, targets, (batch,))
         for label in (targets.min(), targets.max()):
             if not 0 <= label < classes:
-                raise ValueError(f"targets: expected class indices in [0, {classes}), got {label}")
+                raise ValueError(f"{name}: expected class indices in [0, {classes}), got {label}")
         return _usable(targets.astype(np.int64, copy=False))
-    _shape("targets", targets, (batch, classes))
+    _shape(name, targets, (batch, classes))
     given = targets.dtype if kind == "f" else dtype
     tolerance = math.sqrt(max(np.finfo(dtype).eps, np.finfo(given).eps))
     rows = 1 + (1 << 20) // classes  # a bounded part of the targets at a time
@@ -171,7 +173,7 @@ def class_targets(targets: Any, batch: int, classes: int, dtype: np.dtype[Any]) 
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(
-                f"targets: expected rows >= 0 that sum to 1, got a smallest value of "
+                f"{name}: expected rows >= 0 that sum to 1, got a smallest value of "
                 f"{part[row].min():g} and a sum of {sums[row]:.9g} in row {begin + row}"
             )
     if kind == "f" and np.finfo(given).eps > np.finfo(dtype).eps:  # make up for its rounding
@@ -215,28 +217,22 @@ def _loss_arrays(
     return _usable(scores), targets, sample_weight
 
 
-def _softmax_cross_entropy(
-    name: str, scores: Any, targets: Any, sample_weight: Any, label_smoothing: Any
-) -> tuple[Array, Array, Array | None, float]:
-    kind = "softmax_cross_entropy"
-    arrays = _loss_arrays(kind, name, scores, "classes", targets, sample_weight)
-    return *arrays, setting("label_smoothing", label_smoothing)
-
-
 def softmax_cross_entropy_forward(
     logits: Any, targets: Any, sample_weight: Any, label_smoothing: Any
 ) -> tuple[Array, Array, Array | None, float]:
     """Check the arguments of ``softmax_cross_entropy_forward``."""
-    return _softmax_cross_entropy("logits", logits, targets, sample_weight, label_smoothing)
+    loss = "softmax_cross_entropy"
+    arrays = _loss_arrays(loss, "logits", logits, "classes", targets, sample_weight)
+    return *arrays, setting("label_smoothing", label_smoothing)
 
 
 def softmax_cross_entropy_backward(
     probabilities: Any, targets: Any, sample_weight: Any, label_smoothing: Any
 ) -> tuple[Array, Array, Array | None, float]:
     """Check the arguments of ``softmax_cross_entropy_backward``."""
-    return _softmax_cross_entropy(
-        "probabilities", probabilities, targets, sample_weight, label_smoothing
-    )
+    loss = "softmax_cross_entropy"
+    arrays = _loss_arrays(loss, "probabilities", probabilities, "classes", targets, sample_weight)
+    return *arrays, setting("label_smoothing", label_smoothing)
 
 
 _ADMITTED: dict[str, tuple[str, Callable[[Array], Array]]] = {
@@ -245,20 +241,22 @@ _ADMITTED: dict[str, tuple[str, Callable[[Array], Array]]] = {
 }
 
 
-def value_targets(targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any]) -> Array:
+def value_targets(
+    targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any], name: str = "targets"
+) -> Array:
     """Check targets that are a real number for each output: (batch, outputs) comes back."""
     if not isinstance(targets, np.ndarray):
-        raise TypeError(f"targets: expected a NumPy array, got {describe(targets)}")
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
     if targets.dtype.kind not in "biuf":
-        raise TypeError(f"targets: expected real numbers, got {describe(targets)}")
+        raise TypeError(f"{name}: expected real numbers, got {describe(targets)}")
     if outputs == 1 and targets.ndim == 1:
         targets = targets[:, None]
-    _shape("targets", targets, (batch, outputs))
+    _shape(name, targets, (batch, outputs))
     if loss in _ADMITTED:
         words, admits = _ADMITTED[loss]
         wrong = ~admits(targets)
         if wrong.any():
-            raise ValueError(f"targets: expected {words}, got {targets[wrong][0]}")
+            raise ValueError(f"{name}: expected {words}, got {targets[wrong][0]}")
     return _common(targets, dtype)
 
 

@@ -174,9 +174,9 @@ class Network(State):
         if not isinstance(loss, Loss):
             _checks.same_length("y", targets, batch)
         elif loss.predicts == "classes":
-            targets = _checks.class_targets(targets, batch, outputs, self.dtype)
+            targets = _checks.class_targets(targets, batch, outputs, self.dtype, "y")
         else:
-            targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype)
+            targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype, "y")
         if sample_weight is None:
             return Examples(x, targets)
         if not isinstance(loss, Loss):
@@ -242,7 +242,8 @@ class Network(State):
         value = float(loss.forward(outputs, examples.targets))
         dy = np.asarray(loss.backward(outputs, examples.targets))
         dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
-        self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, mode)
+        still = replace(mode, update=False)  # the moments have followed in the pass before
+        self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, still)
         return value
 
     def gradients(
@@ -344,8 +345,8 @@ class Network(State):
         state = self._state_for(optimizer)
         lr = rates(optimizer.lr, state.step, len(batch_loss))
         steps = replace(steps, before=state.step, lr=lr)
-        mode = replace(self._mode(True, draws), step=state.step)
         self._state = state
+        mode = self._mode(True, draws)
         arrays = [state.arrays[name] for name in optimizer.states]
         if isinstance(self.loss_function, Loss):
             outcome = self._engine.train(
