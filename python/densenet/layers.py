@@ -67,8 +67,9 @@ class Linear(Layer):
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
             object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
-        if isinstance(self.init, np.ndarray):
-            _checks.real("init", self.init, (self.outputs, self.inputs))
+        if not isinstance(self.init, str):
+            weight = np.array(_checks.real("init", self.init, (self.outputs, self.inputs)))
+            object.__setattr__(self, "init", weight)
         elif self.init not in INITIALIZERS:
             raise ValueError(f"init: expected one of {', '.join(INITIALIZERS)}, got {self.init!r}")
 

@@ -242,7 +242,7 @@ class Network(State):
         value = float(loss.forward(outputs, examples.targets))
         dy = np.asarray(loss.backward(outputs, examples.targets))
         dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
-        still = replace(mode, update=False)  # the moments have followed in the pass before
+        still = replace(mode, update=False)  # moments have followed in the pass before
         self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, still)
         return value
 
@@ -325,9 +325,9 @@ class Network(State):
         """
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
-        batch_loss = np.zeros(1)
-        self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, batch_loss), batch_loss)
-        return float(batch_loss[0])
+        loss = np.zeros(1)
+        self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, loss), loss)
+        return float(loss[0])
 
     def _run(
         self,
@@ -349,10 +349,9 @@ class Network(State):
         mode = self._mode(True, draws)
         arrays = [state.arrays[name] for name in optimizer.states]
         if isinstance(self.loss_function, Loss):
-            outcome = self._engine.train(
+            done, _, converged, error = self._engine.train(
                 self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode
             )
-            done, converged, error = outcome.steps, outcome.converged, outcome.error
         else:
             done, converged, error = training.steps_in_python(
                 self, examples, optimizer, arrays, steps, batch_loss, progress, mode
