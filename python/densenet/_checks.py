@@ -333,14 +333,16 @@ def settings(values: Mapping[str, Any]) -> dict[str, float]:
     return numbers
 
 
-def count(name: str, value: Any, least: int = 1) -> int:
+def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
     """Check a whole number."""
+    words = f">= {least}" if most == math.inf else f"in [{least}, {most}]"
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer >= {least}, got {describe(value)}") from None
-    if number < least:
-        raise ValueError(f"{name} must be an integer >= {least}, got {number}")
+        got = describe(value)
+        raise TypeError(f"{name} must be an integer {words}, got {got}") from None
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be an integer {words}, got {number}")
     return number
 
 

@@ -48,12 +48,13 @@ class CompiledEngine:
             self._loss.settings(),
         )
 
-    def plan(self) -> list[PlannedLayer]:
+    def plan(self, unfused: bool) -> list[PlannedLayer]:
         rows = []
+        how_updated = "after the gradient's norm" if unfused else "fused with the weight gradient"
         fused_into = False  # whether an activation here would be part of the product before
         for place in self._layout.places:
             name = type(place.layer).__name__
-            update = "fused with the weight gradient" if place.weight else ""
+            update = how_updated if place.weight else ""
             if place.kind == "linear":
                 how = ("product", "two products")
             elif isinstance(place.layer, Activation) and fused_into:

@@ -69,8 +69,8 @@ class Outcome(NamedTuple):
 class Engine(Protocol):
     """Computes with parameters, moments and data that belong to others."""
 
-    def plan(self) -> list[PlannedLayer]:
-        """Tell how each layer is computed."""
+    def plan(self, unfused: bool) -> list[PlannedLayer]:
+        """Tell how each layer is computed; `unfused` where the whole gradient comes first."""
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         """Give the output of the last layer."""

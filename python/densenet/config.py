@@ -9,6 +9,9 @@ from densenet._version import __version__
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
 
+MOST_THREADS = 1024
+
+
 def _usable_cpus() -> set[int]:
     """Processors that the affinity mask allows."""
     try:
@@ -51,13 +54,15 @@ def default_num_threads() -> int:
     Raises
     ------
     ValueError
-        If the variable is set and no integer >= 1.
+        If the variable is set and no integer in [1, 1024].
     """
     wanted = os.environ.get("DENSENET_NUM_THREADS", "")
     if wanted:
         if not wanted.isdecimal():
-            raise ValueError(f"DENSENET_NUM_THREADS must be an integer >= 1, got {wanted!r}")
-        return _checks.count("DENSENET_NUM_THREADS", int(wanted))
+            raise ValueError(
+                f"DENSENET_NUM_THREADS must be an integer in [1, {MOST_THREADS}], got {wanted!r}"
+            )
+        return _checks.count("DENSENET_NUM_THREADS", int(wanted), most=MOST_THREADS)
     return max(1, int(min(_physical_cores(_usable_cpus()), _container_limit())))
 
 
@@ -76,16 +81,16 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 1024.
 
     Raises
     ------
     TypeError, ValueError
-        If `n` is no integer >= 1.
+        If `n` is no integer in [1, 1024].
     """
     from densenet import _core
 
-    _core.set_num_threads(_checks.count("n", n))
+    _core.set_num_threads(_checks.count("n", n, most=MOST_THREADS))
 
 
 def show_config() -> dict[str, str]:

@@ -445,6 +445,6 @@ class Network(State):
             seed=seed,
         )
 
-    def plan(self) -> Plan:
-        """Tell how each layer is computed."""
-        return Plan(self._engine.plan())
+    def plan(self, optimizer: Optimizer | None = None) -> Plan:
+        """Tell how each layer is computed, with the update of an optimizer if one is given."""
+        return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))

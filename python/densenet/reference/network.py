@@ -27,7 +27,7 @@ class ReferenceEngine:
         self._loss = loss
         self._dtype = dtype
 
-    def plan(self) -> list[PlannedLayer]:
+    def plan(self, unfused: bool) -> list[PlannedLayer]:
         return [
             PlannedLayer(
                 place.name,
