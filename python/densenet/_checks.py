@@ -182,16 +182,16 @@ def class_targets(
     return _common(targets, dtype)
 
 
-def weights(sample_weight: Any, batch: int) -> Array:
+def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Array:
     """Check sample weights: finite, at least 0, one for each row. float64 comes back."""
     array = np.asarray(sample_weight)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight: expected real numbers, got {describe(sample_weight)}")
-    _shape("sample_weight", array, (batch,))
+        raise TypeError(f"{name}: expected real numbers, got {describe(sample_weight)}")
+    _shape(name, array, (batch,))
     wrong = ~((array >= 0) & np.isfinite(array))
     if wrong.any():
         first = array[np.argmax(wrong)]
-        raise ValueError(f"sample_weight: expected finite numbers >= 0, got {first:g}")
+        raise ValueError(f"{name}: expected finite numbers >= 0, got {first:g}")
     return np.ascontiguousarray(array, np.float64)
 
 

@@ -6,7 +6,7 @@ of the whole gradient, both before the penalties. Other parameters, formulas and
 the function of the same name in `densenet.reference`.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from densenet import _checks
@@ -24,20 +24,15 @@ class Optimizer:
     l2: float = 0.0
     clip_norm: float | None = None
     clip_value: float | None = None
-    _settings: dict[str, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, value in _checks.settings(self._numbers()).items():
+        for name, value in _checks.settings(self.settings()).items():
             kind = bool if name == "nesterov" else float
             object.__setattr__(self, name, kind(value))
-        object.__setattr__(self, "_settings", self._numbers())
 
     def settings(self) -> dict[str, float]:
         """Give the hyper-parameters by name, without those that are None or a schedule."""
-        return self._settings
-
-    def _numbers(self) -> dict[str, float]:
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: value
             for name, value in values.items()

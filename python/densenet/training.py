@@ -133,10 +133,6 @@ class _Best:
 
     def worsens(self, record: Record) -> bool:
         """Take note of an epoch; tell whether patience is at an end."""
-        if self._rule.monitor not in record:
-            raise ValueError(
-                f"monitor: expected one of {', '.join(record)}, got {self._rule.monitor!r}"
-            )
         score = self._rule.sign * record[self._rule.monitor]
         if score > self._score + self._rule.min_delta:
             self._score, self._waited = score, 0
@@ -172,7 +168,7 @@ def _class_weights(
             if label not in range(classes):
                 raise ValueError(f"class_weight: expected classes in [0, {classes}), got {label!r}")
             by_class[label] = weight
-        by_class = _checks.weights(by_class, classes)
+        by_class = _checks.weights(by_class, classes, "class_weight")
     else:
         raise TypeError(f"class_weight: expected a dict or 'balanced', got {class_weight!r}")
     weights: Array = by_class[targets] if targets.ndim == 1 else targets @ by_class
@@ -182,6 +178,35 @@ def _class_weights(
 def _stepwise(callbacks: Sequence[Callback]) -> list[Callback]:
     """Give the callbacks that want to see every step."""
     return [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
+
+
+def _check_listeners(
+    metrics: Sequence[Metric],
+    callbacks: Sequence[Callback],
+    early_stopping: EarlyStopping | None,
+    validates: bool,
+) -> None:
+    """Refuse, before anything is trained, who could not be told of an epoch."""
+    for index, metric in enumerate(metrics):
+        if not callable(metric) or not hasattr(metric, "__name__"):
+            got = _checks.describe(metric)
+            raise TypeError(f"metrics[{index}]: expected a function with a name, got {got}")
+    for index, callback in enumerate(callbacks):
+        if not isinstance(callback, Callback):
+            got = _checks.describe(callback)
+            raise TypeError(f"callbacks[{index}]: expected a Callback, got {got}")
+    if early_stopping is None:
+        return
+    if not isinstance(early_stopping, EarlyStopping):
+        got = _checks.describe(early_stopping)
+        raise TypeError(f"early_stopping: expected EarlyStopping, got {got}")
+    names = ["loss"]
+    if validates:
+        names += ["val_loss", *(f"val_{metric.__name__}" for metric in metrics)]
+    if early_stopping.monitor not in names:
+        raise ValueError(
+            f"monitor: expected one of {', '.join(names)}, got {early_stopping.monitor!r}"
+        )
 
 
 def fit(
@@ -217,6 +242,7 @@ def fit(
     rows = len(examples.x)
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
+    _check_listeners(metrics, callbacks, early_stopping, validation is not None)
     network._check_optimizer(optimizer, stacklevel=3)
     n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
     if seed is None:
@@ -261,7 +287,7 @@ def fit(
             }
             if validation is not None:
                 record |= _validate(network, validation, metrics)
-            history.batch_loss += taken.tolist()
+            history.batch_loss += taken[: first + done].tolist()
             history.epochs.append(record)
             if bar is not None:
                 bar.n = epoch * n_steps

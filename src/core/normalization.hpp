@@ -22,15 +22,17 @@ struct Moments {
 template <class T>
 Moments<T> layer_norm_row(const T* x, const T* gamma, const T* beta, T* y, Index n, double eps) {
   const double count = static_cast<double>(n);
-  double sum = 0, squares = 0;
+  double sum = 0, squares = 0, rest = 0;
   for (Index j = 0; j < n; ++j) sum += static_cast<double>(x[j]);
-  const double mean = sum / count;
+  const double rough = sum / count;
   for (Index j = 0; j < n; ++j) {
-    const double part = static_cast<double>(x[j]) - mean;
+    const double part = static_cast<double>(x[j]) - rough;
+    rest += part;
     squares += part * part;
   }
-  const Moments<T> moments{static_cast<T>(mean),
-                           static_cast<T>(1 / std::sqrt(squares / count + eps))};
+  rest /= count;  // what rounding has kept from the mean
+  const double mean = rough + rest, variance = squares / count - rest * rest;
+  const Moments<T> moments{static_cast<T>(mean), static_cast<T>(1 / std::sqrt(variance + eps))};
   for_each_vector<T>(n, [&](Index j, auto lanes) {
     const Vec<T> xhat = (load(x + j, lanes) - Vec<T>(moments.mean)) * Vec<T>(moments.inverse);
     store(y + j, xhat * load(gamma + j, lanes) + load(beta + j, lanes), lanes);
@@ -58,19 +60,28 @@ void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const Mome
   });
 }
 
-// Mean and variance of some columns of a batch, over all its rows. Ioffe and Szegedy 2015.
+// Mean and variance of some columns of a batch, over all its rows (Ioffe and Szegedy 2015). The sum
+// of the differences from a mean is what rounding has kept from it, and corrects both.
 template <class T>
 void batch_moments(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
   const Vec<T> count(static_cast<T>(x.rows));
+  const auto part = [&](Index row, Index col, auto lanes) {
+    return load(x.row(row) + col, lanes) - load(mean + col, lanes);
+  };
   column_sums<T>(x, cols,
                  [&](Vec<T> sum, Index col, auto lanes) { store(mean + col, sum / count, lanes); });
   column_sums_of<T>(
       x.rows, cols,
       [&](Index row, Index col, auto lanes) {
-        const Vec<T> part = load(x.row(row) + col, lanes) - load(mean + col, lanes);
-        return part * part;
+        const Vec<T> difference = part(row, col, lanes);
+        return difference * difference;
       },
       [&](Vec<T> sum, Index col, auto lanes) { store(variance + col, sum / count, lanes); });
+  column_sums_of<T>(x.rows, cols, part, [&](Vec<T> sum, Index col, auto lanes) {
+    const Vec<T> rest = sum / count;
+    store(mean + col, load(mean + col, lanes) + rest, lanes);
+    store(variance + col, load(variance + col, lanes) - rest * rest, lanes);
+  });
 }
 
 template <class T>
