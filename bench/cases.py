@@ -97,6 +97,8 @@ def _kind(name: str) -> tuple[Callable[[str, Any, np.dtype[Any]], Case] | None, 
         return _softmax, _CLASSES
     if name.endswith("_step"):
         return _update, _VECTORS
+    if needed == ["outputs", "targets"]:
+        return _loss, _CLASSES
     if needed in (["x"], ["dy", "y"], ["dy", "x"]):
         return _elementwise, _TABLES
     return None, ()
@@ -227,6 +229,28 @@ def _cross_entropy(name: str, size: tuple[int, int], dtype: np.dtype[Any]) -> Ca
         return [abs(expected[0]) * (sums + _ULP * float(np.finfo(dtype).eps)), _ulps(expected[1])]
 
     count = 2 * size[0] * size[1] * dtype.itemsize
+    shape = f"{size[0]} x {size[1]}"
+    return Case(name, shape, dtype, arguments, tolerances, bytes=count, footprint=count)
+
+
+def _loss(name: str, size: tuple[int, int], dtype: np.dtype[Any]) -> Case:
+    forward = name.endswith("_forward")
+
+    def arguments() -> tuple[list[Any], dict[str, Any]]:
+        # Probabilities are targets of most losses; the logistic one wants signs.
+        targets = _probabilities(dtype, size)
+        if name.startswith("logistic"):
+            targets = np.sign(_normal(11, dtype, size)[0])
+        return [_between(10, dtype, size), targets], {}
+
+    def tolerances(_: list[Any], expected: list[Any]) -> list[Any]:
+        if forward:
+            return [abs(expected[0]) * 2 * size[0] * size[1] * float(np.finfo(np.float64).eps)]
+        # A slope may be a difference of numbers up to 1, of which each output has its share.
+        share = 1 / (size[0] * size[1])
+        return [_ULP * float(np.finfo(dtype).eps) * (np.abs(expected[0]) + share)]
+
+    count = (2 if forward else 3) * size[0] * size[1] * dtype.itemsize
     shape = f"{size[0]} x {size[1]}"
     return Case(name, shape, dtype, arguments, tolerances, bytes=count, footprint=count)
 

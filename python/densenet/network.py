@@ -390,7 +390,7 @@ class Network(State):
         epochs : int
             How often every row is seen.
         batch_size : int
-            Rows of a step. The last step of an epoch has what is left.
+            Rows of a step, or all if there are fewer. An epoch's last step has what is left.
         optimizer : optimizer, optional
             `Adam` by default. Its state is the network's.
         validation_data : (x, y), optional

@@ -238,12 +238,13 @@ std::optional<Targets<T>> value_targets_of(const py::object& object, const std::
                                            Index rows, Index outputs) {
   const auto values = matrix<T>(object);
   if (!values || values->rows != rows || values->cols != outputs) return std::nullopt;
-  const auto admitted = [&](T t) {
-    if (loss == "binary_cross_entropy") return t >= 0 && t <= 1;
-    if (loss == "logistic") return t == 1 || t == -1;
-    return true;
+  const auto all = [&](const auto& admits) {
+    return std::all_of(values->data, values->data + rows * outputs, admits);
   };
-  if (!std::all_of(values->data, values->data + rows * outputs, admitted)) return std::nullopt;
+  const auto share = [](T t) { return t >= 0 && t <= 1; };
+  const auto sign = [](T t) { return t == 1 || t == -1; };
+  if (loss == "binary_cross_entropy" && !all(share)) return std::nullopt;
+  if (loss == "logistic" && !all(sign)) return std::nullopt;
   return Targets<T>{nullptr, values->data, outputs};
 }
 
