@@ -192,7 +192,7 @@ def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Arra
     if wrong.any():
         first = array[np.argmax(wrong)]
         raise ValueError(f"{name}: expected finite numbers >= 0, got {first:g}")
-    return np.ascontiguousarray(array, np.float64)
+    return _usable(array.astype(np.float64, copy=False))
 
 
 def _loss_arrays(

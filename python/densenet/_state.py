@@ -1,5 +1,6 @@
 """The state of a network: arrays that the user can see, and nothing hidden in compiled memory."""
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -45,7 +46,8 @@ class State:
     ) -> None:
         if not isinstance(loss, Loss | CustomLoss):
             raise TypeError(f"loss: expected a loss, got {type(loss).__name__}")
-        if not any(dtype == known for known in _DTYPES) or dtype is None:
+        known = isinstance(dtype, str | type | np.dtype) and any(dtype == d for d in _DTYPES)
+        if not known:
             raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
         self.loss_function = loss
         self.dtype: np.dtype[Any] = np.dtype(dtype)
@@ -150,12 +152,13 @@ class State:
         if self._state is not None:
             arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
             self._state = self._state._replace(arrays=arrays)
+        self._rng = copy.deepcopy(self._rng)
         self._engine = self._make_engine()
 
     def _own(self, array: Array) -> Array:
-        copy = aligned(array.size, self.dtype)
-        copy[...] = array
-        return copy
+        own = aligned(array.size, self.dtype)
+        own[...] = array
+        return own
 
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.layers))

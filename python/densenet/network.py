@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -338,24 +339,23 @@ class Network(State):
         progress: training.Progress | None = None,
         draws: int | None = None,
     ) -> tuple[int, bool]:
-        """Take a step for each element of `batch_loss`; tell how many and if the gradient vanished.
-
-        What a signal or `progress` raised is raised when the state is consistent.
-        """
-        state = self._state_for(optimizer)
+        """Take a step for each element of `batch_loss`; give their number, and if converged."""
+        before, state = self._state, self._state_for(optimizer)
         lr = rates(optimizer.lr, state.step, len(batch_loss))
         steps = replace(steps, before=state.step, lr=lr)
+        arrays = [state.arrays[name] for name in optimizer.states]
+        if any(np.may_share_memory(examples.x, array) for array in (self._flat, *arrays)):
+            examples = replace(examples, x=examples.x.copy())  # it would change under the step
         self._state = state
         mode = self._mode(True, draws)
-        arrays = [state.arrays[name] for name in optimizer.states]
-        if isinstance(self.loss_function, Loss):
-            done, _, converged, error = self._engine.train(
-                self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode
-            )
-        else:
-            done, converged, error = training.steps_in_python(
-                self, examples, optimizer, arrays, steps, batch_loss, progress, mode
-            )
+        known = isinstance(self.loss_function, Loss)
+        train = self._engine.train if known else partial(training.steps_in_python, self)
+        given = (self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode)
+        try:
+            done, _, converged, error = train(*given)
+        except BaseException:
+            self._state = before
+            raise
         self._state = state._replace(step=state.step + done)
         if error is not None:
             raise error

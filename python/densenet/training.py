@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._clipping import clip
-from densenet._engine import Examples, Mode, Steps
+from densenet._engine import Examples, Mode, Outcome, Steps
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Optimizer
@@ -165,9 +165,9 @@ def _class_weights(
     elif isinstance(class_weight, Mapping):
         by_class = np.ones(classes)
         for label, weight in class_weight.items():
-            if label not in range(classes):
+            if not isinstance(label, int | np.integer) or label not in range(classes):
                 raise ValueError(f"class_weight: expected classes in [0, {classes}), got {label!r}")
-            by_class[label] = weight
+            by_class[label] = _checks.real("class_weight", weight, ())
         by_class = _checks.weights(by_class, classes, "class_weight")
     else:
         raise TypeError(f"class_weight: expected a dict or 'balanced', got {class_weight!r}")
@@ -231,6 +231,8 @@ def fit(
 ) -> History:
     """Train as `Network.fit` describes."""
     examples = network._examples(x, y, sample_weight)
+    if examples.targets.ndim == 1:  # classes have been checked, and a callback may change y
+        examples = replace(examples, targets=examples.targets.copy())
     if class_weight is not None:
         loss = network.loss_function
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -282,7 +284,7 @@ def fit(
             record: Record = {
                 "epoch": epoch,
                 "loss": float(taken @ weights / weights.sum()) if weights.any() else 0.0,
-                "lr": float(rates(optimizer.lr, max(state["step"] - 1, 0), 1)[0]),
+                "lr": float(rates(optimizer.lr, max(state.get("step", 0) - 1, 0), 1)[0]),
                 "seconds": seconds,
             }
             if validation is not None:
@@ -341,22 +343,22 @@ def _step_weights(
 
 def steps_in_python(
     network: "Network",
-    examples: Examples,
-    optimizer: Optimizer,
+    flat: Array,
     states: list[Array],
+    optimizer: Optimizer,
+    examples: Examples,
     steps: Steps,
     batch_loss: Array,
     progress: Progress | None,
     mode: Mode,
-) -> tuple[int, bool, BaseException | None]:
+) -> Outcome:
     """Take steps with a loss of the user's own: products and updates compiled, the loss in Python.
 
-    Returns
-    -------
-    steps taken, whether the gradient was shorter than the tolerance, what was raised
+    The arguments are those of `Engine.train`, and so is the result.
     """
-    gradient = np.empty_like(network._flat)
+    gradient = np.empty_like(flat)
     rows = np.arange(len(examples.x)) if steps.order is None else steps.order
+    running = mode.running.copy()
     done = 0
     try:
         for lr in steps.lr.tolist():
@@ -364,14 +366,16 @@ def steps_in_python(
             batch = rows[begin : begin + steps.batch_size]
             part = Examples(examples.x[batch], examples.targets[batch])
             now = replace(mode, step=mode.step + done, update=True)
-            batch_loss[done] = network._gradients(network._flat, part, gradient, None, now)
+            batch_loss[done] = network._gradients(flat, part, gradient, None, now)
             if clip(gradient, optimizer) < steps.tolerance:
-                return done, True, None
+                return Outcome(done, 1, True, None)
             step = steps.before + done + 1
-            network._engine.update(network._flat, states, optimizer, lr, step, gradient)
+            network._engine.update(flat, states, optimizer, lr, step, gradient)
+            running[...] = mode.running
             done += 1
             if progress:
                 progress(done)
     except BaseException as error:
-        return done, False, error
-    return done, False, None
+        mode.running[...] = running  # the step that failed has changed nothing
+        return Outcome(done, 1, False, error)
+    return Outcome(done, 1, False, None)

@@ -97,6 +97,7 @@ struct PythonPoll {
   static bool call(void* context, Index steps_done) {
     auto* self = static_cast<PythonPoll*>(context);
     const py::gil_scoped_acquire acquire;
+    const DenormalMode keep(false);  // Python's arithmetic is the user's
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (!self->progress.is_none()) self->progress(steps_done);

@@ -18,6 +18,7 @@ class Buffer {
   T* at_least(Index size) {
     if (size > size_) {
       data_.reset();  // first, so that old and new are never both held
+      size_ = 0;
       data_.reset(static_cast<T*>(
           ::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{64})));
       size_ = size;

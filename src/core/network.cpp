@@ -230,7 +230,8 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   work->x.at_least(slots * inputs());
   parallel(threads, [&](Team team) {
     const Range mine = team.share(x.rows);
-    for (Index begin = mine.begin; begin < mine.end; begin += block) {
+    Index begin = mine.begin;
+    do {  // at least once: a member without rows must come to the barriers too
       const Index rows = std::min(block, mine.end - begin);
       const Index slot = mode.training ? begin : team.rank * block;
       gather(x.from(begin), nullptr, Range{0, rows}, work->x.get() + slot * inputs());
@@ -238,7 +239,8 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
                    {work->x.get(), slots, inputs(), inputs()});
       const T* last = work->y.back().get();
       std::copy(last + slot * outputs(), last + (slot + rows) * outputs(), y + begin * outputs());
-    }
+      begin += block;
+    } while (begin < mine.end);
   });
 }
 

@@ -24,32 +24,36 @@
 
 namespace densenet {
 
-// Sets flush-to-zero and denormals-are-zero for this thread while it lives.
-class FlushDenormals {
+// Flushes denormal numbers to zero in this thread while it lives, or keeps them.
+class DenormalMode {
 #if defined(__SSE2__) || defined(_M_X64)
  public:
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040u); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
+  explicit DenormalMode(bool flush) : saved_(_mm_getcsr()) {
+    constexpr unsigned kFlush = 0x8040;  // flush-to-zero, denormals-are-zero
+    _mm_setcsr(flush ? saved_ | kFlush : saved_ & ~kFlush);
+  }
+  ~DenormalMode() { _mm_setcsr(saved_); }
 
  private:
   unsigned saved_;
 #elif defined(__aarch64__) && defined(__GNUC__)
  public:
-  FlushDenormals() {
+  explicit DenormalMode(bool flush) {
+    constexpr unsigned long long kFlush = 1ull << 24;
     asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(saved_ | (1ull << 24)));
+    asm volatile("msr fpcr, %0" : : "r"(flush ? saved_ | kFlush : saved_ & ~kFlush));
   }
-  ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+  ~DenormalMode() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 
  private:
   unsigned long long saved_;
 #else
  public:
-  FlushDenormals() {}
+  explicit DenormalMode(bool) {}
 #endif
  public:
-  FlushDenormals(const FlushDenormals&) = delete;
-  FlushDenormals& operator=(const FlushDenormals&) = delete;
+  DenormalMode(const DenormalMode&) = delete;
+  DenormalMode& operator=(const DenormalMode&) = delete;
 };
 
 inline std::atomic<int>& thread_limit() {
@@ -152,7 +156,7 @@ void parallel(int threads, const Body& body) {
     Barrier meeting;
 #pragma omp parallel num_threads(threads)
     {
-      const FlushDenormals flush;
+      const DenormalMode flush(true);
       body(Team{omp_get_thread_num(), omp_get_num_threads(), &meeting});
     }
     return;
@@ -160,7 +164,7 @@ void parallel(int threads, const Body& body) {
 #else
   static_cast<void>(threads);
 #endif
-  const FlushDenormals flush;
+  const DenormalMode flush(true);
   body(Team{0, 1, nullptr});
 }
 
