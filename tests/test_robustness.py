@@ -15,6 +15,7 @@ from densenet import (
     MeanSquaredError,
     Network,
     SoftmaxCrossEntropy,
+    set_num_threads,
 )
 
 
@@ -102,9 +103,7 @@ def test_labels_that_change_during_fit_change_nothing(engine, data):
 def test_rows_that_are_the_network_s_own_weights_do_not_change_under_the_step(keep_threads):
     results = set()
     for threads in (1, 2, 2, 2):
-        import densenet
-
-        densenet.set_num_threads(threads)
+        set_num_threads(threads)
         network = Network([Linear(300, 400), Linear(400, 300)], MeanSquaredError(), seed=0)
         x = network.parameters["1.weight"].T
         own = x[:, :300]
