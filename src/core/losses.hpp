@@ -97,9 +97,6 @@ void softmax_backward_row(const T* dy, const T* y, T* dx, Index classes) {
   });
 }
 
-// What one row of a loss's targets is.
-enum class Targeted { Classes, Values };
-
 // What all losses may be told.
 struct LossSettings {
   double label_smoothing = 0, delta = 1;
@@ -108,7 +105,6 @@ struct LossSettings {
 // On logits. Label smoothing ε turns a target T into T' = (1 - ε) T + ε / C.
 struct SoftmaxCrossEntropy {
   static constexpr const char* kName = "softmax_cross_entropy";
-  static constexpr Targeted kTargeted = Targeted::Classes;
   double label_smoothing = 0;
 
   explicit SoftmaxCrossEntropy(const LossSettings& settings)
@@ -168,7 +164,6 @@ struct SoftmaxCrossEntropy {
 // On probabilities Y: -Σ_c T_c ln Y_c, with gradient -T / Y.
 struct CrossEntropy {
   static constexpr const char* kName = "cross_entropy";
-  static constexpr Targeted kTargeted = Targeted::Classes;
 
   explicit CrossEntropy(const LossSettings&) {}
 
@@ -191,7 +186,6 @@ struct CrossEntropy {
 template <class Term>
 struct MeanOverOutputs {
   static constexpr const char* kName = Term::kName;
-  static constexpr Targeted kTargeted = Targeted::Values;
   Term term;
 
   explicit MeanOverOutputs(const LossSettings& settings) : term{settings} {}
