@@ -42,19 +42,21 @@ void shared_product(const A& a, const T* b, bool transposed, Index rows, Index c
                     const Finish& finish) {
   const int threads =
       threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
-  Buffer<T> panels, turned;
-  panels.at_least(product_scratch<T>(depth) * threads);
-  if (transposed) {
-    transpose(b, depth, turned.at_least(depth * cols), cols, Range{0, cols}, Range{0, depth});
-    b = turned.get();
-  }
+  const Index size = product_scratch<T>(rows, cols, depth);
+  Buffer<T> scratch, panel;
+  scratch.at_least(size * threads);
+  if (transposed) panel.at_least(Strips<T>::panel_size(depth, cols));
   parallel(threads, [&](Team team) {
-    T* panel = panels.get() + product_scratch<T>(depth) * team.rank;
-    if (rows >= cols) {
-      product<T>(a, b, cols, team.share(rows, kTileRows), Range{0, cols}, depth, panel, finish);
-    } else {
-      product<T>(a, b, cols, Range{0, rows}, team.share(cols, kTileCols<T>), depth, panel, finish);
+    auto strips = Strips<T>::row_major(b, cols);
+    if (transposed) {
+      pack_transposed_panel(b, depth, panel.get(), team.share(cols, kLanes<T>), depth);
+      team.barrier();
+      strips = Strips<T>::panel(panel.get(), depth);
     }
+    const bool by_rows = rows >= cols;
+    product<T>(a, strips, by_rows ? team.share(rows, kTileRows) : Range{0, rows},
+               by_rows ? Range{0, cols} : team.share(cols, kTileCols<T>), depth,
+               scratch.get() + size * team.rank, finish);
   });
 }
 

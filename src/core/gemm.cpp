@@ -9,47 +9,119 @@ namespace densenet {
 
 namespace {
 
-// Some columns of B, up to kTileCols, over a part of the depth.
-template <class T>
-struct Strip {
-  const T* data;
-  Index stride;
-  Index depth, cols;
-  bool padded;  // lines may be read up to whole registers
+// ---- the tile --------------------------------------------------------------------------------
+
+// Walks along the depth of some rows of A. An address may have one index, times one or two: one
+// pointer serves three rows.
+template <class T, Index Rows>
+class RowMajorCursor {
+ public:
+  RowMajorCursor(const RowMajor<T>& a, Index row) : stride_(a.stride) {
+#pragma GCC unroll 16
+    for (Index g = 0; g < kGroups; ++g) group_[g] = a.at(row + 3 * g, 0);
+  }
+  T operator[](Index r) const { return group_[r / 3][r % 3 * stride_]; }
+  void next() {
+#pragma GCC unroll 16
+    for (Index g = 0; g < kGroups; ++g) ++group_[g];
+  }
+
+ private:
+  static constexpr Index kGroups = (Rows + 2) / 3;
+  const T* group_[kGroups];
+  Index stride_;
 };
 
+template <class T, Index Rows>
+class TransposedCursor {
+ public:
+  TransposedCursor(const Transposed<T>& a, Index row) : line_(a.at(row, 0)), stride_(a.stride) {}
+  T operator[](Index r) const { return line_[r]; }
+  void next() {
+    line_ += stride_;
+    // The lines are far apart, and no processor foresees them.
+    __builtin_prefetch(line_ + kAhead * stride_);
+    __builtin_prefetch(line_ + kAhead * stride_ + Rows - 1);
+  }
+
+ private:
+  static constexpr Index kAhead = 4;
+  const T* line_;
+  Index stride_;
+};
+
+template <Index Rows, class T>
+RowMajorCursor<T, Rows> cursor(const RowMajor<T>& a, Index row) {
+  return {a, row};
+}
+template <Index Rows, class T>
+TransposedCursor<T, Rows> cursor(const Transposed<T>& a, Index row) {
+  return {a, row};
+}
+
+// A strip of B over a part of the depth, and where a tile's sums over it go.
+template <class T>
+struct Task {
+  const T* b;
+  Index line, depth;
+  const T* before;  // sums over the depth before this part; null: none
+  T* to;
+  Touched<T> touched;  // from the tile on
+};
+
+// How far ahead lines of B are fetched, and how many steps along the depth each line takes that
+// `finish` will touch.
+constexpr Index kAhead = 8, kPace = 4;
+
 template <class T, class A, Index Rows, Index Vectors, class Last>
-void accumulate(const A& a, Index row, const Strip<T>& b, Last last, bool add, T* sums) {
+void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   Vec<T> sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (Index r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
     for (Index v = 0; v < Vectors; ++v) sum[r][v] = Vec<T>(T(0));
   }
-  const T* line = b.data;
-  for (Index k = 0; k < b.depth; ++k, line += b.stride) {
-    Vec<T> right[Vectors];
-    if constexpr (Vectors == 2) right[0] = load(line, Whole{});
-    right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
+  auto left = cursor<Rows>(a, row);
+  const T* line = task.b;
+  Index left_over = task.depth;
+  const auto go_down = [&](Index steps) {
+    for (Index k = 0; k < steps; ++k, line += task.line, left.next()) {
+      __builtin_prefetch(line + kAhead * task.line);
+      __builtin_prefetch(line + kAhead * task.line + kTileCols<T> / 2);
+      Vec<T> right[Vectors];
+      if constexpr (Vectors == 2) right[0] = load(line, Whole{});
+      right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
 #pragma GCC unroll 16
-    for (Index r = 0; r < Rows; ++r) {
-      const Vec<T> left(*a.at(row + r, k));
+      for (Index r = 0; r < Rows; ++r) {
+        const Vec<T> same(left[r]);
 #pragma GCC unroll 2
-      for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(left, right[v], sum[r][v]);
+        for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
+      }
+    }
+    left_over -= steps;
+  };
+  for (const T* touched : task.touched.array) {
+    if (touched == nullptr) break;
+    for (Index r = 0; r < Rows && left_over >= kPace; ++r, touched += task.touched.stride) {
+      __builtin_prefetch(touched, 1);
+      __builtin_prefetch(touched + kTileCols<T> / 2, 1);
+      go_down(kPace);
     }
   }
+  go_down(left_over);
 #pragma GCC unroll 16
   for (Index r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
     for (Index v = 0; v < Vectors; ++v) {
-      T* to = sums + r * kTileCols<T> + v * kLanes<T>;
-      store(to, add ? load(to, Whole{}) + sum[r][v] : sum[r][v], Whole{});
+      const Index at = r * kTileCols<T> + v * kLanes<T>;
+      const bool first = task.before == nullptr;
+      store(task.to + at, first ? sum[r][v] : load(task.before + at, Whole{}) + sum[r][v], Whole{});
     }
   }
 }
 
 template <class T, class A, class Last>
-using Accumulate = void (*)(const A&, Index, const Strip<T>&, Last, bool, T*);
+using Accumulate = void (*)(const A&, Index, const Task<T>&, Last);
 
 // One function for each height of a tile, so that rows can be shared out evenly: 32 are 11+11+10.
 template <class T, class A, class Last, Index Vectors, std::size_t... Heights>
@@ -59,127 +131,168 @@ constexpr auto by_height(std::index_sequence<Heights...>) {
 }
 
 template <class T, class A, class Last>
-void accumulate(const A& a, Range rows, const Strip<T>& b, Last last, bool add, T* sums) {
+void accumulate(const A& a, Range rows, Index cols, const Task<T>& task, Last last) {
   constexpr auto kHeights = std::make_index_sequence<static_cast<std::size_t>(kTileRows)>{};
   static constexpr auto kOne = by_height<T, A, Last, 1>(kHeights);
   static constexpr auto kTwo = by_height<T, A, Last, 2>(kHeights);
-  const auto& table = b.cols > kLanes<T> ? kTwo : kOne;
-  table[static_cast<std::size_t>(rows.size() - 1)](a, rows.begin, b, last, add, sums);
+  const auto& table = cols > kLanes<T> ? kTwo : kOne;
+  table[static_cast<std::size_t>(rows.size() - 1)](a, rows.begin, task, last);
 }
 
-// sums[r * kTileCols + c] = or += Σ_k A[rows.begin + r, k] B[k, c], for up to kTileRows rows.
+// The sums of up to kTileRows rows and kTileCols columns.
 template <class T, class A>
-void tile_sums(const A& a, Range rows, const Strip<T>& b, bool add, T* sums) {
-  const Index ragged = b.cols % kLanes<T>;
-  if (b.padded || ragged == 0) {
-    accumulate(a, rows, b, Whole{}, add, sums);
+void tile_sums(const A& a, Range rows, Index cols, bool padded, const Task<T>& task) {
+  const Index ragged = cols % kLanes<T>;
+  if (padded || ragged == 0) {
+    accumulate(a, rows, cols, task, Whole{});
   } else {
-    accumulate(a, rows, b, First{ragged}, add, sums);
+    accumulate(a, rows, cols, task, First{ragged});
   }
 }
 
-// Scratch of product(): copies of parts of A and B in which the inner loop reads lines side by
-// side, and sums of tiles that are not finished. Packing spares the address translation and the
-// cache's few ways, and its padding makes every load whole; it is done where a copy is read several
-// times, and changes no result. The block sizes keep A's copy and the sums in the second-level
-// cache.
-template <class T>
-struct Scratch {
-  static constexpr Index kLine = (kTileRows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-  static constexpr Index kTiles = 126 / kTileRows;  // of rows, whose A is packed at a time
-  static constexpr Index kStrips = 8;               // of columns, whose sums are kept at a time
-  static constexpr Index kSums = kTileRows * kTileCols<T>;
+// ---- packing ---------------------------------------------------------------------------------
 
-  T* data;
-
-  static Index size(Index depth) {
-    return kStrips * kTiles * kSums + std::min(depth, kChunk) * (kTileCols<T> + kTiles * kLine);
-  }
-  T* sums(Index tile, Index strip) const { return data + (strip * kTiles + tile) * kSums; }
-  T* strip() const { return data + kStrips * kTiles * kSums; }
-  T* tile(Index t, Index depth) const {
-    return strip() + std::min(depth, kChunk) * (kTileCols<T> + t * kLine);
-  }
-};
+constexpr Index round_up(Index n, Index grain) { return (n + grain - 1) / grain * grain; }
 
 template <class T>
-Strip<T> pack_strip(const Strip<T>& b, T* to) {
-  for (Index k = 0; k < b.depth; ++k) {
-    T* line = to + k * kTileCols<T>;
-    if (b.cols <= kLanes<T>) store(line + kLanes<T>, Vec<T>(T(0)), Whole{});
-    for_each_vector<T>(b.cols, [&](Index c, auto lanes) {
-      store(line + c, load(b.data + k * b.stride + c, lanes), Whole{});
-    });
-  }
-  return {to, kTileCols<T>, b.depth, b.cols, true};
+void copy(const T* from, T* to, Index n) {
+  for_each_vector<T>(n,
+                     [&](Index i, auto lanes) { store(to + i, load(from + i, lanes), Whole{}); });
 }
 
-// to[k * kLine + r] = a[rows.begin + r, depth.begin + k]
+// Copies of tiles of A. A register more than a line needs keeps lines from evicting each other.
 template <class T>
-void pack_tile(const Transposed<T>& a, Range rows, Range depth, T* to) {
-  for (Index k = depth.begin; k < depth.end; ++k, to += Scratch<T>::kLine) {
-    const T* line = a.at(rows.begin, k);
-    for_each_vector<T>(rows.size(),
-                       [&](Index r, auto lanes) { store(to + r, load(line + r, lanes), Whole{}); });
-  }
+constexpr Index kTransposedLine = round_up(kTileRows, kLanes<T>);
+
+template <class T>
+Index packed_stride(const RowMajor<T>&, Index depth) {
+  return round_up(depth, kLanes<T>) + kLanes<T>;
+}
+template <class T>
+Index packed_stride(const Transposed<T>&, Index) {
+  return kTransposedLine<T>;
+}
+template <class T>
+constexpr Index packed_tile_size(Index depth) {
+  return kTransposedLine<T> * (round_up(depth, kLanes<T>) + kLanes<T>);
 }
 
 template <class T>
 void pack_tile(const RowMajor<T>& a, Range rows, Range depth, T* to) {
-  constexpr Index kLine = Scratch<T>::kLine;
-  for (Index r = 0; r < rows.size(); r += kLanes<T>) {
-    for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
-      // A square of registers, transposed in place; rows beyond the tile repeat its last one.
-      Eigen::internal::PacketBlock<Packet<T>, static_cast<int>(kLanes<T>)> block;
-      for (Index i = 0; i < kLanes<T>; ++i) {
-        const Index row = std::min(rows.begin + r + i, rows.end - 1);
-        block.packet[i] = load(a.at(row, depth.begin + k), lanes).packet;
-      }
-      if constexpr (kLanes < T >> 1) Eigen::internal::ptranspose(block);
-      const Index lines = std::min(kLanes<T>, depth.size() - k);
-      for (Index i = 0; i < lines; ++i) {
-        store(to + (k + i) * kLine + r, Vec<T>(block.packet[i]), Whole{});
-      }
-    });
+  const Index stride = packed_stride(a, depth.size());
+  for (Index i = rows.begin; i < rows.end; ++i, to += stride) {
+    copy(a.at(i, depth.begin), to, depth.size());
   }
 }
+template <class T>
+void pack_tile(const Transposed<T>& a, Range rows, Range depth, T* to) {
+  // Whole lines where the matrix goes on beside the tile: what is too much is not read.
+  const bool whole = rows.begin + kTransposedLine<T> <= a.stride;
+  for (Index k = depth.begin; k + 1 < depth.end; ++k, to += kTransposedLine<T>) {
+    copy(a.at(rows.begin, k), to, whole ? kTransposedLine<T> : rows.size());
+  }
+  copy(a.at(rows.begin, depth.end - 1), to, rows.size());
+}
+
+// Whether to copy A: lines a multiple of so many bytes apart fall on the same few places of the
+// first-level cache.
+template <class T>
+bool worth_packing(const RowMajor<T>& a, Index strips) {
+  return strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
+}
+template <class T>
+bool worth_packing(const Transposed<T>& a, Index strips) {
+  return strips > 7 || (strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 1024 == 0);
+}
+
+// Whether to copy a B that is used once: for many tiles, or where its lines are far apart.
+template <class T>
+bool worth_packing(const Strips<T>& b, Index tiles) {
+  const bool far = b.line * static_cast<Index>(sizeof(T)) >= 2048;
+  return !b.padded && tiles > (far ? 3 : 15);
+}
+
+// ---- the loops around the tile ---------------------------------------------------------------
+
+// n items in parts that are as even as can be and no larger than `most`.
+struct Parts {
+  Index count, size, larger;
+
+  Parts(Index n, Index most) : count((n + most - 1) / most), size(n / count), larger(n % count) {}
+  Index begin(Index part) const { return part * size + std::min(part, larger); }
+  Range operator[](Index part) const { return {begin(part), begin(part + 1)}; }
+};
+
+// Blocks: a block of A and a strip of B stay in the second-level cache together. A copy of B is
+// kept for all blocks of A unless it is very deep.
+constexpr Index kBlockTiles = 168 / kTileRows;
+template <class T>
+constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
+constexpr Index kKeptDepth = 2048;
+template <class T>
+constexpr Index kTileSize = kTileRows * kTileCols<T>;
+
+// Where product() works: the tile at hand, sums that wait for the rest of their depth, copies.
+template <class T>
+struct Scratch {
+  Index tile_size, width;  // of a copy of A; of a block
+  Index sums, a, b, end;   // offsets
+
+  Scratch(Index rows, Index cols, Index depth) {
+    const Index tiles = std::min((rows + kTileRows - 1) / kTileRows, kBlockTiles);
+    const Index chunk = std::min(depth, kChunk);
+    tile_size = packed_tile_size<T>(chunk);
+    width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
+    sums = kTileSize<T>;
+    a = sums + (depth > kChunk ? tiles * width * kTileRows : 0);
+    b = a + tiles * tile_size;
+    end = b + width * (depth > kKeptDepth ? kChunk : depth);
+  }
+};
 
 template <class T, class A>
-void compute(const A& a, const T* b, Index b_stride, Range rows, Range cols, Index depth, T* memory,
-             const Finish<T>& finish) {
-  const Scratch<T> scratch{memory};
-  const Index n_tiles = (rows.size() + kTileRows - 1) / kTileRows;
-  const Index n_strips = (cols.size() + kTileCols<T> - 1) / kTileCols<T>;
-  const auto rows_of = [&](Index t) {  // evenly high tiles
-    return Range{rows.begin + rows.size() * t / n_tiles,
-                 rows.begin + rows.size() * (t + 1) / n_tiles};
-  };
-  const bool pack_a = n_strips > 1, pack_b = n_tiles > 1;
+void compute(const A& a, const Strips<T>& b, Range rows, Range cols, Index depth, T* memory,
+             const Finish<T>& finish, const Touched<T>& touched) {
+  if (rows.size() == 0 || cols.size() == 0) return;
+  const Scratch<T> at(rows.size(), cols.size(), depth);
+  const Parts tiles(rows.size(), kTileRows), blocks(tiles.count, kBlockTiles);
+  const bool pack_a = worth_packing(a, (cols.size() + kTileCols<T> - 1) / kTileCols<T>);
+  const bool pack_b = worth_packing(b, tiles.count);
+  const bool keep_b = pack_b && depth <= kKeptDepth;
 
-  for (Index t0 = 0; t0 < n_tiles; t0 += Scratch<T>::kTiles) {
-    const Index t1 = std::min(n_tiles, t0 + Scratch<T>::kTiles);
-    for (Index s0 = 0; s0 < n_strips; s0 += Scratch<T>::kStrips) {
-      const Index s1 = std::min(n_strips, s0 + Scratch<T>::kStrips);
+  for (Index col = cols.begin; col < cols.end; col += kBlockCols<T>) {
+    const Index width = std::min(kBlockCols<T>, cols.end - col);
+    Strips<T> strips = b.from(0, col);
+    const auto packed = [&](Range chunk) {
+      pack_panel(strips.from(chunk.begin, 0).data, strips.line, memory + at.b, chunk.size(),
+                 Range{0, chunk.size()}, width);
+      return Strips<T>::panel(memory + at.b, chunk.size());
+    };
+    if (keep_b) strips = packed(Range{0, depth});
+    for (Index block = 0; block < blocks.count; ++block) {
       for (Index k = 0; k < depth; k += kChunk) {
         const Range chunk{k, std::min(depth, k + kChunk)};
-        for (Index t = t0; pack_a && t < t1; ++t) {
-          pack_tile(a, rows_of(t), chunk, scratch.tile(t - t0, depth));
-        }
-        for (Index s = s0; s < s1; ++s) {
-          const Index col = cols.begin + s * kTileCols<T>;
-          const Index width = std::min(kTileCols<T>, cols.end - col);
-          Strip<T> strip{b + k * b_stride + col, b_stride, chunk.size(), width, false};
-          if (pack_b) strip = pack_strip(strip, scratch.strip());
-          for (Index t = t0; t < t1; ++t) {
-            const Range part = rows_of(t);
-            T* sums = scratch.sums(t - t0, s - s0);
+        const bool last = chunk.end == depth;
+        const Strips<T> part = pack_b && !keep_b ? packed(chunk) : strips.from(k, 0);
+        for (Index c = 0; c < width; c += kTileCols<T>) {
+          const Index strip_width = std::min(kTileCols<T>, width - c);
+          const Strips<T> strip = part.from(0, c);
+          for (Index t = blocks.begin(block); t < blocks.begin(block + 1); ++t) {
+            const Index slot = t - blocks.begin(block);
+            const Range tile{rows.begin + tiles.begin(t), rows.begin + tiles.begin(t + 1)};
+            T* const waiting = memory + at.sums + (slot * at.width + c) * kTileRows;
+            T* const sums = last ? memory : waiting;
+            Task<T> task{strip.data, strip.line, chunk.size(), k > 0 ? waiting : nullptr, sums, {}};
+            if (last) task.touched = touched.from(tile.begin, col + c);
             if (pack_a) {
-              const Transposed<T> lines{scratch.tile(t - t0, depth), Scratch<T>::kLine};
-              tile_sums(lines, Range{0, part.size()}, strip, k > 0, sums);
+              T* const copy = memory + at.a + slot * at.tile_size;
+              if (c == 0) pack_tile(a, tile, chunk, copy);
+              tile_sums(A{copy, packed_stride(a, chunk.size())}, Range{0, tile.size()}, strip_width,
+                        strip.padded, task);
             } else {
-              tile_sums(a.from(k), part, strip, k > 0, sums);
+              tile_sums(A{a.at(0, k), a.stride}, tile, strip_width, strip.padded, task);
             }
-            if (chunk.end == depth) finish(Tile<T>{sums, part.begin, col, part.size(), width});
+            if (last) finish(Tile<T>{sums, tile.begin, col + c, tile.size(), strip_width});
           }
         }
       }
@@ -190,31 +303,79 @@ void compute(const A& a, const T* b, Index b_stride, Range rows, Range cols, Ind
 }  // namespace
 
 template <class T>
-Index product_scratch(Index depth) {
-  return Scratch<T>::size(depth);
+void pack_panel(const T* from, Index stride, T* panel, Index depth, Range rows, Index cols) {
+  for (Index col = 0; col < cols; col += kTileCols<T>) {
+    const Index width = std::min(kTileCols<T>, cols - col);
+    T* line = panel + col * depth + rows.begin * kTileCols<T>;
+    for (Index k = rows.begin; k < rows.end; ++k, line += kTileCols<T>) {
+      const T* values = from + k * stride + col;
+      if (width == kTileCols<T>) {
+        copy(values, line, kTileCols<T>);
+      } else {
+        if (width <= kLanes<T>) store(line + kLanes<T>, Vec<T>(T(0)), Whole{});
+        copy(values, line, width);
+      }
+    }
+  }
 }
 
 template <class T>
-void product(const RowMajor<T>& a, const T* b, Index b_stride, Range rows, Range cols, Index depth,
-             T* scratch, const Finish<T>& finish) {
-  compute(a, b, b_stride, rows, cols, depth, scratch, finish);
+void pack_transposed_panel(const T* from, Index stride, T* panel, Range rows, Index cols) {
+  constexpr int kSide = static_cast<int>(kLanes<T>);
+  for (Index i = rows.begin; i < rows.end;) {
+    // Squares of registers, as they lie in the strips.
+    const Index lane = i % kSide, height = std::min<Index>(kSide - lane, rows.end - i);
+    T* const strip = panel + i / kTileCols<T> * kTileCols<T> * cols + i % kTileCols<T>;
+    if (height < kSide) {
+      for (Index c = 0; c < cols; ++c) {
+        for (Index r = 0; r < height; ++r) {
+          strip[c * kTileCols<T> + r] = from[(i + r) * stride + c];
+        }
+      }
+    } else {
+      for_each_vector<T>(cols, [&](Index c, auto lanes) {
+        Eigen::internal::PacketBlock<Packet<T>, kSide> square;
+        for (Index r = 0; r < kSide; ++r) {
+          square.packet[r] = load(from + (i + r) * stride + c, lanes).packet;
+        }
+        if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
+        const Index lines = std::min<Index>(kSide, cols - c);
+        for (Index r = 0; r < lines; ++r) {
+          store(strip + (c + r) * kTileCols<T>, Vec<T>(square.packet[r]), Whole{});
+        }
+      });
+    }
+    i += height;
+  }
 }
 
 template <class T>
-void product(const Transposed<T>& a, const T* b, Index b_stride, Range rows, Range cols,
-             Index depth, T* scratch, const Finish<T>& finish) {
-  compute(a, b, b_stride, rows, cols, depth, scratch, finish);
+Index product_scratch(Index rows, Index cols, Index depth) {
+  return Scratch<T>(rows, cols, depth).end;
 }
 
-template Index product_scratch<float>(Index);
-template Index product_scratch<double>(Index);
-template void product(const RowMajor<float>&, const float*, Index, Range, Range, Index, float*,
-                      const Finish<float>&);
-template void product(const RowMajor<double>&, const double*, Index, Range, Range, Index, double*,
-                      const Finish<double>&);
-template void product(const Transposed<float>&, const float*, Index, Range, Range, Index, float*,
-                      const Finish<float>&);
-template void product(const Transposed<double>&, const double*, Index, Range, Range, Index, double*,
-                      const Finish<double>&);
+template <class T>
+void product(const RowMajor<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
+             T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  compute(a, b, rows, cols, depth, scratch, finish, touched);
+}
+
+template <class T>
+void product(const Transposed<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
+             T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  compute(a, b, rows, cols, depth, scratch, finish, touched);
+}
+
+#define DENSENET_INSTANTIATE(T)                                                          \
+  template void pack_panel(const T*, Index, T*, Index, Range, Index);                    \
+  template void pack_transposed_panel(const T*, Index, T*, Range, Index);                \
+  template Index product_scratch<T>(Index, Index, Index);                                \
+  template void product(const RowMajor<T>&, const Strips<T>&, Range, Range, Index, T*,   \
+                        const Finish<T>&, const Touched<T>&);                            \
+  template void product(const Transposed<T>&, const Strips<T>&, Range, Range, Index, T*, \
+                        const Finish<T>&, const Touched<T>&);
+DENSENET_INSTANTIATE(float)
+DENSENET_INSTANTIATE(double)
+#undef DENSENET_INSTANTIATE
 
 }  // namespace densenet

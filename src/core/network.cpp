@@ -1,41 +1,20 @@
+// The plan of a network, its scratch memory, and the calls that take no step.
 #include "core/network.hpp"
 
 #include <algorithm>
-#include <array>
-#include <chrono>
-#include <cmath>
-#include <stdexcept>
-
-#include "core/workspace.hpp"
+#include "core/weights.hpp"
 
 namespace densenet {
 
 namespace {
 
+// From so many rows a thread and so many bytes of a weight's row on, forward products read a panel.
+// (784 x N with 70 rows: 94 against 92 GFLOP/s for 384 columns, 95 and 85 for 512, 94 and 81 for
+// 1024; keeping a panel costs a step some 3 bytes a nanosecond.)
+constexpr Index kPanelRows = 2 * kTileRows, kPanelBytes = 2048;
+
 // Rows of a forward pass that go through all layers together, so that they stay in the cache.
 constexpr Index kForwardRows = 128;
-
-// Elements of the gradient whose squares are summed as one part of its norm.
-constexpr Index kNormPart = 4096;
-
-// Calls a user's poll function at most every 20 ms.
-class Poll {
- public:
-  explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
-
-  bool go_on(Index steps_done) {
-    if (epoch_.poll == nullptr) return true;
-    const auto now = Clock::now();
-    if (now - last_ < std::chrono::milliseconds(20)) return true;
-    last_ = now;
-    return epoch_.poll(epoch_.poll_context, steps_done);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  const Epoch& epoch_;
-  Clock::time_point last_;
-};
 
 Unit::Kind kind_named(const std::string& kind) {
   if (kind == "linear") return Unit::Linear;
@@ -100,24 +79,34 @@ double Plan<T>::flop(Index rows) const {
 
 template <class T>
 void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
-  for (auto* buffers : {&work.y, &work.d, &work.z, &work.transposed, &work.columns}) {
+  for (auto* buffers : {&work.y, &work.d, &work.z, &work.panel, &work.transposed, &work.columns}) {
     buffers->resize(units_.size());
   }
   work.moments.resize(units_.size());
-  Index deepest = rows;  // of the three products
+  work.reads_panel.assign(units_.size(), 0);
+  Index scratch_size = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     work.y[u].at_least(rows * unit.outputs);
     work.d[u].at_least(rows * unit.outputs);
     if (from_input(unit.activation)) work.z[u].at_least(rows * unit.outputs);
-    if (unit.kind == Unit::Linear) work.transposed[u].at_least(unit.inputs * unit.outputs);
+    if (unit.kind == Unit::Linear) {
+      const Index in = unit.inputs, out = unit.outputs;
+      if (rows > threads * kPanelRows && out * static_cast<Index>(sizeof(T)) >= kPanelBytes) {
+        work.reads_panel[u] = 1;
+        work.panel[u].at_least(Strips<T>::panel_size(in, out));
+      }
+      work.transposed[u].at_least(Strips<T>::panel_size(out, in));
+      scratch_size =
+          std::max({scratch_size, product_scratch<T>(rows, out, in),
+                    product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
+    }
     if (unit.kind == Unit::LayerNorm) work.moments[u].at_least(rows);
     if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
-    deepest = std::max({deepest, unit.inputs, unit.outputs});
   }
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
-  for (Buffer<T>& scratch : work.scratch) scratch.at_least(product_scratch<T>(deepest));
+  for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
   work.tiles.assign(static_cast<std::size_t>(threads), 0);
 }
 
@@ -125,96 +114,6 @@ template <class T>
 void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
   if (!batch.in_place()) work.x.at_least(batch.rows * inputs());
   if (batch.examples.labels == nullptr) work.targets.at_least(batch.rows * outputs());
-}
-
-// ---- the weights' phase ----------------------------------------------------------------------
-
-// Calls use(at, g, lanes, is_weight) for each register of this thread's part of the gradient, where
-// `at` is the place of its first element in the flat vector. Returns the number of tiles.
-template <class T>
-template <class Use>
-Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Use& use) const {
-  Index tiles = 0;
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const Unit& unit = units_[u];
-    if (unit.weight < 0) continue;
-    const Index n = unit.outputs;
-    const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
-    const Range columns = pass.team.share(n, kLanes<T>);
-    if (unit.kind == Unit::Linear) {
-      // dW = xᵀ d
-      const auto finish = [&](const Tile<T>& tile) {
-        ++tiles;
-        for (Index r = 0; r < tile.rows; ++r) {
-          const Index at = unit.weight + (tile.row + r) * n + tile.col;
-          for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-            use(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
-          });
-        }
-      };
-      product<T>(Transposed<T>{x.data, x.stride}, d.data, d.stride,
-                 pass.team.share(unit.inputs, kTileRows), Range{0, n}, pass.batch, pass.scratch(),
-                 finish);
-    } else {
-      // dγ = Σ d ∘ x̂
-      const bool by_row = unit.kind == Unit::LayerNorm;
-      const Moments<T>* moments = pass.work.moments[u].get();
-      const T* mean = pass.mode.training ? pass.work.columns[u].get()
-                                         : pass.mode.running + std::max<Index>(unit.running, 0);
-      const auto along = [&](Index i, Index c, auto lanes) {
-        const Vec<T> value = load(x.row(i) + c, lanes), slope = load(d.row(i) + c, lanes);
-        if (by_row) return slope * ((value - Vec<T>(moments[i].mean)) * Vec<T>(moments[i].inverse));
-        const Vec<T> inverse = inverse_deviation(load(mean + n + c, lanes), unit.parameter);
-        return slope * ((value - load(mean + c, lanes)) * inverse);
-      };
-      column_sums_of<T>(pass.batch, columns, along, [&](Vec<T> g, Index c, auto lanes) {
-        use(unit.weight + c, g, lanes, false);
-      });
-    }
-    if (unit.bias >= 0) {
-      column_sums<T>(d, columns,
-                     [&](Vec<T> g, Index c, auto lanes) { use(unit.bias + c, g, lanes, false); });
-    }
-  }
-  return tiles;
-}
-
-// The Euclidean norm of a gradient: the same on every thread, and for any number of them.
-template <class T>
-double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
-  const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
-  const Range mine = team.share(parts);
-  for (Index part = mine.begin; part < mine.end; ++part) {
-    const Index end = std::min(parameters_, (part + 1) * kNormPart);
-    double sum = 0;
-    for (Index i = part * kNormPart; i < end; ++i) {
-      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
-    }
-    partial[part] = sum;
-  }
-  team.barrier();
-  double sum = 0;
-  for (Index part = 0; part < parts; ++part) sum += partial[part];
-  return std::sqrt(sum);
-}
-
-// Steps down a whole gradient, times a scale.
-template <class T>
-template <class Rule>
-void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
-                         const Rule& bias_rule, const T* gradient, T scale, Team team) const {
-  const auto slot = [&](const Rule& its_rule, Index begin, Index size) {
-    const Range mine = team.share(size, kLanes<T>);
-    for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
-      const Index at = begin + mine.begin + i;
-      updated.apply(its_rule, at, load(gradient + at, lanes) * Vec<T>(scale), lanes);
-    });
-  };
-  for (const Unit& unit : units_) {
-    if (unit.kind == Unit::Linear) slot(rule, unit.weight, unit.inputs * unit.outputs);
-    if (unit.kind != Unit::Linear && unit.weight >= 0) slot(bias_rule, unit.weight, unit.outputs);
-    if (unit.bias >= 0) slot(bias_rule, unit.bias, unit.outputs);
-  }
 }
 
 // ---- the calls -------------------------------------------------------------------------------
@@ -229,6 +128,8 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   reserve(*work, slots, threads);
   work->x.at_least(slots * inputs());
   parallel(threads, [&](Team team) {
+    pack_weights(Pass{params, *work, mode, team, Range{0, 0}, slots});
+    team.barrier();
     const Range mine = team.share(x.rows);
     Index begin = mine.begin;
     do {  // at least once: a member without rows must come to the barriers too
@@ -255,7 +156,9 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   still.update_running = false;
   parallel(threads, [&](Team team) {
     const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
-    transpose_weights(params, work, team, dx != nullptr ? 0 : 1);
+    pack_weights(pass);
+    pack_transposed_weights(pass, dx != nullptr ? 0 : 1);
+    team.barrier();
     const Matrix<const T> x = load_rows(batch, work, pass.rows);
     forward_rows(pass, x);
     output_gradient(pass);
@@ -263,8 +166,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     backward_rows(pass, x, dx);
     if (dparams == nullptr) return;
     team.barrier();
-    weight_gradients(pass, x,
-                     [&](Index at, Vec<T> g, auto lanes, bool) { store(dparams + at, g, lanes); });
+    weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
   });
 }
 
@@ -300,116 +202,6 @@ double Plan<T>::batch_loss(const Batch& batch, const Workspace& work) const {
   double sum = 0;
   for (Index i = 0; i < batch.rows; ++i) sum += work.row_loss.get()[i];
   return sum / batch.total_weight;
-}
-
-template <class T>
-Progress Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
-                        const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
-  Progress progress{};
-  with_rule<T>(optimizer.rule, [&](auto* rule) {
-    using Rule = std::remove_pointer_t<decltype(rule)>;
-    progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
-  });
-  return progress;
-}
-
-template <class T>
-template <class Rule>
-Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
-                           const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
-  const typename Pool<Workspace>::Loan work(workspaces_);
-  const Index rows = std::min(epoch.batch_size, examples.x.rows);
-  const int threads = threads_for(3 * flop(rows));
-  reserve(*work, rows, threads);
-  reserve_batch(*work, Batch(examples, epoch.order, 0, rows));
-  // The update is fused with the weight gradient unless the whole gradient's norm must come first.
-  const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
-  if (whole) {
-    work->gradient.at_least(parameters_);
-    work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
-  }
-  Updated<T, Rule::kStates> updated{params, {}};
-  std::copy_n(states, Rule::kStates, updated.state.begin());
-  Progress progress{};
-  bool go_on = true;  // like `progress` written by thread 0, between barriers
-
-  parallel(threads, [&](Team team) {
-    Poll poll(epoch);
-    transpose_weights(params, *work, team, 1);
-    for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
-      const Index begin = (epoch.first_step + step) * epoch.batch_size;
-      const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
-      const bool moves = batch.total_weight > 0;
-      Mode<T> step_mode = mode;
-      step_mode.step += static_cast<std::uint32_t>(step);
-      step_mode.update_running = moves;
-      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
-
-      const Matrix<const T> x = load_rows(batch, *work, pass.rows);
-      forward_rows(pass, x);
-      loss_rows(pass, batch);
-      if (step == 0) team.barrier();  // the weights are transposed
-      backward_rows(pass, x, nullptr);
-      team.barrier();
-
-      bool converged = false;
-      if (moves) {
-        const Index count = epoch.steps_before + step + 1;
-        const Rule rule(settings, epoch.lr[step], count);
-        const Rule bias_rule(settings.without_penalties(), epoch.lr[step], count);
-        const Vec<T> limit(static_cast<T>(settings.clip_value));
-        const auto clipped = [&](Vec<T> g) {
-          return settings.clip_value > 0 ? max(min(g, limit), -limit) : g;
-        };
-        Index tiles = 0;
-        if (!whole) {
-          tiles = weight_gradients(pass, x, [&](Index at, Vec<T> g, auto lanes, bool is_weight) {
-            updated.apply(is_weight ? rule : bias_rule, at, clipped(g), lanes);
-          });
-        } else {
-          T* gradient = work->gradient.get();
-          tiles = weight_gradients(pass, x, [&](Index at, Vec<T> g, auto lanes, bool) {
-            store(gradient + at, clipped(g), lanes);
-          });
-          team.barrier();
-          const double length = norm(gradient, work->partial_norms.get(), team);
-          converged = length < epoch.tolerance;
-          const bool too_long = settings.clip_norm > 0 && length > settings.clip_norm;
-          const double scale = too_long ? settings.clip_norm / length : 1;
-          if (!converged) {
-            update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
-            team.barrier();  // a weight's rows may have been updated by others
-          }
-        }
-        work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
-        if (!converged) transpose_weights(params, *work, team, 1);
-      }
-      if (team.rank == 0) {
-        epoch.batch_loss[step] = batch_loss(batch, *work);
-        progress.steps = step + (converged ? 0 : 1);
-        progress.converged = converged;
-        go_on = !converged && poll.go_on(progress.steps);
-      }
-      team.barrier();
-    }
-  });
-  const auto busy = [](Index tiles) { return tiles > 0; };
-  progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
-  return progress;
-}
-
-template <class T>
-void Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr, Index step,
-                     const T* gradient) {
-  with_rule<T>(optimizer.rule, [&](auto* type) {
-    using Rule = std::remove_pointer_t<decltype(type)>;
-    Updated<T, Rule::kStates> updated{params, {}};
-    std::copy_n(states, Rule::kStates, updated.state.begin());
-    const Hyperparameters& settings = optimizer.hyperparameters;
-    const Rule rule(settings, lr, step), bias_rule(settings.without_penalties(), lr, step);
-    parallel(threads_for_elements(parameters_),
-             [&](Team team) { update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team); });
-  });
 }
 
 template class Plan<float>;

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "core/gemm.hpp"
 #include "core/views.hpp"
 
 namespace densenet {
@@ -187,6 +188,13 @@ template <class T, std::size_t States>
 struct Updated {
   T* param;
   std::array<T*, States> state;
+
+  // What apply() touches from the element `at` on, as matrices.
+  Touched<T> touches(Index at, Index stride) const {
+    Touched<T> result{{param + at}, stride};
+    for (std::size_t s = 0; s < States; ++s) result.array[s + 1] = state[s] + at;
+    return result;
+  }
 
   // Applies the rule to the elements from `at` on, whose gradient is g.
   template <class Rule, class Lanes>

@@ -54,8 +54,9 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
         });
       }
     };
-    product<T>(RowMajor<T>{x.data, x.stride}, pass.params + unit.weight, unit.outputs, pass.rows,
-               Range{0, unit.outputs}, unit.inputs, pass.scratch(), finish);
+    product<T>(RowMajor<T>{x.data, x.stride}, pass.weight(u, unit), pass.rows,
+               Range{0, unit.outputs}, unit.inputs, pass.scratch(), finish,
+               {{pass.y(u)}, unit.outputs});
   });
 }
 
@@ -204,8 +205,10 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
         });
       }
     };
-    product<T>(RowMajor<T>{pass.d(u), unit.outputs}, pass.work.transposed[u].get(), unit.inputs,
-               pass.rows, Range{0, unit.inputs}, unit.outputs, pass.scratch(), finish);
+    product<T>(RowMajor<T>{pass.d(u), unit.outputs},
+               Strips<T>::panel(pass.work.transposed[u].get(), unit.outputs), pass.rows,
+               Range{0, unit.inputs}, unit.outputs, pass.scratch(), finish,
+               {{dx, from}, unit.inputs});
   });
 }
 
@@ -306,15 +309,25 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
 
 // ---- weights ---------------------------------------------------------------------------------
 
-// This thread's part of the transposed weights that backward_rows reads, from unit `first` on.
+// Copies this thread's rows of the weights into the panels of the forward products.
 template <class T>
-void Plan<T>::transpose_weights(const T* params, Workspace& work, Team team,
-                                std::size_t first) const {
+void Plan<T>::pack_weights(const Pass& pass) const {
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    if (unit.kind != Unit::Linear || !pass.work.reads_panel[u]) continue;
+    pack_panel(pass.params + unit.weight, unit.outputs, pass.work.panel[u].get(), unit.inputs,
+               pass.weight_rows(unit), unit.outputs);
+  }
+}
+
+// And, from unit `first` on, into those of the input gradients.
+template <class T>
+void Plan<T>::pack_transposed_weights(const Pass& pass, std::size_t first) const {
   for (std::size_t u = first; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     if (unit.kind != Unit::Linear) continue;
-    transpose(params + unit.weight, unit.outputs, work.transposed[u].get(), unit.inputs,
-              team.share(unit.inputs, kTileRows), Range{0, unit.outputs});
+    pack_transposed_panel(pass.params + unit.weight, unit.outputs, pass.work.transposed[u].get(),
+                          pass.weight_rows(unit), unit.outputs);
   }
 }
 
@@ -324,12 +337,14 @@ template void Plan<float>::forward_rows(const Pass&, Matrix<const float>) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
-template void Plan<float>::transpose_weights(const float*, Workspace&, Team, std::size_t) const;
+template void Plan<float>::pack_weights(const Pass&) const;
+template void Plan<float>::pack_transposed_weights(const Pass&, std::size_t) const;
 template Matrix<const double> Plan<double>::load_rows(const Batch&, Workspace&, Range) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
 template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
-template void Plan<double>::transpose_weights(const double*, Workspace&, Team, std::size_t) const;
+template void Plan<double>::pack_weights(const Pass&) const;
+template void Plan<double>::pack_transposed_weights(const Pass&, std::size_t) const;
 
 }  // namespace densenet

@@ -1,0 +1,191 @@
+// Training: the steps of an epoch in one parallel region, and the updates.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+
+#include "core/weights.hpp"
+
+namespace densenet {
+
+namespace {
+
+// Elements of the gradient whose squares are summed as one part of its norm.
+constexpr Index kNormPart = 4096;
+
+// Calls a user's poll function at most every 20 ms.
+class Poll {
+ public:
+  explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
+
+  bool go_on(Index steps_done) {
+    if (epoch_.poll == nullptr) return true;
+    const auto now = Clock::now();
+    if (now - last_ < std::chrono::milliseconds(20)) return true;
+    last_ = now;
+    return epoch_.poll(epoch_.poll_context, steps_done);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Epoch& epoch_;
+  Clock::time_point last_;
+};
+
+}  // namespace
+
+// The Euclidean norm of a gradient: the same on every thread, and for any number of them.
+template <class T>
+double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
+  const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
+  const Range mine = team.share(parts);
+  for (Index part = mine.begin; part < mine.end; ++part) {
+    const Index end = std::min(parameters_, (part + 1) * kNormPart);
+    double sum = 0;
+    for (Index i = part * kNormPart; i < end; ++i) {
+      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
+    }
+    partial[part] = sum;
+  }
+  team.barrier();
+  double sum = 0;
+  for (Index part = 0; part < parts; ++part) sum += partial[part];
+  return std::sqrt(sum);
+}
+
+// Steps down a whole gradient, times a scale.
+template <class T>
+template <class Rule>
+void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
+                         const Rule& bias_rule, const T* gradient, T scale, Team team) const {
+  const auto slot = [&](const Rule& its_rule, Index begin, Index size) {
+    const Range mine = team.share(size, kLanes<T>);
+    for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
+      const Index at = begin + mine.begin + i;
+      updated.apply(its_rule, at, load(gradient + at, lanes) * Vec<T>(scale), lanes);
+    });
+  };
+  for (const Unit& unit : units_) {
+    if (unit.kind == Unit::Linear) slot(rule, unit.weight, unit.inputs * unit.outputs);
+    if (unit.kind != Unit::Linear && unit.weight >= 0) slot(bias_rule, unit.weight, unit.outputs);
+    if (unit.bias >= 0) slot(bias_rule, unit.bias, unit.outputs);
+  }
+}
+
+template <class T>
+Progress Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
+                        const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+  Progress progress{};
+  with_rule<T>(optimizer.rule, [&](auto* rule) {
+    using Rule = std::remove_pointer_t<decltype(rule)>;
+    progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
+  });
+  return progress;
+}
+
+template <class T>
+template <class Rule>
+Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
+                           const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  const Index rows = std::min(epoch.batch_size, examples.x.rows);
+  const int threads = threads_for(3 * flop(rows));
+  reserve(*work, rows, threads);
+  reserve_batch(*work, Batch(examples, epoch.order, 0, rows));
+  // The update is fused with the weight gradient unless the whole gradient's norm must come first.
+  const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
+  if (whole) {
+    work->gradient.at_least(parameters_);
+    work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
+  }
+  Updated<T, Rule::kStates> updated{params, {}};
+  std::copy_n(states, Rule::kStates, updated.state.begin());
+  Progress progress{};
+  bool go_on = true;  // like `progress` written by thread 0, between barriers
+
+  parallel(threads, [&](Team team) {
+    Poll poll(epoch);
+    const Pass first{params, *work, mode, team, Range{0, 0}, rows};
+    pack_weights(first);
+    pack_transposed_weights(first, 1);
+    team.barrier();
+    for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
+      const Index begin = (epoch.first_step + step) * epoch.batch_size;
+      const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
+      const bool moves = batch.total_weight > 0;
+      Mode<T> step_mode = mode;
+      step_mode.step += static_cast<std::uint32_t>(step);
+      step_mode.update_running = moves;
+      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
+
+      const Matrix<const T> x = load_rows(batch, *work, pass.rows);
+      forward_rows(pass, x);
+      loss_rows(pass, batch);
+      backward_rows(pass, x, nullptr);
+      team.barrier();
+
+      bool converged = false;
+      if (moves) {
+        const Index count = epoch.steps_before + step + 1;
+        const Rule rule(settings, epoch.lr[step], count);
+        const Rule bias_rule(settings.without_penalties(), epoch.lr[step], count);
+        const T limit = static_cast<T>(settings.clip_value);
+        Index tiles = 0;
+        if (!whole) {
+          tiles = weight_gradients(pass, x, FusedUpdate<T, Rule>{updated, rule, bias_rule, limit});
+        } else {
+          T* gradient = work->gradient.get();
+          tiles = weight_gradients(pass, x, StoredGradient<T>{gradient, limit});
+          team.barrier();
+          const double length = norm(gradient, work->partial_norms.get(), team);
+          converged = length < epoch.tolerance;
+          const bool too_long = settings.clip_norm > 0 && length > settings.clip_norm;
+          const double scale = too_long ? settings.clip_norm / length : 1;
+          if (!converged) {
+            update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
+            team.barrier();  // a weight's rows may have been updated by others
+          }
+        }
+        work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
+        if (!converged && whole) pack_weights(pass);
+        if (!converged) pack_transposed_weights(pass, 1);
+      }
+      if (team.rank == 0) {
+        epoch.batch_loss[step] = batch_loss(batch, *work);
+        progress.steps = step + (converged ? 0 : 1);
+        progress.converged = converged;
+        go_on = !converged && poll.go_on(progress.steps);
+      }
+      team.barrier();
+    }
+  });
+  const auto busy = [](Index tiles) { return tiles > 0; };
+  progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
+  return progress;
+}
+
+template <class T>
+void Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr, Index step,
+                     const T* gradient) {
+  with_rule<T>(optimizer.rule, [&](auto* type) {
+    using Rule = std::remove_pointer_t<decltype(type)>;
+    Updated<T, Rule::kStates> updated{params, {}};
+    std::copy_n(states, Rule::kStates, updated.state.begin());
+    const Hyperparameters& settings = optimizer.hyperparameters;
+    const Rule rule(settings, lr, step), bias_rule(settings.without_penalties(), lr, step);
+    parallel(threads_for_elements(parameters_),
+             [&](Team team) { update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team); });
+  });
+}
+
+// What the bindings call.
+template Progress Plan<float>::train(float*, float* const*, const Optimizer&, const Examples&,
+                                     const Epoch&, const Mode<float>&);
+template Progress Plan<double>::train(double*, double* const*, const Optimizer&, const Examples&,
+                                      const Epoch&, const Mode<double>&);
+template void Plan<float>::update(float*, float* const*, const Optimizer&, double, Index,
+                                  const float*);
+template void Plan<double>::update(double*, double* const*, const Optimizer&, double, Index,
+                                   const double*);
+
+}  // namespace densenet

@@ -1,0 +1,99 @@
+// The weights' phase of a step: private to the plan's own files.
+#pragma once
+
+#include <algorithm>
+
+#include "core/workspace.hpp"
+
+namespace densenet {
+
+// What becomes of a gradient: it is stored, or a step down it is taken at once.
+template <class T>
+Vec<T> clipped(Vec<T> g, T limit) {
+  return limit > 0 ? max(min(g, Vec<T>(limit)), Vec<T>(-limit)) : g;
+}
+
+template <class T>
+struct StoredGradient {
+  static constexpr bool kUpdates = false;
+  T* to;
+  T limit;  // 0: none
+
+  Touched<T> touches(Index at, Index stride) const { return {{to + at}, stride}; }
+  template <class Lanes>
+  void operator()(Index at, Vec<T> g, Lanes lanes, bool) const {
+    store(to + at, clipped(g, limit), lanes);
+  }
+};
+
+template <class T, class Rule>
+struct FusedUpdate {
+  static constexpr bool kUpdates = true;
+  const Updated<T, Rule::kStates>& updated;
+  const Rule &rule, &bias_rule;
+  T limit;  // 0: none
+
+  Touched<T> touches(Index at, Index stride) const { return updated.touches(at, stride); }
+  template <class Lanes>
+  void operator()(Index at, Vec<T> g, Lanes lanes, bool is_weight) const {
+    updated.apply(is_weight ? rule : bias_rule, at, clipped(g, limit), lanes);
+  }
+};
+
+// Hands each register of this thread's part of the gradient to `use`, with the place of its first
+// element in the flat vector. Returns the number of tiles.
+template <class T>
+template <class Use>
+Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Use& use) const {
+  Index tiles = 0;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    if (unit.weight < 0) continue;
+    const Index n = unit.outputs;
+    const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
+    const Range columns = pass.team.share(n, kLanes<T>);
+    if (unit.kind == Unit::Linear) {
+      // dW = xᵀ d
+      T* const panel =
+          Use::kUpdates && pass.work.reads_panel[u] ? pass.work.panel[u].get() : nullptr;
+      const auto finish = [&](const Tile<T>& tile) {
+        ++tiles;
+        for (Index r = 0; r < tile.rows; ++r) {
+          const Index at = unit.weight + (tile.row + r) * n + tile.col;
+          for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
+            use(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
+          });
+          if (panel != nullptr) {
+            pack_panel(pass.params + unit.weight + tile.col, n, panel + tile.col * unit.inputs,
+                       unit.inputs, Range{tile.row + r, tile.row + r + 1}, tile.cols);
+          }
+        }
+      };
+      product<T>(Transposed<T>{x.data, x.stride}, Strips<T>::row_major(d.data, d.stride),
+                 pass.weight_rows(unit), Range{0, n}, pass.batch, pass.scratch(), finish,
+                 use.touches(unit.weight, n));
+    } else {
+      // dγ = Σ d ∘ x̂
+      const bool by_row = unit.kind == Unit::LayerNorm;
+      const Moments<T>* moments = pass.work.moments[u].get();
+      const T* mean = pass.mode.training ? pass.work.columns[u].get()
+                                         : pass.mode.running + std::max<Index>(unit.running, 0);
+      const auto along = [&](Index i, Index c, auto lanes) {
+        const Vec<T> value = load(x.row(i) + c, lanes), slope = load(d.row(i) + c, lanes);
+        if (by_row) return slope * ((value - Vec<T>(moments[i].mean)) * Vec<T>(moments[i].inverse));
+        const Vec<T> inverse = inverse_deviation(load(mean + n + c, lanes), unit.parameter);
+        return slope * ((value - load(mean + c, lanes)) * inverse);
+      };
+      column_sums_of<T>(pass.batch, columns, along, [&](Vec<T> g, Index c, auto lanes) {
+        use(unit.weight + c, g, lanes, false);
+      });
+    }
+    if (unit.bias >= 0) {
+      column_sums<T>(d, columns,
+                     [&](Vec<T> g, Index c, auto lanes) { use(unit.bias + c, g, lanes, false); });
+    }
+  }
+  return tiles;
+}
+
+}  // namespace densenet
