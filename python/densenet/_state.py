@@ -12,6 +12,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._engine import Engine, Mode
 from densenet._layout import Layout, aligned
+from densenet._position import Position
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
 from densenet.layers import Layer, Sigmoid, Softmax
@@ -65,6 +66,7 @@ class State:
         self._initialize()
         self._draws = int(self._rng.integers(2**63))  # the seed of dropout
         self._state: _OptimizerState | None = None
+        self._position: Position | None = None
         self._engine = self._make_engine()
 
     def _initialize(self) -> None:
@@ -221,6 +223,7 @@ class State:
             arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
             self._state = self._state._replace(arrays=arrays)
         self._rng = copy.deepcopy(self._rng)
+        self._position = copy.deepcopy(self._position)
         self._engine = self._make_engine()
 
     def _own(self, array: Array) -> Array:
