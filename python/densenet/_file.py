@@ -34,12 +34,17 @@ def write(
     ------
     TypeError
         If JSON cannot hold the description.
+    ValueError
+        If the description is longer than the format allows, 100 MB.
     OSError
         If the file cannot be written.
     """
     text = json.dumps({"version": VERSION, "sha256": _BLANK.decode(), **about}, default=_number)
     dense = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    data = safetensors.numpy.save(dense, {_KEY: text})
+    try:
+        data = safetensors.numpy.save(dense, {_KEY: text})
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected what safetensors can hold, got {error}") from error
     at = data.index(_BLANK)
     digest = _digest(data, at).encode()
     target = Path(os.path.realpath(path))  # a link goes on pointing to its file

@@ -29,6 +29,7 @@ _LAYERS: dict[str, Any] = {name: getattr(layers, name) for name in layers.__all_
 _LOSSES: dict[str, Any] = {name: getattr(losses, name) for name in losses.__all__}
 _OPTIMIZERS: dict[str, Any] = {name: getattr(optimizers, name) for name in optimizers.__all__}
 _MANY = 2**53  # no counter gets there
+_UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def save(
@@ -124,9 +125,9 @@ def _blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
     """Name the file in the errors of reading what it holds."""
     try:
         yield
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        words = f"{type(error).__name__}: " if isinstance(error, LookupError) else ""
-        raise ValueError(f"{path}: unusable content: {words}{error}") from error
+    except _UNUSABLE as error:
+        what = repr(error) if isinstance(error, LookupError) else str(error)
+        raise ValueError(f"{path}: unusable content: {what}") from error
 
 
 # ---- layers and losses -------------------------------------------------------------------------
