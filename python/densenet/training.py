@@ -158,18 +158,12 @@ def fit(
         "tolerance": repr(tolerance),
         "seed": repr(seed),
     }
-    position = _left(network, settings, epochs) if resume else None
-    network._check_optimizer(optimizer, stacklevel=3)
     counted = _counted(network, optimizer)
-    if position is None:
-        rng = None if seed is None else np.random.default_rng(seed)
-        draws = network._draws if rng is None else int(rng.integers(2**63))
-        position = Position(settings, rng, draws, counted)
-    elif counted != position.counted:
-        raise ValueError(
-            f"resume: expected the optimizer at step {position.counted}, where training was left, "
-            f"got step {counted}"
-        )
+    if resume:
+        position = _left(network, settings, counted, epochs)
+    else:
+        position = _start(network, settings, counted, seed)
+    network._check_optimizer(optimizer, stacklevel=3)
     rng = network._rng if position.rng is None else position.rng
     n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
     bar = _bar(n_steps * epochs, position.steps(n_steps)) if progress else None
@@ -188,22 +182,14 @@ def fit(
                 network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
             )
             seconds = time.perf_counter() - start
-            order, losses = position.order, position.batch_loss[: max(position.step, 1)]
-            weights = _step_weights(examples.sample_weight, order, rows, batch_size)[: len(losses)]
-            state = network.optimizer_state
-            record: Record = {
-                "epoch": position.epoch,
-                "loss": float(losses @ weights / weights.sum()) if weights.any() else 0.0,
-                "lr": float(rates(optimizer.lr, max(state.get("step", 0) - 1, 0), 1)[0]),
-                "seconds": seconds,
-            }
+            record = _record(network, examples, optimizer, position, batch_size, seconds)
             if validation is not None:
                 record |= _validate(network, validation, metrics)
             if early_stopping is not None:
                 best = position.best.after(early_stopping, record, network)
                 if best.waited >= early_stopping.patience:
                     stopped = stopped or "early stopping"
-            losses = losses[: position.step].tolist()
+            losses = position.batch_loss[: position.step].tolist()
             if position.step == n_steps:
                 position.end(losses, record, best)
             else:
@@ -227,6 +213,33 @@ def fit(
     return History(
         done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
     )
+
+
+def _start(
+    network: "Network", settings: Mapping[str, str], counted: int, seed: int | None
+) -> Position:
+    """Make the position of a training that begins."""
+    if seed is None:
+        return Position(settings, None, network._draws, counted)
+    rng = np.random.default_rng(seed)
+    return Position(settings, rng, int(rng.integers(2**63)), counted)
+
+
+def _left(network: "Network", settings: Mapping[str, str], counted: int, epochs: int) -> Position:
+    """Give the position at which training was left, if it can go on from there."""
+    position = network._position
+    if position is None:
+        raise ValueError("resume: expected a network whose training was left, got another one")
+    for name, was in position.settings.items():
+        if settings.get(name) != was:
+            raise ValueError(f"{name}: expected {was} to resume, got {settings.get(name)}")
+    if counted != position.counted:
+        raise ValueError(
+            f"resume: expected the optimizer at step {position.counted}, where training was left, "
+            f"got step {counted}"
+        )
+    _checks.count("epochs", epochs, position.epoch - (not position.begun))
+    return position
 
 
 def _counted(network: "Network", optimizer: Optimizer) -> int:
@@ -273,6 +286,26 @@ def _take_steps(
     return ""
 
 
+def _record(
+    network: "Network",
+    examples: Examples,
+    optimizer: Optimizer,
+    position: Position,
+    batch_size: int,
+    seconds: float,
+) -> Record:
+    """Say what the steps of the epoch at hand have come to."""
+    losses = position.batch_loss[: max(position.step, 1)]
+    weights = _step_weights(examples, position.order, batch_size)[: len(losses)]
+    last = max(network.optimizer_state.get("step", 0) - 1, 0)
+    return {
+        "epoch": position.epoch,
+        "loss": float(losses @ weights / weights.sum()) if weights.any() else 0.0,
+        "lr": float(rates(optimizer.lr, last, 1)[0]),
+        "seconds": seconds,
+    }
+
+
 def _validate(network: "Network", data: Examples, metrics: Sequence[Metric]) -> Record:
     """Measure loss and metrics on validation data."""
     record = {"val_loss": network._loss_of(data)}
@@ -300,23 +333,10 @@ def _watch(bar: Any, before: int, pausing: Sequence[Callback]) -> Progress:
     return watch
 
 
-def _left(network: "Network", settings: Mapping[str, str], epochs: int) -> Position:
-    """Give the position at which training was left, if it can go on with these settings."""
-    position = network._position
-    if position is None:
-        raise ValueError("resume: expected a network whose training was left, got another one")
-    for name, was in position.settings.items():
-        if settings[name] != was:
-            raise ValueError(f"{name}: expected {was} to resume, got {settings[name]}")
-    _checks.count("epochs", epochs, position.epoch - (not position.begun))
-    return position
-
-
-def _step_weights(
-    sample_weight: Array | None, order: Array | None, rows: int, batch_size: int
-) -> Array:
+def _step_weights(examples: Examples, order: Array | None, batch_size: int) -> Array:
     """Give the weight of each step's rows, by which its loss counts in the epoch's."""
-    weights = np.ones(rows) if sample_weight is None else sample_weight
+    rows = len(examples.x)
+    weights = np.ones(rows) if examples.sample_weight is None else examples.sample_weight
     if order is not None:
         weights = weights[order]
     return np.add.reduceat(weights, np.arange(0, rows, batch_size))
