@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _checks
+from densenet import _checks, _summary
 from densenet._engine import Engine, Mode
 from densenet._layout import Layout, aligned
 from densenet._typing import Array
@@ -161,11 +161,11 @@ class State:
         return own
 
     def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers))
-        return (
-            f"Network([{layers}], {self.loss_function!r}, dtype={self.dtype.name!r}, "
-            f"backend={self.backend!r})"
-        )
+        # Debuggers show a network that is still being made, too.
+        return _summary.text(self) if "_engine" in vars(self) else object.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        return _summary.html(self)
 
     def _mode(self, training: bool, draws: int | None = None) -> Mode:
         """How layers behave in the optimizer's step at hand."""
