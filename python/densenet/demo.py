@@ -289,10 +289,11 @@ def _picture(outcome: Outcome) -> "Figure":
     plotting.validation_curve(panels[0, 1], _column(outcome.compiled, "val_accuracy"))
     plotting.confusion_matrix(panels[1, 0], outcome.confusion)
     shown = outcome.misread[:42]
-    plotting.misread_digits(
+    plotting.misclassified(
         panels[1, 1],
         outcome.digits.x_test[shown],
         outcome.digits.y_test[shown],
         outcome.predicted[shown],
+        shape=(8, 8),
     )
     return figure
