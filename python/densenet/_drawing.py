@@ -18,7 +18,14 @@ _LINES = (BLUE, ORANGE, GREY)
 
 
 def spacious() -> "ConstrainedLayoutEngine":
-    """Make a layout with room between the panels of a figure."""
+    """Make a layout with room between the panels of a figure.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import spacious
+    >>> figure, (left, right) = pyplot.subplots(1, 2, layout=spacious())
+    """
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches

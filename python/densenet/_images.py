@@ -146,7 +146,7 @@ def plot_misclassified(
     >>> _, _, x, y = load_digits()
     >>> figure = plot_misclassified(x, y, (y // 2) * 2, shape=(8, 8), most=14)
     >>> figure.axes[0].get_title(loc="left")
-    '14 of 908 misclassified in 1,797, true → predicted'
+    '14 of 906 misclassified in 1,797, true → predicted'
     """
     rows, true, pred = np.asarray(x), np.asarray(y_true), np.asarray(y_pred)
     for name, labels in ("y_true", true), ("y_pred", pred):
