@@ -18,10 +18,11 @@ from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
 from densenet.schedules import *
 from densenet.schedules import __all__ as _schedules
-from densenet.training import Callback, EarlyStopping, History
+from densenet.training import Callback, Checkpoint, EarlyStopping, History
 
 __all__ = [
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "History",
     "LRRange",

@@ -147,6 +147,7 @@ class Network(Passes):
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         tolerance: float = 0.0,
         seed: int | None = None,
+        resume: bool = False,
     ) -> training.History:
         """Train for a number of epochs; a further call goes on from there.
 
@@ -182,6 +183,11 @@ class Network(Passes):
             Training stops before a step whose gradient's norm is below this.
         seed : int, optional
             Of the order of the rows and of dropout; without one, the network's generator goes on.
+        resume : bool
+            Whether to go on from where the last call was left by an error, Ctrl-C or a callback, in
+            this process or in the one that saved the network. With the same data and settings, all
+            but the seconds is then to the bit what a call that was not left gives; `epochs` may be
+            more, metrics and callbacks are free.
 
         Returns
         -------
@@ -228,6 +234,7 @@ class Network(Passes):
             class_weight=class_weight,
             tolerance=tolerance,
             seed=seed,
+            resume=resume,
         )
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:
