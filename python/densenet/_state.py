@@ -262,6 +262,15 @@ class State:
             If a loss is missing, or given though the file has its own.
         OSError
             If the file cannot be read.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> Network([Linear(3, 1)], MeanSquaredError()).save(path)
+        >>> Network.load(path).n_parameters
+        4
         """
         from densenet import serialization
 

@@ -55,6 +55,19 @@ class Network(Passes):
     >>> history = network.fit(x, y, epochs=400, batch_size=4, optimizer=Adam(lr=0.05))
     >>> network.predict(x)
     array([0, 1, 1, 0])
+
+    With a loss of one's own:
+
+    >>> class Quartic:
+    ...     def forward(self, outputs, targets):
+    ...         return float(np.mean((outputs[:, 0] - targets) ** 4))
+    ...
+    ...     def backward(self, outputs, targets):
+    ...         return 4 * (outputs - targets[:, np.newaxis]) ** 3 / len(targets)
+    >>> network = Network([Linear(2, 1, init="zeros")], Quartic())
+    >>> history = network.fit(x, y, epochs=1)
+    >>> history.batch_loss
+    [0.5]
     """
 
     def train_step(
