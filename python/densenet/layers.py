@@ -176,6 +176,15 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """``y = x`` for x > 0, otherwise ``slope x``, with a slope >= 0.
 
+    Parameters
+    ----------
+    slope : float in [0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> import numpy as np
@@ -192,6 +201,15 @@ class LeakyReLU(Activation):
 @dataclass(frozen=True)
 class ELU(Activation):
     """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``, with alpha >= 0.
+
+    Parameters
+    ----------
+    alpha : float in [0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -264,6 +282,15 @@ class Dropout(Layer):
     The mask is drawn from where the element is (Salmon et al. 2011): both backends and any number
     of threads draw the same one.
 
+    Parameters
+    ----------
+    rate : float in [0, 1)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> import numpy as np
@@ -296,6 +323,18 @@ class _Norm(Layer):
 class LayerNorm(_Norm):
     """Give each row mean 0 and variance 1, then scale and shift each column (Ba et al. 2016).
 
+    Parameters
+    ----------
+    width : int
+        Number of columns.
+    eps : float in [0, inf)
+        Added to the variance, whose root divides.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> import numpy as np
@@ -316,6 +355,18 @@ class BatchNorm(_Norm):
     In training the batch's own moments count; the running ones, which prediction uses, follow them
     by a tenth at each step.
 
+    Parameters
+    ----------
+    width : int
+        Number of columns.
+    eps : float in [0, inf)
+        Added to the variance, whose root divides.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> import numpy as np
@@ -333,6 +384,16 @@ class BatchNorm(_Norm):
 @dataclass(frozen=True)
 class Residual(Layer):
     """``y = x + block(x)``, with a block of equal width in and out (He et al. 2016).
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        The block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no layers. A network refuses a block of another width in than out.
 
     Examples
     --------

@@ -48,7 +48,15 @@ class Loss:
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of the outputs, which are logits.
 
-    With `label_smoothing` ε in [0, 1), a target T counts as ``(1 - ε) T + ε / C``.
+    Parameters
+    ----------
+    label_smoothing : float in [0, 1)
+        With ε, a target T counts as ``(1 - ε) T + ε / C`` (Szegedy et al. 2016).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -156,6 +164,15 @@ class MeanAbsoluteError(Loss):
 @dataclass(frozen=True)
 class Huber(Loss):
     """``r²/2`` of the error r up to `delta`, linear beyond (Huber 1964).
+
+    Parameters
+    ----------
+    delta : float in (0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------

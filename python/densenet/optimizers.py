@@ -1,9 +1,7 @@
 """How parameters follow the gradient: frozen descriptions. Their state belongs to a network.
 
-All take a learning rate `lr`, a number or one of `densenet.schedules`; `l1` and `l2`, penalties on
-weights (not biases); `clip_value`, the largest size of a gradient's element, and `clip_norm`, that
-of the whole gradient, both before the penalties. Other parameters, formulas and errors are those of
-the function of the same name in `densenet.reference`.
+Clipping comes first, then L2, the rule and L1. Sources and fine points are those of the function of
+the same name in `densenet.reference`.
 """
 
 from dataclasses import dataclass, fields
@@ -61,6 +59,24 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent, with or without momentum.
 
+    Parameters
+    ----------
+    lr : float in [0, inf) or schedule
+        η of ``w -= η v``.
+    momentum, dampening : float in [0, 1) and [0, 1]
+        β and d of ``v = β v + (1 - d) g``.
+    nesterov : bool
+        ``w -= η (g + β v)`` instead; needs momentum > 0 and no dampening.
+    l1, l2 : float in [0, inf)
+        Strengths of the penalties on weights, not on biases.
+    clip_norm, clip_value : float in (0, inf), optional
+        Largest norm of the whole gradient, largest size of an element of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> from densenet import SGD, Linear, MeanSquaredError, Network
@@ -94,6 +110,23 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """Root mean square propagation.
 
+    Parameters
+    ----------
+    lr : float in [0, inf) or schedule
+        η of ``w -= η g / (√v + ε)``.
+    beta : float in [0, 1)
+        Of ``v = β v + (1 - β) g²``.
+    eps : float in [0, inf)
+    l1, l2 : float in [0, inf)
+        Strengths of the penalties on weights, not on biases.
+    clip_norm, clip_value : float in (0, inf), optional
+        Largest norm of the whole gradient, largest size of an element of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> from densenet import Linear, MeanSquaredError, Network, RMSprop
@@ -113,6 +146,24 @@ class RMSprop(Optimizer):
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adaptive moment estimation.
+
+    Parameters
+    ----------
+    lr : float in [0, inf) or schedule
+        η of ``w -= η m̂ / (√v̂ + ε)``.
+    beta1, beta2 : float in [0, 1)
+        Of ``m = β1 m + (1 - β1) g`` and ``v = β2 v + (1 - β2) g²``, before their start at zero is
+        undone.
+    eps : float in [0, inf)
+    l1, l2 : float in [0, inf)
+        Strengths of the penalties on weights, not on biases.
+    clip_norm, clip_value : float in (0, inf), optional
+        Largest norm of the whole gradient, largest size of an element of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -135,6 +186,18 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``w *= 1 - η λ`` first, on weights only.
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps, l1, l2, clip_norm, clip_value
+        As in `Adam`.
+    weight_decay : float in [0, inf)
+        λ.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------

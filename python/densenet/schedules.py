@@ -36,6 +36,15 @@ class Schedule:
 class ConstantLR(Schedule):
     """``η = lr``.
 
+    Parameters
+    ----------
+    lr : float in [0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> from densenet import ConstantLR
@@ -54,6 +63,19 @@ class ConstantLR(Schedule):
 @dataclass(frozen=True)
 class StepLR(Schedule):
     """``η = lr factor^⌊step / every⌋``.
+
+    Parameters
+    ----------
+    lr : float in [0, inf)
+        At the first step.
+    every : int
+        Steps of one rate.
+    factor : float in [0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -76,6 +98,17 @@ class StepLR(Schedule):
 class ExponentialLR(Schedule):
     """``η = lr factor^step``.
 
+    Parameters
+    ----------
+    lr : float in [0, inf)
+        At the first step.
+    factor : float in [0, inf)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
+
     Examples
     --------
     >>> from densenet import ExponentialLR
@@ -97,6 +130,17 @@ class CosineLR(Schedule):
     """``η = final + (lr - final) (1 + cos(π step / steps)) / 2``, then `final`.
 
     Loshchilov and Hutter 2017, without restarts.
+
+    Parameters
+    ----------
+    lr, final : float in [0, inf)
+        At the first step, and from step `steps` on.
+    steps : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
@@ -121,6 +165,17 @@ class WarmupLR(Schedule):
     """Rise in equal parts to another schedule's rate over `steps`, then follow it from its start.
 
     ``η = after(0) (step + 1) / (steps + 1)`` for the first steps. A number stands for a constant.
+
+    Parameters
+    ----------
+    after : schedule or float
+    steps : int
+        Of the rise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is none of these.
 
     Examples
     --------
