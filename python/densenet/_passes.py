@@ -99,6 +99,10 @@ class Passes(State):
     def predict_proba(self, x: npt.ArrayLike) -> Array:
         """Compute probabilities.
 
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+
         Returns
         -------
         array of shape (batch, outputs)
@@ -106,8 +110,8 @@ class Passes(State):
 
         Raises
         ------
-        TypeError
-            If the loss has no probabilities.
+        TypeError, ValueError
+            If the loss has no probabilities, or as `forward`.
 
         Examples
         --------
@@ -130,11 +134,20 @@ class Passes(State):
     def predict(self, x: npt.ArrayLike) -> Array:
         """Give each row's prediction.
 
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+
         Returns
         -------
         array of shape (batch,) or (batch, outputs)
             The most probable class of each row; or, for each output (a single one without its
             axis), 0 or 1 (`BinaryCrossEntropy`), -1 or 1 (`LogisticLoss`) or the value.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `forward`.
 
         Examples
         --------
@@ -262,8 +275,23 @@ class Passes(State):
     ) -> tuple[float, dict[str, Array]]:
         """Compute the loss of one batch and its gradient, a fresh array for each parameter.
 
-        Parameters and errors are those of `loss`. Layers behave as in training unless `training`
-        is False.
+        Parameters
+        ----------
+        x, y, sample_weight
+            As in `loss`.
+        training : bool
+            Whether layers that behave differently in training do so.
+
+        Returns
+        -------
+        loss : float
+        gradients : dict
+            For each name in `parameters`, an array of that shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
 
         Examples
         --------
@@ -281,7 +309,23 @@ class Passes(State):
         return loss, self._layout.views(dflat)
 
     def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
-        """Compute the gradient of the loss with respect to x, (batch, inputs).
+        """Compute the gradient of the loss with respect to the input.
+
+        Parameters
+        ----------
+        x, y
+            As in `loss`.
+        training : bool
+            Whether layers that behave differently in training do so.
+
+        Returns
+        -------
+        array of shape (batch, inputs)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`.
 
         Examples
         --------

@@ -112,6 +112,10 @@ def set_num_threads(n: int) -> None:
 def show_config() -> dict[str, str]:
     """Tell the version, the compiler, the instruction set, OpenMP, the threads and more.
 
+    Returns
+    -------
+    dict of str to str
+
     Examples
     --------
     >>> import densenet

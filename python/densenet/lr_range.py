@@ -45,7 +45,8 @@ class LRRange:
     >>> import numpy as np
     >>> from densenet import LRRange
     >>> lrs, losses = np.array([1e-3, 1e-2, 1e-1, 1.0]), np.array([2.3, 2.2, 0.9, 4.1])
-    >>> figure = LRRange(lrs, losses, losses, 0.01).plot()
+    >>> result = LRRange(lrs, losses, smoothed=losses, suggestion=0.01)
+    >>> figure = result.plot()
     """
 
     lrs: Array
@@ -54,7 +55,7 @@ class LRRange:
     suggestion: float | None
 
     def plot(self) -> "Figure":
-        """Draw the losses over the learning rate (needs matplotlib)."""
+        """Draw the losses over the learning rate, as `densenet.plotting.plot_lr_range` does."""
         from densenet.plotting import plot_lr_range
 
         return plot_lr_range(self)

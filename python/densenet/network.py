@@ -251,7 +251,17 @@ class Network(Passes):
         )
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:
-        """Tell how each layer is computed, with the update of an optimizer if one is given.
+        """Tell how each layer is computed.
+
+        Parameters
+        ----------
+        optimizer : optimizer, optional
+            Whose updates are told of; by default one that does not clip by norm.
+
+        Returns
+        -------
+        Plan
+            One entry for each layer; prints as a table.
 
         Examples
         --------
