@@ -15,6 +15,22 @@ class Callback:
     """Told of training as it goes on. Derive from it and override what is of interest.
 
     An epoch is one compiled call unless some callback overrides `on_step_end`, or asks for a pause.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import SGD, Callback, Linear, MeanSquaredError, Network
+    >>> class Watch(Callback):
+    ...     def on_step_end(self, network, step, loss):
+    ...         return not np.isfinite(loss)  # stops
+    ...
+    ...     def on_epoch_end(self, network, record):
+    ...         print(f"epoch {record['epoch']}: {record['loss']:.2f}")
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+    >>> history = network.fit([[1.0]], [5.0], epochs=3, optimizer=SGD(lr=0.1), callbacks=[Watch()])
+    epoch 1: 25.00
+    epoch 2: 9.00
+    epoch 3: 3.24
     """
 
     def on_step_end(self, network: "Network", step: int, loss: float) -> bool | None:
@@ -22,7 +38,27 @@ class Callback:
         return None
 
     def is_due(self) -> bool:
-        """Tell whether to pause for `on_pause`: asked every 20 ms or so within an epoch."""
+        """Tell whether to pause for `on_pause`: asked every 20 ms or so within an epoch.
+
+        Examples
+        --------
+        >>> import threading
+        >>> from densenet import Callback, Linear, MeanSquaredError, Network
+        >>> class StopButton(Callback):
+        ...     def __init__(self):
+        ...         self.pressed = threading.Event()  # which any thread may set
+        ...
+        ...     def is_due(self):
+        ...         return self.pressed.is_set()
+        ...
+        ...     def on_pause(self, network):
+        ...         return True
+        >>> button = StopButton()
+        >>> button.pressed.set()
+        >>> network = Network([Linear(1, 1)], MeanSquaredError())
+        >>> network.fit([[1.0]], [5.0], epochs=10**6, callbacks=[button]).stopped
+        'callback'
+        """
         return False
 
     def on_pause(self, network: "Network") -> bool | None:

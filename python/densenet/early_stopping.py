@@ -12,6 +12,8 @@ from densenet.history import Record
 if TYPE_CHECKING:
     from densenet._state import State
 
+__all__ = ["EarlyStopping"]
+
 
 @dataclass(frozen=True)
 class EarlyStopping:
@@ -35,6 +37,19 @@ class EarlyStopping:
     ------
     TypeError, ValueError
         If an argument is none of these.
+
+    Examples
+    --------
+    >>> from densenet import SGD, EarlyStopping, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+    >>> rule = EarlyStopping("loss", patience=2)
+    >>> history = network.fit(
+    ...     [[1.0]], [5.0], epochs=99, optimizer=SGD(lr=1.0), early_stopping=rule
+    ... )
+    >>> history.stopped, len(history.epochs)  # at that rate it never improves
+    ('early stopping', 3)
+    >>> EarlyStopping("val_accuracy").sign
+    1.0
     """
 
     monitor: str = "val_loss"

@@ -23,6 +23,15 @@ class History:
         validation data, ``"val_loss"`` and ``"val_" + name`` for each metric.
     stopped : str
         Why training ended: ``"epochs"``, ``"early stopping"``, ``"callback"`` or ``"tolerance"``.
+
+    Examples
+    --------
+    >>> from densenet import SGD, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+    >>> history = network.fit([[1.0]], [5.0], epochs=3, optimizer=SGD(lr=0.1))
+    >>> [round(record["loss"], 2) for record in history.epochs], history.stopped
+    ([25.0, 9.0, 3.24], 'epochs')
+    >>> figure = history.plot()
     """
 
     batch_loss: list[float] = field(default_factory=list)

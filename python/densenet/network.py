@@ -55,6 +55,19 @@ class Network(Passes):
     >>> history = network.fit(x, y, epochs=400, batch_size=4, optimizer=Adam(lr=0.05))
     >>> network.predict(x)
     array([0, 1, 1, 0])
+
+    With a loss of one's own:
+
+    >>> class Quartic:
+    ...     def forward(self, outputs, targets):
+    ...         return float(np.mean((outputs[:, 0] - targets) ** 4))
+    ...
+    ...     def backward(self, outputs, targets):
+    ...         return 4 * (outputs - targets[:, np.newaxis]) ** 3 / len(targets)
+    >>> network = Network([Linear(2, 1, init="zeros")], Quartic())
+    >>> history = network.fit(x, y, epochs=1)
+    >>> history.batch_loss
+    [0.5]
     """
 
     def train_step(
@@ -83,6 +96,13 @@ class Network(Passes):
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+
+        Examples
+        --------
+        >>> from densenet import SGD, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> [round(network.train_step([[1.0]], [5.0], SGD(lr=0.1)), 2) for _ in range(4)]
+        [25.0, 9.0, 3.24, 1.17]
         """
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
@@ -190,6 +210,24 @@ class Network(Passes):
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, Network, ReLU, SoftmaxCrossEntropy
+        >>> from densenet.datasets import load_digits
+        >>> from densenet.metrics import accuracy
+        >>> x, y, x_test, y_test = load_digits()
+        >>> layers = [Linear(64, 32), ReLU(), Linear(32, 10)]
+        >>> network = Network(layers, SoftmaxCrossEntropy(), seed=0)
+        >>> history = network.fit(
+        ...     x,
+        ...     y,
+        ...     optimizer=Adam(lr=3e-3),
+        ...     validation_data=(x_test, y_test),
+        ...     metrics=[accuracy],
+        ... )
+        >>> len(history.epochs), history.epochs[-1]["val_accuracy"] > 0.9
+        (10, True)
         """
         return training.fit(
             self,
@@ -213,5 +251,25 @@ class Network(Passes):
         )
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:
-        """Tell how each layer is computed, with the update of an optimizer if one is given."""
+        """Tell how each layer is computed.
+
+        Parameters
+        ----------
+        optimizer : optimizer, optional
+            Whose updates are told of; by default one that does not clip by norm.
+
+        Returns
+        -------
+        Plan
+            One entry for each layer; prints as a table.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, Network, SoftmaxCrossEntropy
+        >>> network = Network([Linear(3, 2)], SoftmaxCrossEntropy())
+        >>> [row.update for row in network.plan(Adam())]
+        ['fused with the weight gradient']
+        >>> [row.update for row in network.plan(Adam(clip_norm=1.0))]
+        ["after the gradient's norm"]
+        """
         return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))

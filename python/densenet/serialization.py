@@ -94,6 +94,17 @@ def load(
     network : Network
     attachments : dict
         As given to `save`; empty where there were none.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from densenet import Linear, MeanSquaredError, Network, serialization
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> network = Network([Linear(3, 1)], MeanSquaredError())
+    >>> serialization.save(network, path, attachments={"unit": "m"})
+    >>> network, attachments = serialization.load(path, backend="reference")
+    >>> network.backend, attachments
+    ('reference', {'unit': 'm'})
     """
     about, arrays = _file.read(path)
     with _blamed_on(path):
