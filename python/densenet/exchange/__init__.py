@@ -1,0 +1,32 @@
+"""Networks to and from other programs, one file for each partner.
+
+`torch` and `sklearn` carry weights both ways; `onnx` and `c` write a network that runs without
+densenet. A partner is imported only where it is needed, and PyTorch never.
+
+Examples
+--------
+>>> import tempfile
+>>> from pathlib import Path
+>>> from densenet import Linear, Network, ReLU, SoftmaxCrossEntropy
+>>> from densenet.exchange import to_c
+>>> network = Network([Linear(4, 8), ReLU(), Linear(8, 3)], SoftmaxCrossEntropy(), seed=0)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder, "iris.h")
+...     to_c(network, path, name="iris")
+...     "void iris_predict(const float *x, float *y)" in path.read_text()
+True
+"""
+
+from densenet.exchange.c import to_c
+from densenet.exchange.onnx import to_onnx
+from densenet.exchange.sklearn import from_sklearn, to_sklearn
+from densenet.exchange.torch import load_state_dict, state_dict
+
+__all__ = [
+    "from_sklearn",
+    "load_state_dict",
+    "state_dict",
+    "to_c",
+    "to_onnx",
+    "to_sklearn",
+]

@@ -1,0 +1,352 @@
+"""Export to C: one header that needs nothing but the standard ``<math.h>``.
+
+Sums run as in the reference, in the network's element type and one row at a time: a compiler turns
+the loop over the outputs into vector instructions by itself.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from densenet._typing import Array
+from densenet._version import __version__
+from densenet.exchange._common import (
+    batch_norm_scale,
+    check_network,
+    describe_layer,
+    probability_layer,
+)
+from densenet.layers import (
+    Activation,
+    BatchNorm,
+    Dropout,
+    Identity,
+    Layer,
+    LayerNorm,
+    Linear,
+    Residual,
+    Softmax,
+)
+from densenet.network import Network
+
+__all__ = ["header", "to_c"]
+
+_NUMBERS_PER_LINE = 6
+
+_HEADER = """\
+/* $name: a dense neural network with $inputs inputs and $outputs outputs, in $real.
+
+       $real x[${NAME}_INPUTS] = {0}, y[${NAME}_OUTPUTS];
+       ${name}_predict(x, y);
+
+   ${name}_forward gives the outputs of the last layer, ${name}_predict gives $gives.
+   Any number of threads may call them at once: they write y, and $scratch bytes of stack.
+
+   C99 or C++17, with <math.h> alone (link with -lm). Written by densenet $version. */
+#ifndef ${NAME}_H
+#define ${NAME}_H
+
+#include <math.h>
+
+enum { ${NAME}_INPUTS = $inputs, ${NAME}_OUTPUTS = $outputs };
+
+/* ---- parameters: a weight has one row for each input ---- */
+
+$arrays
+/* ---- layers ---- */
+
+$functions
+/* ---- the network ---- */
+
+static inline void ${name}_forward(const $real *x, $real *y) {
+${buffers}${forward}}
+
+static inline void ${name}_predict(const $real *x, $real *y) {
+  ${name}_forward(x, y);
+${predict}}
+
+/* x has the shape (rows, ${NAME}_INPUTS) and y (rows, ${NAME}_OUTPUTS). */
+static inline void ${name}_predict_batch(const $real *x, $real *y, long rows) {
+  for (; rows > 0; --rows, x += ${NAME}_INPUTS, y += ${NAME}_OUTPUTS) ${name}_predict(x, y);
+}
+
+#endif
+"""
+
+# Of `y` with `n` elements in place, but for `linear` and `copy`.
+_FUNCTIONS = {
+    "copy": """\
+static inline void ${name}_copy(const $real *x, $real *y, int n) {
+  for (int i = 0; i < n; ++i) y[i] = x[i];
+}
+""",
+    "add": """\
+static inline void ${name}_add(const $real *x, $real *y, int n) {
+  for (int i = 0; i < n; ++i) y[i] += x[i];
+}
+""",
+    "linear": """\
+static inline void ${name}_linear(const $real *x, const $real *weight, const $real *bias, $real *y,
+    int inputs, int outputs) {
+  for (int o = 0; o < outputs; ++o) y[o] = bias ? bias[o] : 0;
+  for (int i = 0; i < inputs; ++i, weight += outputs) {
+    const $real x_i = x[i];
+    for (int o = 0; o < outputs; ++o) y[o] += x_i * weight[o];
+  }
+}
+""",
+    "softmax": """\
+static inline void ${name}_softmax($real *y, int n) {
+  $real highest = y[0];
+  double total = 0;
+  for (int i = 1; i < n; ++i) highest = y[i] > highest ? y[i] : highest;
+  for (int i = 0; i < n; ++i) {
+    y[i] = exp$f(y[i] - highest);
+    total += (double)y[i];
+  }
+  for (int i = 0; i < n; ++i) y[i] = ($real)((double)y[i] / total);
+}
+""",
+    "layer_norm": """\
+static inline void ${name}_layer_norm($real *y, const $real *weight, const $real *bias, double eps,
+    int n) {
+  double mean = 0, variance = 0;
+  for (int i = 0; i < n; ++i) mean += (double)y[i];
+  mean /= n;
+  for (int i = 0; i < n; ++i) variance += ((double)y[i] - mean) * ((double)y[i] - mean);
+  variance /= n;
+  const $real centre = ($real)mean, inverse = ($real)(1 / sqrt(variance + eps));
+  for (int i = 0; i < n; ++i) y[i] = (y[i] - centre) * inverse * weight[i] + bias[i];
+}
+""",
+    "batch_norm": """\
+static inline void ${name}_batch_norm($real *y, const $real *mean, const $real *scale,
+    const $real *bias, int n) {
+  for (int i = 0; i < n; ++i) y[i] = (y[i] - mean[i]) * scale[i] + bias[i];
+}
+""",
+}
+
+# Of an element x, and of an activation's parameter by its own name.
+_ACTIVATIONS = {
+    "sigmoid": "1 / (1 + exp$f(-x))",
+    "tanh": "tanh$f(x)",
+    "relu": "x < 0 ? 0 : x",
+    "leaky_relu": "x > 0 ? x : slope * x",
+    "elu": "x > 0 ? x : alpha * expm1$f(x)",
+    "gelu": "($real)((double)x * 0.5 * erfc((double)x * -0.70710678118654752))",
+    "silu": "x / (1 + exp$f(-x))",
+}
+_ACTIVATION = """\
+static inline void ${name}_$kind($real *y, ${parameters}int n) {
+  for (int i = 0; i < n; ++i) {
+    const $real x = y[i];
+    y[i] = $expression;
+  }
+}
+"""
+
+
+def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") -> None:
+    """Write a network's prediction as one header in C99, which is C++17 too.
+
+    For the name ``model`` and a float32 network it has ``MODEL_INPUTS``, ``MODEL_OUTPUTS`` and
+
+    - ``model_forward(const float *x, float *y)``: what `Network.forward` gives for one row;
+    - ``model_predict(const float *x, float *y)``: what `Network.predict_proba` gives where the loss
+      has probabilities, and otherwise the same as ``model_forward``;
+    - ``model_predict_batch(const float *x, float *y, long rows)``: the same for rows, one after the
+      other in memory.
+
+    Weights are written in hexadecimal, so that a compiler reads the very same numbers. Nothing is
+    allocated or shared, so that any number of threads may predict; scratch memory is on the stack,
+    as much as the header's first lines say.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters and running moments must be finite.
+    path : path of the file
+    name : str
+        What all names in the header start with: a letter, then letters, digits or ``_``.
+
+    Raises
+    ------
+    TypeError
+        If `network` is no network or has a layer that is not of `densenet.layers`.
+    ValueError
+        If `name` is no such name, or an array holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> from densenet.exchange import to_c
+    >>> network = Network([Linear(4, 2)], MeanSquaredError(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_c(network, f"{folder}/plane.h", name="plane")
+    ...     print(Path(folder, "plane.h").read_text().splitlines()[0])
+    /* plane: a dense neural network with 4 inputs and 2 outputs, in float.
+    """
+    Path(path).write_text(header(network, name), encoding="ascii", newline="\n")
+
+
+def header(network: Network, name: str = "model") -> str:
+    """Give the text that `to_c` writes."""
+    check_network(network)
+    if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"name: expected a letter, then letters, digits or _, got {name!r}")
+    inputs, outputs = network._layout.inputs, network._layout.outputs
+    writer = _Writer(network, name)
+    writer.layers(network.layers, "", inputs)
+    writer.call("copy", writer.current, "y", outputs)
+    forward = writer.statements
+    writer.current, writer.statements = "y", []
+    last = probability_layer(network.loss_function)
+    if last is not None:
+        writer.layer(last, "", outputs)
+    return Template(_HEADER).substitute(
+        writer.words,
+        NAME=name.upper(),
+        inputs=inputs,
+        outputs=outputs,
+        gives="the same" if last is None else "probabilities",
+        scratch=sum(writer.buffers.values()) * network.dtype.itemsize,
+        version=__version__,
+        arrays="\n".join(writer.arrays),
+        functions="\n".join(writer.functions.values()),
+        buffers="".join(f"  {writer.real} {b}[{width}];\n" for b, width in writer.buffers.items()),
+        forward="".join(forward),
+        predict="".join(writer.statements),
+    )
+
+
+class _Writer:
+    """The parts of a header: arrays, functions, and statements that bring `current` forward."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network = network
+        self.name = name
+        self.wide = network.dtype == np.float64
+        self.real = "double" if self.wide else "float"
+        self.words = {"name": name, "real": self.real, "f": "" if self.wide else "f"}
+        self.arrays: list[str] = []
+        self.functions: dict[str, str] = {}
+        self.statements: list[str] = []
+        self.buffers: dict[str, int] = {}  # with their lengths
+        self.current = "x"
+        self._values = network.parameters | network.running_moments
+
+    def layers(self, layers: Sequence[Layer], prefix: str, width: int, depth: int = 1) -> None:
+        """Append layers one after the other, from this width on."""
+        for index, layer in enumerate(layers):
+            name = f"{prefix}{index}"
+            if isinstance(layer, Residual):
+                skip = self.buffer(f"skip_{depth}", width)
+                self.comment(f"{name}: Residual")
+                self.call("copy", self.current, skip, width)
+                self.layers(layer.layers, f"{name}.", width, depth + 1)
+                self.comment(f"{name}: the end of Residual")
+                self.own(width)
+                self.call("add", skip, self.current, width)
+            else:
+                self.comment(f"{name}: {describe_layer(layer)}")
+                self.layer(layer, name, width)
+                width = layer.outputs if isinstance(layer, Linear) else width
+
+    def layer(self, layer: Layer, name: str, width: int) -> None:
+        """Append a layer that has none within."""
+        if isinstance(layer, Identity | Dropout):
+            return
+        if isinstance(layer, Linear):
+            weight = self.array(f"{name}.weight", self._values[f"{name}.weight"].T)
+            bias = self.parameter(f"{name}.bias") if layer.bias else "0"
+            y = self.buffer("b" if self.current == "a" else "a", layer.outputs)
+            self.call("linear", self.current, weight, bias, y, layer.inputs, layer.outputs)
+            self.current = y
+            return
+        self.own(width)
+        match layer:
+            case BatchNorm():
+                mean = self.parameter(f"{name}.running_mean")
+                scale = self.array(f"{name}.scale", batch_norm_scale(self.network, name, layer))
+                bias = self.parameter(f"{name}.bias")
+                self.call("batch_norm", self.current, mean, scale, bias, width)
+            case LayerNorm():
+                weight, bias = self.parameter(f"{name}.weight"), self.parameter(f"{name}.bias")
+                eps = _literal(layer.eps)
+                self.call("layer_norm", self.current, weight, bias, eps, width)
+            case Softmax():
+                self.call("softmax", self.current, width)
+            case Activation() if layer.kind in _ACTIVATIONS:
+                self.activation(layer, width)
+            case _:
+                raise TypeError(
+                    f"network: expected layers of densenet.layers, got {layer!r} at {name}"
+                )
+
+    def activation(self, layer: Activation, width: int) -> None:
+        """Append an activation, with its parameter if it has one."""
+        settings = layer.settings()
+        self.functions[layer.kind] = Template(_ACTIVATION).substitute(
+            self.words,
+            kind=layer.kind,
+            parameters="".join(f"{self.real} {setting}, " for setting in settings),
+            expression=Template(_ACTIVATIONS[layer.kind]).substitute(self.words),
+        )
+        values = [self.number(value) for value in settings.values()]
+        self.call(layer.kind, self.current, *values, width)
+
+    def own(self, width: int) -> None:
+        """Have the current elements where they may be overwritten."""
+        if self.current == "x":
+            self.call("copy", "x", self.buffer("a", width), width)
+            self.current = "a"
+
+    def buffer(self, name: str, width: int) -> str:
+        """Have scratch memory of at least this width."""
+        self.buffers[name] = max(width, self.buffers.get(name, 0))
+        return name
+
+    def call(self, function: str, *arguments: str | int) -> None:
+        """Append a call of a function, and the function."""
+        if function in _FUNCTIONS:
+            self.functions[function] = Template(_FUNCTIONS[function]).substitute(self.words)
+        self.statements.append(f"  {self.name}_{function}({', '.join(map(str, arguments))});\n")
+
+    def comment(self, text: str) -> None:
+        """Append a comment."""
+        self.statements.append(f"  /* {text} */\n")
+
+    def parameter(self, name: str) -> str:
+        """Append a parameter or a running moment; give its name in C."""
+        return self.array(name, self._values[name])
+
+    def array(self, name: str, values: Array) -> str:
+        """Append an array; give its name in C."""
+        if not np.isfinite(values).all():
+            raise ValueError(f"network: expected finite numbers, got NaN or infinity in {name}")
+        in_c = f"{self.name}_{name.replace('.', '_')}"
+        numbers = [self.number(value) for value in values.ravel().tolist()]
+        lines = (
+            ", ".join(numbers[first : first + _NUMBERS_PER_LINE])
+            for first in range(0, len(numbers), _NUMBERS_PER_LINE)
+        )
+        text = ",\n  ".join(lines)
+        self.arrays.append(f"static const {self.real} {in_c}[{values.size}] = {{\n  {text}}};\n")
+        return in_c
+
+    def number(self, value: float) -> str:
+        """Write a number of the network's element type."""
+        return _literal(float(self.network.dtype.type(value))) + self.words["f"]
+
+
+def _literal(value: float) -> str:
+    """Write a double exactly, in the hexadecimal of C99."""
+    digits, power = value.hex().split("p")
+    return f"{digits.rstrip('0').rstrip('.')}p{power}"

@@ -1,0 +1,252 @@
+"""Export to ONNX, the Open Neural Network Exchange.
+
+ONNX keeps an operator's settings in float32, and onnxruntime has some operators in float32 alone. A
+float64 network has basic operators in their place, so that it predicts the same in float64.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densenet._typing import Array
+from densenet._version import __version__
+from densenet.exchange._common import (
+    batch_norm_scale,
+    check_network,
+    describe_layer,
+    probability_layer,
+)
+from densenet.layers import (
+    ELU,
+    GELU,
+    Activation,
+    BatchNorm,
+    Dropout,
+    Identity,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    Residual,
+    SiLU,
+    Softmax,
+)
+from densenet.losses import Loss
+from densenet.network import Network
+
+__all__ = ["model", "to_onnx"]
+
+_OPSET = 20  # the first that has Gelu: since onnx 1.15 and onnxruntime 1.17
+_IR_VERSION = 9  # of the same release
+_LIMIT = 2**31 - 2**20  # of a file's weights: protobuf messages end at 2 GiB, and the rest is short
+
+
+def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
+    """Write a network's prediction as an ONNX model (operator set 20).
+
+    Its input ``"inputs"`` has the shape (batch, inputs) for any batch, and the network's element
+    type. Its outputs are ``"outputs"``, as `Network.forward` gives them, and ``"probabilities"``,
+    as `Network.predict_proba` does, where the loss has any. Dropout leaves no trace.
+
+    Parameters
+    ----------
+    network : Network
+    path : path of the file
+
+    Raises
+    ------
+    TypeError
+        If `network` is no network or has a layer that is not of `densenet.layers`.
+    ValueError
+        If the weights fill 2 GiB, more than an ONNX file holds.
+    ImportError
+        If the package onnx is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import onnxruntime
+    >>> import numpy as np
+    >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+    >>> from densenet.exchange import to_onnx
+    >>> network = Network([Linear(4, 3)], SoftmaxCrossEntropy(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_onnx(network, f"{folder}/iris.onnx")
+    ...     session = onnxruntime.InferenceSession(f"{folder}/iris.onnx")
+    >>> x = np.array([[5.1, 3.5, 1.4, 0.2]], np.float32)
+    >>> (probabilities,) = session.run(["probabilities"], {"inputs": x})
+    >>> bool(np.allclose(probabilities, network.predict_proba(x)))
+    True
+    """
+    content = model(network).SerializeToString()
+    Path(path).write_bytes(content)
+
+
+def model(network: Network) -> Any:
+    """Build what `to_onnx` writes: an ``onnx.ModelProto``."""
+    check_network(network)
+    if network.flat.nbytes > _LIMIT:
+        raise ValueError(
+            f"network: expected at most {_LIMIT} bytes of weights, got {network.flat.nbytes}"
+        )
+    onnx = _onnx()
+    graph = _Graph(network, onnx)
+    outputs = graph.add("Identity", graph.layers(network.layers, "", "inputs"), output="outputs")
+    results = ["outputs"]
+    last = probability_layer(network.loss_function)
+    if last is not None:
+        probabilities = graph.layer(last, "", outputs)
+        results.append(graph.add("Identity", probabilities, output="probabilities"))
+
+    def rows(name: str, width: int) -> Any:
+        return onnx.helper.make_tensor_value_info(name, graph.type, ["batch", width])
+
+    made = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "network",
+            [rows("inputs", network._layout.inputs)],
+            [rows(name, network._layout.outputs) for name in results],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="densenet",
+        producer_version=__version__,
+        doc_string=", ".join(map(describe_layer, network.layers)),
+    )
+    loss = network.loss_function
+    name = repr(loss) if isinstance(loss, Loss) else type(loss).__name__
+    onnx.helper.set_model_props(made, {"loss": name})
+    return made
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError('to_onnx needs onnx: pip install "densenet[onnx]"') from error
+    return onnx
+
+
+class _Graph:
+    """Nodes and constants in the making; a value is known by its name."""
+
+    def __init__(self, network: Network, onnx: Any) -> None:
+        self.network = network
+        self.wide = network.dtype == np.float64
+        self.type = onnx.TensorProto.DOUBLE if self.wide else onnx.TensorProto.FLOAT
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._onnx = onnx
+        self._arrays = network.parameters | network.running_moments
+
+    def add(
+        self, op: str, *inputs: str | float | Array, output: str = "", **attributes: Any
+    ) -> str:
+        """Append a node; numbers among its inputs become constants. Give its output's name."""
+        output = output or f"{op}_{len(self.nodes)}"
+        names = [
+            value if isinstance(value, str) else self.constant(f"{output}.{index}", value)
+            for index, value in enumerate(inputs)
+        ]
+        node = self._onnx.helper.make_node(op, names, [output], name=output, **attributes)
+        self.nodes.append(node)
+        return output
+
+    def constant(self, name: str, value: float | Array) -> str:
+        """Append a constant: integers, which are axes, or numbers of the network's own type."""
+        array = np.asarray(value)
+        array = array.astype(np.int64 if array.dtype.kind == "i" else self.network.dtype, "C")
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def array(self, name: str) -> str:
+        """Append a parameter or a running moment."""
+        return self.constant(name, self._arrays[name])
+
+    def layers(self, layers: Sequence[Layer], prefix: str, x: str) -> str:
+        """Append layers one after the other."""
+        for index, layer in enumerate(layers):
+            x = self.layer(layer, f"{prefix}{index}", x)
+        return x
+
+    def layer(self, layer: Layer, name: str, x: str) -> str:
+        """Append a layer."""
+        add = self.add
+        match layer:
+            case Identity() | Dropout():
+                return x
+            case Linear():
+                names = [f"{name}.weight", f"{name}.bias"][: 1 + layer.bias]
+                return add("Gemm", x, *map(self.array, names), transB=1)
+            case Residual():
+                return add("Add", x, self.layers(layer.layers, f"{name}.", x))
+            case BatchNorm():
+                scale = self.constant(f"{name}.scale", batch_norm_scale(self.network, name, layer))
+                centred = add("Sub", x, self.array(f"{name}.running_mean"))
+                return add("Add", add("Mul", centred, scale), self.array(f"{name}.bias"))
+            case LayerNorm():
+                scaled = add("Mul", self._standardized(x, layer.eps), self.array(f"{name}.weight"))
+                return add("Add", scaled, self.array(f"{name}.bias"))
+            case Softmax():
+                return add("Softmax", x, axis=-1)
+            case SiLU():
+                if self.wide:
+                    return add("Div", x, add("Add", 1.0, add("Exp", add("Neg", x))))
+                return add("Mul", x, add("Sigmoid", x))
+            case LeakyReLU():
+                if self.wide:
+                    return self._if_positive(x, x, add("Mul", layer.slope, x))
+                return add("LeakyRelu", x, alpha=layer.slope)
+            case ELU():
+                if self.wide:
+                    return self._if_positive(x, x, add("Mul", layer.alpha, self._expm1(x)))
+                return add("Elu", x, alpha=layer.alpha)
+            case GELU():
+                return add("Mul", x, self._normal(x)) if self.wide else add("Gelu", x)
+            case Activation() if layer.kind in ("sigmoid", "tanh", "relu"):
+                return add(layer.kind.capitalize(), x)
+        raise TypeError(f"network: expected layers of densenet.layers, got {layer!r} at {name}")
+
+    def _if_positive(self, x: str, then: str, otherwise: str) -> str:
+        return self.add("Where", self.add("Greater", x, 0.0), then, otherwise)
+
+    def _standardized(self, x: str, eps: float) -> str:
+        """``(x - mean) / √(variance + ε)`` of each row.
+
+        Not LayerNormalization, of which onnxruntime 1.23 has the variance as ``mean(x²) - mean²``.
+        """
+        add, along = self.add, self.constant(f"axis_{len(self.nodes)}", np.array([-1]))
+        centred = add("Sub", x, add("ReduceMean", x, along))
+        variance = add("ReduceMean", add("Mul", centred, centred), along)
+        return add("Div", centred, add("Sqrt", add("Add", variance, eps)))
+
+    def _expm1(self, x: str) -> str:
+        """``e^x - 1 = 2t / (1 - t)`` with t = tanh(x/2): nothing cancels for x <= 0."""
+        add = self.add
+        t = add("Tanh", add("Mul", 0.5, add("Min", x, 0.0)))
+        return add("Div", add("Mul", 2.0, t), add("Sub", 1.0, t))
+
+    def _normal(self, x: str) -> str:
+        """Φ(x), by the trapezoidal rule for the integral that erfc is (Hunter and Regan 1972).
+
+        With ``t_n = (n + 1/2) h``, for z >= 0,
+        ``erfc z = 2hz/π e^(-z²) Σ_n e^(-t_n²) / (z² + t_n²) + [z < π/h] 2 / (1 + e^(2πz/h))``.
+        The error is about ``e^(-π²/h²)``, 7e-18 for h = 1/2, and so is the 13th term.
+        """
+        add, h = self.add, 0.5
+        squares = (np.arange(0.5, 13) * h) ** 2
+        z = add("Min", add("Mul", math.sqrt(0.5), add("Abs", x)), 30.0)  # where erfc has gone to 0
+        square = add("Mul", z, z)
+        spread = add("Add", add("Unsqueeze", square, np.array([-1])), squares)
+        total = add("ReduceSum", add("Div", np.exp(-squares), spread), np.array([-1]), keepdims=0)
+        decay = add("Mul", add("Mul", 2 * h / math.pi, z), add("Exp", add("Neg", square)))
+        pole = add("Div", 2.0, add("Add", 1.0, add("Exp", add("Mul", 2 * math.pi / h, z))))
+        pole = add("Where", add("Less", z, math.pi / h), pole, 0.0)
+        lower = add("Mul", 0.5, add("Add", add("Mul", decay, total), pole))
+        return self._if_positive(x, add("Sub", 1.0, lower), lower)
