@@ -65,6 +65,11 @@ NETS = {
 }
 
 
+def powers(least: int, most: int) -> tuple[int, ...]:
+    """Give the powers of two from one to another, the sizes to try."""
+    return tuple(2**k for k in range((least - 1).bit_length(), most.bit_length()))
+
+
 def parse(text: str) -> Net:
     """Find a net by its letter, or make one from ``784-128-10:128``, widths and batch.
 
