@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from machine import Machine, pinned
 from peers import CONTENDERS
 from report import NOT_INSTALLED, OTHER_LOSSES, Result
@@ -101,7 +103,7 @@ def _agreeing(losses: dict[str, list[float]], notes: dict[str, str]) -> set[str]
     judge = losses.get(JUDGE) or next(iter(losses.values()), [])
     agreeing = set()
     for name, values in losses.items():
-        worst = max(abs(a - b) / abs(b) for a, b in zip(values, judge, strict=True))
+        worst = float(np.max(np.abs(np.subtract(values, judge)) / np.abs(judge)))  # or NaN
         if worst <= _AGREE:
             agreeing.add(name)
         else:

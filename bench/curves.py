@@ -90,18 +90,14 @@ def _row(curve: Curve, value: int, names: list[str]) -> list[str]:
     ]
 
 
-def _table(curve: Curve, names: list[str]) -> LiveTable:
-    header = (
-        curve.variable,
-        "parameters",
-        "MFLOP",
-        *(f"{name}, µs" for name in names),
-        "limit µs",
-        f"{names[0]}, % of limit",
-        "growth",
-    )
-    times = ["100,000 ±10%"] * len(names)
-    return LiveTable(header, ["", "10,000,000", "100,000.00", *times, "100,000", "100 %", "-0.00"])
+def _header(curve: Curve, names: list[str]) -> list[str]:
+    times = [f"{name}, µs" for name in names]
+    share = f"{names[0]}, % of limit"
+    return [curve.variable, "parameters", "MFLOP", *times, "limit µs", share, "growth"]
+
+
+def _title(curve: Curve) -> str:
+    return f"**{curve.variable.capitalize()}**: {curve.fixed}"
 
 
 def main() -> int:
@@ -109,12 +105,12 @@ def main() -> int:
     names: list[str] = arguments.only
     budget = Budget(arguments.budget)
     left = sum(len(curve.values) for curve in arguments.curves)
-    sections: list[str] = []
+    times = ["100,000 ±10%"] * len(names)
+    example = ["", "10,000,000", "100,000.00", *times, "100,000", "", ""]
     interrupted = []
     try:
         for curve in arguments.curves:
-            live = _table(curve, names)
-            sections.append("")
+            live = LiveTable(_header(curve, names), example)
             print(f"\n{_title(curve)}\n")
             for value in curve.values:
                 threads = value if curve.variable == "threads" else arguments.threads
@@ -128,26 +124,25 @@ def main() -> int:
                 )
                 left -= 1
                 live.add(_row(curve, value, names))
-                sections[-1] = f"{_title(curve)}\n\n{live.text()}"
     except KeyboardInterrupt:
         interrupted = [f"Interrupted, {left} points before the end."]
 
-    about = describe(arguments.threads)
-    results = [result for curve in arguments.curves for result in curve.points.values()]
+    measured = [curve for curve in arguments.curves if curve.points]
+    results = [result for curve in measured for result in curve.points.values()]
+    about = describe(arguments.threads, report.versions(results))
     wrong = report.disagreements(results)
     rest = [*interrupted, *wrong, _NOTES, about]
     print()
     print(*rest, *report.missing_peers(results), sep="\n\n")
-    if arguments.markdown and results:
-        report.save(arguments.markdown, [*filter(None, sections), *rest])
-    if arguments.picture and results:
-        measured = [curve for curve in arguments.curves if curve.points]
+    if arguments.markdown:
+        tables = []
+        for curve in measured:
+            rows = [_row(curve, value, names) for value in curve.points]
+            tables += [_title(curve), report.table(_header(curve, names), rows)]
+        report.save(arguments.markdown, [*tables, *rest])
+    if arguments.picture and measured:
         pictures.curves(measured, names, arguments.picture, about)
     return 130 if interrupted else int(bool(wrong))
-
-
-def _title(curve: Curve) -> str:
-    return f"**{curve.variable.capitalize()}**: {curve.fixed}"
 
 
 if __name__ == "__main__":

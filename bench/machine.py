@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -11,6 +11,7 @@ import densenet
 from densenet import _core
 from workloads import powers
 
+_LOAD = os.getloadavg()[0]  # before anything is measured
 _ROUNDS = 4_000_000  # of multiply-adds, about 10 ms
 _BYTES = 16  # of one float32 parameter: itself, its gradient and two moments
 
@@ -58,8 +59,8 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
-def describe(threads: int) -> str:
-    """Name the processor, the instruction set in use and the threads."""
+def describe(threads: int, peers: Mapping[str, str] | None = None) -> str:
+    """Name the processor, how busy it was before, what is in use, and the peers' versions."""
     config = densenet.show_config()
     processor = platform.processor() or platform.machine()
     try:
@@ -67,9 +68,14 @@ def describe(threads: int) -> str:
         processor = next(line.split(":")[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         pass
-    return (
-        f"{processor}; {threads} thread{'s' if threads > 1 else ''}; densenet {config['version']} "
-        f"({config['instruction_set']}, {config['compiler']}); NumPy {config['numpy']}"
+    return "; ".join(
+        [
+            f"{processor}, load {_LOAD:.1f} at the start",
+            f"{threads} thread{'s' if threads > 1 else ''}",
+            f"densenet {config['version']} ({config['instruction_set']}, {config['compiler']})",
+            f"NumPy {config['numpy']}",
+            *(f"{name} {version}" for name, version in (peers or {}).items()),
+        ]
     )
 
 

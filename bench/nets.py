@@ -65,12 +65,6 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _about(threads: int, results: list[Result]) -> str:
-    versions = {k: v for result in results for k, v in result.versions.items()}
-    others = [f"{name} {version}" for name, version in versions.items() if name != "densenet"]
-    return "; ".join([describe(threads), *([", ".join(others)] if others else [])])
-
-
 def main() -> int:
     arguments = _arguments()
     results: list[Result] = []
@@ -94,15 +88,20 @@ def main() -> int:
         print(*interrupted)
         return 130
 
-    about = _about(arguments.threads, results)
-    rest = [*interrupted, _NOTES, report.contenders(results), report.peaks(results)]
+    about = describe(arguments.threads, report.versions(results))
+    wrong = report.disagreements(results)
+    rest = [*interrupted, *wrong, _NOTES, report.contenders(results), report.peaks(results)]
     print()
     print(*rest, about, *report.missing_peers(results), sep="\n\n")
     if arguments.markdown:
         report.save(arguments.markdown, [about, live.text(), *rest])
     if arguments.picture:
-        pictures.ladder(results, arguments.picture, about)
-    return 130 if interrupted else int(bool(report.disagreements(results)))
+        compared = [result for result in results if result.best_peer]
+        if compared:
+            pictures.ladder(compared, arguments.picture, about)
+        else:
+            print("\nNo picture: nobody to compare with.")
+    return 130 if interrupted else int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -29,13 +29,12 @@ def _label(net: Net) -> str:
 
 
 def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
-    """Draw each net as a row: times relative to the best peer, and the machine's limit."""
+    """Draw each net, which has a peer, as a row: times relative to it, and the machine's limit."""
     from matplotlib.figure import Figure
 
-    shown = [result for result in results if result.best_peer]
-    figure = Figure(figsize=(10, 2.4 + 0.5 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(10, 2.4 + 0.5 * len(results)), layout="constrained")
     axes = figure.subplots()
-    for row, result in enumerate(shown):
+    for row, result in enumerate(results):
         unit = result.timings[result.best_peer or ""].median
         axes.axhline(row, color=_PALE, linewidth=1, zorder=0)
         for name, timing in result.timings.items():
@@ -64,8 +63,8 @@ def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
     within = [tick for tick in ticks if low <= tick <= high]
     axes.set_xticks(within, [f"{tick:g}" for tick in within])
     axes.set_xticks([], minor=True)
-    axes.set_yticks(range(len(shown)), [_label(result.net) for result in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(range(len(results)), [_label(result.net) for result in results])
+    axes.set_ylim(len(results) - 0.5, -0.5)
     axes.set_xlabel("time of a training step, best peer = 1 (left is faster)")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

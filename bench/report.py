@@ -199,6 +199,12 @@ def peaks(results: Sequence[Result]) -> str:
     return table(header, rows)
 
 
+def versions(results: Sequence[Result]) -> dict[str, str]:
+    """Give the version of every library that was compared with."""
+    every = {name: version for result in results for name, version in result.versions.items()}
+    return {name: version for name, version in every.items() if name != "densenet"}
+
+
 def missing_peers(results: Sequence[Result]) -> list[str]:
     """Say who was not there to compare with, and how to install them; nothing if all were."""
     missing = {n: None for r in results for n, note in r.notes.items() if note == NOT_INSTALLED}
