@@ -330,7 +330,8 @@ def test_every_kernel_has_a_case():
 
 
 @pytest.mark.parametrize("name", ["sigmoid_forward", "adam_step", "linear_backward"])
-def test_a_wrong_kernel_is_noticed(name, monkeypatch):
+@pytest.mark.parametrize("factor", [1 + 1e-4, np.nan])
+def test_a_wrong_kernel_is_noticed(name, factor, monkeypatch):
     case = next(case for case in cases.every_case(quick=True) if case.kernel == name)
     right = getattr(kernels, name)
     assert case.disagreement() <= 1
