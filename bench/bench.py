@@ -3,7 +3,7 @@
     python bench/bench.py
     python bench/bench.py --quick --markdown kernels.md
 
-Each case gets its share of a budget of time; what comes after the budget is checked, not timed.
+Each case gets its share of a budget of time; what comes after its end is left out, and named.
 Exit status 1 if a kernel or a training run disagrees with its reference by more than promised.
 Ctrl-C ends it with what is done.
 """
@@ -81,25 +81,30 @@ class Bench:
         self._parts = parts  # still to be timed
         self._table = LiveTable(_HEADER, _EXAMPLE)
         self._losses: list[str] = []
-        self._untimed: list[str] = []
+        self._omitted: list[str] = []
         self.disagreements: list[str] = []
 
     def kernel(self, case: Case) -> None:
         """Check a case, then time it."""
-        off = case.disagreement()
         title = (case.kernel, case.shape, case.dtype.name)
+        budget = self._reserve(title)
+        if budget is None:
+            return
+        off = case.disagreement()
         if off > 1:
             self._disagree(title, f"{off:.3g} times what is allowed")
-            self._parts -= 1
             return
-        if share := self._share(title):
-            functions = {"compiled": case.bind(kernels), "reference": case.bind(reference)}
-            machine = Machine(self._threads, case.footprint)
-            self._time(title, functions, share, machine, flop=case.flop, bytes_=case.bytes)
+        functions = {"compiled": case.bind(kernels), "reference": case.bind(reference)}
+        machine = Machine(self._threads, case.footprint)
+        self._time(title, functions, budget.left, machine, flop=case.flop, bytes_=case.bytes)
 
     def training(self, net: Net, dtype: np.dtype[Any]) -> None:
-        """Check a training run, then time `train_step`, and `fit` per step."""
+        """Check a training run, then time `fit` per step, and `train_step`."""
         shape = f"{net.name}: {net.shape}, {net.batch}"
+        titles = [(call, shape, dtype.name) for call in ("fit, per step", "train_step")]
+        budget = self._reserve(*titles)
+        if budget is None:
+            return
         rng = np.random.default_rng(3)
         x = rng.random((_EPOCH * net.batch, net.widths[0])).astype(dtype)
         y = rng.integers(0, net.widths[-1], len(x))
@@ -116,23 +121,22 @@ class Bench:
         ours, theirs = (np.array(epoch(name)().batch_loss) for name in networks)
         off = float(np.max(np.abs(ours - theirs) / np.abs(theirs)))
         if not off <= _LOSSES_AGREE[dtype.itemsize]:
-            self._disagree(("fit", shape, dtype.name), f"losses differ by {off:.2g}")
-            self._parts -= 2
+            self._disagree(titles[0], f"losses differ by {off:.2g}")
             return
-        for kernel, make, steps in (("train_step", step, 1), ("fit, per step", epoch, _EPOCH)):
-            title = (kernel, shape, dtype.name)
-            if share := self._share(title):
-                functions = {name: make(name) for name in networks}
-                machine = Machine(self._threads)
-                self._time(title, functions, share, machine, flop=net.flop, steps=steps)
+        calls = zip(titles, (epoch, step), (_EPOCH, 1), strict=True)
+        for done, (title, make, steps) in enumerate(calls):
+            functions = {name: make(name) for name in networks}
+            machine, share = Machine(self._threads), budget.share(len(titles) - done)
+            self._time(title, functions, share, machine, flop=net.flop, steps=steps)
 
-    def _share(self, title: Row) -> float:
-        """Give the seconds that there are for a row, 0 if they are spent."""
-        share = self._budget.share(self._parts)
-        self._parts -= 1
-        if not share:
-            self._untimed.append(", ".join(title))
-        return share
+    def _reserve(self, *titles: Row) -> Budget | None:
+        """Give the time for checking and timing some rows, None if all is spent."""
+        seconds = len(titles) * self._budget.share(self._parts)
+        self._parts -= len(titles)
+        if not seconds:
+            self._omitted += [", ".join(title) for title in titles]
+            return None
+        return Budget(seconds)
 
     def _time(
         self,
@@ -198,8 +202,11 @@ class Bench:
             "both measured in the same rounds.",
             f"{wins} wins, {losses} losses" + ": " * bool(losses) + "; ".join(self._losses),
         ]
-        if self._untimed:
-            notes.append("Checked, but the time was spent: " + "; ".join(self._untimed))
+        if self._omitted:
+            notes.append(
+                "Neither checked nor timed, for want of time: the last "
+                f"{len(self._omitted)} rows, from {self._omitted[0]}"
+            )
         if unknown := unknown_kernels():
             notes.append("Neither checked nor timed, for want of a case: " + ", ".join(unknown))
         return notes + self.disagreements

@@ -1,5 +1,6 @@
 """What the benchmarks' tools print and write, without their measurements."""
 
+import re
 import sys
 
 import pytest
@@ -109,15 +110,19 @@ def test_one_thread_is_not_compared(monkeypatch, capsys):
     assert "two or more are to be compared with one, got 1" in capsys.readouterr().err
 
 
-def test_kernels_are_checked_even_when_the_time_is_spent(monkeypatch, tmp_path, capsys):
+def test_kernels_are_checked_and_timed_in_time(monkeypatch, tmp_path, capsys):
     few = [case for case in cases.every_case(quick=True) if case.kernel == "relu_forward"]
     monkeypatch.setattr(bench, "every_case", lambda quick: iter(few))
     monkeypatch.setattr(bench, "_trainings", lambda quick: iter([]))
+    assert run(monkeypatch, bench, "--quick", "--budget", "0.1") == 0
+    assert re.search(r"\| relu_forward +\| +32 x 16 \| float32 \|", capsys.readouterr().out)
     path = tmp_path / "bench.md"
     assert run(monkeypatch, bench, "--quick", "--budget", "1e-9", "--markdown", path) == 0
-    assert "Checked, but the time was spent: relu_forward, 32 x 16" in path.read_text(
-        encoding="utf-8"
+    text = path.read_text(encoding="utf-8")
+    assert (
+        "Neither checked nor timed, for want of time: the last 2 rows, from relu_forward, 32 x 16"
+        in text
     )
     monkeypatch.setattr(kernels, "relu_forward", lambda x: x + 1)
-    assert run(monkeypatch, bench, "--quick", "--budget", "1e-9") == 1
+    assert run(monkeypatch, bench, "--quick", "--budget", "60") == 1
     assert "DISAGREES: relu_forward, 32 x 16" in capsys.readouterr().out
