@@ -16,7 +16,6 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
 
 import sys
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,7 @@ import report
 from cases import Case, every_case, unknown_kernels
 from densenet import (
     Adam,
-    Linear,
     Network,
-    Sigmoid,
     SoftmaxCrossEntropy,
     kernels,
     reference,
@@ -37,7 +34,7 @@ from densenet import (
 from machine import Machine, describe, pinned
 from report import LiveTable
 from timing import Budget, Timing, interleaved
-from workloads import NETS, Net
+from workloads import NETS, Net, dense
 
 _HEADER = (
     "kernel",
@@ -157,7 +154,7 @@ class Bench:
             each_round=machine.measure_flops if flop else machine.measure_bandwidth,
         )
         ours, theirs = (
-            Timing.of([seconds / steps for seconds in samples[name]])
+            Timing.of([call / steps for call in samples[name]])
             for name in ("compiled", "reference")
         )
         ratio = theirs.median / ours.median
@@ -200,7 +197,7 @@ class Bench:
             "reference's time over ours. GFLOP/s of products stand beside the peak of "
             "multiply-adds in registers, GB/s beside in-place work on arrays of the same size, "
             "both measured in the same rounds.",
-            f"{wins} wins, {losses} losses" + ": " * bool(losses) + "; ".join(self._losses),
+            f"Wins: {wins}. Losses: {losses}. " + "; ".join(self._losses),
         ]
         if self._omitted:
             notes.append(
@@ -213,10 +210,8 @@ class Bench:
 
 
 def _network(net: Net, dtype: np.dtype[Any], backend: Any) -> Network:
-    layers: list[Any] = []
-    for inputs, outputs in pairwise(net.widths):
-        layers += [Linear(inputs, outputs), Sigmoid()]
-    return Network(layers[:-1], SoftmaxCrossEntropy(), dtype=dtype, seed=1, backend=backend)
+    loss = SoftmaxCrossEntropy()
+    return Network(dense(net.widths), loss, dtype=dtype, seed=1, backend=backend)
 
 
 def _trainings(quick: bool) -> Iterator[tuple[Net, np.dtype[Any]]]:

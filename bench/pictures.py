@@ -112,7 +112,7 @@ def curves(measured: Sequence[Curve], names: Sequence[str], path: Path, caption:
         axes.set_yscale("log")
         low, high = np.log10(axes.get_ylim())
         axes.set_ylim(10 ** np.floor(low), 10 ** np.ceil(high))  # whole decades
-        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_major_formatter("{x:,.10g}")
         axes.set_yticks([], minor=True)
         axes.set_xlabel(curve.variable)
         axes.set_ylabel("µs per step")
