@@ -28,7 +28,7 @@ from workloads import Net, Task, powers
 _CALLS: dict[str, type[Contender]] = {"fit": DensenetFit, "train_step": DensenetStep}
 _WIDTHS, _BATCHES = powers(16, 1024), (1, 4, 16, 64, 256, 1024)
 _FIRST = 0.75  # of the time; the rest is for what looks slower
-_ROUNDS, _MORE_ROUNDS = 25, 101
+_FIRST_ROUNDS, _SECOND_ROUNDS = (3, 25), (10, 101)  # least and most; 8 allow a verdict
 _PAUSE = 0.02  # seconds between turns, longer than idle OpenMP threads spin
 _MARGIN = 0.02  # a difference that does not count
 _BUSY = 0.75  # of the processors' multiply-adds; with less, somebody else is computing
@@ -64,7 +64,7 @@ class Sweep:
         self._scalings: dict[int, list[float]] = {}
 
     def measure(
-        self, threads: int, width: int, batch: int, *, seconds: float, most_rounds: int
+        self, threads: int, width: int, batch: int, *, seconds: float, rounds: tuple[int, int]
     ) -> None:
         """Fill one cell, anew if it was filled."""
         net = Net("", (width, width, width, 10), batch)
@@ -81,7 +81,8 @@ class Sweep:
             {"one": epoch(1), "more": epoch(threads)},
             seconds=seconds,
             pause=_PAUSE,
-            most_rounds=most_rounds,
+            least_rounds=rounds[0],
+            most_rounds=rounds[1],
         )
         pairs = zip(samples["one"], samples["more"], strict=True)
         self.cells[threads, width, batch] = Cell([one / more for one, more in pairs])
@@ -107,7 +108,11 @@ class Sweep:
                 + " The machine is busy: little can be said of threads now." * busy
             )
         slower = [key for key, cell in self.cells.items() if cell.slower]
-        notes.append(f"{len(self.cells)} cells, {len(slower)} slower than one thread.")
+        doubtful = sum(cell.suspicious for cell in self.cells.values()) - len(slower)
+        notes.append(
+            f"Of {len(self.cells)} cells {len(slower)} are slower than one thread, "
+            f"{doubtful} perhaps."
+        )
         notes += [f"SLOWER: {t} threads, width {w}, batch {b}" for t, w, b in slower]
         return notes
 
@@ -150,14 +155,14 @@ def main() -> int:
                 for width in widths:
                     for batch in batches:
                         share = first.share(left)
-                        sweep.measure(threads, width, batch, seconds=share, most_rounds=_ROUNDS)
+                        sweep.measure(threads, width, batch, seconds=share, rounds=_FIRST_ROUNDS)
                         left -= 1
                     live.add(sweep.row(threads, width, batches))
             print(flush=True)
             suspects = [key for key, cell in sweep.cells.items() if cell.suspicious]
             for i, key in enumerate(suspects):
                 before, share = sweep.cells[key], budget.share(len(suspects) - i)
-                sweep.measure(*key, seconds=share, most_rounds=_MORE_ROUNDS)
+                sweep.measure(*key, seconds=share, rounds=_SECOND_ROUNDS)
                 print(
                     f"again, {key[0]} threads, width {key[1]}, batch {key[2]}: "
                     f"{before}, then {sweep.cells[key]}",

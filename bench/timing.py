@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 _SAMPLE = 1e-3  # seconds: the least length of a sample, far above the clock's resolution
-_LEAST_ROUNDS = 3
 
 
 class Timing(NamedTuple):
@@ -91,6 +90,7 @@ def interleaved(
     *,
     seconds: float,
     pause: float = 0.0,
+    least_rounds: int = 3,
     most_rounds: int = 101,
     each_round: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
@@ -100,14 +100,13 @@ def interleaved(
     ----------
     functions : mapping of str to function without arguments
     seconds : float
-        To be spent on all of them together, warming up included; a few rounds are taken even if
-        that takes longer.
+        To be spent on all of them together, warming up included.
     pause : float
         Seconds of rest before each turn. Thread pools go on spinning for a while after their last
         work and would take a processor from the next function; after a pause, short functions
         begin with an untimed sample, since the processor has to wake up.
-    most_rounds : int
-        Taken even if there is time for more.
+    least_rounds, most_rounds : int
+        Taken even if there is no time for so many, or for more.
     each_round : function
         Called at the beginning of each round.
 
@@ -121,7 +120,7 @@ def interleaved(
     samples: dict[str, list[float]] = {name: [] for name in functions}
     turns = list(functions.items())
     for done in range(most_rounds):
-        if done >= _LEAST_ROUNDS and not budget.left:
+        if done >= least_rounds and not budget.left:
             break
         each_round()
         for name, function in turns:
