@@ -7,18 +7,22 @@ python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := pyproject.toml CMakeLists.txt $(wildcard src/*/*)
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-nets bench-curves bench-threads peers clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    train on handwritten digits, in C++ and in NumPy, and compare the two"
-	@echo "make test    run the tests"
-	@echo "make lint    check style and types"
-	@echo "make bench   check the kernels against the reference, then time both"
-	@echo "make clean   remove all that these commands made"
+	@echo "make demo           train on handwritten digits, in C++ and in NumPy, and compare the two"
+	@echo "make test           run the tests"
+	@echo "make lint           check style and types"
+	@echo "make bench          check the kernels against the reference, then time both"
+	@echo "make bench-nets     time training beside PyTorch, JAX and scikit-learn"
+	@echo "make bench-curves   time training by batch, width, depth and threads"
+	@echo "make bench-threads  compare more threads with one"
+	@echo "make peers          install PyTorch, JAX and scikit-learn for bench-nets: gigabytes"
+	@echo "make clean          remove all that these commands made"
 	@echo
-	@echo "ARGS is handed on:                make test ARGS='-k adam'"
-	@echo "PYTHON makes the environment:     make demo PYTHON=python3.12"
+	@echo "ARGS is handed on:                  make test ARGS='-k adam'"
+	@echo "PYTHON makes the environment:       make demo PYTHON=python3.12"
 
 demo: .venv/.demo
 	@echo "==> Running the demo"
@@ -34,10 +38,16 @@ lint: .venv/.lint
 	.venv/bin/ruff format --check
 	.venv/bin/clang-format --dry-run -Werror src/*/*
 	.venv/bin/mypy
+	.venv/bin/mypy bench/*.py
 
-bench: .venv/.test
+bench bench-nets bench-curves bench-threads: .venv/.test
 	@echo "==> Running the benchmark"
-	@$(python) bench/bench.py $(ARGS)
+	@$(python) bench/$(@:bench-%=%).py $(ARGS)
+
+peers: .venv/.test
+	@echo "==> Installing the peers of the benchmark"
+	@$(pip) install --upgrade 'pip>=25.1'
+	@$(pip) install --group peers
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache

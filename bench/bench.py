@@ -3,7 +3,9 @@
     python bench/bench.py
     python bench/bench.py --quick --markdown kernels.md
 
+Each case gets its share of a budget of time; what comes after its end is left out, and named.
 Exit status 1 if a kernel or a training run disagrees with its reference by more than promised.
+Ctrl-C ends it with what is done.
 """
 
 import os
@@ -12,31 +14,27 @@ import os
 # compiled code is to use next; read when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import options
+import report
 from cases import Case, every_case, unknown_kernels
 from densenet import (
     Adam,
-    Linear,
     Network,
-    Sigmoid,
     SoftmaxCrossEntropy,
-    get_num_threads,
     kernels,
     reference,
     set_num_threads,
 )
-from machine import Machine, describe, pin
-from report import table
-from timing import Timing, interleaved
-from workloads import NETS, Net
+from machine import Machine, describe, pinned
+from report import LiveTable
+from timing import Budget, Timing, interleaved
+from workloads import NETS, Net, dense
 
 _HEADER = (
     "kernel",
@@ -51,6 +49,19 @@ _HEADER = (
     "% of peak",
     "",
 )
+_EXAMPLE = (  # as wide as cells become
+    "softmax_cross_entropy_backward",
+    "E: 3072-128-10, 128",
+    "float32",
+    *["100,000 ±10%"] * 2,
+    "1000.00x",
+    "1000.0",
+    "GFLOP/s",
+    "1000",
+    "100 %",
+    "LOSS",
+)
+_BUDGET, _QUICK_BUDGET = 140.0, 22.0  # seconds
 _PAUSE = 0.02  # seconds between turns, longer than idle OpenMP threads spin
 _LOSSES_AGREE = {4: 1e-4, 8: 1e-10}  # over 20 steps, by the size of an element
 _EPOCH = 20  # steps
@@ -61,28 +72,36 @@ Row = tuple[str, ...]
 class Bench:
     """Rows of the table, and what went wrong on the way to them."""
 
-    def __init__(self, threads: int, seconds: float) -> None:
-        self.machine = Machine(threads)
-        self.seconds = seconds
-        self.rows: list[Row] = []
-        self.losses: list[str] = []
+    def __init__(self, threads: int, budget: Budget, parts: int) -> None:
+        self._threads = threads
+        self._budget = budget
+        self._parts = parts  # still to be timed
+        self._table = LiveTable(_HEADER, _EXAMPLE)
+        self._losses: list[str] = []
+        self._omitted: list[str] = []
         self.disagreements: list[str] = []
 
     def kernel(self, case: Case) -> None:
         """Check a case, then time it."""
-        off = case.disagreement()
         title = (case.kernel, case.shape, case.dtype.name)
+        budget = self._reserve(title)
+        if budget is None:
+            return
+        off = case.disagreement()
         if off > 1:
             self._disagree(title, f"{off:.3g} times what is allowed")
             return
         functions = {"compiled": case.bind(kernels), "reference": case.bind(reference)}
-        timings = interleaved(functions, seconds=self.seconds, pause=_PAUSE)
-        bandwidth = self.machine.bandwidth(_power_of_two(case.footprint)) if case.bytes else 0.0
-        self._add(title, timings, case.flop, case.bytes, case.dtype.itemsize, bandwidth)
+        machine = Machine(self._threads, case.footprint)
+        self._time(title, functions, budget.left, machine, flop=case.flop, bytes_=case.bytes)
 
     def training(self, net: Net, dtype: np.dtype[Any]) -> None:
-        """Check a training run, then time `train_step`, and `fit` per step."""
+        """Check a training run, then time `fit` per step, and `train_step`."""
         shape = f"{net.name}: {net.shape}, {net.batch}"
+        titles = [(call, shape, dtype.name) for call in ("fit, per step", "train_step")]
+        budget = self._reserve(*titles)
+        if budget is None:
+            return
         rng = np.random.default_rng(3)
         x = rng.random((_EPOCH * net.batch, net.widths[0])).astype(dtype)
         y = rng.integers(0, net.widths[-1], len(x))
@@ -99,109 +118,142 @@ class Bench:
         ours, theirs = (np.array(epoch(name)().batch_loss) for name in networks)
         off = float(np.max(np.abs(ours - theirs) / np.abs(theirs)))
         if not off <= _LOSSES_AGREE[dtype.itemsize]:
-            self._disagree(("fit", shape, dtype.name), f"losses differ by {off:.2g}")
+            self._disagree(titles[0], f"losses differ by {off:.2g}")
             return
-        for kernel, make, steps in (("train_step", step, 1), ("fit, per step", epoch, _EPOCH)):
+        calls = zip(titles, (epoch, step), (_EPOCH, 1), strict=True)
+        for done, (title, make, steps) in enumerate(calls):
             functions = {name: make(name) for name in networks}
-            timings = {
-                name: Timing(*(quartile / steps for quartile in timing))
-                for name, timing in interleaved(
-                    functions, seconds=self.seconds, pause=_PAUSE
-                ).items()
-            }
-            self._add((kernel, shape, dtype.name), timings, net.flop, 0, dtype.itemsize, 0.0)
+            machine, share = Machine(self._threads), budget.share(len(titles) - done)
+            self._time(title, functions, share, machine, flop=net.flop, steps=steps)
 
-    def _add(
+    def _reserve(self, *titles: Row) -> Budget | None:
+        """Give the time for checking and timing some rows, None if all is spent."""
+        seconds = len(titles) * self._budget.share(self._parts)
+        self._parts -= len(titles)
+        if not seconds:
+            self._omitted += [", ".join(title) for title in titles]
+            return None
+        return Budget(seconds)
+
+    def _time(
         self,
         title: Row,
-        timings: dict[str, Timing],
-        flop: int,
-        count: int,
-        itemsize: int,
-        bandwidth: float,
+        functions: dict[str, Callable[[], Any]],
+        seconds: float,
+        machine: Machine,
+        *,
+        flop: int = 0,
+        bytes_: int = 0,
+        steps: int = 1,
     ) -> None:
-        ours, theirs = timings["compiled"], timings["reference"]
+        """Add a row: products count by operations, others by bytes; a call may be of many steps."""
+        samples = interleaved(
+            functions,
+            seconds=seconds,
+            pause=_PAUSE,
+            each_round=machine.measure_flops if flop else machine.measure_bandwidth,
+        )
+        ours, theirs = (
+            Timing.of([call / steps for call in samples[name]])
+            for name in ("compiled", "reference")
+        )
         ratio = theirs.median / ours.median
-        rate = (flop or count) / ours.median
-        peak = self.machine.flops(itemsize) if flop else bandwidth
+        rate = (flop or bytes_) / ours.median
+        # Vectors hold half as many elements in double precision.
+        lanes = 4 / np.dtype(title[-1]).itemsize
+        peak = machine.flops * lanes if flop else machine.bandwidth
         lost = "" if ratio >= 1 else "LOSS"
         if lost:
-            self.losses.append(f"{', '.join(title)}: {ratio:.2f}x")
-        row = (
-            *title,
-            str(ours),
-            str(theirs),
-            f"{ratio:.2f}x",
-            f"{rate / 1e9:.1f}",
-            "GFLOP/s" if flop else "GB/s",
-            f"{peak / 1e9:.0f}",
-            f"{100 * rate / peak:.0f} %",
-            lost,
+            self._losses.append(f"{', '.join(title)}: {ratio:.2f}x")
+        self._table.add(
+            (
+                *title,
+                str(ours),
+                str(theirs),
+                f"{ratio:.2f}x",
+                f"{rate / 1e9:.1f}",
+                "GFLOP/s" if flop else "GB/s",
+                f"{peak / 1e9:.0f}",
+                f"{100 * rate / peak:.0f} %",
+                lost,
+            )
         )
-        self.rows.append(row)
-        progress = f"{row[0]:30} {row[1]:24} {row[2]:8} {ratio:8.2f}x {lost}"
-        print(progress, file=sys.stderr, flush=True)
 
     def _disagree(self, title: Row, why: str) -> None:
         self.disagreements.append(f"DISAGREES: {', '.join(title)}: {why}")
-        print(self.disagreements[-1], file=sys.stderr, flush=True)
+        print(self.disagreements[-1], flush=True)
 
-    def text(self, about: str) -> str:
-        """Give the report."""
-        counts = f"{len(self.rows) - len(self.losses)} wins, {len(self.losses)} losses"
-        lines = [
-            about,
-            "",
-            table(_HEADER, self.rows),
-            "",
+    @property
+    def table(self) -> str:
+        """Give all rows."""
+        return self._table.text()
+
+    @property
+    def notes(self) -> list[str]:
+        """Give what is to be said below the table."""
+        wins, losses = len(self._table.rows) - len(self._losses), len(self._losses)
+        notes = [
             "Medians of interleaved rounds ± half the distance of the quartiles; the ratio is the "
-            "reference's time over ours. GFLOP/s of products stand beside the measured peak of "
-            "multiply-adds in registers, GB/s beside in-place work on arrays of the same size.",
-            "",
-            counts + (": " + "; ".join(self.losses) if self.losses else ""),
-            *(f"not timed, no case for it: {name}" for name in unknown_kernels()),
-            *self.disagreements,
+            "reference's time over ours. GFLOP/s of products stand beside the peak of "
+            "multiply-adds in registers, GB/s beside in-place work on arrays of the same size, "
+            "both measured in the same rounds.",
+            f"Wins: {wins}. Losses: {losses}. " + "; ".join(self._losses),
         ]
-        return "\n".join(lines)
-
-
-def _power_of_two(footprint: int) -> int:
-    """Round up, so that cases of about one size share a measurement."""
-    return 1 << max(14, footprint - 1).bit_length() if footprint > 1 << 14 else 1 << 14
+        if self._omitted:
+            notes.append(
+                "Neither checked nor timed, for want of time: the last "
+                f"{len(self._omitted)} rows, from {self._omitted[0]}"
+            )
+        if unknown := unknown_kernels():
+            notes.append("Neither checked nor timed, for want of a case: " + ", ".join(unknown))
+        return notes + self.disagreements
 
 
 def _network(net: Net, dtype: np.dtype[Any], backend: Any) -> Network:
-    layers: list[Any] = []
-    for inputs, outputs in pairwise(net.widths):
-        layers += [Linear(inputs, outputs), Sigmoid()]
-    return Network(layers[:-1], SoftmaxCrossEntropy(), dtype=dtype, seed=1, backend=backend)
+    loss = SoftmaxCrossEntropy()
+    return Network(dense(net.widths), loss, dtype=dtype, seed=1, backend=backend)
 
 
 def _trainings(quick: bool) -> Iterator[tuple[Net, np.dtype[Any]]]:
     for letter in "BC" if quick else "ABCDE":
-        for dtype in (np.float32, np.float64):
+        for dtype in (np.float32,) if quick else (np.float32, np.float64):
             yield NETS[letter], np.dtype(dtype)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--threads", type=int, default=get_num_threads())
-    parser.add_argument("--quick", action="store_true", help="no large sizes, less time for each")
-    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser = options.parser(__doc__)
+    options.add_threads(parser)
+    parser.add_argument(
+        "--quick", action="store_true", help="single precision, no large sizes, less time"
+    )
+    parser.add_argument(
+        "--budget",
+        type=options.seconds,
+        help=f"seconds for the whole run ({_BUDGET:g}; {_QUICK_BUDGET:g} if quick)",
+    )
     arguments = parser.parse_args()
-    pin(arguments.threads)
-    set_num_threads(arguments.threads)
+    quick, threads = arguments.quick, arguments.threads
+    budget = Budget(arguments.budget or (_QUICK_BUDGET if quick else _BUDGET))
+    cases, trainings = list(every_case(quick)), list(_trainings(quick))
+    bench = Bench(threads, budget, len(cases) + 2 * len(trainings))
+    interrupted = []
+    set_num_threads(threads)
+    try:
+        with pinned(threads):
+            for net, dtype in trainings:
+                bench.training(net, dtype)
+            for case in cases:
+                bench.kernel(case)
+    except KeyboardInterrupt:
+        interrupted = ["Interrupted: the rest was neither checked nor timed."]
 
-    bench = Bench(arguments.threads, seconds=0.08 if arguments.quick else 0.6)
-    for case in every_case(arguments.quick):
-        bench.kernel(case)
-    for net, dtype in _trainings(arguments.quick):
-        bench.training(net, dtype)
-    text = bench.text(describe(arguments.threads))
-    print(text)
+    about = describe(threads)
+    notes = [*interrupted, *bench.notes]
+    print()
+    print(*notes, about, sep="\n\n")
     if arguments.markdown:
-        arguments.markdown.write_text(text + "\n", encoding="utf-8")
-    return 1 if bench.disagreements else 0
+        report.save(arguments.markdown, [about, bench.table, *notes])
+    return 130 if interrupted else int(bool(bench.disagreements))
 
 
 if __name__ == "__main__":

@@ -2,34 +2,53 @@
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import densenet
 from densenet import _core
+from workloads import powers
 
+_LOAD = os.getloadavg()[0]  # before anything is measured
 _ROUNDS = 4_000_000  # of multiply-adds, about 10 ms
 _BYTES = 16  # of one float32 parameter: itself, its gradient and two moments
 
 
-def pin(threads: int) -> None:
-    """Confine this process and its children to so many processors, on cores of their own.
+def processors() -> int:
+    """Count the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def thread_counts(most: int) -> list[int]:
+    """Numbers of threads to try: one, doubled as long as there are so many, and all."""
+    return sorted({*powers(1, most), most})
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Confine this process and its new children to so many processors, on cores of their own.
 
     A library that takes its number of threads from the machine then takes this one, too.
     """
     if not hasattr(os, "sched_setaffinity"):
+        yield
         return
-    allowed = sorted(os.sched_getaffinity(0))
-    if threads > len(allowed):
-        raise SystemExit(f"--threads: {threads} asked for, {len(allowed)} processors are there")
+    allowed = os.sched_getaffinity(0)
     by_core: dict[str, list[int]] = {}
-    for cpu in allowed:
+    for cpu in sorted(allowed):
         by_core.setdefault(_core_of(cpu), []).append(cpu)
     firsts_first = sorted(
         (place, cpu) for cpus in by_core.values() for place, cpu in enumerate(cpus)
     )
     os.sched_setaffinity(0, {cpu for _, cpu in firsts_first[:threads]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _core_of(cpu: int) -> str:
@@ -40,8 +59,8 @@ def _core_of(cpu: int) -> str:
         return str(cpu)
 
 
-def describe(threads: int) -> str:
-    """Name the processor, the instruction set in use and the threads."""
+def describe(threads: int, peers: Mapping[str, str] | None = None) -> str:
+    """Name the processor, how busy it was before, what is in use, and the peers' versions."""
     config = densenet.show_config()
     processor = platform.processor() or platform.machine()
     try:
@@ -49,41 +68,58 @@ def describe(threads: int) -> str:
         processor = next(line.split(":")[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         pass
-    return (
-        f"{processor}; {threads} thread{'s' if threads > 1 else ''}; densenet {config['version']} "
-        f"({config['instruction_set']}, {config['compiler']}); NumPy {config['numpy']}"
+    return "; ".join(
+        [
+            f"{processor}, load {_LOAD:.1f} at the start",
+            f"{threads} thread{'s' if threads > 1 else ''}",
+            f"densenet {config['version']} ({config['instruction_set']}, {config['compiler']})",
+            f"NumPy {config['numpy']}",
+            *(f"{name} {version}" for name, version in (peers or {}).items()),
+        ]
     )
 
 
-def _best(measure: Callable[[int], float], threads: int) -> float:
-    """Take the faster of one thread and all: sharing does not pay for small work."""
-    return max(measure(count) for count in (1, threads))
-
-
 class Machine:
-    """Peaks for a number of threads, as medians of all measurements so far."""
+    """What so many threads can do, as medians of all measurements so far.
 
-    def __init__(self, threads: int) -> None:
+    Measure in each round of what is compared with it: the speed of a machine drifts.
+
+    Parameters
+    ----------
+    threads : int
+    footprint : int
+        Bytes of the arrays that in-place work goes over: the smaller, the nearer their cache.
+    """
+
+    def __init__(self, threads: int, footprint: int = 1 << 16) -> None:
         self._threads = threads
+        self._elements = max(1024, footprint // _BYTES)
         self._flops: list[float] = []
-        self._bandwidths: dict[int, list[float]] = {}
+        self._bandwidths: list[float] = []
 
-    def measure(self, footprint: int) -> None:
-        """Measure the multiply-adds, and the bandwidth of in-place work on so many bytes."""
+    def measure(self) -> None:
+        """Measure both."""
+        self.measure_flops()
+        self.measure_bandwidth()
+
+    def measure_flops(self) -> None:
+        """Measure multiply-adds in registers, at the instruction set in use."""
         self._flops.append(_core.multiply_add_peak(self._threads, _ROUNDS) * 1e9)
-        n = max(1024, footprint // _BYTES)
-        for _ in range(5 if footprint < 1 << 25 else 1):
-            rate = _best(lambda threads: _core.update_bandwidth(threads, n), self._threads)
-            self._bandwidths.setdefault(footprint, []).append(rate * 1e9)
 
-    def flops(self, itemsize: int = 4) -> float:
-        """FLOP/s; vectors hold half as many elements in double precision."""
-        if not self._flops:
-            self.measure(1 << 16)
-        return median(self._flops) * 4 / itemsize
+    def measure_bandwidth(self) -> None:
+        """Measure in-place work: an array that is read, three that are read and written."""
+        small = self._elements * _BYTES < 1 << 25
+        counts = {1, self._threads} if small else {self._threads}  # sharing little does not pay
+        for _ in range(5 if small else 1):
+            rate = max(_core.update_bandwidth(count, self._elements) for count in counts)
+            self._bandwidths.append(rate * 1e9)
 
-    def bandwidth(self, footprint: int) -> float:
-        """Bytes/s of reading and writing arrays of so many bytes in place."""
-        if footprint not in self._bandwidths:
-            self.measure(footprint)
-        return median(self._bandwidths[footprint])
+    @property
+    def flops(self) -> float:
+        """FLOP/s in single precision."""
+        return median(self._flops)
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes/s, of reading and writing together."""
+        return median(self._bandwidths)

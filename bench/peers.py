@@ -9,12 +9,11 @@ own, see `worker`.
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from workloads import LEARNING_RATE, Task
+from workloads import LEARNING_RATE, Task, dense
 
 
 class Contender(ABC):
@@ -40,15 +39,11 @@ class DensenetFit(Contender):
     backend: ClassVar[Literal["compiled", "reference"]] = "compiled"
 
     def __init__(self, task: Task) -> None:
-        from densenet import Adam, Linear, Network, Sigmoid, SoftmaxCrossEntropy, set_num_threads
+        from densenet import Adam, Network, SoftmaxCrossEntropy, set_num_threads
 
         if self.backend == "compiled":
             set_num_threads(task.threads)
-        widths = task.widths
-        layers: list[Any] = []
-        for inputs, outputs in pairwise(widths):
-            layers += [Linear(inputs, outputs), Sigmoid()]
-        self.network = Network(layers[:-1], SoftmaxCrossEntropy(), backend=self.backend)
+        self.network = Network(dense(task.widths), SoftmaxCrossEntropy(), backend=self.backend)
         for i, (weight, bias) in enumerate(zip(task.weights, task.biases, strict=True)):
             self.network.parameters[f"{2 * i}.weight"][...] = weight
             self.network.parameters[f"{2 * i}.bias"][...] = bias

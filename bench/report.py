@@ -1,14 +1,17 @@
-"""What was measured, as tables (Markdown that reads well as it is) and as a picture."""
+"""What was measured, as tables: Markdown that reads well as it is."""
 
-import textwrap
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from timing import Timing, micros
-from workloads import Net
+from workloads import UPDATE_BYTES, Net
 
 OURS = ("densenet, fit", "densenet, train_step")
+NOT_INSTALLED = "not installed"  # the note of a contender whose library is missing
+OTHER_LOSSES = "other losses"  # how the note of one begins that computes something else
 NEAR_LIMIT = 1.2  # a time below so many limits is as good as a target
 
 
@@ -25,6 +28,40 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), f"|{rule}|", *map(line, rows)])
 
 
+class LiveTable:
+    """A table that is printed while it grows.
+
+    Parameters
+    ----------
+    header : sequence of str
+    example : sequence of str
+        Cells that are as wide as any that will come. Wider ones still fit into `text`.
+    """
+
+    def __init__(self, header: Sequence[str], example: Sequence[str]) -> None:
+        self._header = header
+        self._example = example
+        self.rows: list[Sequence[str]] = []
+
+    def add(self, row: Sequence[str]) -> None:
+        """Print a row, the first one under the header."""
+        self.rows.append(row)
+        head, rule, _, line = table(self._header, [self._example, row]).splitlines()
+        if len(self.rows) == 1:
+            print(head, rule, sep="\n")
+        print(line, flush=True)
+
+    def text(self) -> str:
+        """Give the whole table."""
+        return table(self._header, self.rows)
+
+
+def save(path: Path, parts: Sequence[str]) -> None:
+    """Write a report's parts to a file, after the command that made it."""
+    command = " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    path.write_text("\n\n".join([f"`{command}`", *parts]) + "\n", encoding="utf-8")
+
+
 @dataclass
 class Result:
     """One net: seconds of a step for each contender, and what the machine could do meanwhile."""
@@ -34,6 +71,7 @@ class Result:
     bandwidth: float
     timings: dict[str, Timing] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # of contenders without a time
+    versions: dict[str, str] = field(default_factory=dict)  # of each module that was imported
 
     @property
     def limit(self) -> float:
@@ -52,6 +90,11 @@ class Result:
             return None
         return self.timings[self.best_peer].median / self.timings[name].median
 
+    def percent_of_limit(self, name: str) -> str:
+        """Say how near a contender comes to the limit, 100 % being all that is possible."""
+        timing = self.timings.get(name)
+        return f"{100 * self.limit / timing.median:.0f} %" if timing else "-"
+
     @property
     def verdict(self) -> str:
         """Whether `fit` reaches its target, and by which of its two ways."""
@@ -68,45 +111,60 @@ class Result:
         return "no" if ratio >= 1 else "no, slower than a peer"
 
 
-def summary(results: Sequence[Result]) -> str:
-    """Give a row for each net: our times, the best peer's, the limit and the target."""
-    header = (
-        "net",
-        "shape",
-        "batch",
-        "fit µs",
-        "train_step µs",
-        "best peer",
-        "its µs",
-        "fit ratio",
-        "train_step ratio",
-        "limit µs",
-        "fit % of limit",
-        "target",
-        "met",
-    )
-    rows = []
-    for result in results:
-        times = [str(result.timings[name]) if name in result.timings else "-" for name in OURS]
-        ratios = [result.ratio(name) for name in OURS]
-        fit = result.timings.get(OURS[0])
-        best = result.best_peer
-        rows.append(
-            (
-                result.net.name,
-                result.net.shape,
-                str(result.net.batch),
-                *times,
-                best or "-",
-                str(result.timings[best]) if best else "-",
-                *("-" if ratio is None else f"{ratio:.2f}x" for ratio in ratios),
-                micros(result.limit),
-                f"{100 * result.limit / fit.median:.0f} %" if fit else "-",
-                f"{result.net.target:g}x",
-                result.verdict,
-            )
-        )
-    return table(header, rows)
+@dataclass
+class Curve:
+    """A net of which one thing changes: the points asked for, and those that were measured."""
+
+    variable: str
+    fixed: str
+    values: Sequence[int]
+    net: Callable[[int], Net]
+    points: dict[int, Result] = field(default_factory=dict)
+
+    def growth(self, value: int, name: str) -> float | None:
+        """Give the power of the variable with which a time grew from the point before."""
+        before = max((earlier for earlier in self.points if earlier < value), default=None)
+        if before is None or any(name not in self.points[v].timings for v in (before, value)):
+            return None
+        first, last = (self.points[v].timings[name].median for v in (before, value))
+        return math.log(last / first) / math.log(value / before)
+
+
+SUMMARY = (
+    "net",
+    "shape",
+    "batch",
+    "fit µs",
+    "train_step µs",
+    "best peer",
+    "its µs",
+    "fit ratio",
+    "train_step ratio",
+    "limit µs",
+    "fit % of limit",
+    "target",
+    "met",
+)
+
+
+def summary(result: Result) -> list[str]:
+    """Give a net's row: our times, the best peer's, the limit and the target."""
+    times = [str(result.timings[name]) if name in result.timings else "-" for name in OURS]
+    ratios = [result.ratio(name) for name in OURS]
+    best = result.best_peer
+    return [
+        result.net.name,
+        result.net.shape,
+        str(result.net.batch),
+        *times,
+        best or "-",
+        str(result.timings[best]) if best else "-",
+        *("-" if ratio is None else f"{ratio:.2f}x" for ratio in ratios),
+        micros(result.limit),
+        result.percent_of_limit(OURS[0]),
+        f"{result.net.target:g}x",
+        result.verdict,
+    ]
 
 
 def contenders(results: Sequence[Result]) -> str:
@@ -133,7 +191,7 @@ def peaks(results: Sequence[Result]) -> str:
             result.net.name,
             f"{result.net.flop / 1e6:,.2f}",
             f"{result.flops / 1e9:.0f}",
-            f"{result.net.parameters * 24 / 1e3:,.0f}",
+            f"{result.net.parameters * UPDATE_BYTES / 1e3:,.0f}",
             f"{result.bandwidth / 1e9:.1f}",
         )
         for result in results
@@ -141,76 +199,26 @@ def peaks(results: Sequence[Result]) -> str:
     return table(header, rows)
 
 
-# ---- the picture ---------------------------------------------------------------------------------
-
-_BLUE, _GREY, _PALE = "#2166ac", "#7d8590", "#e3e7eb"
-_LOOKS = {  # hue for the library, shape for the way to use it
-    "densenet, fit": (_BLUE, "o"),
-    "densenet, train_step": (_BLUE, "D"),
-    "PyTorch, fused Adam": ("#d6604d", "s"),
-    "PyTorch, foreach Adam": ("#d6604d", "^"),
-    "PyTorch, compiled": ("#d6604d", "v"),
-    "JAX, jit a step": ("#35978f", "s"),
-    "JAX, jit an epoch": ("#35978f", "o"),
-    "scikit-learn": ("#b8860b", "P"),
-    "NumPy reference": (_GREY, "X"),
-}
+def versions(results: Sequence[Result]) -> dict[str, str]:
+    """Give the version of every library that was compared with."""
+    every = {name: version for result in results for name, version in result.versions.items()}
+    return {name: version for name, version in every.items() if name != "densenet"}
 
 
-def _label(net: Net) -> str:
-    return net.name if ":" in net.name else f"{net.name}   {net.shape}:{net.batch}"
+def missing_peers(results: Sequence[Result]) -> list[str]:
+    """Say who was not there to compare with, and how to install them; nothing if all were."""
+    missing = {n: None for r in results for n, note in r.notes.items() if note == NOT_INSTALLED}
+    if not missing:
+        return []
+    names = "; ".join(missing)
+    return [f"Not installed: {names}. For all: pip install --group peers (pip 25.1 or newer)."]
 
 
-def picture(results: Sequence[Result], path: Path, caption: str) -> None:
-    """Draw each net as a row: times relative to the best peer, and the machine's limit."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    shown = [result for result in results if result.best_peer]
-    figure, axes = plt.subplots(figsize=(10, 2.4 + 0.5 * len(shown)), layout="constrained")
-    for row, result in enumerate(shown):
-        unit = result.timings[result.best_peer or ""].median
-        axes.axhline(row, color=_PALE, linewidth=1, zorder=0)
-        for name, timing in result.timings.items():
-            colour, marker = _LOOKS.get(name, (_GREY, "."))
-            ours = name in OURS
-            # The quartiles as a thin line, drawn beneath its mark.
-            axes.plot(
-                [timing.low / unit, timing.high / unit], [row, row], color=colour, linewidth=1.5
-            )
-            axes.scatter(
-                timing.median / unit,
-                row,
-                s=70 if ours else 34,
-                color=colour,
-                marker=marker,
-                edgecolors="white",
-                linewidths=0.6,
-                label=name,
-                zorder=4 if ours else 3,
-            )
-        axes.scatter(result.limit / unit, row, s=160, marker="|", color="black", label="limit")
-    axes.axvline(1, color=_GREY, linewidth=1, linestyle=":", zorder=1)
-    axes.set_xscale("log")
-    ticks = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-    low, high = axes.get_xlim()
-    within = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(within, [f"{tick:g}" for tick in within])
-    axes.set_xticks([], minor=True)
-    axes.set_yticks(range(len(shown)), [_label(result.net) for result in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.set_xlabel("time of a training step, best peer = 1 (left is faster)")
-    figure.suptitle(
-        "\n".join(textwrap.wrap(caption, 165)), x=0.01, ha="left", fontsize=8, color=_GREY
-    )
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False
-    )
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+def disagreements(results: Sequence[Result]) -> list[str]:
+    """Name the contenders that do not compute what they should."""
+    return [
+        f"DISAGREES: {name}, {result.net.shape}:{result.net.batch}: {note}"
+        for result in results
+        for name, note in result.notes.items()
+        if note.startswith(OTHER_LOSSES)
+    ]

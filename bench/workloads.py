@@ -1,6 +1,7 @@
 """The networks that are timed: their shapes, their work, and one task for every contender."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from densenet import Linear, Sigmoid
 from densenet._typing import Array
+from densenet.layers import Layer
 
 LEARNING_RATE = 1e-3
 UPDATE_BYTES = 24  # a parameter: it and Adam's two moments, read and written, in float32
@@ -63,6 +66,19 @@ NETS = {
         Net("G", (3072, 2048, 2048, 10), 1024, 1.15),
     )
 }
+
+
+def dense(widths: Sequence[int]) -> list[Layer]:
+    """Give densenet's layers of these widths, sigmoid between them."""
+    layers: list[Layer] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [Linear(inputs, outputs), Sigmoid()]
+    return layers[:-1]
+
+
+def powers(least: int, most: int) -> tuple[int, ...]:
+    """Give the powers of two from one to another, the sizes to try."""
+    return tuple(2**k for k in range((least - 1).bit_length(), most.bit_length()))
 
 
 def parse(text: str) -> Net:

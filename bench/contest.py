@@ -1,0 +1,111 @@
+"""One net: every contender in a process of its own, all taking turns, on the same threads and data.
+
+First all must show the same losses. Each round measures the machine, too.
+"""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from machine import Machine, pinned
+from peers import CONTENDERS
+from report import NOT_INSTALLED, OTHER_LOSSES, Result
+from timing import Budget, Timing
+from worker import Worker, WorkerError
+from workloads import FIRST_LOSSES, Net, Task
+
+JUDGE = "NumPy reference"
+_AGREE = 1e-3  # relative difference of the first losses
+_PAUSE = 0.05  # seconds between turns, in which the last one's threads stop spinning
+_FEW = 3  # samples of a contender that is so slow that its turns are cut short
+_LEAST_ROUNDS = 3
+
+
+def compete(
+    net: Net, threads: int, names: Sequence[str], *, rounds: int, turn: float, budget: Budget
+) -> Result:
+    """Time a step of one net.
+
+    Parameters
+    ----------
+    net : Net
+    threads : int
+        Of everyone.
+    names : sequence of str
+        In `peers.CONTENDERS`; who is not installed gets a note instead of a time.
+    rounds : int
+        Turns of each contender.
+    turn : float
+        Least seconds of a turn.
+    budget : Budget
+        No round is begun after it is spent, a few excepted.
+    """
+    machine = Machine(threads, 16 * net.parameters)
+    versions: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    samples: dict[str, list[float]] = {}
+    with pinned(threads), tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        path = Path(folder) / "task.npz"
+        Task.make(net, threads).save(path)
+        workers = []
+        for name in names:
+            workers.append(Worker(name, path, threads))
+            stack.callback(workers[-1].close)
+        losses = {}
+        for worker in workers:
+            try:
+                losses[worker.name] = _enter(worker, versions)
+            except WorkerError as error:
+                notes[worker.name] = str(error)
+        steps = min(FIRST_LOSSES, net.epoch_steps)
+        agreeing = _agreeing({n: values[:steps] for n, values in losses.items()}, notes)
+        running = [worker for worker in workers if worker.name in agreeing]
+        for done in range(rounds):
+            if done >= _LEAST_ROUNDS and not budget.left:
+                break
+            time.sleep(_PAUSE)
+            machine.measure()
+            # Each round begins with another, so that nobody always follows the same one.
+            first = done % max(1, len(running))
+            for worker in running[first:] + running[:first]:
+                taken = samples.setdefault(worker.name, [])
+                if len(taken) >= _FEW and sum(taken) > 4 * rounds * turn:
+                    continue
+                time.sleep(_PAUSE)
+                try:
+                    taken += worker.train(turn)
+                except WorkerError as error:
+                    notes[worker.name] = str(error)
+                    running.remove(worker)
+    timings = {
+        name: Timing.of([seconds / net.epoch_steps for seconds in samples[name]])
+        for name in names
+        if name in samples and name not in notes
+    }
+    return Result(net, machine.flops, machine.bandwidth, timings, notes, versions)
+
+
+def _enter(worker: Worker, versions: dict[str, str]) -> list[float]:
+    """Wait for a contender's first losses; WorkerError if there are none."""
+    version = worker.version()
+    if version is None:
+        raise WorkerError(NOT_INSTALLED)
+    versions[CONTENDERS[worker.name].module] = version
+    return worker.losses()
+
+
+def _agreeing(losses: dict[str, list[float]], notes: dict[str, str]) -> set[str]:
+    """Names of those whose losses are the judge's; the notes tell of the others."""
+    judge = losses.get(JUDGE) or next(iter(losses.values()), [])
+    agreeing = set()
+    for name, values in losses.items():
+        worst = float(np.max(np.abs(np.subtract(values, judge)) / np.abs(judge)))  # or NaN
+        if worst <= _AGREE:
+            agreeing.add(name)
+        else:
+            notes[name] = f"{OTHER_LOSSES} ({worst:.1e})"
+    return agreeing

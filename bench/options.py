@@ -1,0 +1,102 @@
+"""The options that the tools share, refused at once and not after minutes of measuring."""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from densenet import get_num_threads
+from machine import processors
+from peers import CONTENDERS
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """Make a parser with what all tools take, described by a module's first paragraph."""
+    made = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0])
+    made.add_argument("--markdown", type=new_file, metavar="FILE", help="write the report here")
+    return made
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add the number of threads to compute with."""
+    parser.add_argument(
+        "--threads",
+        type=threads,
+        default=min(get_num_threads(), processors()),
+        help="everyone's (%(default)s)",
+    )
+
+
+def add_only(parser: argparse.ArgumentParser, default: str = "") -> None:
+    """Add the contenders to choose."""
+    parser.add_argument(
+        "--only",
+        type=contenders,
+        default=default,
+        metavar="A,B",
+        help="contenders whose names hold one of these words; the names: " + "; ".join(CONTENDERS),
+    )
+
+
+def add_picture(parser: argparse.ArgumentParser) -> None:
+    """Add a picture to be drawn."""
+    parser.add_argument("--picture", type=picture, metavar="FILE", help="draw the report here")
+
+
+# ---- types of arguments, each of which raises ArgumentTypeError ----------------------------------
+
+
+def positive(text: str) -> int:
+    """Read an integer >= 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+    return int(text)
+
+
+def positives(text: str) -> list[int]:
+    """Read integers >= 1, separated by commas."""
+    return [positive(part) for part in text.split(",")]
+
+
+def threads(text: str) -> int:
+    """Read a number of threads that have a processor each."""
+    count = positive(text)
+    if count > processors():
+        raise argparse.ArgumentTypeError(
+            f"{count} asked for, {processors()} processors may be used"
+        )
+    return count
+
+
+def seconds(text: str) -> float:
+    """Read a time > 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds > 0, got {text!r}")
+    return value
+
+
+def contenders(text: str) -> list[str]:
+    """Read words; give the names of contenders that hold one of them."""
+    words = [word.strip().lower() for word in text.split(",")]
+    names = [name for name in CONTENDERS if any(word in name.lower() for word in words)]
+    if not names:
+        raise argparse.ArgumentTypeError(f"must be in {'; '.join(CONTENDERS)}: got {text!r}")
+    return names
+
+
+def new_file(text: str) -> Path:
+    """Read the path of a file to be written, in a folder that exists."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that exists, got {text!r}")
+    return path
+
+
+def picture(text: str) -> Path:
+    """Read the path of a picture to be drawn, which needs matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError('needs matplotlib: pip install "densenet[plot]"')
+    return new_file(text)

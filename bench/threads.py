@@ -1,0 +1,193 @@
+"""Show that more threads are never slower than one: a grid of width x batch for each number.
+
+    python bench/threads.py
+    python bench/threads.py --call train_step --widths 32,64,128 --batches 16,64
+    python bench/threads.py --budget 20 --markdown threads.md
+
+A cell is how many times as fast as one thread so many are, at training n-n-n-10: the median of
+paired rounds in one process, on one network. What looks slower is measured a second time, and the
+second time alone counts. Exit status 1 if a cell is slower than one thread by more than 2 %, with
+99 % confidence. Ctrl-C ends it with the rows that are done.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import options
+import report
+from densenet import set_num_threads
+from machine import Machine, describe, pinned, thread_counts
+from peers import Contender, DensenetFit, DensenetStep
+from report import LiveTable
+from timing import Budget, interleaved, median_interval
+from workloads import Net, Task, powers
+
+_CALLS: dict[str, type[Contender]] = {"fit": DensenetFit, "train_step": DensenetStep}
+_WIDTHS, _BATCHES = powers(16, 1024), (1, 4, 16, 64, 256, 1024)
+_FIRST = 0.75  # of the time; the rest is for what looks slower
+_FIRST_ROUNDS, _SECOND_ROUNDS = (3, 25), (10, 101)  # least and most; 8 allow a verdict
+_PAUSE = 0.02  # seconds between turns, longer than idle OpenMP threads spin
+_MARGIN = 0.02  # a difference that does not count
+_BUSY = 0.75  # of the processors' multiply-adds; with less, somebody else is computing
+
+
+@dataclass
+class Cell:
+    """How many times as fast as one thread more are, in each round."""
+
+    speedups: list[float]
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it looks slower than one thread."""
+        return median(self.speedups) < 1 - _MARGIN
+
+    @property
+    def slower(self) -> bool:
+        """Whether it is, beyond doubt."""
+        return median_interval(self.speedups)[1] < 1 - _MARGIN
+
+    def __str__(self) -> str:
+        mark = " SLOWER" if self.slower else " ?" if self.suspicious else ""
+        return f"{median(self.speedups):.2f}x{mark}"
+
+
+class Sweep:
+    """The cells of one call, by number of threads, width and batch."""
+
+    def __init__(self, call: str) -> None:
+        self._contender = _CALLS[call]
+        self.cells: dict[tuple[int, int, int], Cell] = {}
+        self._scalings: dict[int, list[float]] = {}
+
+    def measure(
+        self, threads: int, width: int, batch: int, *, seconds: float, rounds: tuple[int, int]
+    ) -> None:
+        """Fill one cell, anew if it was filled."""
+        net = Net("", (width, width, width, 10), batch)
+        contender = self._contender(Task.make(net, threads))
+
+        def epoch(count: int) -> Callable[[], None]:
+            def run() -> None:
+                set_num_threads(count)
+                contender.epoch()
+
+            return run
+
+        samples = interleaved(
+            {"one": epoch(1), "more": epoch(threads)},
+            seconds=seconds,
+            pause=_PAUSE,
+            least_rounds=rounds[0],
+            most_rounds=rounds[1],
+        )
+        pairs = zip(samples["one"], samples["more"], strict=True)
+        self.cells[threads, width, batch] = Cell([one / more for one, more in pairs])
+        one, more = Machine(1), Machine(threads)
+        one.measure_flops()
+        more.measure_flops()
+        self._scalings.setdefault(threads, []).append(more.flops / one.flops)
+
+    def row(self, threads: int, width: int, batches: list[int]) -> list[str]:
+        """Give the cells of a width, those that are filled."""
+        cells = (self.cells.get((threads, width, batch)) for batch in batches)
+        return [str(width), *("-" if cell is None else str(cell) for cell in cells)]
+
+    @property
+    def notes(self) -> list[str]:
+        """Say how far the cells are to be trusted, and which are slower than one thread."""
+        notes = []
+        for threads, scalings in self._scalings.items():
+            scaling = median(scalings)
+            busy = scaling < _BUSY * threads
+            notes.append(
+                f"Meanwhile {threads} threads made {scaling:.2f} times the multiply-adds of one."
+                + " The machine is busy: little can be said of threads now." * busy
+            )
+        slower = [key for key, cell in self.cells.items() if cell.slower]
+        doubtful = sum(cell.suspicious for cell in self.cells.values()) - len(slower)
+        notes.append(
+            f"Of {len(self.cells)} cells {len(slower)} are slower than one thread, "
+            f"{doubtful} perhaps."
+        )
+        notes += [f"SLOWER: {t} threads, width {w}, batch {b}" for t, w, b in slower]
+        return notes
+
+
+def _arguments() -> argparse.Namespace:
+    parser = options.parser(__doc__)
+    options.add_threads(parser)
+    parser.add_argument("--call", choices=_CALLS, default="fit", help="what to time (%(default)s)")
+    for name, default in (("widths", _WIDTHS), ("batches", _BATCHES)):
+        parser.add_argument(
+            f"--{name}",
+            type=options.positives,
+            default=list(default),
+            metavar="N,N",
+            help="(%(default)s)",
+        )
+    parser.add_argument(
+        "--budget", type=options.seconds, default=120.0, help="seconds in all, about (%(default)g)"
+    )
+    arguments = parser.parse_args()
+    if arguments.threads < 2:
+        parser.error("--threads: two or more are to be compared with one, got 1")
+    return arguments
+
+
+def main() -> int:
+    arguments = _arguments()
+    counts = thread_counts(arguments.threads)[1:]
+    widths, batches = arguments.widths, arguments.batches
+    header = ["width \\ batch", *map(str, batches)]
+    sweep, budget = Sweep(arguments.call), Budget(arguments.budget)
+    first = Budget(_FIRST * arguments.budget)
+    left = len(counts) * len(widths) * len(batches)
+    interrupted = []
+    try:
+        with pinned(arguments.threads):
+            for threads in counts:
+                print(f"\n{_title(arguments.call, threads)}\n")
+                live = LiveTable(header, ["", *["0.00x SLOWER"] * len(batches)])
+                for width in widths:
+                    for batch in batches:
+                        share = first.share(left)
+                        sweep.measure(threads, width, batch, seconds=share, rounds=_FIRST_ROUNDS)
+                        left -= 1
+                    live.add(sweep.row(threads, width, batches))
+            print(flush=True)
+            suspects = [key for key, cell in sweep.cells.items() if cell.suspicious]
+            for i, key in enumerate(suspects):
+                before, share = sweep.cells[key], budget.share(len(suspects) - i)
+                sweep.measure(*key, seconds=share, rounds=_SECOND_ROUNDS)
+                print(
+                    f"again, {key[0]} threads, width {key[1]}, batch {key[2]}: "
+                    f"{before}, then {sweep.cells[key]}",
+                    flush=True,
+                )
+    except KeyboardInterrupt:
+        interrupted = ["Interrupted before the end."]
+
+    about = describe(arguments.threads)
+    notes = [*interrupted, *sweep.notes, about]
+    print(*notes, sep="\n\n")
+    if arguments.markdown:
+        grids = [
+            f"{_title(arguments.call, threads)}\n\n"
+            + report.table(header, [sweep.row(threads, width, batches) for width in widths])
+            for threads in counts
+        ]
+        report.save(arguments.markdown, [*grids, *notes])
+    slower = any(cell.slower for cell in sweep.cells.values())
+    return 130 if interrupted else int(slower)
+
+
+def _title(call: str, threads: int) -> str:
+    return f"**{call}, {threads} threads over one**, n-n-n-10"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
