@@ -32,20 +32,40 @@ def _physical_cores(cpus: set[int]) -> int:
     return len(siblings)
 
 
-def _container_limit() -> float:
-    """Processors' worth of time that the control group grants, infinite where it does not say."""
+def _granted(group: Path) -> float:
+    """Processors' worth of time that a control group grants, infinite where it does not say."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text().split()
         return float("inf") if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         pass
-    try:
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
-        period_us = int((folder / "cpu.cfs_period_us").read_text())
+    try:  # the interface's first version
+        quota_us = int((group / "cpu.cfs_quota_us").read_text())
+        period_us = int((group / "cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else float("inf")
     except (OSError, ValueError):
         return float("inf")
+
+
+def _container_limit(
+    mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> float:
+    """Processors' worth of time that the control groups grant to this process.
+
+    A group's limit holds for the groups inside it. A container sees its own as the root, whatever
+    path the host knows it by.
+    """
+    groups = {mount, mount / "cpu"}
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            group = (mount / "cpu" if controllers else mount) / path.lstrip("/")
+            groups |= {group, *group.parents}
+    return min(map(_granted, groups))
 
 
 def default_num_threads() -> int:
