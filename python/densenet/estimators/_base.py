@@ -25,16 +25,16 @@ from densenet.training import Callback
 
 Solver: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"] | Optimizer
 
-_READS: dict[str, Any] = {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
-
 
 @contextmanager
 def _threads(n: int | None) -> Iterator[None]:
     """Compute on so many threads for a while."""
+    if n is None:
+        yield
+        return
     before = densenet.get_num_threads()
+    densenet.set_num_threads(n)
     try:
-        if n is not None:
-            densenet.set_num_threads(n)
         yield
     finally:
         densenet.set_num_threads(before)
@@ -84,6 +84,15 @@ class DenseEstimator(BaseEstimator):
     dtype: Literal["float32", "float64"] | None = None
     n_threads: int | None = None
 
+    @property
+    def _reads(self) -> dict[str, Any]:
+        """How scikit-learn shall check rows; integers become of the first type."""
+        dtypes = (np.float64, np.float32)
+        return {
+            "accept_sparse": "csr",
+            "dtype": dtypes[::-1] if self.dtype == "float32" else dtypes,
+        }
+
     # ---- what a classifier and a regressor do differently ----------------------------------------
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
@@ -110,6 +119,16 @@ class DenseEstimator(BaseEstimator):
         return None
 
     # ---- training --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _unchanged_by_errors(self) -> Iterator[None]:
+        """Put all attributes back where training fails; weights that were trained on stay."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     def _fit(
         self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool
@@ -218,7 +237,7 @@ class DenseEstimator(BaseEstimator):
     def _outputs(self, x: Any) -> Array:
         """Compute what the network makes of rows: probabilities or values."""
         check_is_fitted(self)
-        x = validate_data(self, x, reset=False, **_READS)
+        x = validate_data(self, x, reset=False, **self._reads)
         with _threads(self.n_threads):
             return self._objective.activate(outputs(self.network_, x))
 

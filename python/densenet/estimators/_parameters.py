@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from densenet import _checks
+from densenet.config import MOST_THREADS
 from densenet.optimizers import Optimizer
 from densenet.training import Callback
 
@@ -29,6 +30,7 @@ _FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "resi
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "learning_rate": ("constant", "invscaling", "adaptive"),
     "normalization": (None, "batch", "layer"),
+    "dtype": (None, "float32", "float64"),
 }
 SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "rmsprop")
 
@@ -94,6 +96,8 @@ def check(estimator: Any) -> None:
         _checks.count("batch_size", estimator.batch_size)
     if estimator.n_iter_no_change != math.inf:
         _checks.count("n_iter_no_change", estimator.n_iter_no_change)
+    if estimator.n_threads is not None:
+        _checks.count("n_threads", estimator.n_threads, most=MOST_THREADS)
     for index, callback in enumerate(estimator.callbacks):
         if not isinstance(callback, Callback):
             got = _checks.describe(callback)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.utils import shuffle
 
 from densenet._typing import Array
 from densenet.estimators import _build
@@ -28,7 +27,9 @@ def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: i
     try:
         for _ in range(epochs):
             if estimator.shuffle:
-                order = shuffle(order, random_state=random_state)
+                drawn = np.arange(len(rows))
+                random_state.shuffle(drawn)
+                order = order[drawn]  # as sklearn.utils.shuffle, without its checks
             start = time.perf_counter()
             loss, stops = _epoch(estimator, rows, order, batch_size)
             seconds = time.perf_counter() - start
@@ -90,7 +91,8 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
         at_once = max(1, ROWS_AT_ONCE // batch_size)
         return min(at_once, 1 + steps() // _PART) if estimator.solver == "adam" else at_once
 
-    for mass, batches in _runs(rows.masses(order, batch_size), most):
+    masses = rows.masses(order, batch_size)
+    for mass, batches in _runs(masses if estimator.alpha else masses > 0, most):
         if not mass:
             continue
         rule = _build.optimizer_of(estimator, steps() + (len(batches) + 1) / 2)
@@ -107,8 +109,11 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
             )
             losses = history.batch_loss
             after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
-        counts = np.minimum(batch_size, end - begin - batch_size * np.arange(len(batches)))
-        total += scale * float(counts @ losses) + (end - begin) * (before + after) / 2
+        n = len(batches)
+        counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
+        # The mean of the penalty before each step, if it changes evenly over the steps.
+        penalties = before + (after - before) * (n - 1) / (2 * n)
+        total += scale * float(counts @ losses) + (end - begin) * penalties
         answers = [w.on_step_end(network, steps(), scale * losses[0]) for w in watchers]
         stops = any(answers)
         if stops:

@@ -1,7 +1,7 @@
 """A dense network that predicts classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from densenet._typing import Array
-from densenet.estimators._base import _READS, DenseEstimator, has_partial_fit
+from densenet.estimators._base import DenseEstimator, has_partial_fit
 from densenet.estimators._objective import Objective, for_classes
 
 
@@ -132,6 +132,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
 
     hidden_layer_sizes: int | Sequence[int] = (100,)
     activation: Any = "relu"
+    _: KW_ONLY
     loss: Any = "log_loss"
     class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
 
@@ -166,7 +167,8 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         TypeError, ValueError
             If a parameter or an array cannot be used, or the weights have become infinite.
         """
-        self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
+        with self._unchanged_by_errors():
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
         return self
 
     @available_if(has_partial_fit)
@@ -196,17 +198,12 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         known: Array | None = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None:
-            given = unique_labels(classes)
-            if known is not None and not np.array_equal(known, given):
-                raise ValueError(f"classes: expected {known} as in the first call, got {given}")
-            self.classes_ = given
-        try:
+        with self._unchanged_by_errors():
+            if classes is not None:
+                self.classes_ = unique_labels(classes)
+                if known is not None and not np.array_equal(known, self.classes_):
+                    raise ValueError(f"classes: expected {known} as before, got {self.classes_}")
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
-        except BaseException:
-            if known is None and not hasattr(self, "network_"):
-                del self.classes_
-            raise
         return self
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
@@ -236,7 +233,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         return classes
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        x, y = validate_data(self, x, y, multi_output=True, reset=fresh, **_READS)
+        x, y = validate_data(self, x, y, multi_output=True, reset=fresh, **self._reads)
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

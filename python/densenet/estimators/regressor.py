@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from densenet._typing import Array
-from densenet.estimators._base import _READS, DenseEstimator, has_partial_fit
+from densenet.estimators._base import DenseEstimator, has_partial_fit
 from densenet.estimators._objective import HalfPoissonDeviance, Objective, for_values
 
 
@@ -78,7 +78,8 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
         TypeError, ValueError
             If a parameter or an array cannot be used, or the weights have become infinite.
         """
-        self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
+        with self._unchanged_by_errors():
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
         return self
 
     @available_if(has_partial_fit)
@@ -98,7 +99,8 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
         validated like an epoch; when the score has not improved for `n_iter_no_change` calls, the
         best weights are put back, `stopped_` says so, and a further call goes on from them.
         """
-        self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
+        with self._unchanged_by_errors():
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
         return self
 
     def predict(self, X: Any) -> Array:  # noqa: N803
@@ -107,7 +109,9 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        x, y = validate_data(self, x, y, multi_output=True, y_numeric=True, reset=fresh, **_READS)
+        x, y = validate_data(
+            self, x, y, multi_output=True, y_numeric=True, reset=fresh, **self._reads
+        )
         return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _code(self, y: Array) -> Array:
