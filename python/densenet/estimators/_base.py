@@ -165,12 +165,16 @@ class DenseEstimator(BaseEstimator):
                 epochs = 1 if incremental else self.max_iter
                 _stochastic.train(self, rows, watch, random_state, epochs)
                 if not incremental and not self.stopped_:
-                    watch.warn_of_max_iter(
+                    watch.warn_of_the_end(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
-                        "the optimization hasn't converged yet."
+                        "the optimization hasn't converged yet.",
+                        stacklevel=3,
                     )
-                if not incremental or self.stopped_ == "early stopping":
+                if not incremental:
                     watch.restore_best()
+                elif self.stopped_ == "early stopping":
+                    watch.restore_best()
+                    self._no_improvement_count = 0
         if not np.isfinite(self.network_.flat).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "

@@ -75,7 +75,8 @@ def train(estimator: Any, rows: Rows, watch: Watch) -> None:
         return
     estimator.stopped_ = "tolerance"
     if result.status != 0 and math.isfinite(result.fun):
-        watch.warn_of_max_iter(
+        watch.warn_of_the_end(
             f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
-            f"{result.message}. Scale the data, or allow more with max_iter and max_fun."
+            f"{result.message}. Scale the data, or allow more with max_iter and max_fun.",
+            stacklevel=4,
         )

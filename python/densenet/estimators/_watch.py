@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from densenet._typing import Array
 from densenet.estimators._rows import Rows
@@ -148,9 +149,7 @@ class Watch:
             for name, value in moments.items():
                 estimator.network_.running_moments[name][...] = value
 
-    def warn_of_max_iter(self, message: str) -> None:
+    def warn_of_the_end(self, message: str, stacklevel: int) -> None:
         """Say that training has ended before it converged."""
-        from sklearn.exceptions import ConvergenceWarning
-
         self._estimator.stopped_ = "epochs"
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
