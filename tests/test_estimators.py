@@ -72,18 +72,11 @@ def test_layers_of_ones_own(iris):
 
 
 def test_batch_normalisation_keeps_the_best_moments(iris):
-    model = fit(
-        DenseClassifier, *iris, normalization="batch", early_stopping=True, learning_rate_init=0.05
-    )
-    scores = model.validation_scores_
-    shorter = fit(
-        DenseClassifier,
-        *iris,
-        normalization="batch",
-        early_stopping=True,
-        learning_rate_init=0.05,
-        max_iter=int(np.argmax(scores)) + 1,
-    )
+    settings = {"normalization": "batch", "early_stopping": True, "learning_rate_init": 0.3}
+    model = fit(DenseClassifier, *iris, **settings, max_iter=20)
+    best = int(np.argmax(model.validation_scores_))
+    assert best < 19
+    shorter = fit(DenseClassifier, *iris, **settings, max_iter=best + 1)
     np.testing.assert_array_equal(model.predict_proba(iris[0]), shorter.predict_proba(iris[0]))
 
 
@@ -232,6 +225,7 @@ def test_an_optimizer_is_what_its_name_stands_for(estimator, name, rule, iris):
 @pytest.mark.parametrize(
     "rule",
     [
+        dn.SGD(0.1),
         dn.SGD(dn.ExponentialLR(0.1, 0.9), 0.9, clip_norm=0.3),
         dn.Adam(0.1, eps=0.1, clip_value=0.01, l1=1e-3, l2=1e-2),
         dn.AdamW(0.1, eps=0.1),
