@@ -125,9 +125,11 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
     >>> from densenet.datasets import load_digits
     >>> from densenet.estimators import DenseClassifier
     >>> digits = load_digits()
-    >>> classifier = DenseClassifier(hidden_layer_sizes=(32,), max_iter=10, random_state=0, tol=10)
-    >>> classifier.fit(digits.x_train, digits.y_train).n_iter_
-    10
+    >>> classifier = DenseClassifier(32, activation="silu", tol=1e-3, random_state=0)
+    >>> classifier.fit(digits.x_train, digits.y_train).stopped_
+    'tolerance'
+    >>> bool(classifier.score(digits.x_test, digits.y_test) > 0.9)
+    True
     """
 
     hidden_layer_sizes: int | Sequence[int] = (100,)

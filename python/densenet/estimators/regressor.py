@@ -34,7 +34,8 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
 
     Examples
     --------
-    >>>     >>> from densenet.estimators import DenseRegressor
+    >>> import numpy as np
+    >>> from densenet.estimators import DenseRegressor
     >>> x = np.linspace(-2, 2, 50)[:, None]
     >>> y = np.sin(2 * x[:, 0])
     >>> regressor = DenseRegressor(
