@@ -68,8 +68,20 @@ def _container_limit(
     return min(map(_granted, groups))
 
 
+def _openmp_limit() -> float:
+    """Threads that OpenMP's variable allows, infinite where it does not say.
+
+    It may be a list, whose first number is that of the outermost level.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else float("inf")
+
+
 def default_num_threads() -> int:
     """Give ``DENSENET_NUM_THREADS``, or the cores that this process may use.
+
+    ``OMP_NUM_THREADS`` lowers the number of cores, but never raises it: process pools such as
+    joblib's set it, so that all workers together have no more threads than there are cores.
 
     Raises
     ------
@@ -83,7 +95,8 @@ def default_num_threads() -> int:
                 f"DENSENET_NUM_THREADS must be an integer in [1, {MOST_THREADS}], got {wanted!r}"
             )
         return _checks.count("DENSENET_NUM_THREADS", int(wanted), most=MOST_THREADS)
-    return max(1, int(min(_physical_cores(_usable_cpus()), _container_limit())))
+    cores = min(_physical_cores(_usable_cpus()), _container_limit(), _openmp_limit())
+    return max(1, int(cores))
 
 
 def get_num_threads() -> int:
