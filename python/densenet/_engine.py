@@ -66,6 +66,13 @@ class Outcome(NamedTuple):
     error: BaseException | None
 
 
+class Stepper(Protocol):
+    """Takes one training step with everything but the batch settled beforehand."""
+
+    def __call__(self, x: object, y: object, steps_before: int, /) -> float | None:
+        """Give the loss before the step; None, with nothing done, where checks must come first."""
+
+
 class Engine(Protocol):
     """Computes with parameters, moments and data that belong to others."""
 
@@ -117,3 +124,8 @@ class Engine(Protocol):
         gradient: Array,
     ) -> None:
         """Step down a gradient that is there already; steps count from 1."""
+
+    def stepper(
+        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+    ) -> Stepper | None:
+        """Prepare steps with this optimizer, where that is of use."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from densenet import training
 from densenet._engine import Examples, Steps
 from densenet._passes import Passes
+from densenet._state import _Prepared
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
@@ -104,11 +105,26 @@ class Network(Passes):
         >>> [round(network.train_step([[1.0]], [5.0], SGD(lr=0.1)), 2) for _ in range(4)]
         [25.0, 9.0, 3.24, 1.17]
         """
+        ready = self._prepared if sample_weight is None else None
+        if ready is not None and ready.optimizer is optimizer and ready.state is self._state:
+            value = ready.stepper(x, y, ready.state.step)
+            if value is not None:
+                ready.state.step += 1
+                return value
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
         loss = np.zeros(1)
         self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, loss), loss)
+        self._prepare(optimizer)
         return float(loss[0])
+
+    def _prepare(self, optimizer: Optimizer) -> None:
+        """Settle what further steps with this optimizer have in common."""
+        state = self._state
+        assert state
+        arrays = [state.arrays[name] for name in optimizer.states]
+        stepper = self._engine.stepper(self._flat, arrays, optimizer, self._running, self._draws)
+        self._prepared = _Prepared(stepper, optimizer, state) if stepper is not None else None
 
     def _run(
         self,
@@ -126,7 +142,8 @@ class Network(Passes):
         arrays = [state.arrays[name] for name in optimizer.states]
         if any(np.may_share_memory(examples.x, array) for array in (self._flat, *arrays)):
             examples = replace(examples, x=examples.x.copy())  # it would change under the step
-        self._state = state
+        if state is not before:
+            self._state, self._prepared = state, None
         mode = self._mode(True, draws)
         known = isinstance(self.loss_function, Loss)
         train = self._engine.train if known else partial(training.steps_in_python, self)
@@ -136,7 +153,7 @@ class Network(Passes):
         except BaseException:
             self._state = before
             raise
-        self._state = state._replace(step=state.step + done)
+        state.step += done
         if error is not None:
             raise error
         return done, converged

@@ -247,6 +247,11 @@ class ReferenceEngine:
             arrays = [slot.view(array) for array in (flat, gradient, *states)]
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
 
+    def stepper(
+        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+    ) -> None:
+        return None  # nothing to be gained
+
 
 def _activation(layer: Activation, way: str, *arrays: Array) -> Array:
     """Call an activation's function; the identity has none."""
