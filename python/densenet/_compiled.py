@@ -13,6 +13,7 @@ from densenet.layers import Activation
 from densenet.losses import CustomLoss, Loss, MeanSquaredError
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
+from densenet.profile import Profile, collect
 from densenet.schedules import Schedule
 
 
@@ -137,6 +138,22 @@ class CompiledEngine:
         gradient: Array,
     ) -> None:
         self._plan.update(flat, states, optimizer.rule, optimizer.settings(), lr, step, gradient)
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> Profile:
+        rule, settings = optimizer.rule, optimizer.settings()
+        given = (flat, states, rule, settings, examples.x, examples.targets, steps, _mode(mode))
+        seconds, units, spent = self._plan.profile(*given)
+        unfused = optimizer.clip_norm is not None
+        rows = len(examples.x)
+        return collect(self._layout.places, units, spent, seconds, steps, rows, unfused)
 
     def stepper(
         self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int

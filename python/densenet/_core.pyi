@@ -100,6 +100,22 @@ class _Plan:
         gradient: Array,
         /,
     ) -> None: ...
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        x: Array,
+        targets: Array,
+        steps: int,
+        mode: _Mode,
+        /,
+    ) -> tuple[
+        float,
+        list[tuple[int, bool]],
+        list[tuple[list[float], list[tuple[float, float]]]],
+    ]: ...
 
 class _Stepper:
     def __call__(self, x: object, y: object, steps_before: int, /) -> float | None: ...

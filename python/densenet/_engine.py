@@ -9,6 +9,7 @@ import numpy as np
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
+from densenet.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -129,3 +130,14 @@ class Engine(Protocol):
         self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
     ) -> Stepper | None:
         """Prepare steps with this optimizer, where that is of use."""
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> Profile:
+        """Measure where the time of a step goes; what is given changes as in training."""

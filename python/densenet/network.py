@@ -1,6 +1,7 @@
 """A network: its passes, and training, which changes its state."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from densenet import training
+from densenet import _checks, training
 from densenet._engine import Examples, Steps
 from densenet._passes import Passes
 from densenet._state import _Prepared
@@ -16,6 +17,7 @@ from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
+from densenet.profile import Profile
 from densenet.schedules import rates
 
 
@@ -290,3 +292,57 @@ class Network(Passes):
         ["after the gradient's norm"]
         """
         return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))
+
+    def profile(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        optimizer: Optimizer | None = None,
+        *,
+        steps: int = 20,
+    ) -> Profile:
+        """Measure where the time of a training step goes. The network itself is not trained.
+
+        Parameters
+        ----------
+        x, y
+            One batch, as in `train_step`.
+        optimizer : optimizer, optional
+            `Adam` by default.
+        steps : int
+            Over which times are averaged.
+
+        Returns
+        -------
+        Profile
+            Microseconds and GFLOP/s of every product, and microseconds of what follows it: bias
+            and activation, derivative, update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit, the loss is one of the user's own or the backend is the
+            reference.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(20, 5)], MeanSquaredError())
+        >>> profile = network.profile(np.ones((8, 20)), np.ones((8, 5)))
+        >>> profile[0].part, profile[0].gflops > 0
+        ('forward', True)
+        """
+        if not isinstance(self.loss_function, Loss):
+            got = type(self.loss_function).__name__
+            raise TypeError(f"profile: expected a loss of densenet, got {got}")
+        optimizer = Adam() if optimizer is None else optimizer
+        steps = _checks.count("steps", steps)
+        examples = self._examples(x, y)
+        twin = copy(self)  # whose arrays are its own
+        twin.reset_optimizer()
+        twin._check_optimizer(optimizer, stacklevel=2)
+        state = twin._state_for(optimizer)
+        arrays = [state.arrays[name] for name in optimizer.states]
+        mode = twin._mode(True)
+        return twin._engine.profile(twin._flat, arrays, optimizer, examples, steps, mode)

@@ -243,6 +243,48 @@ void update(Plan<T>& plan, const py::object& flat, const py::list& states, const
   plan.update(params, moments.data(), optimizer, lr, step, g);
 }
 
+// Takes the same step a number of times and tells where the time went: seconds of all of it, a
+// description of each unit, and for each thread its seconds.
+template <class T>
+py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
+                  const std::string& rule, const py::dict& settings, const py::array& x,
+                  const py::object& targets, Index steps, const py::tuple& mode) {
+  T* params = required<T>(flat, plan.parameters(), "parameters");
+  const Optimizer optimizer = required_optimizer(rule, settings);
+  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), py::none());
+  Mode<T> how = mode_of(plan, mode);
+  const double lr = 0;
+  double loss = 0, elapsed = 0;
+  std::vector<Laps> laps;
+  Epoch epoch{nullptr, examples.x.rows, 0, 1, 0, &lr, &loss, 0, nullptr, nullptr, &laps};
+  py::list spent;
+  for (Index step = 0; step < steps; ++step) {
+    {
+      const py::gil_scoped_release release;
+      const Timer timer(&elapsed);
+      plan.train(params, moments.data(), optimizer, examples, epoch, how);
+    }
+    ++epoch.steps_before;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    for (const Laps& thread : laps) {
+      py::list units;
+      for (const auto& ways : thread.units) {
+        for (const Laps::Lap& lap : ways) units.append(py::make_tuple(lap.product, lap.rest));
+      }
+      spent.append(
+          py::make_tuple(py::cast(std::vector<double>{thread.gather, thread.loss, thread.panels,
+                                                      thread.update, thread.waiting}),
+                         units));
+    }
+  }
+  py::list units;
+  for (const Unit& unit : plan.units()) {
+    units.append(py::make_tuple(unit.number, unit.kind == Unit::Linear));
+  }
+  return py::make_tuple(elapsed, units, spent);
+}
+
 // Whether an array may share memory with n elements.
 template <class T>
 bool overlaps(const py::array& array, const T* data, Index n) {
@@ -332,6 +374,7 @@ void register_plan(py::module_& m, const char* name) {
       .def("backward", &backward<T>)
       .def("train", &train<T>)
       .def("update", &update<T>)
+      .def("profile", &profile<T>)
       .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
                          const std::string& rule, const py::dict& settings,
                          const py::object& running, std::uint64_t seed, bool on_classes) {

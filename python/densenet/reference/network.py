@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -251,6 +251,17 @@ class ReferenceEngine:
         self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
     ) -> None:
         return None  # nothing to be gained
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> NoReturn:
+        raise ValueError("profile: expected a network with backend='compiled', got 'reference'")
 
 
 def _activation(layer: Activation, way: str, *arrays: Array) -> Array:
