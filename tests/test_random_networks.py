@@ -237,17 +237,15 @@ def test_nan_and_infinity_go_where_the_reference_sends_them(losses, special, dty
             found = [network.forward(x), network.input_gradient(x, y)]
             loss_before, gradients = network.gradients(x, y)
             found += [loss_before, *gradients.values(), network.train_step(x, y, optimizer)]
-        # A mean that is taken in two passes makes NaN of infinity; the variance is NaN anyway.
-        moments = [1.0 * np.isfinite(array) for array in network.running_moments.values()]
-        results.append([*found, network.flat, *moments])
+        results.append([*found, network.flat, *network.running_moments.values()])
     for compiled, reference in zip(*results, strict=True):
         np.testing.assert_array_equal(kinds_of_numbers(compiled), kinds_of_numbers(reference))
 
 
 # ---- the same bits on any number of threads ----------------------------------------------------
 
-# Of tiles (6 or 14 rows; 8, 16 or 32 columns), blocks (126 and 128 rows, 8 strips) and chunks.
-EDGES = sorted({n + i for n in (8, 14, 32, 64, 126, 128, 256, 512, 1024) for i in (-1, 0, 1)})
+# Of tiles (6 or 14 rows; 8, 16 or 32 columns), blocks (128 and 168 rows, 512 columns) and chunks.
+EDGES = sorted({n + i for n in (8, 14, 32, 64, 128, 168, 256, 512, 1024) for i in (-1, 0, 1)})
 AT_EDGES = st.sampled_from(EDGES)
 
 
