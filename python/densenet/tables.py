@@ -1,0 +1,392 @@
+"""Tables from files: CSV as people write it, and Parquet.
+
+A cell of a CSV file stays the text that it was, so that the class ``01`` is not the class ``1``;
+what a column means is decided by `densenet.preprocessing`. The whole table is held in memory.
+"""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet._typing import Array
+
+__all__ = ["MISSING", "Table", "read_table", "write_csv"]
+
+MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
+"""Words that stand for a cell without a value."""
+
+_DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Table:
+    r"""Columns of cells, and where each row stood in the file.
+
+    Attributes
+    ----------
+    source : str
+        The file's name, for messages.
+    columns : mapping of str to array of shape (rows,)
+        Texts (of type object, "" where missing) or numbers (NaN where missing).
+    places : integer array of shape (rows,)
+        Number of each row's first line in a text file, or of the row itself.
+    unit : "line" or "row"
+        What `places` counts, from 1.
+    unreadable : mapping of str to str
+        Columns that no one can use, and what they hold.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from densenet.tables import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "tracks.csv")
+    ...     _ = path.write_text("id,tempo,genre\n007,118.5,Rock\n008,?,Pop\n")
+    ...     table = read_table(path)
+    >>> table.texts("id").tolist(), table.numbers("tempo").tolist()
+    (['007', '008'], [118.5, nan])
+    """
+
+    source: str
+    columns: Mapping[str, Array]
+    places: Array
+    unit: str = "line"
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def where(self, row: int, column: str) -> str:
+        """Say where a cell is: the first words of a message about it."""
+        return f"{self.source}, {self.unit} {self.places[row]}, column {column!r}"
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise a ValueError unless there are columns of all these names."""
+        missing = [
+            name for name in names if name not in self.columns and name not in self.unreadable
+        ]
+        if missing:
+            raise ValueError(
+                f"{self.source}: expected {_listed('column', missing)}, "
+                f"got {_listed('column', list(self.columns))}"
+            )
+
+    def take(self, rows: Array) -> "Table":
+        """Give a table of some of the rows."""
+        columns = {name: cells[rows] for name, cells in self.columns.items()}
+        return replace(self, columns=columns, places=self.places[rows])
+
+    def texts(self, name: str) -> Array:
+        """Give a column's cells as they are written, "" where missing, as array of object."""
+        cells = self._cells(name)
+        if cells.dtype == object:
+            return cells
+        texts = ["" if cell != cell else str(cell) for cell in cells.tolist()]
+        return np.array(texts, object)
+
+    def missing(self, name: str) -> npt.NDArray[np.bool_]:
+        """Tell which of a column's cells have no value."""
+        cells = self._cells(name)
+        missing: npt.NDArray[np.bool_] = cells == "" if cells.dtype == object else cells != cells
+        return missing
+
+    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """Give a column's cells as numbers, NaN where missing.
+
+        Raises
+        ------
+        ValueError
+            If a cell is something else, or its number is infinite.
+        """
+        values, others = self._parsed(name)
+        rows = np.flatnonzero(others)
+        if len(rows):
+            got = self._cells(name)[rows[0]]
+            raise ValueError(f"{self.where(rows[0], name)}: expected a number, got {_short(got)}")
+        rows = np.flatnonzero(np.isinf(values))
+        if len(rows):
+            got = str(self._cells(name)[rows[0]])
+            raise ValueError(
+                f"{self.where(rows[0], name)}: expected a finite number, got {_short(got)}"
+            )
+        return values
+
+    def not_numbers(self, name: str) -> Array:
+        """Give the rows whose cell is neither missing nor a number."""
+        return np.flatnonzero(self._parsed(name)[1])
+
+    def _parsed(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Give a column's numbers, and which cells are none."""
+        cells = self._cells(name)
+        if cells.dtype != object:
+            return cells.astype(np.float64), np.zeros(len(cells), bool)
+        known = {cell: _number(cell) for cell in set(cells.tolist())}
+        parsed = [known[cell] for cell in cells.tolist()]
+        others = np.array([value is None for value in parsed], bool)
+        return np.array([math.nan if v is None else v for v in parsed], np.float64), others
+
+    def _cells(self, name: str) -> Array:
+        self.require([name])
+        if name in self.unreadable:
+            raise ValueError(
+                f"{self.source}, column {name!r}: expected numbers or texts, "
+                f"got {self.unreadable[name]}"
+            )
+        return self.columns[name]
+
+
+def _number(cell: str) -> float | None:
+    """Give a cell's number, NaN where it is missing, and None where it is something else."""
+    if not cell:
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return None if "_" in cell else value  # 12_3 is a number to Python alone
+
+
+def _short(cell: str) -> str:
+    """Quote a cell, its end left out where it is long."""
+    return repr(cell) if len(cell) <= 40 else f"{cell[:37]!r}..."
+
+
+def _listed(noun: str, names: Sequence[str], most: int = 6) -> str:
+    """Name a few things: columns 'a', 'b' and 7 more."""
+    shown = ", ".join(map(_short, names[:most]))
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{noun}{'s' if len(names) != 1 else ''} {shown}{rest}"
+
+
+# ---- reading -----------------------------------------------------------------------------------
+
+
+def read_table(
+    path: str | Path,
+    *,
+    header: bool = True,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    missing: Iterable[str] = (),
+) -> Table:
+    r"""Read a table of at least one row.
+
+    Parameters
+    ----------
+    path : str or Path
+        Parquet where the name ends in .parquet (this needs pyarrow), else CSV.
+    header : bool
+        Whether the first row of a CSV file names the columns; otherwise they are c0, c1, ...
+    delimiter : str, optional
+        One character. By default the one of comma, semicolon and tab that cuts the first line into
+        the most parts.
+    encoding : str
+        Of a CSV file. A byte order mark is skipped.
+    missing : iterable of str
+        Words that stand for a missing value, beside `MISSING`.
+
+    Returns
+    -------
+    Table
+        Texts without the white space around them.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ImportError
+        If pyarrow is needed and missing.
+    ValueError
+        If the file is not what it should be: a wrong encoding, rows of different lengths, an open
+        quote, names that repeat, no rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from densenet.tables import read_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.csv")
+    ...     _ = path.write_text("5,1;red\r\n-;blue\r\n")
+    ...     table = read_table(path, header=False, delimiter=";", missing=["-"])
+    >>> {name: cells.tolist() for name, cells in table.columns.items()}
+    {'c0': ['5,1', ''], 'c1': ['red', 'blue']}
+    """
+    path, words = Path(path), {*MISSING, *missing}
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _read_parquet(path, words)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
+    try:
+        return _read_csv(path, header, delimiter, encoding, words)
+    except UnicodeDecodeError as error:
+        # The decoder works through the file in blocks, so that the place it tells is none of ours.
+        byte = error.object[error.start]
+        raise ValueError(
+            f"{path}: expected text in {encoding}, got the byte 0x{byte:02x}: name the encoding, "
+            "such as latin-1 or utf-16"
+        ) from None
+    except LookupError:
+        raise ValueError(f"encoding: expected the name of a text encoding, got {encoding!r}") from (
+            None
+        )
+
+
+def _read_csv(
+    path: Path, header: bool, delimiter: str | None, encoding: str, missing: set[str]
+) -> Table:
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    with path.open(encoding=encoding, newline="") as file:
+        first = file.readline()
+        if delimiter is None:
+            delimiter = max(_DELIMITERS, key=lambda one: len(_cut(first, one)))
+        reader = csv.reader(
+            chain([first], file), delimiter=delimiter, skipinitialspace=True, strict=True
+        )
+        records = _records(reader, path)
+        start = next(records, None)
+        if start is None:
+            raise ValueError(f"{path}: expected a table, got an empty file")
+        width = len(start[1])
+        if header:
+            names = [name.strip() or f"c{i}" for i, name in enumerate(start[1])]
+        else:
+            names = [f"c{i}" for i in range(width)]
+            records = chain([start], records)
+        _check_names(path, names)
+        rows, places = [], []
+        for place, cells in records:
+            if len(cells) != width:
+                raise ValueError(
+                    f"{path}, line {place}: expected {width} cells as in the first row, "
+                    f"got {len(cells)}"
+                )
+            rows.append(cells)
+            places.append(place)
+    if not rows:
+        raise ValueError(f"{path}: expected rows below the header, got none")
+    columns = (_clean(path, cells, missing) for cells in zip(*rows, strict=True))
+    return Table(str(path), dict(zip(names, columns, strict=True)), np.array(places))
+
+
+def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Give the rows that are not blank, each with the number of its first line."""
+    while True:
+        place = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {place}: not readable as CSV: {error}") from None
+        if cells:
+            yield place, cells
+
+
+def _cut(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _clean(path: Path, cells: Sequence[str], missing: set[str]) -> Array:
+    """Strip cells and empty the missing ones; equal cells become one object, to save memory."""
+    if any("\0" in cell for cell in set(cells)):
+        raise ValueError(f"{path}: expected text, got a null character: name the encoding")
+    stripped = {cell: cell.strip() for cell in set(cells)}
+    known = {cell: "" if text in missing else text for cell, text in stripped.items()}
+    return np.array([known[cell] for cell in cells], object)
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{path}: expected names that differ, got column {name!r} {times} times")
+
+
+def _read_parquet(path: Path, missing: set[str]) -> Table:
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            'reading Parquet needs pyarrow: pip install "densenet[parquet]"'
+        ) from error
+    with path.open("rb") as file:
+        try:
+            read = parquet.read_table(file)
+        except (arrow.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{path}: not readable as Parquet: {reason}") from None
+    _check_names(path, read.column_names)
+    if not len(read):
+        raise ValueError(f"{path}: expected rows, got none")
+    columns, unreadable = {}, {}
+    for name, column in zip(read.column_names, read.columns, strict=True):
+        try:
+            columns[name] = _from_arrow(path, column, missing)
+        except arrow.ArrowException:
+            unreadable[name] = str(column.type)
+    return Table(str(path), columns, np.arange(1, 1 + len(read)), "row", unreadable)
+
+
+def _from_arrow(path: Path, column: Any, missing: set[str]) -> Array:
+    """Convert a column: numbers stay numbers, and all else becomes text."""
+    from pyarrow import types
+
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_floating(column.type) or types.is_decimal(column.type):
+        numbers: Array = column.cast("float64").to_numpy()  # null becomes NaN
+        return numbers
+    if types.is_integer(column.type) and not column.null_count:
+        integers: Array = column.to_numpy()
+        return integers
+    if types.is_boolean(column.type):
+        names = {True: "True", False: "False", None: ""}  # as in CSV files that Python writes
+        return np.array([names[value] for value in column.to_pylist()], object)
+    return _clean(path, [text or "" for text in column.cast("string").to_pylist()], missing)
+
+
+# ---- writing -----------------------------------------------------------------------------------
+
+
+def write_csv(path: str | Path, columns: Mapping[str, Iterable[str]]) -> None:
+    r"""Write columns of texts, in UTF-8 and with a header.
+
+    Parameters
+    ----------
+    path : str or Path
+    columns : mapping of str to iterable of str
+        All of one length.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ValueError
+        If the lengths differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from densenet.tables import write_csv
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.csv")
+    ...     write_csv(path, {"id": ["7", "8"], "genre": ["Rock", "Drum, Bass"]})
+    ...     path.read_text()
+    'id,genre\n7,Rock\n8,"Drum, Bass"\n'
+    """
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
