@@ -1,9 +1,10 @@
 """The state of a network: arrays that the user can see, and nothing hidden in compiled memory."""
 
 import copy
+import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from densenet.initializers import INITIALIZERS
 from densenet.layers import Layer, Sigmoid, Softmax
 from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
 from densenet.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from densenet.network import Network
 
 _DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
 
@@ -141,6 +145,70 @@ class State:
         missing = [name for name in optimizer.states if name not in state.arrays]
         new = {name: aligned(self.n_parameters, self.dtype) for name in missing}
         return state._replace(arrays=state.arrays | new)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network into a file of the safetensors format.
+
+        It holds layers, loss, parameters and running moments, the optimizer's state, the random
+        generator and, within a call of `fit` or after one that was left, where that call stands:
+        `load` and ``fit(..., resume=True)`` go on from there, to the bit.
+
+        Parameters
+        ----------
+        path : str or path
+            A file there stays whole until the new one is.
+
+        Raises
+        ------
+        TypeError
+            If a layer, the optimizer's rule or the random generator is of a kind that a file
+            cannot hold. Of a loss of one's own, the file holds only the name.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(3, 1)], MeanSquaredError(), seed=1)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> network.save(path)
+        >>> bool((Network.load(path).flat == network.flat).all())
+        True
+        """
+        from densenet import serialization
+
+        serialization.save(cast("Network", self), path)
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str],
+        *,
+        backend: Literal["compiled", "reference"] = "compiled",
+        loss: CustomLoss | None = None,
+    ) -> "Network":
+        """Read a network from a file that `save` has written. Runs no code from the file.
+
+        Parameters
+        ----------
+        path : str or path
+        backend : "compiled" or "reference"
+            As in `Network`; the file fits both.
+        loss : object with ``forward`` and ``backward``, optional
+            The loss of one's own with which the network was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is truncated, altered, not densenet's or of another version.
+        TypeError
+            If a loss is missing, or given though the file has its own.
+        OSError
+            If the file cannot be read.
+        """
+        from densenet import serialization
+
+        return serialization.load(path, backend=backend, loss=loss)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_engine"}

@@ -1,0 +1,254 @@
+"""What a network computes from its parameters and leaves as they are: outputs and gradients."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._engine import Examples, Mode, unit_weights
+from densenet._layout import aligned
+from densenet._state import State
+from densenet._typing import Array
+from densenet.losses import Loss, SoftmaxCrossEntropy
+
+_ROWS_AT_ONCE = 8192  # of a data set whose loss is measured
+
+
+class Passes(State):
+    """Passes forwards and backwards through the layers."""
+
+    # ---- outputs ---------------------------------------------------------------------------------
+
+    def forward(self, x: npt.ArrayLike, training: bool = False) -> Array:
+        """Compute the output of the last layer.
+
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+            float32, float64, integers or bool, of any strides; never modified.
+        training : bool
+            Whether layers that behave differently in training do so.
+
+        Returns
+        -------
+        array of shape (batch, outputs)
+            Logits, where the loss is a cross-entropy on logits.
+
+        Raises
+        ------
+        TypeError
+            If `x` does not hold real numbers.
+        ValueError
+            If the shape of `x` does not fit.
+        """
+        x = _checks.inputs(x, self._layout.inputs)
+        return self._engine.forward(self._flat, x, self._mode(training))
+
+    def backward(
+        self, x: npt.ArrayLike, dy: Array, training: bool = True
+    ) -> tuple[Array, dict[str, Array]]:
+        """Differentiate through the network, for a loss of one's own.
+
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+        dy : array of shape (batch, outputs)
+            Gradient of the loss with respect to ``forward(x, training)``, of the network's
+            element type.
+        training : bool
+            Whether layers that behave differently in training do so.
+
+        Returns
+        -------
+        dx : array of shape (batch, inputs)
+        gradients : dict
+            For each name in `parameters`, an array of that shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an element type or a shape does not fit.
+        """
+        x = _checks.inputs(x, self._layout.inputs)
+        dy = _checks.matching("dy", dy, (len(x), self._layout.outputs), self.dtype)
+        dflat, dx = np.empty_like(self._flat), np.empty(x.shape, self.dtype)
+        self._engine.backward(self._flat, x, dy, dflat, dx, self._mode(training))
+        return dx, self._layout.views(dflat)
+
+    def predict_proba(self, x: npt.ArrayLike) -> Array:
+        """Compute probabilities.
+
+        Returns
+        -------
+        array of shape (batch, outputs)
+            Of each class; or, for the losses on single logits, of each output's being 1.
+
+        Raises
+        ------
+        TypeError
+            If the loss has no probabilities.
+        """
+        loss = self.loss_function
+        predicts = loss.predicts if isinstance(loss, Loss) else "values"
+        if predicts == "values":
+            raise TypeError(f"predict_proba: expected a loss on classes, got {type(loss).__name__}")
+        outputs = self.forward(x)
+        if predicts == "classes":
+            softmax = isinstance(loss, SoftmaxCrossEntropy)
+            return self._engine.softmax(outputs) if softmax else outputs
+        return self._engine.sigmoid(outputs)
+
+    def predict(self, x: npt.ArrayLike) -> Array:
+        """Give each row's prediction.
+
+        Returns
+        -------
+        array of shape (batch,) or (batch, outputs)
+            The most probable class of each row; or, for each output (a single one without its
+            axis), 0 or 1 (`BinaryCrossEntropy`), -1 or 1 (`LogisticLoss`) or the value.
+        """
+        loss = self.loss_function
+        outputs = self.forward(x)
+        predicts = loss.predicts if isinstance(loss, Loss) else "values"
+        if predicts == "classes":
+            classes: Array = outputs.argmax(axis=1)
+            return classes
+        if outputs.shape[1] == 1:
+            outputs = outputs[:, 0]
+        if predicts == "bits":
+            return (outputs > 0).astype(np.int64)
+        if predicts == "signs":
+            return np.where(outputs > 0, 1, -1)
+        return outputs
+
+    # ---- loss and gradients ----------------------------------------------------------------------
+
+    def _examples(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Examples:
+        x = _checks.inputs(x, self._layout.inputs)
+        batch, outputs = len(x), self._layout.outputs
+        loss, targets = self.loss_function, np.asarray(y)
+        if not isinstance(loss, Loss):
+            _checks.same_length("y", targets, batch)
+        elif loss.predicts == "classes":
+            targets = _checks.class_targets(targets, batch, outputs, self.dtype, "y")
+        else:
+            targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype, "y")
+        if sample_weight is None:
+            return Examples(x, targets)
+        if not isinstance(loss, Loss):
+            raise TypeError(
+                f"sample_weight: expected None with a loss of one's own ({type(loss).__name__})"
+            )
+        return Examples(x, targets, _checks.weights(sample_weight, batch))
+
+    def loss(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Measure the loss on rows that need not fit a batch.
+
+        Parameters
+        ----------
+        x : array of shape (batch, inputs)
+        y : array of shape (batch,) or (batch, classes)
+            Class indices, or rows of probabilities.
+        sample_weight : array of shape (batch,), optional
+            Finite and >= 0.
+
+        Returns
+        -------
+        float
+            ``Σ w_i l_i / Σ w_i``; 0 where all weights are 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit.
+        """
+        return self._loss_of(self._examples(x, y, sample_weight))
+
+    def _loss_of(self, examples: Examples) -> float:
+        sums, total = 0.0, 0.0
+        for begin in range(0, len(examples.x), _ROWS_AT_ONCE):
+            part = slice(begin, begin + _ROWS_AT_ONCE)
+            outputs = self._engine.forward(self._flat, examples.x[part], self._mode(False))
+            targets, weights = examples.targets[part], None
+            weight = float(len(outputs))
+            if not isinstance(self.loss_function, Loss):
+                sums += weight * float(self.loss_function.forward(outputs, targets))
+                total += weight
+                continue
+            if examples.sample_weight is not None:
+                weights = examples.sample_weight[part]
+                weight = float(weights.sum())
+                weights = unit_weights(weights, self.dtype)
+            if targets.ndim == 2:
+                targets = targets.astype(self.dtype)
+            sums += weight * self._engine.loss(outputs, targets, weights)
+            total += weight
+        return sums / total if total > 0 else 0.0
+
+    def _gradients(
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        """Compute loss and gradients at any parameters, for any loss."""
+        loss = self.loss_function
+        if isinstance(loss, Loss):
+            return self._engine.gradients(flat, examples, dflat, dx, mode)
+        outputs = self._engine.forward(flat, examples.x, mode)
+        value = float(loss.forward(outputs, examples.targets))
+        dy = np.asarray(loss.backward(outputs, examples.targets))
+        dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
+        still = replace(mode, update=False)  # moments have followed in the pass before
+        self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, still)
+        return value
+
+    def gradients(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        training: bool = True,
+    ) -> tuple[float, dict[str, Array]]:
+        """Compute the loss of one batch and its gradient, a fresh array for each parameter.
+
+        Parameters and errors are those of `loss`. Layers behave as in training unless `training`
+        is False.
+        """
+        dflat = np.empty_like(self._flat)
+        examples = self._examples(x, y, sample_weight)
+        loss = self._gradients(self._flat, examples, dflat, None, self._mode(training))
+        return loss, self._layout.views(dflat)
+
+    def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
+        """Compute the gradient of the loss with respect to x, (batch, inputs)."""
+        examples = self._examples(x, y)
+        dx = np.empty(examples.x.shape, self.dtype)
+        self._gradients(self._flat, examples, None, dx, self._mode(training))
+        return dx
+
+    def value_and_gradient(
+        self, flat: Array, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False
+    ) -> tuple[float, Array]:
+        """Compute loss and gradient at other parameters, in the form that scipy's optimizers want.
+
+        Parameters
+        ----------
+        flat : array of shape (n_parameters,)
+            Laid out like `Network.flat`, of any real element type; the network's own parameters
+            are neither used nor changed.
+        x, y
+            As in `loss`.
+
+        Returns
+        -------
+        loss : float
+        gradient : array of shape (n_parameters,), float64
+        """
+        point = aligned(self.n_parameters, self.dtype)
+        point[...] = _checks.real("flat", flat, (self.n_parameters,))
+        gradient = np.empty_like(point)
+        loss = self._gradients(point, self._examples(x, y), gradient, None, self._mode(training))
+        return loss, gradient.astype(np.float64)
