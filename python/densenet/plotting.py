@@ -23,6 +23,7 @@ __all__ = [
     "loss_curves",
     "misread_digits",
     "plot_history",
+    "predicted_against_true",
     "spacious",
     "validation_curve",
 ]
@@ -221,6 +222,31 @@ def misread_digits(
     axes.set_aspect("equal", anchor="NW")
     axes.set_axis_off()
     _title(axes, "Misread digits, true → predicted")
+
+
+# ---- values ------------------------------------------------------------------------------------
+
+
+def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> None:
+    """Draw a dot for each prediction over the true value, and the line where the two are equal.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    y_true, y_pred : arrays of shape (rows,)
+        Values, in one unit.
+    """
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    # Many dots lie over each other: the paler, the more there are.
+    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 60 / len(true))), lw=0)
+    axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
+    axes.set_xlabel("true", color=INK)
+    axes.set_ylabel("predicted", color=INK)
+    axes.grid(color=PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(color=GREY, labelcolor=INK, length=0)
+    _title(axes, "Predicted against true")
 
 
 # ---- pictures ----------------------------------------------------------------------------------

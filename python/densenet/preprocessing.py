@@ -269,7 +269,7 @@ class Features:
         parts: list[Numbers | Categories] = []
         left_out = {}
         for column in columns:
-            as_text = column in text or _is_text(table, column)
+            as_text = column in text or table.is_text(column)
             reason = _useless(table, column, as_text, forced=column in text)
             if reason:
                 left_out[column] = reason
@@ -342,19 +342,6 @@ class Features:
             "categories": Categories,
         }
         return cls(tuple(_specs.from_json(kinds, part) for part in parts), left_out)
-
-
-def _is_text(table: Table, column: str) -> bool:
-    """Tell whether a column holds texts; refuse one that holds numbers and a few texts."""
-    others = table.not_numbers(column)
-    present = len(table) - int(table.missing(column).sum())
-    if 0 < len(others) <= present / 10:
-        got = table.texts(column)[others[0]]
-        raise ValueError(
-            f"{table.where(others[0], column)}: expected a number, as in most rows, got {got!r}: "
-            "fix it, or take the word as missing or the column as text"
-        )
-    return len(others) > 0
 
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:

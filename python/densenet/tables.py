@@ -120,9 +120,23 @@ class Table:
             )
         return values
 
-    def not_numbers(self, name: str) -> Array:
-        """Give the rows whose cell is neither missing nor a number."""
-        return np.flatnonzero(self._parsed(name)[1])
+    def is_text(self, name: str) -> bool:
+        """Tell whether a column holds texts, rather than numbers alone.
+
+        Raises
+        ------
+        ValueError
+            If it holds numbers and a few texts: in at most a tenth of the cells with a value.
+        """
+        others = np.flatnonzero(self._parsed(name)[1])
+        present = len(self) - int(self.missing(name).sum())
+        if 0 < len(others) <= present / 10:
+            got = self._cells(name)[others[0]]
+            raise ValueError(
+                f"{self.where(others[0], name)}: expected a number, as in most rows, got "
+                f"{_short(got)}: correct it, or take that word as missing or the column as text"
+            )
+        return len(others) > 0
 
     def _parsed(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Give a column's numbers, and which cells are none."""
@@ -153,6 +167,11 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return None if "_" in cell else value  # 12_3 is a number to Python alone
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a cell holds a number, or nothing."""
+    return _number(cell) is not None
 
 
 def _short(cell: str) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _specs
-from densenet.tables import Table
+from densenet.tables import Table, is_number
 
-__all__ = ["Classes", "Values", "fit_target"]
+__all__ = ["Classes", "Values", "fit_target", "infer_task"]
 
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 
@@ -71,9 +71,14 @@ class Classes:
                 f"{table.source}, column {column!r}: expected classes that repeat, "
                 f"got {len(values):,} different ones in {len(texts):,} rows"
             )
-        if not len(table.not_numbers(column)):
+        if all(map(is_number, values)):
             values.sort(key=float)
         return cls(column, tuple(values))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return len(self.values)
 
     def encode(self, table: Table) -> npt.NDArray[np.int64]:
         """Give each row's class as an index, (rows,); a class that is not known is an error."""
@@ -137,6 +142,11 @@ class Values:
             )
         return cls(column, mean, scale)
 
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return 1
+
     def encode(self, table: Table) -> npt.NDArray[np.float32]:
         """Give each row's standardised value, (rows,)."""
         values = table.numbers(self.column)
@@ -187,12 +197,15 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
     5.4
     """
     if task == "auto":
-        task = "classification" if len(table.not_numbers(column)) else _task(table.numbers(column))
+        task = infer_task(table, column)
     return Classes.fit(table, column) if task == "classification" else Values.fit(table, column)
 
 
-def _task(values: npt.NDArray[np.float64]) -> Task:
-    different = np.unique(values)
+def infer_task(table: Table, column: str) -> Task:
+    """Tell what a target asks for by the rule of `fit_target`, "classification" or "regression"."""
+    if table.is_text(column):
+        return "classification"
+    different = np.unique(table.numbers(column))
     many = len(different) > MOST_CLASSES or bool(np.any(different != np.rint(different)))
     return "regression" if many else "classification"
 
