@@ -111,8 +111,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     from densenet.tables import MISSING
-    from densenet.targets import TASK_RULE
+    from densenet.targets import TASK_RULES
 
+    rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
     missing = ", ".join(word or "nothing" for word in MISSING)
     parser = commands.add_parser(
         "fit",
@@ -120,7 +121,7 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Train a network to predict one column of a table from the others. Columns of "
         "numbers are standardised, their missing cells filled; columns of text become a feature "
         "for each frequent text. Prints a report, writes the model and a picture.",
-        epilog=f"The task is {TASK_RULE}. Cells that hold {missing} are missing.",
+        epilog=f"The task is {rules}. Cells that hold {missing} are missing.",
     )
     from densenet.table_training import ACTIVATIONS, OPTIMIZERS
 

@@ -238,8 +238,9 @@ def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.Arra
     """
     true, pred = np.asarray(y_true), np.asarray(y_pred)
     # Many dots lie over each other: the paler, the more there are.
-    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 60 / len(true))), lw=0)
+    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
     axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
+    axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("true", color=INK)
     axes.set_ylabel("predicted", color=INK)
     axes.grid(color=PALE, linewidth=0.8)

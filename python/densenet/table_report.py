@@ -10,7 +10,7 @@ from densenet.metrics import confusion_matrix
 from densenet.preprocessing import Categories, Features, Numbers
 from densenet.table_model import Part, TableModel
 from densenet.table_training import Fitted
-from densenet.targets import Classes, Target
+from densenet.targets import TASK_RULES, Classes, Target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,6 +62,7 @@ def fit_report(fitted: Fitted) -> str:
         [
             f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
             f"{facts['validation_rows']:,} to validate",
+            _about_task(model),
             *_about_columns(model),
             *(f"note: {note}" for note in fitted.notes),
         ],
@@ -132,6 +133,13 @@ def _about_columns(model: TableModel) -> list[str]:
         lines.insert(1, f"id: {model.id}")
     lines += [f"left out: {name}: {reason}" for name, reason in model.features.left_out.items()]
     return lines
+
+
+def _about_task(model: TableModel) -> str:
+    task = "classification" if isinstance(model.target, Classes) else "regression"
+    if model.facts["settings"]["task"] != "auto":
+        return f"task: {task}"
+    return f"task: {task}, as {TASK_RULES[task]} (--task decides otherwise)"
 
 
 def _about_target(target: Target) -> str:
@@ -275,7 +283,7 @@ def picture(fitted: Fitted) -> "Figure":
         names = [_clipped(name).replace("$", r"\$") for name in target.values]
         counts = confusion_matrix(part.y_true, part.y_pred, len(names))
         plotting.confusion_matrix(right, counts, names)
-        if max(map(len, names)) > 3:
+        if max(map(len, names)) * len(names) > 9 * side:  # in the width of a letter
             right.tick_params(axis="x", labelrotation=90)
     else:
         plotting.predicted_against_true(right, part.y_true, part.y_pred)

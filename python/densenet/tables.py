@@ -270,7 +270,10 @@ def _read_csv(
         if delimiter is None:
             delimiter = max(_DELIMITERS, key=lambda one: len(_cut(first, one)))
         reader = csv.reader(
-            chain([first], file), delimiter=delimiter, skipinitialspace=True, strict=True
+            _text_lines(path, chain([first], file)),
+            delimiter=delimiter,
+            skipinitialspace=True,
+            strict=True,
         )
         records = _records(reader, path)
         start = next(records, None)
@@ -294,8 +297,19 @@ def _read_csv(
             places.append(place)
     if not rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
-    columns = (_clean(path, cells, missing) for cells in zip(*rows, strict=True))
+    columns = (_clean(cells, missing) for cells in zip(*rows, strict=True))
     return Table(str(path), dict(zip(names, columns, strict=True)), np.array(places))
+
+
+def _text_lines(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    """Give lines; refuse null characters, which other encodings read as this one are full of."""
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise ValueError(
+                f"{path}, line {number}: expected text, got a null character: name the encoding, "
+                "such as utf-16"
+            )
+        yield line
 
 
 def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -316,10 +330,8 @@ def _cut(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter), [])
 
 
-def _clean(path: Path, cells: Sequence[str], missing: set[str]) -> Array:
+def _clean(cells: Sequence[str], missing: set[str]) -> Array:
     """Strip cells and empty the missing ones; equal cells become one object, to save memory."""
-    if any("\0" in cell for cell in set(cells)):
-        raise ValueError(f"{path}: expected text, got a null character: name the encoding")
     stripped = {cell: cell.strip() for cell in set(cells)}
     known = {cell: "" if text in missing else text for cell, text in stripped.items()}
     return np.array([known[cell] for cell in cells], object)
@@ -341,7 +353,7 @@ def _read_parquet(path: Path, missing: set[str]) -> Table:
         ) from error
     with path.open("rb") as file:
         try:
-            read = parquet.read_table(file)
+            read = parquet.ParquetFile(file).read()
         except (arrow.ArrowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: not readable as Parquet: {reason}") from None
@@ -351,13 +363,13 @@ def _read_parquet(path: Path, missing: set[str]) -> Table:
     columns, unreadable = {}, {}
     for name, column in zip(read.column_names, read.columns, strict=True):
         try:
-            columns[name] = _from_arrow(path, column, missing)
+            columns[name] = _from_arrow(column, missing)
         except arrow.ArrowException:
             unreadable[name] = str(column.type)
     return Table(str(path), columns, np.arange(1, 1 + len(read)), "row", unreadable)
 
 
-def _from_arrow(path: Path, column: Any, missing: set[str]) -> Array:
+def _from_arrow(column: Any, missing: set[str]) -> Array:
     """Convert a column: numbers stay numbers, and all else becomes text."""
     from pyarrow import types
 
@@ -372,7 +384,7 @@ def _from_arrow(path: Path, column: Any, missing: set[str]) -> Array:
     if types.is_boolean(column.type):
         names = {True: "True", False: "False", None: ""}  # as in CSV files that Python writes
         return np.array([names[value] for value in column.to_pylist()], object)
-    return _clean(path, [text or "" for text in column.cast("string").to_pylist()], missing)
+    return _clean([text or "" for text in column.cast("string").to_pylist()], missing)
 
 
 # ---- writing -----------------------------------------------------------------------------------
@@ -405,7 +417,8 @@ def write_csv(path: str | Path, columns: Mapping[str, Iterable[str]]) -> None:
     ...     path.read_text()
     'id,genre\n7,Rock\n8,"Drum, Bass"\n'
     """
+    rows = list(zip(*columns.values(), strict=True))
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        writer.writerows(rows)

@@ -16,10 +16,11 @@ Task: TypeAlias = Literal["auto", "classification", "regression"]
 MOST_CLASSES = 20
 """Different whole numbers that are still taken for classes."""
 
-TASK_RULE = (
-    "regression if every cell of the target is a number, and any has a fraction or more than "
-    f"{MOST_CLASSES} differ; otherwise classification"
-)
+TASK_RULES = {
+    "classification": f"the target is text, or at most {MOST_CLASSES} different whole numbers",
+    "regression": f"the target is numbers, any with a fraction or over {MOST_CLASSES} different",
+}
+"""What the task is without being told, and when."""
 
 
 @dataclass(frozen=True)
