@@ -170,6 +170,7 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     notes = _notes(table, settings, int(missing.sum()))
     table = table.take(np.flatnonzero(~missing))
     task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
+    fit_target(table, settings.target, task)  # what is none is told before rows are held out
     rows, held_out = _split(table, settings, task)
     training_rows = table.take(rows)
     target = fit_target(training_rows, settings.target, task)
