@@ -246,7 +246,7 @@ def test_pictures_of_no_errors(pyplot: Any) -> None:
 
     figure, (left, right) = pyplot.subplots(1, 2)
     plotting.confusion_matrix(left, np.diag([3, 4]), ["cat", "dog"])
-    plotting.misread_digits(right, np.empty((0, 64)), [], [])
+    plotting.misclassified(right, np.empty((0, 64)), [], [], shape=(8, 8))
     figure.canvas.draw()
     assert [label.get_text() for label in left.get_xticklabels()] == ["cat", "dog"]
     assert [text.get_text() for text in left.texts] == ["3", "4"]

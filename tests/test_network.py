@@ -311,11 +311,3 @@ def test_the_plan_names_the_backend_of_every_layer(layers, engine):
     lines = str(plan).splitlines()
     assert len(lines) == 1 + len(layers)
     assert all(type(layer).__name__ in line for layer, line in zip(layers, lines[1:], strict=True))
-
-
-def test_repr_names_layers_loss_dtype_and_backend(engine):
-    text = repr(make(STACKS["no hidden layer"], engine))
-    assert text == (
-        "Network([Linear(inputs=7, outputs=3, bias=True, init='glorot_uniform')], "
-        f"SoftmaxCrossEntropy(label_smoothing=0.0), dtype='float32', backend='{engine}')"
-    )

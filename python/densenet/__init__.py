@@ -12,21 +12,25 @@ from densenet.layers import *
 from densenet.layers import __all__ as _layers
 from densenet.losses import *
 from densenet.losses import __all__ as _losses
+from densenet.lr_range import LRRange, lr_range_test
 from densenet.network import Network
 from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
 from densenet.schedules import *
 from densenet.schedules import __all__ as _schedules
-from densenet.training import Callback, EarlyStopping, History
+from densenet.training import Callback, Checkpoint, EarlyStopping, History
 
 __all__ = [
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "History",
+    "LRRange",
     "Network",
     "__version__",
     "check_gradients",
     "get_num_threads",
+    "lr_range_test",
     "set_num_threads",
     "show_config",
     *_layers,

@@ -41,6 +41,15 @@ class Passes(State):
             If `x` does not hold real numbers.
         ValueError
             If the shape of `x` does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(2, 1, init=np.array([[3.0, 4.0]]))], MeanSquaredError())
+        >>> network.forward([[1, 2], [0, 1]])
+        array([[11.],
+               [ 4.]], dtype=float32)
         """
         x = _checks.inputs(x, self._layout.inputs)
         return self._engine.forward(self._flat, x, self._mode(training))
@@ -69,6 +78,17 @@ class Passes(State):
         ------
         TypeError, ValueError
             If an element type or a shape does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(2, 1, init=np.array([[3.0, 4.0]]))], MeanSquaredError())
+        >>> dx, gradients = network.backward([[1, 2]], np.array([[10.0]], np.float32))
+        >>> dx
+        array([[30., 40.]], dtype=float32)
+        >>> gradients["0.weight"]
+        array([[10., 20.]], dtype=float32)
         """
         x = _checks.inputs(x, self._layout.inputs)
         dy = _checks.matching("dy", dy, (len(x), self._layout.outputs), self.dtype)
@@ -88,6 +108,14 @@ class Passes(State):
         ------
         TypeError
             If the loss has no probabilities.
+
+        Examples
+        --------
+        >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+        >>> network = Network([Linear(1, 2, init="zeros")], SoftmaxCrossEntropy())
+        >>> network.parameters["0.bias"][:] = [0, 2]
+        >>> network.predict_proba([[7.0]]).round(3)
+        array([[0.119, 0.881]], dtype=float32)
         """
         loss = self.loss_function
         predicts = loss.predicts if isinstance(loss, Loss) else "values"
@@ -107,6 +135,17 @@ class Passes(State):
         array of shape (batch,) or (batch, outputs)
             The most probable class of each row; or, for each output (a single one without its
             axis), 0 or 1 (`BinaryCrossEntropy`), -1 or 1 (`LogisticLoss`) or the value.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy
+        >>> layers = [Linear(1, 2, init=np.array([[1.0], [-1.0]]))]
+        >>> Network(layers, SoftmaxCrossEntropy()).predict([[7.0], [-8.0]])
+        array([0, 1])
+        >>> Network(layers, MeanSquaredError()).predict([[7.0], [-8.0]])
+        array([[ 7., -7.],
+               [-8.,  8.]], dtype=float32)
         """
         loss = self.loss_function
         outputs = self.forward(x)
@@ -166,6 +205,15 @@ class Passes(State):
         ------
         TypeError, ValueError
             If an argument does not fit.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> network.loss([[7.0], [8.0]], [1.0, 3.0])
+        5.0
+        >>> network.loss([[7.0], [8.0]], [1.0, 3.0], sample_weight=[1, 0])
+        1.0
         """
         return self._loss_of(self._examples(x, y, sample_weight))
 
@@ -216,6 +264,16 @@ class Passes(State):
 
         Parameters and errors are those of `loss`. Layers behave as in training unless `training`
         is False.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> loss, gradients = network.gradients([[7.0]], [5.0])
+        >>> loss
+        25.0
+        >>> gradients["0.weight"], gradients["0.bias"]
+        (array([[-70.]], dtype=float32), array([-10.], dtype=float32))
         """
         dflat = np.empty_like(self._flat)
         examples = self._examples(x, y, sample_weight)
@@ -223,7 +281,16 @@ class Passes(State):
         return loss, self._layout.views(dflat)
 
     def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
-        """Compute the gradient of the loss with respect to x, (batch, inputs)."""
+        """Compute the gradient of the loss with respect to x, (batch, inputs).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(2, 1, init=np.array([[3.0, 4.0]]))], MeanSquaredError())
+        >>> network.input_gradient([[1, 2]], [10.0])
+        array([[6., 8.]], dtype=float32)
+        """
         examples = self._examples(x, y)
         dx = np.empty(examples.x.shape, self.dtype)
         self._gradients(self._flat, examples, None, dx, self._mode(training))
@@ -246,6 +313,19 @@ class Passes(State):
         -------
         loss : float
         gradient : array of shape (n_parameters,), float64
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1)], MeanSquaredError())
+        >>> network.value_and_gradient(np.zeros(2), [[7.0]], [5.0])
+        (25.0, array([-70., -10.]))
+        >>> from scipy.optimize import minimize
+        >>> data = [[0.0], [1.0]], [3.0, 5.0]
+        >>> best = minimize(network.value_and_gradient, network.flat, data, jac=True)
+        >>> best.x.round(3)
+        array([2., 3.])
         """
         point = aligned(self.n_parameters, self.dtype)
         point[...] = _checks.real("flat", flat, (self.n_parameters,))

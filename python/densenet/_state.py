@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _checks
+from densenet import _checks, _summary
 from densenet._engine import Engine, Mode
 from densenet._layout import Layout, aligned
+from densenet._position import Position
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
 from densenet.layers import Layer, Sigmoid, Softmax
@@ -65,6 +66,7 @@ class State:
         self._initialize()
         self._draws = int(self._rng.integers(2**63))  # the seed of dropout
         self._state: _OptimizerState | None = None
+        self._position: Position | None = None
         self._engine = self._make_engine()
 
     def _initialize(self) -> None:
@@ -93,7 +95,16 @@ class State:
 
     @property
     def flat(self) -> Array:
-        """All parameters as one vector, live and writeable."""
+        """All parameters as one vector, live and writeable.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(2, 1)], MeanSquaredError())
+        >>> network.flat[:] = [3, 4, 0.5]
+        >>> network.forward([[1, 2]])
+        array([[11.5]], dtype=float32)
+        """
         return self._flat
 
     @property
@@ -102,28 +113,74 @@ class State:
 
         Names and shapes are those of ``torch.nn.Sequential``: ``"0.weight"`` has the shape
         (outputs, inputs).
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(3, 2), Linear(2, 1, bias=False)], MeanSquaredError())
+        >>> {name: view.shape for name, view in network.parameters.items()}
+        {'0.weight': (2, 3), '0.bias': (2,), '1.weight': (1, 2)}
+        >>> network.parameters["0.weight"][0, :] = 7  # the first output's weights
         """
         return self._layout.views(self._flat)
 
     @property
     def running_moments(self) -> dict[str, Array]:
-        """Each batch normalisation's running mean and variance by name, live views."""
+        """Each batch normalisation's running mean and variance by name, live views.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import SGD, BatchNorm, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init=np.eye(1)), BatchNorm(1)], MeanSquaredError())
+        >>> loss = network.train_step([[1.0], [3.0]], [0.0, 0.0], SGD())
+        >>> network.running_moments["1.running_mean"]  # a tenth of the way from 0 to 2
+        array([0.2], dtype=float32)
+        """
         return {slot.name: slot.view(self._running) for slot in self._layout.running_slots}
 
     @property
     def n_parameters(self) -> int:
-        """Number of all elements of all parameters."""
+        """Number of all elements of all parameters.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(3, 2)], MeanSquaredError()).n_parameters
+        8
+        """
         return self._layout.size
 
     @property
     def optimizer_state(self) -> dict[str, Any]:
-        """The optimizer's steps and moments, live arrays laid out like `flat`; empty before any."""
+        """The optimizer's steps and moments, live arrays laid out like `flat`; empty before any.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> network.optimizer_state
+        {}
+        >>> loss = network.train_step([[1.0]], [5.0], Adam())
+        >>> network.optimizer_state["step"], network.optimizer_state["m"]
+        (1, array([-1., -1.], dtype=float32))
+        """
         if self._state is None:
             return {}
         return {"step": self._state.step, **self._state.arrays}
 
     def reset_optimizer(self) -> None:
-        """Forget the optimizer's state; the next step starts anew."""
+        """Forget the optimizer's state; the next step starts anew.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1)], MeanSquaredError())
+        >>> loss = network.train_step([[1.0]], [5.0], Adam())
+        >>> network.reset_optimizer()
+        >>> network.optimizer_state
+        {}
+        """
         self._state = None
 
     def _check_optimizer(self, optimizer: Optimizer, stacklevel: int) -> None:
@@ -221,6 +278,7 @@ class State:
             arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
             self._state = self._state._replace(arrays=arrays)
         self._rng = copy.deepcopy(self._rng)
+        self._position = copy.deepcopy(self._position)
         self._engine = self._make_engine()
 
     def _own(self, array: Array) -> Array:
@@ -229,11 +287,11 @@ class State:
         return own
 
     def __repr__(self) -> str:
-        layers = ", ".join(map(repr, self.layers))
-        return (
-            f"Network([{layers}], {self.loss_function!r}, dtype={self.dtype.name!r}, "
-            f"backend={self.backend!r})"
-        )
+        # Debuggers show a network that is still being made, too.
+        return _summary.text(self) if "_engine" in vars(self) else object.__repr__(self)
+
+    def _repr_html_(self) -> str:
+        return _summary.html(self)
 
     def _mode(self, training: bool, draws: int | None = None) -> Mode:
         """How layers behave in the optimizer's step at hand."""

@@ -37,6 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0; 1 if the result is not as it should be; 2 if the command could not run;
         130 if it was interrupted.
+
+    Examples
+    --------
+    >>> from densenet.cli import main
+    >>> main(["info"])  # doctest: +ELLIPSIS
+    version ...
+    0
     """
     parser = _Parser(prog="densenet", description="Dense neural networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"densenet {__version__}")

@@ -67,7 +67,14 @@ def default_num_threads() -> int:
 
 
 def get_num_threads() -> int:
-    """Give the number of threads that compiled functions may use."""
+    """Give the number of threads that compiled functions may use.
+
+    Examples
+    --------
+    >>> from densenet import get_num_threads
+    >>> get_num_threads() >= 1
+    True
+    """
     from densenet import _core
 
     return _core.get_num_threads()
@@ -87,6 +94,15 @@ def set_num_threads(n: int) -> None:
     ------
     TypeError, ValueError
         If `n` is no integer in [1, 1024].
+
+    Examples
+    --------
+    >>> from densenet import get_num_threads, set_num_threads
+    >>> before = get_num_threads()
+    >>> set_num_threads(2)
+    >>> get_num_threads()
+    2
+    >>> set_num_threads(before)
     """
     from densenet import _core
 
@@ -94,7 +110,14 @@ def set_num_threads(n: int) -> None:
 
 
 def show_config() -> dict[str, str]:
-    """Tell the version, the compiler, the instruction set, OpenMP, the threads and more."""
+    """Tell the version, the compiler, the instruction set, OpenMP, the threads and more.
+
+    Examples
+    --------
+    >>> import densenet
+    >>> densenet.show_config()["version"] == densenet.__version__
+    True
+    """
     import numpy as np
 
     from densenet import _core

@@ -23,6 +23,13 @@ class Digits(NamedTuple):
         Images by 13 people, none of whom is among the 30 of the training rows.
     y_test : int64 array of shape (1797,)
         The digit that each image shows.
+
+    Examples
+    --------
+    >>> from densenet.datasets import load_digits
+    >>> x_train, y_train, x_test, y_test = load_digits()
+    >>> y_test[:5]
+    array([0, 1, 2, 3, 4])
     """
 
     x_train: npt.NDArray[np.uint8]

@@ -32,6 +32,8 @@ from densenet.training import Callback, History, Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["Settings", "run"]
+
 HIDDEN = 256
 LABEL_SMOOTHING = 0.1
 
@@ -56,6 +58,12 @@ class Settings:
         Of the picture; its suffix names the format.
     threads : int, optional
         Of the compiled backend.
+
+    Examples
+    --------
+    >>> from densenet.demo import Settings
+    >>> Settings(epochs=5).output.name
+    'densenet-demo.png'
     """
 
     epochs: int = 40
@@ -114,6 +122,14 @@ def run(settings: Settings) -> int:
         If matplotlib or tqdm is missing.
     OSError
         If the picture cannot be written.
+
+    Examples
+    --------
+    >>> from densenet.demo import Settings, run
+    >>> run(Settings(epochs=1, batch_size=512))  # doctest: +ELLIPSIS
+    UCI handwritten digits: 3,441 rows to train on, ...
+    picture: densenet-demo.png
+    0
     """
     require("the demo", "matplotlib", "tqdm")
     if settings.threads is not None:
@@ -284,10 +300,11 @@ def _picture(outcome: Outcome) -> "Figure":
     plotting.validation_curve(panels[0, 1], _column(outcome.compiled, "val_accuracy"))
     plotting.confusion_matrix(panels[1, 0], outcome.confusion)
     shown = outcome.misread[:42]
-    plotting.misread_digits(
+    plotting.misclassified(
         panels[1, 1],
         outcome.digits.x_test[shown],
         outcome.digits.y_test[shown],
         outcome.predicted[shown],
+        shape=(8, 8),
     )
     return figure

@@ -25,6 +25,13 @@ def check_gradients(
     float
         The largest error over the parameters, relative to the larger of the two values, or to a
         thousandth of the gradient's largest element where both are smaller than that.
+
+    Examples
+    --------
+    >>> from densenet import Linear, Network, Sigmoid, SoftmaxCrossEntropy, check_gradients
+    >>> network = Network([Linear(2, 5), Sigmoid(), Linear(5, 3)], SoftmaxCrossEntropy(), seed=1)
+    >>> check_gradients(network, [[1.0, 2.0], [3.0, -1.0]], [2, 0]) < 1e-6
+    True
     """
     twin = Network(network.layers, network.loss_function, dtype=np.float64, backend=network.backend)
     twin.flat[...] = network.flat

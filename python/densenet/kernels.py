@@ -7,6 +7,7 @@ number of them. The mathematics, shapes and errors are written out at each funct
 """
 
 from densenet import _core
+from densenet._examples import illustrate
 from densenet._typing import Array
 
 __all__ = [
@@ -344,3 +345,6 @@ def adamw_step(
         "weight_decay": weight_decay,
     }
     _core.update("adamw", {"param": param, "grad": grad, "m": m, "v": v}, step, settings)
+
+
+illustrate(globals(), __all__, __name__)

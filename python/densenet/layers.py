@@ -56,6 +56,15 @@ class Linear(Layer):
     ------
     TypeError, ValueError
         If a width is no integer >= 1, or `init` is unknown or of another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(2, 1, init=np.array([[3.0, 4.0]]))], MeanSquaredError())
+    >>> network.parameters["0.bias"][0] = 0.5
+    >>> network.forward([[1, 2]])
+    array([[11.5]], dtype=float32)
     """
 
     kind: ClassVar[str] = "linear"
@@ -88,41 +97,93 @@ class Activation(Layer):
             object.__setattr__(self, name, value)
 
     def settings(self) -> dict[str, float]:
-        """Give the parameter by name, if there is one."""
+        """Give the parameter by name, if there is one.
+
+        Examples
+        --------
+        >>> from densenet import ELU
+        >>> ELU(alpha=0.5).settings()
+        {'alpha': 0.5}
+        """
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """``y = x``."""
+    """``y = x``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Identity, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), Identity()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-1. ,  0.5], dtype=float32)
+    """
 
     kind: ClassVar[str] = "identity"
 
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """``y = 1 / (1 + e^-x)``."""
+    """``y = 1 / (1 + e^-x)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network, Sigmoid
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), Sigmoid()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([0.269, 0.622], dtype=float32)
+    """
 
     kind: ClassVar[str] = "sigmoid"
 
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """``y = tanh x``."""
+    """``y = tanh x``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network, Tanh
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), Tanh()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-0.762,  0.462], dtype=float32)
+    """
 
     kind: ClassVar[str] = "tanh"
 
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """``y = max(x, 0)``."""
+    """``y = max(x, 0)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network, ReLU
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), ReLU()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([0. , 0.5], dtype=float32)
+    """
 
     kind: ClassVar[str] = "relu"
 
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """``y = x`` for x > 0, otherwise ``slope x``, with a slope >= 0."""
+    """``y = x`` for x > 0, otherwise ``slope x``, with a slope >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import LeakyReLU, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), LeakyReLU(slope=0.1)], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-0.1,  0.5], dtype=float32)
+    """
 
     kind: ClassVar[str] = "leaky_relu"
     slope: float = 0.01
@@ -130,7 +191,16 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class ELU(Activation):
-    """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``, with alpha >= 0."""
+    """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``, with alpha >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import ELU, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), ELU(alpha=2.0)], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-1.264,  0.5  ], dtype=float32)
+    """
 
     kind: ClassVar[str] = "elu"
     alpha: float = 1.0
@@ -138,7 +208,16 @@ class ELU(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """``y = x Φ(x)``, with the normal distribution's Φ."""
+    """``y = x Φ(x)``, with the normal distribution's Φ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import GELU, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), GELU()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-0.159,  0.346], dtype=float32)
+    """
 
     kind: ClassVar[str] = "gelu"
     from_input: ClassVar[bool] = True
@@ -146,7 +225,16 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class SiLU(Activation):
-    """``y = x σ(x)``, with the sigmoid σ."""
+    """``y = x σ(x)``, with the sigmoid σ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network, SiLU
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), SiLU()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-0.269,  0.311], dtype=float32)
+    """
 
     kind: ClassVar[str] = "silu"
     from_input: ClassVar[bool] = True
@@ -154,7 +242,17 @@ class SiLU(Activation):
 
 @dataclass(frozen=True)
 class Softmax(Layer):
-    """``y_c = e^(x_c) / Σ_k e^(x_k)`` in each row."""
+    """``y_c = e^(x_c) / Σ_k e^(x_k)`` in each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import CrossEntropy, Linear, Network, Softmax
+    >>> network = Network([Linear(2, 2, init=np.eye(2)), Softmax()], CrossEntropy())
+    >>> network.forward([[0.0, 0.0], [1.0, 3.0]]).round(3)
+    array([[0.5  , 0.5  ],
+           [0.119, 0.881]], dtype=float32)
+    """
 
     kind: ClassVar[str] = "softmax"
 
@@ -165,6 +263,16 @@ class Dropout(Layer):
 
     The mask is drawn from where the element is (Salmon et al. 2011): both backends and any number
     of threads draw the same one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Dropout, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(4, 4, init=np.eye(4)), Dropout(0.5)], MeanSquaredError(), seed=1)
+    >>> network.forward(np.ones((1, 4)))
+    array([[1., 1., 1., 1.]], dtype=float32)
+    >>> sorted(set(network.forward(np.ones((25, 4)), training=True).ravel().tolist()))
+    [0.0, 2.0]
     """
 
     kind: ClassVar[str] = "dropout"
@@ -186,7 +294,17 @@ class _Norm(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(_Norm):
-    """Give each row mean 0 and variance 1, then scale and shift each column (Ba et al. 2016)."""
+    """Give each row mean 0 and variance 1, then scale and shift each column (Ba et al. 2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import LayerNorm, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(3, 3, init=np.eye(3)), LayerNorm(3)], MeanSquaredError())
+    >>> network.forward([[1.0, 2.0, 3.0], [0.0, 0.0, 60.0]]).round(2)
+    array([[-1.22,  0.  ,  1.22],
+           [-0.71, -0.71,  1.41]], dtype=float32)
+    """
 
     kind: ClassVar[str] = "layer_norm"
 
@@ -197,6 +315,16 @@ class BatchNorm(_Norm):
 
     In training the batch's own moments count; the running ones, which prediction uses, follow them
     by a tenth at each step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import BatchNorm, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), BatchNorm(1)], MeanSquaredError())
+    >>> network.forward([[1.0], [2.0], [3.0]], training=True).round(2)
+    array([[-1.22],
+           [ 0.  ],
+           [ 1.22]], dtype=float32)
     """
 
     kind: ClassVar[str] = "batch_norm"
@@ -204,7 +332,19 @@ class BatchNorm(_Norm):
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """``y = x + block(x)``, with a block of equal width in and out (He et al. 2016)."""
+    """``y = x + block(x)``, with a block of equal width in and out (He et al. 2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network, ReLU, Residual
+    >>> block = Residual([Linear(2, 8), ReLU(), Linear(8, 2, init=np.zeros((2, 8)))])
+    >>> network = Network([block], MeanSquaredError())
+    >>> network.forward([[3.0, -4.0]])
+    array([[ 3., -4.]], dtype=float32)
+    >>> list(network.parameters)
+    ['0.0.weight', '0.0.bias', '0.2.weight', '0.2.bias']
+    """
 
     kind: ClassVar[str] = "residual"
     layers: Sequence[Layer]

@@ -33,7 +33,14 @@ class Loss:
             object.__setattr__(self, name, value)
 
     def settings(self) -> dict[str, float]:
-        """Give the settings by name."""
+        """Give the settings by name.
+
+        Examples
+        --------
+        >>> from densenet import Huber
+        >>> Huber(delta=2.0).settings()
+        {'delta': 2.0}
+        """
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
@@ -42,6 +49,15 @@ class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of the softmax of the outputs, which are logits.
 
     With `label_smoothing` ε in [0, 1), a target T counts as ``(1 - ε) T + ε / C``.
+
+    Examples
+    --------
+    >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+    >>> network = Network([Linear(1, 4, init="zeros")], SoftmaxCrossEntropy())
+    >>> network.predict_proba([[7.0]])
+    array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    >>> round(network.loss([[7.0]], [2]), 4)  # ln 4
+    1.3863
     """
 
     kind: ClassVar[str] = "softmax_cross_entropy"
@@ -51,7 +67,15 @@ class SoftmaxCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy of the outputs, which are probabilities."""
+    """Cross-entropy of the outputs, which are probabilities.
+
+    Examples
+    --------
+    >>> from densenet import CrossEntropy, Linear, Network, Softmax
+    >>> network = Network([Linear(1, 4, init="zeros"), Softmax()], CrossEntropy())
+    >>> round(network.loss([[7.0]], [2]), 4)  # ln 4
+    1.3863
+    """
 
     kind: ClassVar[str] = "cross_entropy"
     predicts: ClassVar[Literal["classes"]] = "classes"
@@ -59,7 +83,20 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """Cross-entropy of the sigmoid of each output, which is a logit, with a target in [0, 1]."""
+    """Cross-entropy of the sigmoid of each output, which is a logit, with a target in [0, 1].
+
+    Examples
+    --------
+    >>> from densenet import BinaryCrossEntropy, Linear, Network
+    >>> network = Network([Linear(1, 2, init="zeros")], BinaryCrossEntropy())
+    >>> network.parameters["0.bias"][:] = [2, -2]
+    >>> network.predict_proba([[7.0]]).round(3)
+    array([[0.881, 0.119]], dtype=float32)
+    >>> network.predict([[7.0]])
+    array([[1, 0]])
+    >>> round(network.loss([[7.0]], [[1, 0]]), 3)
+    0.127
+    """
 
     kind: ClassVar[str] = "binary_cross_entropy"
     predicts: ClassVar[Literal["bits"]] = "bits"
@@ -67,7 +104,18 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class LogisticLoss(Loss):
-    """``ln(1 + e^(-t z))`` of each output z, with a target t of -1 or 1."""
+    """``ln(1 + e^(-t z))`` of each output z, with a target t of -1 or 1.
+
+    Examples
+    --------
+    >>> from densenet import Linear, LogisticLoss, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], LogisticLoss())
+    >>> network.parameters["0.bias"][:] = 2
+    >>> network.predict([[7.0]])
+    array([1])
+    >>> round(network.loss([[7.0]], [1]), 3), round(network.loss([[7.0]], [-1]), 3)
+    (0.127, 2.127)
+    """
 
     kind: ClassVar[str] = "logistic"
     predicts: ClassVar[Literal["signs"]] = "signs"
@@ -75,7 +123,15 @@ class LogisticLoss(Loss):
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
-    """``(y - t)²``, the mean over outputs and rows."""
+    """``(y - t)²``, the mean over outputs and rows.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+    >>> network.loss([[7.0], [8.0]], [1.0, 3.0])
+    5.0
+    """
 
     kind: ClassVar[str] = "mean_squared_error"
     predicts: ClassVar[Literal["values"]] = "values"
@@ -83,7 +139,15 @@ class MeanSquaredError(Loss):
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
-    """``|y - t|``, the mean over outputs and rows."""
+    """``|y - t|``, the mean over outputs and rows.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanAbsoluteError, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanAbsoluteError())
+    >>> network.loss([[7.0], [8.0]], [1.0, 3.0])
+    2.0
+    """
 
     kind: ClassVar[str] = "mean_absolute_error"
     predicts: ClassVar[Literal["values"]] = "values"
@@ -91,7 +155,15 @@ class MeanAbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """``r²/2`` of the error r up to `delta`, linear beyond (Huber 1964)."""
+    """``r²/2`` of the error r up to `delta`, linear beyond (Huber 1964).
+
+    Examples
+    --------
+    >>> from densenet import Huber, Linear, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], Huber(delta=2.0))
+    >>> network.loss([[7.0], [8.0]], [1.0, 3.0])
+    2.25
+    """
 
     kind: ClassVar[str] = "huber"
     predicts: ClassVar[Literal["values"]] = "values"

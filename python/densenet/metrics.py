@@ -79,6 +79,12 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         If the elements are not integers.
     ValueError
         If the shapes differ or there is no row.
+
+    Examples
+    --------
+    >>> from densenet.metrics import accuracy
+    >>> accuracy([0, 1, 2, 2], [0, 1, 2, 1])
+    0.75
     """
     true, pred = _classes(y_true, y_pred)
     return float(np.mean(true == pred))
@@ -183,6 +189,17 @@ def precision_recall_fbeta(
     References
     ----------
     C. J. van Rijsbergen, "Information Retrieval", 2nd edition, 1979, chapter 7.
+
+    Examples
+    --------
+    >>> from densenet.metrics import precision_recall_fbeta
+    >>> precision, recall, f1 = precision_recall_fbeta([0, 0, 0, 1], [0, 0, 1, 1])
+    >>> precision
+    array([1. , 0.5])
+    >>> recall.round(3)
+    array([0.667, 1.   ])
+    >>> precision_recall_fbeta([0, 0, 0, 1], [0, 0, 1, 1], average="micro")
+    (0.75, 0.75, 0.75)
     """
     if not isinstance(beta, (int, float, np.integer, np.floating)):
         raise TypeError(f"beta must be a number in [0, inf), got {type(beta).__name__}")
@@ -245,6 +262,14 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         If the elements are not real numbers.
     ValueError
         If the shapes differ or there is no row.
+
+    Examples
+    --------
+    >>> from densenet.metrics import r2
+    >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
+    >>> r2([1.0, 2.0, 3.0], [2.0, 2.0, 2.0])
+    0.0
     """
     true, pred = _values(y_true, y_pred)
     residual = np.square(pred - true).sum(axis=0)
@@ -274,6 +299,12 @@ def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         If the elements are not real numbers.
     ValueError
         If the shapes differ or there is no row.
+
+    Examples
+    --------
+    >>> from densenet.metrics import mean_squared_error
+    >>> mean_squared_error([1.0, 2.0], [1.5, 1.0])
+    0.625
     """
     true, pred = _values(y_true, y_pred)
     return float(np.mean(np.square(pred - true)))
@@ -298,6 +329,12 @@ def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         If the elements are not real numbers.
     ValueError
         If the shapes differ or there is no row.
+
+    Examples
+    --------
+    >>> from densenet.metrics import mean_absolute_error
+    >>> mean_absolute_error([1.0, 2.0], [1.5, 1.0])
+    0.75
     """
     true, pred = _values(y_true, y_pred)
     return float(np.mean(np.abs(pred - true)))

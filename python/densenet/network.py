@@ -83,6 +83,13 @@ class Network(Passes):
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+
+        Examples
+        --------
+        >>> from densenet import SGD, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> [round(network.train_step([[1.0]], [5.0], SGD(lr=0.1)), 2) for _ in range(4)]
+        [25.0, 9.0, 3.24, 1.17]
         """
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
@@ -140,6 +147,7 @@ class Network(Passes):
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         tolerance: float = 0.0,
         seed: int | None = None,
+        resume: bool = False,
     ) -> training.History:
         """Train for a number of epochs; a further call goes on from there.
 
@@ -175,6 +183,11 @@ class Network(Passes):
             Training stops before a step whose gradient's norm is below this.
         seed : int, optional
             Of the order of the rows and of dropout; without one, the network's generator goes on.
+        resume : bool
+            Whether to go on from where the last call was left by an error, Ctrl-C or a callback, in
+            this process or in the one that saved the network. With the same data and settings, all
+            but the seconds is then to the bit what a call that was not left gives; `epochs` may be
+            more, metrics and callbacks are free.
 
         Returns
         -------
@@ -184,6 +197,24 @@ class Network(Passes):
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, Network, ReLU, SoftmaxCrossEntropy
+        >>> from densenet.datasets import load_digits
+        >>> from densenet.metrics import accuracy
+        >>> x, y, x_test, y_test = load_digits()
+        >>> layers = [Linear(64, 32), ReLU(), Linear(32, 10)]
+        >>> network = Network(layers, SoftmaxCrossEntropy(), seed=0)
+        >>> history = network.fit(
+        ...     x,
+        ...     y,
+        ...     optimizer=Adam(lr=3e-3),
+        ...     validation_data=(x_test, y_test),
+        ...     metrics=[accuracy],
+        ... )
+        >>> len(history.epochs), history.epochs[-1]["val_accuracy"] > 0.9
+        (10, True)
         """
         return training.fit(
             self,
@@ -203,8 +234,19 @@ class Network(Passes):
             class_weight=class_weight,
             tolerance=tolerance,
             seed=seed,
+            resume=resume,
         )
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:
-        """Tell how each layer is computed, with the update of an optimizer if one is given."""
+        """Tell how each layer is computed, with the update of an optimizer if one is given.
+
+        Examples
+        --------
+        >>> from densenet import Adam, Linear, Network, SoftmaxCrossEntropy
+        >>> network = Network([Linear(3, 2)], SoftmaxCrossEntropy())
+        >>> [row.update for row in network.plan(Adam())]
+        ['fused with the weight gradient']
+        >>> [row.update for row in network.plan(Adam(clip_norm=1.0))]
+        ["after the gradient's norm"]
+        """
         return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))

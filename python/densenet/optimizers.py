@@ -31,7 +31,14 @@ class Optimizer:
             object.__setattr__(self, name, kind(value))
 
     def settings(self) -> dict[str, float]:
-        """Give the hyper-parameters by name, without those that are None or a schedule."""
+        """Give the hyper-parameters by name, without those that are None or a schedule.
+
+        Examples
+        --------
+        >>> from densenet import SGD
+        >>> sorted(SGD(lr=0.1, clip_norm=1.0).settings())
+        ['clip_norm', 'dampening', 'l1', 'l2', 'lr', 'momentum', 'nesterov']
+        """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: value
@@ -52,7 +59,20 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with or without momentum."""
+    """Stochastic gradient descent, with or without momentum.
+
+    Examples
+    --------
+    >>> from densenet import SGD, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init="zeros", bias=False)], MeanSquaredError())
+    >>> loss = network.train_step([[1.0]], [5.0], SGD(lr=0.05))
+    >>> network.flat.round(3)  # down a gradient of -10
+    array([0.5], dtype=float32)
+    >>> SGD(lr=0.05).rule, SGD(lr=0.05).states
+    ('gradient_descent', ())
+    >>> SGD(lr=0.05, momentum=0.9).rule, SGD(lr=0.05, momentum=0.9).states
+    ('momentum', ('velocity',))
+    """
 
     lr: float | Schedule = 1e-2
     momentum: float = 0.0
@@ -72,7 +92,16 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    """Root mean square propagation."""
+    """Root mean square propagation.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanSquaredError, Network, RMSprop
+    >>> network = Network([Linear(1, 1, init="zeros", bias=False)], MeanSquaredError())
+    >>> loss = network.train_step([[1.0]], [5.0], RMSprop(lr=0.1, beta=0.75))
+    >>> network.flat.round(3)  # a first step of lr / sqrt(1 - beta), whatever the gradient
+    array([0.2], dtype=float32)
+    """
 
     rule: ClassVar[str] = "rmsprop"
     states: ClassVar[tuple[str, ...]] = ("v",)
@@ -83,7 +112,17 @@ class RMSprop(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adaptive moment estimation."""
+    """Adaptive moment estimation.
+
+    Examples
+    --------
+    >>> from densenet import Adam, CosineLR, Linear, MeanSquaredError, Network, WarmupLR
+    >>> network = Network([Linear(1, 1, init="zeros", bias=False)], MeanSquaredError())
+    >>> loss = network.train_step([[1.0]], [5.0], Adam(lr=0.1))
+    >>> network.flat.round(3)  # a first step of lr, whatever the gradient
+    array([0.1], dtype=float32)
+    >>> optimizer = Adam(lr=WarmupLR(CosineLR(0.1, steps=900), steps=100), l2=1e-4, clip_norm=1.0)
+    """
 
     rule: ClassVar[str] = "adam"
     states: ClassVar[tuple[str, ...]] = ("m", "v")
@@ -95,7 +134,17 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``w *= 1 - η λ`` first, on weights only."""
+    """Adam with decoupled weight decay: ``w *= 1 - η λ`` first, on weights only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import AdamW, Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1), bias=False)], MeanSquaredError())
+    >>> loss = network.train_step([[1.0]], [5.0], AdamW(lr=0.1, weight_decay=0.5))
+    >>> network.flat.round(3)  # 1 - 0.1 * 0.5, then a first step of lr
+    array([1.05], dtype=float32)
+    """
 
     rule: ClassVar[str] = "adamw"
     weight_decay: float = 0.01

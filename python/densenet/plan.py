@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 
 class PlannedLayer(NamedTuple):
-    """How one layer is computed."""
+    """How one layer is computed.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> row = Network([Linear(3, 2)], MeanSquaredError()).plan()[0]
+    >>> row.name, row.layer, row.backend
+    ('0', 'Linear', 'compiled')
+    """
 
     name: str
     layer: str
@@ -15,7 +23,15 @@ class PlannedLayer(NamedTuple):
 
 
 class Plan(tuple[PlannedLayer, ...]):
-    """How each layer is computed; prints as a table."""
+    """How each layer is computed; prints as a table.
+
+    Examples
+    --------
+    >>> from densenet import Linear, Network, Sigmoid, SoftmaxCrossEntropy
+    >>> network = Network([Linear(3, 4), Sigmoid(), Linear(4, 2)], SoftmaxCrossEntropy())
+    >>> {row.layer: row.forward for row in network.plan()}
+    {'Linear': 'product', 'Sigmoid': 'fused with the product before'}
+    """
 
     def __str__(self) -> str:
         rows = [PlannedLayer._fields, *self]

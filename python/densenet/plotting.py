@@ -1,44 +1,54 @@
-"""Pictures of training and of its result: small functions, each of which draws into an Axes.
+"""Pictures of training and of its result.
 
-They need matplotlib, which ``pip install "densenet[plot]"`` installs. Lines are labelled where they
-end rather than in a legend, and one accent marks what to look at.
+Functions that take an Axes draw one panel; those called ``plot_`` make a whole figure, which
+``pyplot.show()`` shows. They need matplotlib, which ``pip install "densenet[plot]"`` installs.
+Lines are labelled where they end rather than in a legend, and one accent marks what to look at.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from densenet._drawing import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    curves,
+    new_figure,
+    quiet,
+    spacious,
+    title,
+)
+from densenet._images import misclassified, plot_misclassified
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    from densenet.lr_range import LRRange
     from densenet.training import History
 
 __all__ = [
+    "BLUE",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "PALE",
     "confusion_matrix",
     "loss_curves",
-    "misread_digits",
+    "misclassified",
+    "plot_confusion_matrix",
     "plot_history",
+    "plot_lr_range",
+    "plot_misclassified",
     "predicted_against_true",
     "spacious",
     "validation_curve",
 ]
-
-INK, GREY, PALE = "#24292f", "#7d8590", "#e3e7eb"
-BLUE, ORANGE = "#2166ac", "#d6604d"
-_LINES = (BLUE, ORANGE, GREY)
-
-
-def spacious() -> "ConstrainedLayoutEngine":
-    """Make a layout with room between the panels of a figure."""
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches
-
 
 # ---- curves ------------------------------------------------------------------------------------
 
@@ -60,9 +70,18 @@ def loss_curves(
         Losses drawn as a circle per epoch: for what should lie on a line.
     least : float, optional
         The least possible loss, where it is not 0.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import loss_curves
+    >>> figure, axes = pyplot.subplots()
+    >>> loss_curves(axes, {"training": [2.3, 0.9, 0.5], "validation": [2.3, 1.1, 0.8]})
+    >>> [text.get_text() for text in axes.texts]
+    ['training 0.500', 'validation 0.800']
     """
-    _curves(axes, lines, dots or {}, "{:.3f}", least)
-    _title(axes, "Loss")
+    curves(axes, lines, dots or {}, "{:.3f}", least)
+    title(axes, "Loss")
 
 
 def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accuracy") -> None:
@@ -75,182 +94,22 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
         One per epoch.
     name : str
         Of the score. An accuracy is shown in per cent.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import validation_curve
+    >>> figure, axes = pyplot.subplots()
+    >>> validation_curve(axes, [0.7, 0.85, 0.9])
+    >>> axes.texts[0].get_text()
+    '90.0%'
     """
     if name == "accuracy":
-        _curves(axes, {"": [100 * score for score in scores]}, {}, "{:.1f}%")
+        curves(axes, {"": [100 * score for score in scores]}, {}, "{:.1f}%")
         axes.yaxis.set_major_formatter("{x:g}%")
     else:
-        _curves(axes, {"": scores}, {}, "{:.3g}")
-    _title(axes, f"Validation {name.replace('_', ' ')}")
-
-
-def _curves(
-    axes: "Axes",
-    lines: Mapping[str, Sequence[float]],
-    dots: Mapping[str, Sequence[float]],
-    number: str,
-    least: float | None = None,
-) -> None:
-    """Draw curves over the epochs, each with its name and last value written at its end."""
-    ends = []
-    colors = cycle(_LINES)
-    for curves, style in (lines, "-"), (dots, "o"):
-        for name, values in curves.items():
-            color = next(colors)
-            epochs = range(1, len(values) + 1)
-            alone = "o" if len(values) == 1 else style  # one point makes no line
-            axes.plot(epochs, values, alone, color=color, markersize=4.5, fillstyle="none")
-            ends.append((values[-1], name, color))
-    if least is not None:
-        axes.axhline(least, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-        ends.append((least, "least possible", GREY))
-    _epoch_axis(axes, max(map(len, [*lines.values(), *dots.values()])))
-
-    low, high = axes.get_ylim()
-    heights = np.array([(value - low) / (high - low) for value, _, _ in ends])
-    heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # of a training that diverged
-    for (value, name, color), height in zip(ends, _spread(heights, 0.075), strict=True):
-        text = f"{name} {number.format(value)}".strip()
-        axes.text(1.01, height, text, color=color, transform=axes.transAxes, va="center")
-
-
-def _epoch_axis(axes: "Axes", epochs: int) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    margin = max(0.5, 0.02 * epochs)
-    axes.set_xlim(1 - margin, epochs + margin)
-    axes.set_xlabel("epoch", color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color=PALE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=INK, length=0)
-    axes.tick_params(axis="x", length=3)
-
-
-def _spread(heights: npt.ArrayLike, gap: float) -> list[float]:
-    """Move heights in [0, 1] upwards until there is this gap between them, but not beyond 1."""
-    values = np.asarray(heights, np.float64)
-    order = np.argsort(values, kind="stable")
-    steps = gap * np.arange(len(values))
-    placed = np.empty_like(values)
-    placed[order] = np.maximum.accumulate(values[order] - steps).clip(max=1 - steps[-1]) + steps
-    return [float(height) for height in placed]
-
-
-def _title(axes: "Axes", text: str) -> None:
-    axes.set_title(text, loc="left", color=INK, fontsize="medium", fontweight="bold", pad=10)
-
-
-# ---- classes -----------------------------------------------------------------------------------
-
-
-def confusion_matrix(
-    axes: "Axes", matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
-) -> None:
-    """Draw a confusion matrix: what is right in grey, every error in the accent colour.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    matrix : integer array of shape (classes, classes)
-        Rows are true classes, columns predicted ones.
-    class_names : sequence of str, optional
-        By default the indices.
-    """
-    from matplotlib.colors import to_rgb
-
-    counts = np.asarray(matrix)
-    names = [str(i) for i in range(len(counts))] if class_names is None else list(class_names)
-    wrong = counts * ~np.eye(len(counts), dtype=bool)
-    strength = np.sqrt(wrong / max(1, wrong.max()))  # the root lets one error be seen beside ten
-    tint = np.where(wrong > 0, 0.15 + 0.85 * strength, 0)
-    image = 1 - tint[:, :, np.newaxis] * (1 - np.array(to_rgb(ORANGE)))
-    image[np.diag_indices(len(counts))] = to_rgb(PALE)
-    axes.imshow(image)
-    axes.set_anchor("NW")
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            color = "white" if row != column and strength[row, column] > 0.6 else INK
-            axes.text(
-                column, row, f"{count}", color=color, ha="center", va="center", fontsize="small"
-            )
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("predicted", color=INK)
-    axes.set_ylabel("true", color=INK)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.spines[:].set_visible(False)
-    _title(axes, "Confusion matrix")
-
-
-def misread_digits(
-    axes: "Axes",
-    images: npt.ArrayLike,
-    y_true: npt.ArrayLike,
-    y_pred: npt.ArrayLike,
-    columns: int = 7,
-) -> None:
-    """Draw a grid of images, each with "true → predicted" below it.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    images : array of shape (rows, side * side)
-        Square images, the larger a pixel the darker.
-    y_true, y_pred : integer arrays of shape (rows,)
-        What each image shows, and what it was taken for.
-    columns : int
-        Of the grid.
-    """
-    pictures = np.asarray(images)
-    side = round(pictures.shape[1] ** 0.5)
-    wide, high = 1.5, 1.65  # of a cell, in images: room for the gap and for the caption
-    for i, (picture, true, pred) in enumerate(
-        zip(pictures, np.asarray(y_true), np.asarray(y_pred), strict=True)
-    ):
-        x, y = wide * (i % columns), high * (i // columns)
-        axes.imshow(picture.reshape(side, side), cmap="gray_r", extent=(x, x + 1, y + 1, y))
-        caption: dict[str, Any] = {"y": y + 1.08, "va": "top", "fontsize": "small"}
-        axes.text(x + 0.38, s=f"{true}", color=INK, ha="right", **caption)
-        axes.text(x + 0.5, s="→", color=GREY, ha="center", **caption)
-        axes.text(x + 0.62, s=f"{pred}", color=ORANGE, ha="left", **caption)
-    axes.set_xlim(-0.1, wide * columns - (wide - 1) + 0.1)
-    axes.set_ylim(max(1, -(-len(pictures) // columns)) * high, -0.1)
-    axes.set_aspect("equal", anchor="NW")
-    axes.set_axis_off()
-    _title(axes, "Misread digits, true → predicted")
-
-
-# ---- values ------------------------------------------------------------------------------------
-
-
-def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> None:
-    """Draw a dot for each prediction over the true value, and the line where the two are equal.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    y_true, y_pred : arrays of shape (rows,)
-        Values, in one unit.
-    """
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
-    # Many dots lie over each other: the paler, the more there are.
-    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
-    axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel("true", color=INK)
-    axes.set_ylabel("predicted", color=INK)
-    axes.grid(color=PALE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(color=GREY, labelcolor=INK, length=0)
-    _title(axes, "Predicted against true")
-
-
-# ---- pictures ----------------------------------------------------------------------------------
+        curves(axes, {"": scores}, {}, "{:.3g}")
+    title(axes, f"Validation {name.replace('_', ' ')}")
 
 
 def plot_history(history: "History") -> "Figure":
@@ -264,7 +123,6 @@ def plot_history(history: "History") -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Known to pyplot: ``pyplot.show()`` shows it.
 
     Raises
     ------
@@ -272,11 +130,16 @@ def plot_history(history: "History") -> "Figure":
         If matplotlib is missing.
     ValueError
         If there is no epoch to draw.
+
+    Examples
+    --------
+    >>> from densenet import History
+    >>> from densenet.plotting import plot_history
+    >>> epochs = [{"loss": 2.3, "val_accuracy": 0.5}, {"loss": 0.9, "val_accuracy": 0.75}]
+    >>> figure = plot_history(History(epochs=epochs))
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['Loss', 'Validation accuracy']
     """
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError('plotting needs matplotlib: pip install "densenet[plot]"') from error
     if not history.epochs:
         raise ValueError("history: expected at least one epoch, got none")
     columns = {name: [record[name] for record in history.epochs] for name in history.epochs[0]}
@@ -285,11 +148,199 @@ def plot_history(history: "History") -> "Figure":
         losses["validation"] = columns["val_loss"]
     scores = [name for name in columns if name.startswith("val_") and name != "val_loss"]
 
-    figure = pyplot.figure(
-        figsize=(5.2 * (1 + len(scores)), 3.4), layout=spacious(), facecolor="white"
-    )
+    figure = new_figure(5.2 * (1 + len(scores)), 3.4)
     panels = figure.subplots(1, 1 + len(scores), squeeze=False)[0]
     loss_curves(panels[0], losses)
     for axes, name in zip(panels[1:], scores, strict=True):
         validation_curve(axes, columns[name], name.removeprefix("val_"))
     return figure
+
+
+def plot_lr_range(result: "LRRange") -> "Figure":
+    """Draw a learning-rate range test: the loss of each step, smoothed, and what it suggests.
+
+    Parameters
+    ----------
+    result : LRRange
+        From `densenet.lr_range_test`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import LRRange
+    >>> from densenet.plotting import plot_lr_range
+    >>> lrs, losses = np.array([1e-3, 1e-2, 1e-1, 1.0]), np.array([2.3, 2.2, 0.9, 4.1])
+    >>> figure = plot_lr_range(LRRange(lrs, losses, losses, 0.01))
+    >>> figure.axes[0].texts[0].get_text()
+    'steepest at 0.01'
+    """
+    figure = new_figure(5.2, 3.4)
+    axes = figure.subplots()
+    axes.semilogx(result.lrs, result.losses, color=GREY, linewidth=0.8, alpha=0.6)
+    axes.semilogx(result.lrs, result.smoothed, color=BLUE)
+    low, start = result.smoothed.min(), result.smoothed[0]
+    room = max(start - low, 0.1 * abs(low), np.finfo(np.float32).tiny)
+    axes.set_ylim(low - 0.25 * room, start + 0.5 * room)  # where it diverges, it leaves the picture
+    if result.suggestion is not None:
+        height = float(np.interp(result.suggestion, result.lrs, result.smoothed))
+        axes.plot(result.suggestion, height, "o", color=ORANGE, markersize=6)
+        early = result.suggestion**2 < result.lrs[0] * result.lrs[-1]  # in the left half
+        axes.annotate(
+            f"steepest at {result.suggestion:.2g}",
+            (result.suggestion, height),
+            xytext=(8, 4) if early else (-8, -4),
+            textcoords="offset points",
+            color=ORANGE,
+            ha="left" if early else "right",
+            va="bottom" if early else "top",
+        )
+    axes.set_xlabel("learning rate", color=INK)
+    quiet(axes)
+    title(axes, "Loss while the learning rate grows")
+    return figure
+
+
+# ---- classes -----------------------------------------------------------------------------------
+
+
+def confusion_matrix(
+    axes: "Axes", matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
+) -> None:
+    """Draw a confusion matrix: what is right in grey, every error in the accent colour.
+
+    Counts and names are written as long as they can be read at the panel's size.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    matrix : integer array of shape (classes, classes)
+        Rows are true classes, columns predicted ones.
+    class_names : sequence of str, optional
+        By default the indices.
+
+    Raises
+    ------
+    TypeError
+        If the matrix does not hold integers.
+    ValueError
+        If it is not square or the number of names is another.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import confusion_matrix
+    >>> figure, axes = pyplot.subplots()
+    >>> confusion_matrix(axes, [[9, 1], [0, 8]], ["cat", "dog"])
+    >>> [text.get_text() for text in axes.texts]
+    ['9', '1', '8']
+    """
+    from matplotlib.colors import to_rgb
+
+    counts = np.asarray(matrix)
+    n = len(counts) if counts.ndim else 0
+    if counts.dtype.kind not in "iu":
+        raise TypeError(f"matrix: expected integer counts, got {counts.dtype}")
+    if counts.shape != (n, n) or n == 0:
+        raise ValueError(f"matrix: expected shape (classes, classes), got {counts.shape}")
+    names = [str(i) for i in range(n)] if class_names is None else list(map(str, class_names))
+    if len(names) != n:
+        raise ValueError(f"class_names: expected {n} names, got {len(names)}")
+
+    wrong = counts * ~np.eye(n, dtype=bool)
+    strength = np.sqrt(wrong / max(1, wrong.max()))  # the root lets one error be seen beside ten
+    tint = np.where(wrong > 0, 0.15 + 0.85 * strength, 0)
+    image = 1 - tint[:, :, np.newaxis] * (1 - np.array(to_rgb(ORANGE)))
+    image[np.diag_indices(n)] = to_rgb(PALE)
+    axes.imshow(image)
+    axes.set_anchor("NW")
+
+    box = axes.get_window_extent()
+    cell = min(box.width, box.height) * 72 / axes.figure.dpi / n  # in points
+    size = min(8.5, cell / (0.7 * len(f"{counts.max()}")))
+    for (row, column), count in np.ndenumerate(counts):
+        if count and size >= 4:
+            color = "white" if row != column and strength[row, column] > 0.6 else INK
+            axes.text(column, row, f"{count}", color=color, ha="center", va="center", fontsize=size)
+
+    every = int(np.ceil(9 / cell))  # a tick label is about 9 points high
+    fits = 6 * max(map(len, names)) <= every * cell
+    places = range(0, n, every)
+    axes.set_xticks(places, names[::every], rotation=0 if fits else 90)
+    axes.set_yticks(places, names[::every])
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("true", color=INK)
+    axes.tick_params(length=0, labelcolor=INK, labelsize="small")
+    axes.spines[:].set_visible(False)
+    title(axes, "Confusion matrix")
+
+
+def plot_confusion_matrix(
+    matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
+) -> "Figure":
+    """Draw a confusion matrix as a figure that grows with the number of classes.
+
+    Parameters, errors and colours are those of `confusion_matrix`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from densenet import metrics, plotting
+    >>> counts = metrics.confusion_matrix([0, 0, 1, 2, 2], [0, 1, 1, 2, 2])
+    >>> figure = plotting.plot_confusion_matrix(counts, ["cat", "dog", "owl"])
+    >>> figure.axes[0].get_ylabel()
+    'true'
+    """
+    side = min(2.2 + 0.38 * np.size(matrix) ** 0.5, 9)
+    figure = new_figure(side, side)
+    confusion_matrix(figure.subplots(), matrix, class_names)
+    return figure
+
+
+# ---- values ------------------------------------------------------------------------------------
+
+
+def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> None:
+    """Draw a dot for each prediction over the true value, and the line where the two are equal.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    y_true, y_pred : arrays of shape (rows,)
+        Values, in one unit.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import predicted_against_true
+    >>> figure, axes = pyplot.subplots()
+    >>> predicted_against_true(axes, [1.0, 2.0, 4.0], [1.5, 2.5, 3.0])
+    >>> axes.collections[0].get_offsets().tolist()
+    [[1.0, 1.5], [2.0, 2.5], [4.0, 3.0]]
+    """
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    # Many dots lie over each other: the paler, the more there are.
+    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
+    axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel("true", color=INK)
+    axes.set_ylabel("predicted", color=INK)
+    quiet(axes)
+    axes.grid(axis="x", color=PALE, linewidth=0.8)
+    title(axes, "Predicted against true")

@@ -34,7 +34,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class ConstantLR(Schedule):
-    """``η = lr``."""
+    """``η = lr``.
+
+    Examples
+    --------
+    >>> from densenet import ConstantLR
+    >>> lr = ConstantLR(0.1)
+    >>> lr(0), lr(1000)
+    (0.1, 0.1)
+    """
 
     lr: float
 
@@ -45,7 +53,15 @@ class ConstantLR(Schedule):
 
 @dataclass(frozen=True)
 class StepLR(Schedule):
-    """``η = lr factor^⌊step / every⌋``."""
+    """``η = lr factor^⌊step / every⌋``.
+
+    Examples
+    --------
+    >>> from densenet import StepLR
+    >>> lr = StepLR(1.0, every=10, factor=0.5)
+    >>> [lr(step) for step in (0, 9, 10, 20)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
 
     lr: float
     every: int
@@ -58,7 +74,15 @@ class StepLR(Schedule):
 
 @dataclass(frozen=True)
 class ExponentialLR(Schedule):
-    """``η = lr factor^step``."""
+    """``η = lr factor^step``.
+
+    Examples
+    --------
+    >>> from densenet import ExponentialLR
+    >>> lr = ExponentialLR(1.0, factor=0.5)
+    >>> [lr(step) for step in (0, 1, 2, 3)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
 
     lr: float
     factor: float
@@ -73,6 +97,13 @@ class CosineLR(Schedule):
     """``η = final + (lr - final) (1 + cos(π step / steps)) / 2``, then `final`.
 
     Loshchilov and Hutter 2017, without restarts.
+
+    Examples
+    --------
+    >>> from densenet import CosineLR
+    >>> lr = CosineLR(0.5, steps=100)
+    >>> [round(lr(step), 3) for step in (0, 50, 100, 1000)]
+    [0.5, 0.25, 0.0, 0.0]
     """
 
     lr: float
@@ -90,6 +121,13 @@ class WarmupLR(Schedule):
     """Rise in equal parts to another schedule's rate over `steps`, then follow it from its start.
 
     ``η = after(0) (step + 1) / (steps + 1)`` for the first steps. A number stands for a constant.
+
+    Examples
+    --------
+    >>> from densenet import CosineLR, WarmupLR
+    >>> lr = WarmupLR(CosineLR(0.5, steps=100), steps=4)
+    >>> [round(lr(step), 3) for step in (0, 1, 2, 3, 4, 54, 104)]
+    [0.1, 0.2, 0.3, 0.4, 0.5, 0.25, 0.0]
     """
 
     after: Any

@@ -16,8 +16,11 @@ import numpy as np
 
 from densenet import _checks, _file, layers, losses, optimizers
 from densenet._layout import Layout, Slot, aligned
+from densenet._position import Position
 from densenet._state import _OptimizerState
 from densenet._typing import Array
+from densenet.early_stopping import Best, Learned
+from densenet.history import History
 from densenet.layers import Layer, Linear, Residual
 from densenet.losses import CustomLoss, Loss
 from densenet.network import Network
@@ -69,6 +72,7 @@ def save(
         "generator": _generator(network._rng),
         "draws": network._draws,
         "optimizer": _optimizer(network, arrays),
+        "position": _position(network, arrays),
         "attachments": _plain("attachments", dict(attachments or {})),
     }
     _file.write(path, about, arrays)
@@ -109,6 +113,7 @@ def load(
         network._rng = _read_generator(about["generator"])
         network._draws = _checks.count("draws", about["draws"], 0, 2**64 - 1)
         network._state = _read_optimizer(network, about["optimizer"], arrays)
+        network._position = _read_position(network, about["position"], arrays)
         if arrays:
             raise ValueError(f"expected no further arrays, got {', '.join(arrays)}")
         return network, dict(about["attachments"])
@@ -224,6 +229,78 @@ def _read_generator(state: dict[str, Any]) -> np.random.Generator:
     rng = np.random.default_rng(0)
     rng.bit_generator.state = state
     return rng
+
+
+# ---- where training stands ---------------------------------------------------------------------
+
+
+def _position(network: Network, arrays: dict[str, Array]) -> dict[str, Any] | None:
+    at = network._position
+    if at is None:
+        return None
+    arrays["position.batch_loss"] = at.batch_loss
+    arrays["position.history"] = np.array(at.history.batch_loss, np.float64)
+    if at.order is not None:
+        arrays["position.order"] = at.order
+    for name, learned in (("best", at.best.kept), ("last", at.last)):
+        if learned is not None:
+            arrays |= _split(learned.flat, network._layout.slots, f"position.{name}.")
+            arrays |= _split(learned.running, network._layout.running_slots, f"position.{name}.")
+    return {
+        "settings": dict(at.settings),
+        "generator": None if at.rng is None else _generator(at.rng),
+        "draws": at.draws,
+        "counted": at.counted,
+        "begun": at.begun,
+        "step": at.step,
+        "ordered": at.order is not None,
+        "epochs": at.history.epochs,
+        "best": {"score": at.best.score, "waited": at.best.waited},
+        "kept": [name for name, has in (("best", at.best.kept), ("last", at.last)) if has],
+    }
+
+
+def _read_position(
+    network: Network, about: dict[str, Any] | None, arrays: dict[str, Array]
+) -> Position | None:
+    if about is None:
+        return None
+    batch_loss = _vector(arrays, "position.batch_loss", np.float64)
+    history = _vector(arrays, "position.history", np.float64)
+    order = _vector(arrays, "position.order", np.int64) if about["ordered"] else None
+    if order is not None and not np.array_equal(np.sort(order), np.arange(order.size)):
+        raise ValueError("position.order: expected each row once, got others")
+    learned = {name: _read_learned(network, f"position.{name}.", arrays) for name in about["kept"]}
+    return Position(
+        settings={str(name): str(value) for name, value in about["settings"].items()},
+        rng=None if about["generator"] is None else _read_generator(about["generator"]),
+        draws=_checks.count("draws", about["draws"], 0, 2**64 - 1),
+        counted=_checks.count("counted", about["counted"], 0, _MANY),
+        begun=bool(about["begun"]),
+        step=_checks.count("step", about["step"], 0, len(batch_loss)),
+        order=order,
+        batch_loss=batch_loss,
+        history=History(history.tolist(), [dict(record) for record in about["epochs"]]),
+        best=Best(
+            float(about["best"]["score"]),
+            _checks.count("waited", about["best"]["waited"], 0, _MANY),
+            learned.get("best"),
+        ),
+        last=learned.get("last"),
+    )
+
+
+def _vector(arrays: dict[str, Array], name: str, kind: type[np.number[Any]]) -> Array:
+    array = arrays.pop(name)
+    own: Array = _checks.matching(name, array, (array.size,), np.dtype(kind)).copy()
+    return own
+
+
+def _read_learned(network: Network, prefix: str, arrays: dict[str, Array]) -> Learned:
+    flat, running = np.empty_like(network._flat), np.empty_like(network._running)
+    layout = network._layout
+    _fill(flat, layout.slots, arrays, prefix)
+    return Learned(flat, _fill(running, layout.running_slots, arrays, prefix))
 
 
 # ---- attachments -------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ def picture(fitted: Fitted) -> "Figure":
         losses["validation"], which = [record["val_loss"] for record in epochs], "validation"
     side = 4.5
     if isinstance(target, Classes):
-        side = min(max(side, 0.4 * len(target.values) + 1.5), 16)
+        side = min(max(side, 0.3 * len(target.values) + 1), 9)
         result = f"{part.scores['accuracy']:.1%} of {len(part.y_true):,} {which} rows right"
     else:
         result = f"R² {part.scores['r2']:.2f} on {len(part.y_true):,} {which} rows"
@@ -283,8 +283,6 @@ def picture(fitted: Fitted) -> "Figure":
         names = [_clipped(name).replace("$", r"\$") for name in target.values]
         counts = confusion_matrix(part.y_true, part.y_pred, len(names))
         plotting.confusion_matrix(right, counts, names)
-        if max(map(len, names)) * len(names) > 9 * side:  # in the width of a letter
-            right.tick_params(axis="x", labelrotation=90)
     else:
         plotting.predicted_against_true(right, part.y_true, part.y_pred)
     return figure

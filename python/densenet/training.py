@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,141 +12,45 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._clipping import clip
 from densenet._engine import Examples, Mode, Outcome, Steps
+from densenet._position import Position, described
 from densenet._typing import Array
+from densenet.callbacks import Callback, Checkpoint
+from densenet.early_stopping import EarlyStopping, Learned
+from densenet.history import History, Record
 from densenet.losses import Loss
 from densenet.optimizers import Optimizer
 from densenet.schedules import rates
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from densenet.network import Network
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "Metric",
+    "Progress",
+    "Record",
+    "fit",
+    "steps_in_python",
+]
 
 Metric: TypeAlias = Callable[[Array, Array], float]
 Progress: TypeAlias = Callable[[int], None]
-Record: TypeAlias = dict[str, float]
 
 
-class Callback:
-    """Told of training as it goes on. Derive from it and override what is of interest.
-
-    An epoch is one compiled call unless some callback overrides `on_step_end`.
-    """
-
-    def on_step_end(self, network: "Network", step: int, loss: float) -> bool | None:
-        """Look at a step (of this call of `fit`, from 1) and its loss; return True to stop."""
-        return None
-
-    def on_epoch_end(self, network: "Network", record: Record) -> bool | None:
-        """Look at an epoch's record; return True to stop the training."""
-        return None
+class _Pause(Exception):  # noqa: N818 (no error: the way out of a call)
+    """Ends a call of the engine after the step at hand."""
 
 
-@dataclass(frozen=True)
-class EarlyStopping:
-    """Stop when a score no longer improves.
-
-    Parameters
-    ----------
-    monitor : str
-        A name in the epochs' records: ``"val_loss"``, ``"val_accuracy"``, ``"loss"``, ...
-    mode : "auto", "min" or "max"
-        Which way is better; "auto" takes "min" for names that end in loss or error, else "max".
-    patience : int
-        Epochs without an improvement after which training stops.
-    min_delta : float
-        A change up to this is no improvement.
-    restore_best : bool
-        Whether the parameters of the best epoch are restored on every way out of `fit`, Ctrl-C
-        included.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is none of these.
-    """
-
-    monitor: str = "val_loss"
-    mode: Literal["auto", "min", "max"] = "auto"
-    patience: int = 10
-    min_delta: float = 0.0
-    restore_best: bool = True
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode: expected 'auto', 'min' or 'max', got {self.mode!r}")
-        object.__setattr__(self, "patience", _checks.count("patience", self.patience))
-        object.__setattr__(self, "min_delta", _checks.setting("min_delta", self.min_delta))
-
-    @property
-    def sign(self) -> float:
-        """Give 1 where more is better and -1 where less is."""
-        if self.mode == "auto":
-            return -1.0 if self.monitor.endswith(("loss", "error")) else 1.0
-        return 1.0 if self.mode == "max" else -1.0
-
-
-@dataclass
-class History:
-    """What `Network.fit` has seen.
-
-    Attributes
-    ----------
-    batch_loss : list of float
-        The loss of each step, before its update.
-    epochs : list of dict
-        For each epoch ``"epoch"`` (counts from 1), ``"loss"`` (the mean over its rows),
-        ``"lr"`` (of its last step), ``"seconds"`` (of training, without validation) and, with
-        validation data, ``"val_loss"`` and ``"val_" + name`` for each metric.
-    stopped : str
-        Why training ended: ``"epochs"``, ``"early stopping"``, ``"callback"`` or ``"tolerance"``.
-    """
-
-    batch_loss: list[float] = field(default_factory=list)
-    epochs: list[Record] = field(default_factory=list)
-    stopped: str = "epochs"
-
-    def plot(self) -> "Figure":
-        """Draw the curves (needs matplotlib)."""
-        from densenet.plotting import plot_history
-
-        return plot_history(self)
-
-
-def _bar(total: int) -> Any:
+def _bar(total: int, taken: int) -> Any:
     """Make a progress bar over all steps, silent where standard error is no terminal."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError('progress=True needs tqdm: pip install "densenet[progress]"') from error
-    return tqdm(total=total, unit="step", disable=None, leave=False)
-
-
-class _Best:
-    """The best score so far, and the parameters that had it."""
-
-    def __init__(self, rule: EarlyStopping, network: "Network") -> None:
-        self._rule = rule
-        self._network = network
-        self._score = -np.inf
-        self._waited = 0
-        self._kept: tuple[Array, Array] | None = None
-
-    def worsens(self, record: Record) -> bool:
-        """Take note of an epoch; tell whether patience is at an end."""
-        score = self._rule.sign * record[self._rule.monitor]
-        if score > self._score + self._rule.min_delta:
-            self._score, self._waited = score, 0
-            if self._rule.restore_best:
-                self._kept = (self._network._flat.copy(), self._network._running.copy())
-            return False
-        self._waited += 1
-        return self._waited >= self._rule.patience
-
-    def restore(self) -> None:
-        """Put the best parameters back."""
-        if self._kept is not None:
-            self._network._flat[...], self._network._running[...] = self._kept
+    return tqdm(total=total, initial=taken, unit="step", disable=None, leave=False)
 
 
 def _class_weights(
@@ -173,11 +78,6 @@ def _class_weights(
         raise TypeError(f"class_weight: expected a dict or 'balanced', got {class_weight!r}")
     weights: Array = by_class[targets] if targets.ndim == 1 else targets @ by_class
     return weights if examples.sample_weight is None else weights * examples.sample_weight
-
-
-def _stepwise(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Give the callbacks that want to see every step."""
-    return [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
 
 
 def _check_listeners(
@@ -228,6 +128,7 @@ def fit(
     class_weight: Mapping[int, float] | Literal["balanced"] | None,
     tolerance: float,
     seed: int | None,
+    resume: bool,
 ) -> History:
     """Train as `Network.fit` describes."""
     examples = network._examples(x, y, sample_weight)
@@ -245,69 +146,131 @@ def fit(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     _check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    settings = {
+        "x": f"{rows} rows",
+        "batch_size": str(batch_size),
+        "optimizer": described(optimizer),
+        "shuffle": str(bool(shuffle)),
+        "drop_last": str(bool(drop_last)),
+        "early_stopping": described(early_stopping),
+        "sample_weight": "None" if sample_weight is None else "weights",
+        "class_weight": repr(class_weight),
+        "tolerance": repr(tolerance),
+        "seed": repr(seed),
+    }
+    position = _left(network, settings, epochs) if resume else None
     network._check_optimizer(optimizer, stacklevel=3)
+    counted = _counted(network, optimizer)
+    if position is None:
+        rng = None if seed is None else np.random.default_rng(seed)
+        draws = network._draws if rng is None else int(rng.integers(2**63))
+        position = Position(settings, rng, draws, counted)
+    elif counted != position.counted:
+        raise ValueError(
+            f"resume: expected the optimizer at step {position.counted}, where training was left, "
+            f"got step {counted}"
+        )
+    rng = network._rng if position.rng is None else position.rng
     n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
-    if seed is None:
-        rng, draws = network._rng, network._draws
-    else:
-        rng = np.random.default_rng(seed)
-        draws = int(rng.integers(2**63))
+    bar = _bar(n_steps * epochs, position.steps(n_steps)) if progress else None
 
-    history = History()
-    best = _Best(early_stopping, network) if early_stopping is not None else None
-    watchers = _stepwise(callbacks)
-    bar = _bar(n_steps * epochs) if progress else None
+    network._position = position
+    best, rest = position.best, History()
+    ran_out = early_stopping is not None and best.waited >= early_stopping.patience
+    stopped = "early stopping" if ran_out else ""
     try:
-        for epoch in range(1, epochs + 1):
-            order = rng.permutation(rows) if shuffle else None
-            batch_loss = np.zeros(n_steps)
-            stopped = ""
-            at_once = 1 if watchers else n_steps
+        position.put_back(network)
+        while not stopped and position.epoch <= epochs:
+            if not position.begun:
+                position.begin(rng.permutation(rows) if shuffle else None, n_steps)
             start = time.perf_counter()
-            for first in range(0, n_steps, at_once):
-                part = batch_loss[first : first + at_once]
-                steps = Steps(order, batch_size, first, 0, part, tolerance)
-                before = (epoch - 1) * n_steps + first
-                shown = _advance(bar, before) if bar is not None else None
-                done, converged = network._run(examples, optimizer, steps, part, shown, draws)
-                if converged:
-                    stopped = "tolerance"
-                else:
-                    stops = [w.on_step_end(network, before + 1, float(part[0])) for w in watchers]
-                    stopped = "callback" if any(stops) else ""
-                if stopped:
-                    break
+            stopped = _take_steps(
+                network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
+            )
             seconds = time.perf_counter() - start
-            taken = batch_loss[: max(first + done, 1)]
-            weights = _step_weights(examples.sample_weight, order, rows, batch_size)[: len(taken)]
+            order, losses = position.order, position.batch_loss[: max(position.step, 1)]
+            weights = _step_weights(examples.sample_weight, order, rows, batch_size)[: len(losses)]
             state = network.optimizer_state
             record: Record = {
-                "epoch": epoch,
-                "loss": float(taken @ weights / weights.sum()) if weights.any() else 0.0,
+                "epoch": position.epoch,
+                "loss": float(losses @ weights / weights.sum()) if weights.any() else 0.0,
                 "lr": float(rates(optimizer.lr, max(state.get("step", 0) - 1, 0), 1)[0]),
                 "seconds": seconds,
             }
             if validation is not None:
                 record |= _validate(network, validation, metrics)
-            history.batch_loss += taken[: first + done].tolist()
-            history.epochs.append(record)
+            if early_stopping is not None:
+                best = position.best.after(early_stopping, record, network)
+                if best.waited >= early_stopping.patience:
+                    stopped = stopped or "early stopping"
+            losses = losses[: position.step].tolist()
+            if position.step == n_steps:
+                position.end(losses, record, best)
+            else:
+                rest = History(losses, [record])
             if bar is not None:
-                bar.n = epoch * n_steps
+                bar.n = record["epoch"] * n_steps
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
-            if best is not None and best.worsens(record):
-                stopped = stopped or "early stopping"
             stops = [callback.on_epoch_end(network, record) for callback in callbacks]
             if any(stops):
                 stopped = stopped or "callback"
-            if stopped:
-                history.stopped = stopped
-                break
+        if stopped != "callback":  # nothing is left to go on with
+            network._position = None
     finally:
         if bar is not None:
             bar.close()
-        if best is not None:
-            best.restore()
-    return history
+        if best.kept is not None:
+            if network._position is position:
+                position.last = Learned.of(network)
+            best.kept.put_back(network)
+    done = position.history
+    return History(
+        done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
+    )
+
+
+def _counted(network: "Network", optimizer: Optimizer) -> int:
+    """Count the steps that this optimizer has taken."""
+    state = network._state
+    return state.step if state is not None and state.rule is type(optimizer) else 0
+
+
+def _take_steps(
+    network: "Network",
+    examples: Examples,
+    optimizer: Optimizer,
+    position: Position,
+    batch_size: int,
+    tolerance: float,
+    callbacks: Sequence[Callback],
+    bar: Any,
+) -> str:
+    """Take what is left of the epoch's steps; tell why no further ones, if so."""
+    watchers = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
+    pausing = [c for c in callbacks if type(c).is_due is not Callback.is_due]
+    n_steps = len(position.batch_loss)
+    while position.step < n_steps:
+        end = position.step + 1 if watchers else n_steps
+        part = position.batch_loss[position.step : end]
+        steps = Steps(position.order, batch_size, position.step, 0, part, tolerance)
+        before, counted = position.steps(n_steps), _counted(network, optimizer)
+        progress = _watch(bar, before, pausing) if bar is not None or pausing else None
+        converged = False
+        try:
+            with suppress(_Pause):
+                converged = network._run(
+                    examples, optimizer, steps, part, progress, position.draws
+                )[1]
+        finally:
+            position.counted = _counted(network, optimizer)
+            position.step += position.counted - counted
+        if converged:
+            return "tolerance"
+        stops = [w.on_step_end(network, before + 1, float(part[0])) for w in watchers]
+        stops += [callback.on_pause(network) for callback in pausing if callback.is_due()]
+        if any(stops):
+            return "callback"
+    return ""
 
 
 def _validate(network: "Network", data: Examples, metrics: Sequence[Metric]) -> Record:
@@ -322,13 +285,31 @@ def _validate(network: "Network", data: Examples, metrics: Sequence[Metric]) -> 
     return record
 
 
-def _advance(bar: Any, before: int) -> Progress:
-    """Make a function that moves the bar to a number of steps of this call."""
+def _watch(bar: Any, before: int, pausing: Sequence[Callback]) -> Progress:
+    """Make a function that moves the bar, and ends the call where a callback is due.
 
-    def advance(steps: int) -> None:
-        bar.update(before + steps - bar.n)
+    Only between calls are all threads done with the parameters.
+    """
 
-    return advance
+    def watch(steps: int) -> None:
+        if bar is not None:
+            bar.update(before + steps - bar.n)
+        if any(callback.is_due() for callback in pausing):
+            raise _Pause
+
+    return watch
+
+
+def _left(network: "Network", settings: Mapping[str, str], epochs: int) -> Position:
+    """Give the position at which training was left, if it can go on with these settings."""
+    position = network._position
+    if position is None:
+        raise ValueError("resume: expected a network whose training was left, got another one")
+    for name, was in position.settings.items():
+        if settings[name] != was:
+            raise ValueError(f"{name}: expected {was} to resume, got {settings[name]}")
+    _checks.count("epochs", epochs, position.epoch - (not position.begun))
+    return position
 
 
 def _step_weights(

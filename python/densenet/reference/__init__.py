@@ -7,6 +7,7 @@ Shapes: a batch is rows. ``x: (batch, inputs)``, ``weight: (outputs, inputs)``,
 ``bias: (outputs,)``. ``dy`` is the gradient of the scalar loss with respect to ``y``.
 """
 
+from densenet._examples import illustrate
 from densenet.reference.activations import (
     elu_backward,
     elu_forward,
@@ -92,3 +93,5 @@ __all__ = [
     "tanh_backward",
     "tanh_forward",
 ]
+
+illustrate(globals(), __all__, __name__)

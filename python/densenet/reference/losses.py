@@ -114,13 +114,29 @@ def softmax_cross_entropy_backward(
 
 
 def mean_loss(row_loss: Array, sample_weight: Array | None) -> float:
-    """Weigh the rows: ``Σ w_i l_i / Σ w_i``."""
+    """Weigh the rows: ``Σ w_i l_i / Σ w_i``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.losses import mean_loss
+    >>> mean_loss(np.array([2.0, 6.0]), sample_weight=np.array([3.0, 1.0]))
+    3.0
+    """
     weights, total = _row_weights(sample_weight, len(row_loss))
     return float(np.dot(weights, row_loss)) / total if total > 0 else 0.0
 
 
 def shares(sample_weight: Array | None, batch: int) -> Array:
-    """Give what each row counts for in the mean: ``w_i / Σ w``."""
+    """Give what each row counts for in the mean: ``w_i / Σ w``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.losses import shares
+    >>> shares(np.array([3.0, 1.0]), batch=2)
+    array([0.75, 0.25])
+    """
     weights, total = _row_weights(sample_weight, batch)
     return weights / total if total > 0 else np.zeros(batch)
 

@@ -20,7 +20,15 @@ from densenet.reference.regularization import dropout
 
 
 class ReferenceEngine:
-    """Calls the reference's functions, layer by layer."""
+    """Calls the reference's functions, layer by layer.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError(), backend="reference")
+    >>> network.plan()[0].forward
+    'NumPy'
+    """
 
     def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
         self._layout = layout

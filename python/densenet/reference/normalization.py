@@ -10,7 +10,15 @@ from densenet._typing import Array
 
 
 def moments(x: Array, axis: int) -> tuple[Array, Array]:
-    """Give mean and variance along an axis, summed in float64."""
+    """Give mean and variance along an axis, summed in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.normalization import moments
+    >>> moments(np.array([[1.0, 3.0]]), axis=1)
+    (array([[2.]]), array([[1.]]))
+    """
     wide = x.astype(np.float64)
     mean, variance = wide.mean(axis, keepdims=True), wide.var(axis, keepdims=True)
     return mean.astype(x.dtype), variance.astype(x.dtype)
@@ -24,7 +32,17 @@ def _normalized(x: Array, mean: Array, variance: Array, eps: float) -> tuple[Arr
 def norm_forward(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float
 ) -> Array:
-    """Normalise with given moments, scale and shift."""
+    """Normalise with given moments, scale and shift.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.normalization import moments, norm_forward
+    >>> x = np.array([[1.0, 3.0], [0.0, 40.0]])
+    >>> norm_forward(x, np.ones(2), np.zeros(2), *moments(x, axis=1), eps=0.0)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
     xhat, _ = _normalized(x, mean, variance, eps)
     y: Array = xhat * gamma + beta
     return y
@@ -37,6 +55,17 @@ def norm_backward(
 
     With ``g = γ ∘ dy``: ``dx = (g - mean(g) - x̂ ∘ mean(g ∘ x̂)) / √(variance + ε)``,
     ``dγ = Σ dy ∘ x̂`` and ``dβ = Σ dy``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.normalization import moments, norm_backward
+    >>> x, dy = np.array([[1.0, 2.0, 6.0]]), np.array([[1.0, 0.0, 0.0]])
+    >>> dx, dgamma, dbeta = norm_backward(dy, x, np.ones(3), *moments(x, axis=1), eps=0.0, axis=1)
+    >>> dx.round(3)
+    array([[ 0.176, -0.22 ,  0.044]])
+    >>> dgamma.round(3)
+    array([-0.926,  0.   ,  0.   ])
     """
     xhat, inverse = _normalized(x, mean, variance, eps)
     g = gamma * dy

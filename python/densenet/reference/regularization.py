@@ -9,7 +9,15 @@ from densenet._typing import Array
 
 
 def philox(counter: Array, seed: int) -> Array:
-    """Draw 32-bit integers: four for each counter of four, (..., 4), uint32."""
+    """Draw 32-bit integers: four for each counter of four, (..., 4), uint32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.regularization import philox
+    >>> [hex(draw) for draw in philox(np.array([0, 0, 0, 0]), seed=0)]
+    ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
+    """
     c = [counter[..., i].astype(np.uint64) for i in range(4)]
     low, high = seed & 0xFFFFFFFF, seed >> 32
     word = np.uint64(0xFFFFFFFF)
@@ -41,6 +49,14 @@ def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array
     Returns
     -------
     array of shape (batch, width)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.regularization import dropout
+    >>> dropout(np.ones((2, 5)), 0.5, seed=1, step=0, layer=0)
+    array([[2., 2., 2., 2., 2.],
+           [2., 0., 0., 0., 2.]])
     """
     batch, width = x.shape
     blocks = -(-width // 4)

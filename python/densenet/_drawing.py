@@ -1,0 +1,108 @@
+"""The style of all pictures: a palette, room between panels, and lines labelled at their ends."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+INK, GREY, PALE = "#24292f", "#7d8590", "#e3e7eb"
+BLUE, ORANGE = "#2166ac", "#d6604d"
+_LINES = (BLUE, ORANGE, GREY)
+
+
+def spacious() -> "ConstrainedLayoutEngine":
+    """Make a layout with room between the panels of a figure.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import spacious
+    >>> figure, (left, right) = pyplot.subplots(1, 2, layout=spacious())
+    """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Make a figure of this size in inches, known to pyplot."""
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError('plotting needs matplotlib: pip install "densenet[plot]"') from error
+    return pyplot.figure(figsize=(width, height), layout=spacious(), facecolor="white")
+
+
+def curves(
+    axes: "Axes",
+    lines: Mapping[str, Sequence[float]],
+    dots: Mapping[str, Sequence[float]],
+    number: str,
+    least: float | None = None,
+) -> None:
+    """Draw curves over the epochs, each with its name and last value written at its end."""
+    ends = []
+    colors = cycle(_LINES)
+    for group, style in (lines, "-"), (dots, "o"):
+        for name, values in group.items():
+            color = next(colors)
+            epochs = range(1, len(values) + 1)
+            alone = "o" if len(values) == 1 else style  # one point makes no line
+            axes.plot(epochs, values, alone, color=color, markersize=4.5, fillstyle="none")
+            ends.append((values[-1], name, color))
+    if least is not None:
+        axes.axhline(least, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+        ends.append((least, "least possible", GREY))
+    _epoch_axis(axes, max(map(len, [*lines.values(), *dots.values()])))
+
+    low, high = axes.get_ylim()
+    heights = np.array([(value - low) / (high - low) for value, _, _ in ends])
+    heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # of a training that diverged
+    for (value, name, color), height in zip(ends, _spread(heights, 0.075), strict=True):
+        text = f"{name} {number.format(value)}".strip()
+        axes.text(1.01, height, text, color=color, transform=axes.transAxes, va="center")
+
+
+def _epoch_axis(axes: "Axes", epochs: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    margin = max(0.5, 0.02 * epochs)
+    axes.set_xlim(1 - margin, epochs + margin)
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    quiet(axes)
+
+
+def quiet(axes: "Axes") -> None:
+    """Keep of a diagram's frame what helps to read it: few ticks, a pale grid, the lower edge."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color=PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(GREY)
+    axes.tick_params(color=GREY, labelcolor=INK, length=0)
+    axes.tick_params(axis="x", length=3)
+
+
+def _spread(heights: npt.ArrayLike, gap: float) -> list[float]:
+    """Move heights in [0, 1] upwards until there is this gap between them, but not beyond 1."""
+    values = np.asarray(heights, np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = gap * np.arange(len(values))
+    placed = np.empty_like(values)
+    placed[order] = np.maximum.accumulate(values[order] - steps).clip(max=1 - steps[-1]) + steps
+    return [float(height) for height in placed]
+
+
+def title(axes: "Axes", text: str) -> None:
+    """Head a panel."""
+    axes.set_title(text, loc="left", color=INK, fontsize="medium", fontweight="bold", pad=10)

@@ -1,0 +1,99 @@
+"""Who is told of training as it goes on, and may stop it."""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from densenet import _checks
+from densenet.history import Record
+
+if TYPE_CHECKING:
+    from densenet.network import Network
+
+
+class Callback:
+    """Told of training as it goes on. Derive from it and override what is of interest.
+
+    An epoch is one compiled call unless some callback overrides `on_step_end`, or asks for a pause.
+    """
+
+    def on_step_end(self, network: "Network", step: int, loss: float) -> bool | None:
+        """Look at a step (of this training, from 1) and its loss; return True to stop."""
+        return None
+
+    def is_due(self) -> bool:
+        """Tell whether to pause for `on_pause`: asked every 20 ms or so within an epoch."""
+        return False
+
+    def on_pause(self, network: "Network") -> bool | None:
+        """Look at the network between two steps; return True to stop."""
+        return None
+
+    def on_epoch_end(self, network: "Network", record: Record) -> bool | None:
+        """Look at an epoch's record; return True to stop the training."""
+        return None
+
+
+class Checkpoint(Callback):
+    """Save the network while it is trained, with all that it takes to go on from there.
+
+    Parameters
+    ----------
+    path : str or path
+        Each file takes the place of the one before, which stays whole until then.
+    epochs : int
+        Saves at the end of every so many epochs.
+    seconds : float
+        Saves within an epoch, between two steps, once the last file is this old.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is none or out of range.
+
+    Examples
+    --------
+    A program that may be killed and started again at any time:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from densenet import Checkpoint, Linear, MeanSquaredError, Network
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> x = np.arange(12.0).reshape(6, 2)
+    >>> def train():
+    ...     again = os.path.exists(path)
+    ...     if again:
+    ...         network = Network.load(path)
+    ...     else:
+    ...         network = Network([Linear(2, 1)], MeanSquaredError(), seed=1)
+    ...     return network.fit(x, x[:, 0], epochs=3, callbacks=[Checkpoint(path)], resume=again)
+    >>> len(train().epochs), len(train().epochs)  # the second has nothing left to do
+    (3, 3)
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, epochs: int = 1, seconds: float = 60.0
+    ) -> None:
+        self.path = path
+        self.epochs = _checks.count("epochs", epochs)
+        if not isinstance(seconds, int | float):
+            got = _checks.describe(seconds)
+            raise TypeError(f"seconds must be a number in [0, inf], got {got}")
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be in [0, inf], got {seconds}")
+        self.seconds = float(seconds)
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Tell whether the last file is old enough."""
+        return time.monotonic() - self._last >= self.seconds
+
+    def on_pause(self, network: "Network") -> None:
+        """Save."""
+        network.save(self.path)
+        self._last = time.monotonic()
+
+    def on_epoch_end(self, network: "Network", record: Record) -> None:
+        """Save, in every so many epochs."""
+        if record["epoch"] % self.epochs == 0:
+            self.on_pause(network)
