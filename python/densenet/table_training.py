@@ -255,19 +255,17 @@ def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
     """
     count = len(table)
     is_classes = task == "classification"
-    texts = table.texts(settings.target)
-    keys = (
-        np.unique(texts, return_inverse=True)[1] if is_classes else table.numbers(settings.target)
-    )
+    keys = _codes(table, settings.target) if is_classes else table.numbers(settings.target)
     order = np.random.default_rng(settings.seed).permutation(count)
     order = order[np.argsort(keys[order], kind="stable")]
     quota = np.floor(np.arange(count + 1) * settings.validation)
     taken = np.diff(quota) > 0
     rows, held_out = order[~taken], order[taken]
-    stays = np.isin(texts[held_out], texts[rows], invert=True) & is_classes
+    stays = np.isin(keys[held_out], keys[rows], invert=True) & is_classes
     if settings.id is not None:
-        ids = table.texts(settings.id)
-        stays |= np.isin(ids[held_out], ids[rows]) & (ids[held_out] != "")
+        ids = _codes(table, settings.id)
+        named = ~table.missing(settings.id)
+        stays |= np.isin(ids[held_out], ids[rows]) & named[held_out]
     rows = np.sort(np.concatenate([rows, held_out[stays]]))
     held_out = np.sort(held_out[~stays])
     if settings.validation > 0 and not len(held_out):
@@ -276,3 +274,9 @@ def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
             f"{count}; 0 trains on all of them"
         )
     return rows, held_out
+
+
+def _codes(table: Table, column: str) -> Array:
+    """Give a number for each different text of a column: NumPy is slow at comparing texts."""
+    codes: Array = np.unique(table.texts(column), return_inverse=True)[1]
+    return codes

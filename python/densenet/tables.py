@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
 """Words that stand for a cell without a value."""
 
 _DELIMITERS = ",;\t"
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Table:
     places: Array
     unit: str = "line"
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    _numbers: dict[str, tuple[Numbers, Flags]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.places)
@@ -83,7 +89,8 @@ class Table:
     def take(self, rows: Array) -> "Table":
         """Give a table of some of the rows."""
         columns = {name: cells[rows] for name, cells in self.columns.items()}
-        return replace(self, columns=columns, places=self.places[rows])
+        parsed = {name: (n[rows], others[rows]) for name, (n, others) in self._numbers.items()}
+        return replace(self, columns=columns, places=self.places[rows], _numbers=parsed)
 
     def texts(self, name: str) -> Array:
         """Give a column's cells as they are written, "" where missing, as array of object."""
@@ -93,13 +100,13 @@ class Table:
         texts = ["" if cell != cell else str(cell) for cell in cells.tolist()]
         return np.array(texts, object)
 
-    def missing(self, name: str) -> npt.NDArray[np.bool_]:
+    def missing(self, name: str) -> Flags:
         """Tell which of a column's cells have no value."""
         cells = self._cells(name)
-        missing: npt.NDArray[np.bool_] = cells == "" if cells.dtype == object else cells != cells
+        missing: Flags = cells == "" if cells.dtype == object else cells != cells
         return missing
 
-    def numbers(self, name: str) -> npt.NDArray[np.float64]:
+    def numbers(self, name: str) -> Numbers:
         """Give a column's cells as numbers, NaN where missing.
 
         Raises
@@ -138,15 +145,11 @@ class Table:
             )
         return len(others) > 0
 
-    def _parsed(self, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Give a column's numbers, and which cells are none."""
-        cells = self._cells(name)
-        if cells.dtype != object:
-            return cells.astype(np.float64), np.zeros(len(cells), bool)
-        known = {cell: _number(cell) for cell in set(cells.tolist())}
-        parsed = [known[cell] for cell in cells.tolist()]
-        others = np.array([value is None for value in parsed], bool)
-        return np.array([math.nan if v is None else v for v in parsed], np.float64), others
+    def _parsed(self, name: str) -> tuple[Numbers, Flags]:
+        """Give a column's numbers, and which cells are none; each column is parsed once."""
+        if name not in self._numbers:
+            self._numbers[name] = _parse(self._cells(name))
+        return self._numbers[name]
 
     def _cells(self, name: str) -> Array:
         self.require([name])
@@ -156,6 +159,22 @@ class Table:
                 f"got {self.unreadable[name]}"
             )
         return self.columns[name]
+
+
+def _parse(cells: Array) -> tuple[Numbers, Flags]:
+    if cells.dtype != object:
+        return cells.astype(np.float64), np.zeros(len(cells), bool)
+    texts = cells.tolist()
+    try:
+        if "_" not in "".join(texts):  # the fast way, for the usual column
+            values = [float(text) if text else math.nan for text in texts]
+            return np.array(values), np.zeros(len(texts), bool)
+    except ValueError:
+        pass
+    known = {text: _number(text) for text in set(texts)}
+    parsed = [known[text] for text in texts]
+    others = np.array([value is None for value in parsed])
+    return np.array([math.nan if value is None else value for value in parsed]), others
 
 
 def _number(cell: str) -> float | None:
@@ -331,10 +350,9 @@ def _cut(line: str, delimiter: str) -> list[str]:
 
 
 def _clean(cells: Sequence[str], missing: set[str]) -> Array:
-    """Strip cells and empty the missing ones; equal cells become one object, to save memory."""
-    stripped = {cell: cell.strip() for cell in set(cells)}
-    known = {cell: "" if text in missing else text for cell, text in stripped.items()}
-    return np.array([known[cell] for cell in cells], object)
+    """Strip cells, and empty those that are missing."""
+    stripped = map(str.strip, cells)
+    return np.array(["" if text in missing else text for text in stripped], object)
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
