@@ -12,12 +12,7 @@ from densenet.targets import Classes, Values, fit_target, infer_task
 
 
 def table_of(**columns):
-    cells = {
-        name: np.array(values, object) if isinstance(values[0], str) else np.asarray(values)
-        for name, values in columns.items()
-    }
-    rows = len(next(iter(cells.values())))
-    return Table("t.csv", cells, np.arange(2, 2 + rows))
+    return Table.from_columns(columns, "t.csv")
 
 
 # ---- numbers -----------------------------------------------------------------------------------
@@ -94,7 +89,7 @@ def test_what_no_training_row_had_is_other_or_nothing():
     without = Categories("x", ("a", "b"), 0)
     assert without.transform(new).tolist() == [[0, 1], [0, 0], [0, 0], [1, 0]]
     assert without.surprise(new) == (
-        "2 cells of no known category ('', '?!') taken as none of the known ones"
+        "2 cells of no known category ('', '?!') taken as none of them"
     )
     others = Categories("x", ("a", "b"), 7)
     assert others.transform(new).tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
@@ -169,7 +164,7 @@ def test_other_rows_must_have_the_columns(rng):
     features = Features.fit(mixed(rng), ["number", "color"])
     with pytest.raises(ValueError, match="expected column 'color', got column 'number'"):
         features.transform(table_of(number=[1.0, 2.0]))
-    with pytest.raises(ValueError, match="line 3, column 'number': expected a number, got 'x'"):
+    with pytest.raises(ValueError, match="row 2, column 'number': expected a number, got 'x'"):
         features.transform(table_of(number=["1", "x"], color=["red", "red"]))
 
 
@@ -224,9 +219,9 @@ def test_values_go_there_and_back(rng):
         ([3, 3], "auto", "expected at least two classes, got only '3'"),
         ([1.5, 1.5], "auto", "expected values that differ, got only 1.5"),
         ([f"n{i}" for i in range(30)], "auto", "classes that repeat, got 30 different ones in 30"),
-        (["a", "b", "c"], "regression", "line 2, column 'y': expected a number, got 'a'"),
-        (["1"] * 30 + ["x"], "auto", "line 32, column 'y': expected a number, as in most rows"),
-        (["1.5", "inf"], "auto", "line 3, column 'y': expected a finite number, got 'inf'"),
+        (["a", "b", "c"], "regression", "row 1, column 'y': expected a number, got 'a'"),
+        (["1"] * 30 + ["x"], "auto", "row 31, column 'y': expected a number, as in most rows"),
+        (["1.5", "inf"], "auto", "row 2, column 'y': expected a finite number, got 'inf'"),
     ],
 )
 def test_a_target_that_is_none(values, task, message):
@@ -235,11 +230,9 @@ def test_a_target_that_is_none(values, task, message):
 
 
 def test_a_class_that_is_not_known():
-    with pytest.raises(
-        ValueError, match="line 3, column 'y': expected one of the classes 'a', 'b'"
-    ):
+    with pytest.raises(ValueError, match="row 2, column 'y': expected one of the classes 'a', 'b'"):
         Classes("y", ("a", "b")).encode(table_of(y=["a", "c"]))
-    with pytest.raises(ValueError, match="line 3, column 'y': expected a number, got none"):
+    with pytest.raises(ValueError, match="row 2, column 'y': expected a number, got none"):
         Values("y", 0.0, 1.0).encode(table_of(y=["1", ""]))
 
 

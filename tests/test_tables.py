@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import MISSING, Table, read_table, write_csv
+from densenet.table_files import MISSING, read_table, write_csv
+from densenet.tables import Table
 
 
 @pytest.fixture
@@ -150,6 +151,18 @@ def test_a_missing_column_is_told_with_those_that_are_there():
             ValueError, match=r"t\.csv: expected column 'y', got columns 'x0', .*3 more"
         ):
             call("y")
+
+
+def test_columns_are_of_one_length():
+    for columns in {}, {"a": [1], "b": [1, 2]}:
+        with pytest.raises(ValueError, match="columns: expected sequences of one length, got"):
+            Table.from_columns(columns)
+    table = Table.from_columns({"a": ["x", None], "b": [True, False], "c": [0.5, np.nan]})
+    assert cells(table) == {
+        "a": ["x", ""],
+        "b": ["True", "False"],
+        "c": [0.5, pytest.approx(np.nan, nan_ok=True)],
+    }
 
 
 def test_take():

@@ -117,7 +117,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    from densenet.tables import MISSING
+    from densenet.table_files import MISSING
     from densenet.targets import TASK_RULES
 
     rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
@@ -191,7 +191,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def _read(arguments: argparse.Namespace, missing: Sequence[str]) -> "Table":
     from densenet.config import set_num_threads
-    from densenet.tables import read_table
+    from densenet.table_files import read_table
 
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
@@ -242,8 +242,8 @@ def _add_predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from densenet import table_report
+    from densenet.table_files import write_csv
     from densenet.table_model import TableModel
-    from densenet.tables import write_csv
 
     model = TableModel.load(arguments.model)
     table = _read(arguments, model.missing)

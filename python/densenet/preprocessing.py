@@ -48,15 +48,16 @@ class Numbers:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from densenet.preprocessing import Numbers
     >>> from densenet.tables import Table
-    >>> train = Table("train.csv", {"age": np.array(["20", "", "60", "40"], object)}, np.arange(4))
+    >>> train = Table.from_columns({"age": ["20", "", "60", "40"]})
     >>> age = Numbers.fit(train, "age")
     >>> age.fill, age.mean
     (40.0, 40.0)
     >>> age.transform(train)[:, 0].round(2)
     array([-1.41,  0.  ,  1.41,  0.  ], dtype=float32)
+    >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
+    (['age'], '1 cell cut off at 1000 standard deviations from the mean')
     """
 
     column: str
@@ -96,7 +97,7 @@ class Numbers:
         beyond = int(np.sum(np.abs(self._deviations(table)) > FURTHEST))
         if not beyond:
             return ""
-        return f"{beyond:,} cells cut off at {FURTHEST:g} standard deviations from the mean"
+        return f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
 
     def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
         values = table.numbers(self.column)
@@ -127,16 +128,16 @@ class Categories:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from densenet.preprocessing import Categories
     >>> from densenet.tables import Table
-    >>> cells = np.array(["red", "blue", "red", "blue", "green"], object)
-    >>> train = Table("train.csv", {"color": cells}, np.arange(5))
+    >>> train = Table.from_columns({"color": ["red", "blue", "red", "blue", "green"]})
     >>> color = Categories.fit(train, "color")
     >>> color.names  # green occurs once
     ['color=blue', 'color=red', 'color: other']
     >>> color.transform(train)[[0, 1, 4]].tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> color.surprise(train)
+    "1 cell of no known category ('green') taken as other"
     """
 
     column: str
@@ -183,8 +184,12 @@ class Categories:
             return ""
         examples = ", ".join(repr(text) for text in sorted(counts)[:3])
         more = ", ..." if len(counts) > 3 else ""
-        taken = "other" if self.others else "none of the known ones"
-        return f"{counts.total():,} cells of no known category ({examples}{more}) taken as {taken}"
+        taken = "other" if self.others else "none of them"
+        return f"{_cells(counts.total())} of no known category ({examples}{more}) taken as {taken}"
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'s' if count > 1 else ''}"
 
 
 # ---- all columns --------------------------------------------------------------------------------
@@ -207,20 +212,23 @@ class Features:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from densenet.preprocessing import Features
     >>> from densenet.tables import Table
-    >>> columns = {
-    ...     "age": np.array([20, 60, 40, 40]),
-    ...     "color": np.array(["red", "blue", "red", "blue"], object),
-    ...     "planet": np.array(["Earth"] * 4, object),
-    ... }
-    >>> train = Table("train.csv", columns, np.arange(4))
-    >>> features = Features.fit(train, columns)
+    >>> train = Table.from_columns(
+    ...     {
+    ...         "age": [20, 60, 40, 40],
+    ...         "color": ["red", "blue", "red", "blue"],
+    ...         "planet": ["Earth", "Earth", "Earth", "Earth"],
+    ...     }
+    ... )
+    >>> features = Features.fit(train, train.columns)
     >>> features.names, features.left_out
     (['age', 'color=blue', 'color=red'], {'planet': 'constant'})
     >>> features.transform(train).shape
     (4, 3)
+    >>> other = Table.from_columns({"age": [50], "color": ["pink"]})
+    >>> features.columns, features.surprises(other)
+    (['age', 'color'], {'color': "1 cell of no known category ('pink') taken as none of them"})
     >>> Features.from_json(features.to_json()) == features
     True
     """

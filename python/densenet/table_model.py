@@ -39,6 +39,16 @@ class Part(NamedTuple):
         ``loss`` (of standardised values) and ``accuracy``, ``precision``, ``recall``, ``f1``
         (means over the classes), ``baseline`` (the accuracy of the most frequent class); or
         ``r2``, ``rmse``, ``mae`` in the target's unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> x = np.linspace(0, 1, 100)
+    >>> part = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
+    >>> part.y_true.shape, part.scores["r2"] > 0.95
+    ((20,), True)
     """
 
     y_true: Array
@@ -59,9 +69,28 @@ class TableModel:
     id : str or None
         The column that names rows.
     missing : sequence of str
-        Words for a missing cell, beside `densenet.tables.MISSING`.
+        Words for a missing cell, beside those of `densenet.table_files.MISSING`.
     facts : mapping
         How it was trained: what `densenet info` tells, as JSON.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from densenet.table_model import TableModel
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"n": range(100), "pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> model = fit(Table.from_columns(rows), Settings("says", id="n")).model
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model.save(path)
+    >>> model = TableModel.load(path)  # the file is all that is needed
+    >>> pets = Table.from_columns({"n": [7, 8], "pet": ["dog", "cat"], "says": ["woof", "meow"]})
+    >>> model.predict(pets), model.predict_proba(pets).shape
+    (['woof', 'meow'], (2, 2))
+    >>> model.answer(pets)
+    {'n': ['7', '8'], 'says': ['woof', 'meow']}
+    >>> model.score(pets).scores["accuracy"]
+    1.0
     """
 
     network: Network

@@ -37,7 +37,7 @@ _SCORES = {
 
 
 def fit_report(fitted: Fitted) -> str:
-    """Tell what was read, how training went and how good the model is.
+    r"""Tell what was read, how training went and how good the model is.
 
     Parameters
     ----------
@@ -47,6 +47,19 @@ def fit_report(fitted: Fitted) -> str:
     -------
     str
         Lines: columns, training, scores and, for classes, the confusion matrix.
+
+    Examples
+    --------
+    >>> from densenet import table_report
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> print("\n".join(table_report.fit_report(fitted).splitlines()[-4:]))
+    confusion matrix of validation rows (rows true, columns predicted)
+            meow  woof
+      meow    10     .
+      woof     .    10
     """
     model, facts = fitted.model, fitted.model.facts
     best = ""
@@ -88,13 +101,24 @@ def score_report(model: TableModel, part: Part) -> str:
     -------
     str
         Lines: scores and, for classes, the confusion matrix.
+
+    Examples
+    --------
+    >>> from densenet import table_report
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> lines = table_report.score_report(fitted.model, fitted.validation).splitlines()
+    >>> lines[2].split()
+    ['accuracy', '100.00%']
     """
     parts = [_table_of({"score": part.scores}), _confusion(model.target, part, "these")]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
 def describe(model: TableModel) -> str:
-    """Tell what is inside a model: its target, columns, network and training.
+    r"""Tell what is inside a model: its target, columns, network and training.
 
     Parameters
     ----------
@@ -104,6 +128,17 @@ def describe(model: TableModel) -> str:
     -------
     str
         Lines.
+
+    Examples
+    --------
+    >>> from densenet import table_report
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> print("\n".join(table_report.describe(fitted.model).splitlines()[:2]))
+    target: says: 2 classes: meow, woof
+    columns: 0 of numbers, 1 of categories; 2 features
     """
     facts = model.facts
     scores = {name: facts[name] for name in ("training", "validation") if facts.get(name)}
@@ -255,6 +290,16 @@ def picture(fitted: Fitted) -> "Figure":
     ------
     ImportError
         If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from densenet import table_report
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> [axes.get_title(loc="left") for axes in table_report.picture(fitted).axes]
+    ['Loss', 'Confusion matrix']
     """
     from matplotlib.figure import Figure
 

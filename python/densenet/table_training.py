@@ -57,7 +57,8 @@ class Settings:
     ignore, text : sequence of str
         Columns to leave out; columns to read as categories even if they hold numbers.
     missing : sequence of str
-        Words for a missing cell with which the table was read, beside `densenet.tables.MISSING`.
+        Words for a missing cell with which the table was read, beside those of
+        `densenet.table_files.MISSING`.
     task, impute, most_categories
         As in `densenet.targets.fit_target` and `densenet.preprocessing.Features.fit`.
     hidden : sequence of int
@@ -75,6 +76,16 @@ class Settings:
         Epochs without a lower validation loss after which training stops.
     seed : int
         Of validation rows, initial weights, order and dropout.
+
+    Examples
+    --------
+    >>> from densenet.table_training import Settings
+    >>> from densenet.targets import Classes
+    >>> settings = Settings("genre", hidden=(8,), optimizer="sgd")
+    >>> settings.make_optimizer().lr
+    0.01
+    >>> settings.make_network(5, Classes("genre", ("Pop", "Rock"))).n_parameters
+    66
     """
 
     target: str
@@ -116,7 +127,29 @@ class Settings:
 
 
 class Fitted(NamedTuple):
-    """A model, how its training went, and what its user should know."""
+    """A model, how its training went, and what its user should know.
+
+    Attributes
+    ----------
+    model : TableModel
+    history : History
+    train, validation : Part
+        How the rows trained on and those held out are predicted; None if there are no latter.
+    notes : list of str
+        What in the table may not be as its owner thinks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> x = np.arange(-50, 50)
+    >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
+    >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
+    (2, 80, 20)
+    >>> fitted.notes
+    ["'x' numbers the rows: leave it out unless that is meant"]
+    """
 
     model: TableModel
     history: History
@@ -154,9 +187,9 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     >>> from densenet.table_training import Settings, fit
     >>> from densenet.tables import Table
     >>> x = np.linspace(-1, 1, 200)
-    >>> sign = np.where(x > 0, "plus", "minus").astype(object)
-    >>> fitted = fit(Table("signs.csv", {"x": x, "sign": sign}, np.arange(200)), Settings("sign"))
-    >>> question = Table("new.csv", {"x": np.array([-0.9, 0.9])}, np.arange(2))
+    >>> sign = np.where(x > 0, "plus", "minus")
+    >>> fitted = fit(Table.from_columns({"x": x, "sign": sign}), Settings("sign"))
+    >>> question = Table.from_columns({"x": [-0.9, 0.9]})
     >>> fitted.model.predict(question)
     ['minus', 'plus']
     """

@@ -40,11 +40,12 @@ class Classes:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from densenet.targets import Classes
     >>> from densenet.tables import Table
-    >>> train = Table("t.csv", {"genre": np.array(["Rock", "Pop", "Rock"], object)}, np.arange(3))
+    >>> from densenet.targets import Classes
+    >>> train = Table.from_columns({"genre": ["Rock", "Pop", "Rock"]})
     >>> genre = Classes.fit(train, "genre")
+    >>> genre.outputs
+    2
     >>> genre.values, genre.encode(train).tolist(), genre.decode([1, 0])
     (('Pop', 'Rock'), [1, 0, 1], ['Rock', 'Pop'])
     """
@@ -117,11 +118,12 @@ class Values:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from densenet.targets import Values
     >>> from densenet.tables import Table
-    >>> train = Table("train.csv", {"price": np.array([100.5, 300.5])}, np.arange(2))
+    >>> from densenet.targets import Values
+    >>> train = Table.from_columns({"price": [100.5, 300.5]})
     >>> price = Values.fit(train, "price")
+    >>> price.outputs
+    1
     >>> price.encode(train).tolist(), price.decode([1.0, 0.5]).tolist()
     ([-1.0, 1.0], [300.5, 250.5])
     """
@@ -188,10 +190,9 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from densenet.targets import fit_target
     >>> from densenet.tables import Table
-    >>> train = Table("wine.csv", {"quality": np.array([5, 6, 5, 6, 5])}, np.arange(5))
+    >>> from densenet.targets import fit_target
+    >>> train = Table.from_columns({"quality": [5, 6, 5, 6, 5]})
     >>> fit_target(train, "quality")
     Classes(column='quality', values=('5', '6'))
     >>> fit_target(train, "quality", "regression").mean
@@ -203,7 +204,30 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
 
 
 def infer_task(table: Table, column: str) -> Task:
-    """Tell what a target asks for by the rule of `fit_target`, "classification" or "regression"."""
+    """Tell what a target asks for, by the rule of `fit_target`.
+
+    Parameters
+    ----------
+    table : Table
+    column : str
+
+    Returns
+    -------
+    "classification" or "regression"
+
+    Raises
+    ------
+    ValueError
+        If a few cells are no numbers among many that are, or a number is infinite.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.targets import infer_task
+    >>> table = Table.from_columns({"genre": ["Rock", "Pop"], "price": [9.5, 8.0]})
+    >>> infer_task(table, "genre"), infer_task(table, "price")
+    ('classification', 'regression')
+    """
     if table.is_text(column):
         return "classification"
     different = np.unique(table.numbers(column))
