@@ -177,17 +177,35 @@ def test_statistics_are_of_the_training_rows_alone(command, rng):
     assert mean == pytest.approx(values.mean(), abs=0.5)
 
 
-def test_rows_of_one_id_and_of_rare_classes_stay_in_training(command, rng):
+def test_rows_of_one_id_stay_in_training(command, rng):
     ids = [f"p{i // 2 if i < 80 else i}" for i in range(200)]
-    rows = [[key, rng.normal(), "ab"[i % 2]] for i, key in enumerate(ids)]
-    rows[7][2] = "rare"
-    write("train.csv", ["patient", "x", "y"], rows)
+    write(
+        "train.csv", ["patient", "x", "y"], [[p, rng.normal(), rng.choice(["a", "b"])] for p in ids]
+    )
     status, out, _ = command("fit", "train.csv", "--target", "y", "--id", "patient", *QUICK)
     assert status == 0
     assert "note: 40 rows have the 'patient' of another" in out
     facts = TableModel.load("model.safetensors").facts
     assert facts["training_rows"] + facts["validation_rows"] == 200
     assert 20 <= facts["validation_rows"] < 36
+
+
+def test_the_only_row_of_a_class_stays_in_training(command, rng):
+    labels = ["a"] * 100 + [f"rare {i}" for i in range(30)]
+    write("train.csv", ["x", "y"], [[rng.normal(), label] for label in labels])
+    assert command("fit", "train.csv", "--target", "y", *QUICK)[0] == 0
+    assert TableModel.load("model.safetensors").facts["validation_rows"] == 20
+
+
+def test_training_stops_early_and_keeps_the_best(command, rng):
+    write("train.csv", ["x", "y"], [[rng.normal(), rng.normal()] for _ in range(60)])
+    options = ("--epochs", "500", "--patience", "3", "--lr", "0.02", "--no-picture")
+    status, out, _ = command("fit", "train.csv", "--target", "y", *options)
+    assert status == 0
+    ended = re.search(
+        r"^(\d+) epochs in .*, ended by: early stopping; the best is number (\d+)", out, re.M
+    )
+    assert int(ended[1]) == int(ended[2]) + 3
 
 
 @pytest.mark.parametrize("seed", range(5))
