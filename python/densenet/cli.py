@@ -208,7 +208,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet import table_report, table_training
     from densenet._extras import require
 
-    require("densenet fit", "tqdm", *([] if arguments.no_picture else ["matplotlib"]))
+    require("densenet fit", "demo", "tqdm", *([] if arguments.no_picture else ["matplotlib"]))
     output = arguments.picture or arguments.out.with_suffix(".png")
     options = {field.name for field in fields(table_training.Settings)}
     chosen = {name: value for name, value in vars(arguments).items() if name in options}

@@ -131,7 +131,7 @@ def run(settings: Settings) -> int:
     picture: densenet-demo.png
     0
     """
-    require("the demo", "matplotlib", "tqdm")
+    require("the demo", "demo", "matplotlib", "tqdm")
     if settings.threads is not None:
         set_num_threads(settings.threads)
     outcome = _experiment(settings)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet._extras import require
 from densenet._typing import Array
 from densenet.tables import Table
 
@@ -179,13 +180,10 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 
 def _read_parquet(path: Path, missing: set[str]) -> Table:
-    try:
-        import pyarrow as arrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError(
-            'reading Parquet needs pyarrow: pip install "densenet[parquet]"'
-        ) from error
+    require("reading Parquet", "parquet", "pyarrow")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
     with path.open("rb") as file:
         try:
             read = parquet.ParquetFile(file).read()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from densenet import plotting
+from densenet._extras import require
 from densenet.metrics import confusion_matrix
 from densenet.preprocessing import Categories, Features, Numbers
 from densenet.table_model import Part, TableModel
@@ -301,6 +302,7 @@ def picture(fitted: Fitted) -> "Figure":
     >>> [axes.get_title(loc="left") for axes in table_report.picture(fitted).axes]
     ['Loss', 'Confusion matrix']
     """
+    require("the picture", "plot", "matplotlib")
     from matplotlib.figure import Figure
 
     target, epochs = fitted.model.target, fitted.history.epochs

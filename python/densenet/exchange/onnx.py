@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet._extras import require
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.exchange._common import (
@@ -126,10 +127,9 @@ def model(network: Network) -> Any:
 
 
 def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError('to_onnx needs onnx: pip install "densenet[onnx]"') from error
+    require("to_onnx", "onnx", "onnx")
+    import onnx
+
     return onnx
 
 
