@@ -118,6 +118,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     from densenet.table_files import MISSING
+    from densenet.table_training import ACTIVATIONS, OPTIMIZERS
     from densenet.targets import TASK_RULES
 
     rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
@@ -130,8 +131,6 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "for each frequent text. Prints a report, writes the model and a picture.",
         epilog=f"The task is {rules}. Cells that hold {missing} are missing.",
     )
-    from densenet.table_training import ACTIVATIONS, OPTIMIZERS
-
     add = parser.add_argument
     add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
     add("--target", required=True, metavar="COLUMN", help="the column to predict")

@@ -260,7 +260,7 @@ def _notes(table: Table, settings: Settings, unlabelled: int) -> list[str]:
     if unlabelled:
         notes.append(f"{unlabelled:,} rows without {settings.target!r} are left out")
     if settings.id is not None:
-        ids = table.texts(settings.id).tolist()
+        ids = [text for text in table.texts(settings.id).tolist() if text]
         repeated = len(ids) - len(set(ids))
         if repeated:
             notes.append(
