@@ -241,14 +241,14 @@ LAYOUTS = {
 # ---- other interpreters ------------------------------------------------------------------------
 
 
-def run_python(code, *, timeout=60, options=("-W", "error"), **environment):
+def run_python(code, *, timeout=300, options=("-W", "error"), **environment):
     """Run a program in a new interpreter and give its standard output; fail where it fails."""
     result = try_python(code, timeout=timeout, options=options, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def try_python(code, *, timeout=60, options=("-W", "error"), **environment):
+def try_python(code, *, timeout=300, options=("-W", "error"), **environment):
     return subprocess.run(
         [sys.executable, *options, "-c", code],
         capture_output=True,

@@ -255,9 +255,9 @@ class DenseEstimator(BaseEstimator):
         --------
         >>> from densenet.estimators import DenseRegressor
         >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
-        >>> regressor = DenseRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
         >>> [weight.shape for weight in regressor.coefs_]
-        [(2, 5), (5, 1)]
+        [(2, 100), (100, 1)]
         """
         return _build.coefs(self._network("coefs_"))
 
@@ -273,7 +273,7 @@ class DenseEstimator(BaseEstimator):
         --------
         >>> from densenet.estimators import DenseRegressor
         >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
-        >>> regressor = DenseRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
         >>> regressor.intercepts_[-1][:] += 10  # moves all predictions
         >>> bool((regressor.predict(x) > 10).all())
         True
