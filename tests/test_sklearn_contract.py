@@ -25,7 +25,7 @@ from densenet.estimators import DenseClassifier, DenseRegressor
 BOTH = pytest.mark.parametrize("estimator", [DenseClassifier, DenseRegressor])
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [
         DenseClassifier(max_iter=100),

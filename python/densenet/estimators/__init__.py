@@ -4,14 +4,11 @@ Every parameter and fitted attribute of theirs has its meaning here; docs/scikit
 them. scikit-learn comes with the extra ``densenet[sklearn]``.
 """
 
-try:
-    import sklearn  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        'densenet.estimators needs scikit-learn: pip install "densenet[sklearn]"'
-    ) from error
+from densenet._extras import require
 
-from densenet.estimators.classifier import DenseClassifier
-from densenet.estimators.regressor import DenseRegressor
+require("densenet.estimators", "sklearn", "scikit-learn")
+
+from densenet.estimators.classifier import DenseClassifier  # noqa: E402
+from densenet.estimators.regressor import DenseRegressor  # noqa: E402
 
 __all__ = ["DenseClassifier", "DenseRegressor"]

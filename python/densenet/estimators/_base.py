@@ -249,7 +249,16 @@ class DenseEstimator(BaseEstimator):
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of the linear layers, live views of shape (inputs, outputs)."""
+        """Weights of the linear layers, live views of shape (inputs, outputs).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseRegressor
+        >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> [weight.shape for weight in regressor.coefs_]
+        [(2, 100), (100, 1)]
+        """
         return _build.coefs(self._network("coefs_"))
 
     @coefs_.setter
@@ -258,7 +267,17 @@ class DenseEstimator(BaseEstimator):
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Biases of the linear layers, live views of shape (outputs,)."""
+        """Biases of the linear layers, live views of shape (outputs,).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseRegressor
+        >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> regressor.intercepts_[-1][:] += 10  # moves all predictions
+        >>> bool((regressor.predict(x) > 10).all())
+        True
+        """
         return _build.intercepts(self._network("intercepts_"))
 
     @intercepts_.setter

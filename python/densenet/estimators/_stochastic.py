@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from densenet._typing import Array
+from densenet.callbacks import overriding
 from densenet.estimators import _build
 from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
-from densenet.training import _stepwise
 
 _PART = 100  # of the steps so far that Adam takes with one ε; it changes by 1 / (2 steps) of itself
 
@@ -78,7 +78,7 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
     without any weight are left out.
     """
     network, scale = estimator.network_, rows.objective.scale
-    watchers = _stepwise(estimator.callbacks)
+    watchers = overriding("on_step_end", estimator.callbacks)
     weights = _build.coefs(network)
     total, stops = 0.0, False
 

@@ -209,7 +209,19 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
-        """Compute the probability of each class, or of each label, of shape (n, classes)."""
+        """Compute the probability of each class, or of each label, of shape (n, classes).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseClassifier
+        >>> x, y = [[0.0], [1.0], [4.0], [5.0]], ["low", "low", "high", "high"]
+        >>> classifier = DenseClassifier(5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> classifier.classes_
+        array(['high', 'low'], dtype='<U4')
+        >>> classifier.predict_proba([[0.5], [4.5]]).round(2)
+        array([[0., 1.],
+               [1., 0.]])
+        """
         probabilities = self._outputs(X)
         if self._multilabel or probabilities.shape[1] > 1:
             return probabilities
@@ -217,7 +229,16 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         return both if len(self.classes_) == 2 else np.ones_like(probabilities)
 
     def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
-        """Compute the logarithm of `predict_proba`; -inf where that is 0."""
+        """Compute the logarithm of `predict_proba`; -inf where that is 0.
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseClassifier
+        >>> x, y = [[0.0], [1.0], [4.0], [5.0]], ["low", "low", "high", "high"]
+        >>> classifier = DenseClassifier(5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> bool(classifier.predict_log_proba([[0.5]])[0, 1] > -0.01)  # "low" is all but certain
+        True
+        """
         with np.errstate(divide="ignore"):
             log: Array = np.log(self.predict_proba(X))
         return log
