@@ -224,11 +224,10 @@ struct Parts {
 };
 
 // Blocks: a block of A and a strip of B stay in the second-level cache together. A copy of B is
-// kept for all blocks of A unless it is very deep.
+// kept for all blocks of A if it is one chunk deep.
 constexpr Index kBlockTiles = 168 / kTileRows;
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
-constexpr Index kKeptDepth = 2048;
 template <class T>
 constexpr Index kTileSize = kTileRows * kTileCols<T>;
 
@@ -246,7 +245,7 @@ struct Scratch {
     sums = kTileSize<T>;
     a = sums + (depth > kChunk ? tiles * width * kTileRows : 0);
     b = a + tiles * tile_size;
-    end = b + width * (depth > kKeptDepth ? kChunk : depth);
+    end = b + width * chunk;
   }
 };
 
@@ -258,7 +257,7 @@ void compute(const A& a, const Strips<T>& b, Range rows, Range cols, Index depth
   const Parts tiles(rows.size(), kTileRows), blocks(tiles.count, kBlockTiles);
   const bool pack_a = worth_packing(a, (cols.size() + kTileCols<T> - 1) / kTileCols<T>);
   const bool pack_b = worth_packing(b, tiles.count);
-  const bool keep_b = pack_b && depth <= kKeptDepth;
+  const bool keep_b = pack_b && depth <= kChunk;
 
   for (Index col = cols.begin; col < cols.end; col += kBlockCols<T>) {
     const Index width = std::min(kBlockCols<T>, cols.end - col);
