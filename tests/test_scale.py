@@ -2,9 +2,8 @@
 
 Training needs, in elements of the network's type, no more than
 
-    parameters      times 3, plus 1 for each moment of the optimizer, plus 1 with `clip_norm` or a
-                    tolerance: the parameters, the weights transposed and, where they are wide, as
-                    panels, the moments, the gradient
+    parameters      times 2, plus 1 for each moment of the optimizer, plus 1 with `clip_norm` or a
+                    tolerance: the parameters, the weights transposed, the moments, the gradient
     rows of a batch times the inputs, plus the outputs, plus 2 for each column of each layer's
                     output (itself and its gradient), or 3 for GELU and SiLU (and their input); an
                     activation that follows a linear layer is one layer with it
@@ -83,7 +82,7 @@ def training_elements(network, optimizer, rows, threads):
     inputs = next(layer for layer in network.layers if isinstance(layer, dn.Linear)).inputs
     outputs = network.layers[-1].outputs
     return (
-        network.n_parameters * (2 + len(optimizer.states) + whole)
+        network.n_parameters * (1 + len(optimizer.states) + whole)
         + rows * (inputs + outputs + columns(network.layers))
         + threads * 2**20
     )

@@ -272,10 +272,10 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
       for (const auto& ways : thread.units) {
         for (const Laps::Lap& lap : ways) units.append(py::make_tuple(lap.product, lap.rest));
       }
-      spent.append(
-          py::make_tuple(py::cast(std::vector<double>{thread.gather, thread.loss, thread.panels,
-                                                      thread.update, thread.waiting}),
-                         units));
+      spent.append(py::make_tuple(
+          py::cast(std::vector<double>{thread.gather, thread.loss, thread.transposing,
+                                       thread.update, thread.waiting}),
+          units));
     }
   }
   py::list units;

@@ -223,8 +223,9 @@ struct Parts {
   Range operator[](Index part) const { return {begin(part), begin(part + 1)}; }
 };
 
-// Blocks: a block of A and a strip of B stay in the second-level cache together. A copy of B is
-// kept for all blocks of A if it is one chunk deep.
+// Blocks: a block of A and a strip of B stay in the second-level cache together. Copies of strips
+// are kept for all blocks of A, if there are several and B is one chunk deep; otherwise each is
+// made just before it is used, and never leaves that cache.
 constexpr Index kBlockTiles = 168 / kTileRows;
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
@@ -257,25 +258,27 @@ void compute(const A& a, const Strips<T>& b, Range rows, Range cols, Index depth
   const Parts tiles(rows.size(), kTileRows), blocks(tiles.count, kBlockTiles);
   const bool pack_a = worth_packing(a, (cols.size() + kTileCols<T> - 1) / kTileCols<T>);
   const bool pack_b = worth_packing(b, tiles.count);
-  const bool keep_b = pack_b && depth <= kChunk;
+  const bool keep_b = pack_b && depth <= kChunk && blocks.count > 1;
 
   for (Index col = cols.begin; col < cols.end; col += kBlockCols<T>) {
     const Index width = std::min(kBlockCols<T>, cols.end - col);
     Strips<T> strips = b.from(0, col);
-    const auto packed = [&](Range chunk) {
-      pack_panel(strips.from(chunk.begin, 0).data, strips.line, memory + at.b, chunk.size(),
-                 Range{0, chunk.size()}, width);
-      return Strips<T>::panel(memory + at.b, chunk.size());
-    };
-    if (keep_b) strips = packed(Range{0, depth});
+    if (keep_b) {
+      pack_panel(strips.data, strips.line, memory + at.b, depth, Range{0, depth}, width);
+      strips = Strips<T>::panel(memory + at.b, depth);
+    }
     for (Index block = 0; block < blocks.count; ++block) {
       for (Index k = 0; k < depth; k += kChunk) {
         const Range chunk{k, std::min(depth, k + kChunk)};
         const bool last = chunk.end == depth;
-        const Strips<T> part = pack_b && !keep_b ? packed(chunk) : strips.from(k, 0);
         for (Index c = 0; c < width; c += kTileCols<T>) {
           const Index strip_width = std::min(kTileCols<T>, width - c);
-          const Strips<T> strip = part.from(0, c);
+          Strips<T> strip = strips.from(k, c);
+          if (pack_b && !keep_b) {
+            pack_panel(strip.data, strip.line, memory + at.b, chunk.size(), Range{0, chunk.size()},
+                       strip_width);
+            strip = Strips<T>::panel(memory + at.b, chunk.size());
+          }
           for (Index t = blocks.begin(block); t < blocks.begin(block + 1); ++t) {
             const Index slot = t - blocks.begin(block);
             const Range tile{rows.begin + tiles.begin(t), rows.begin + tiles.begin(t + 1)};
@@ -308,6 +311,8 @@ void pack_panel(const T* from, Index stride, T* panel, Index depth, Range rows, 
     T* line = panel + col * depth + rows.begin * kTileCols<T>;
     for (Index k = rows.begin; k < rows.end; ++k, line += kTileCols<T>) {
       const T* values = from + k * stride + col;
+      __builtin_prefetch(values + kAhead * stride);
+      __builtin_prefetch(values + kAhead * stride + kTileCols<T> / 2);
       if (width == kTileCols<T>) {
         copy(values, line, kTileCols<T>);
       } else {

@@ -8,11 +8,6 @@ namespace densenet {
 
 namespace {
 
-// From so many rows a thread and so many bytes of a weight's row on, forward products read a panel.
-// (784 x N with 70 rows: 94 against 92 GFLOP/s for 384 columns, 95 and 85 for 512, 94 and 81 for
-// 1024; keeping a panel costs a step some 3 bytes a nanosecond.)
-constexpr Index kPanelRows = 2 * kTileRows, kPanelBytes = 2048;
-
 // Rows of a forward pass that go through all layers together, so that they stay in the cache.
 constexpr Index kForwardRows = 128;
 
@@ -79,11 +74,10 @@ double Plan<T>::flop(Index rows) const {
 
 template <class T>
 void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
-  for (auto* buffers : {&work.y, &work.d, &work.z, &work.panel, &work.transposed, &work.columns}) {
+  for (auto* buffers : {&work.y, &work.d, &work.z, &work.transposed, &work.columns}) {
     buffers->resize(units_.size());
   }
   work.moments.resize(units_.size());
-  work.reads_panel.assign(units_.size(), 0);
   Index scratch_size = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
@@ -92,10 +86,6 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     if (from_input(unit.activation)) work.z[u].at_least(rows * unit.outputs);
     if (unit.kind == Unit::Linear) {
       const Index in = unit.inputs, out = unit.outputs;
-      if (rows > threads * kPanelRows && out * static_cast<Index>(sizeof(T)) >= kPanelBytes) {
-        work.reads_panel[u] = 1;
-        work.panel[u].at_least(Strips<T>::panel_size(in, out));
-      }
       work.transposed[u].at_least(Strips<T>::panel_size(out, in));
       scratch_size =
           std::max({scratch_size, product_scratch<T>(rows, out, in),
@@ -128,8 +118,6 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   reserve(*work, slots, threads);
   work->x.at_least(slots * inputs());
   parallel(threads, [&](Team team) {
-    pack_weights(Pass{params, *work, mode, team, Range{0, 0}, slots});
-    team.barrier();
     const Range mine = team.share(x.rows);
     Index begin = mine.begin;
     do {  // at least once: a member without rows must come to the barriers too
@@ -156,8 +144,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   still.update_running = false;
   parallel(threads, [&](Team team) {
     const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
-    pack_weights(pass);
-    pack_transposed_weights(pass, dx != nullptr ? 0 : 1);
+    transpose_weights(pass, dx != nullptr ? 0 : 1);
     team.barrier();
     const Matrix<const T> x = load_rows(pass, batch);
     forward_rows(pass, x);

@@ -8,7 +8,7 @@
 // A step has two phases, with a barrier after each:
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
 //   weights   each thread takes rows of every weight through weight gradient and update
-// The weights' phase ends by refreshing the panels of weights that the next rows' phase reads.
+// The weights' phase ends by refreshing the transposed weights that the next rows' phase reads.
 // One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
 // at barriers of its own; clipping by norm puts the update into a phase of its own.
 #pragma once
@@ -137,8 +137,7 @@ class Plan {
   void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
   void backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const;
 
-  void pack_weights(const Pass& pass) const;
-  void pack_transposed_weights(const Pass& pass, std::size_t first) const;
+  void transpose_weights(const Pass& pass, std::size_t first) const;
   template <class Use>
   Index weight_gradients(const Pass& pass, Matrix<const T> x, const Use& use) const;
   template <class Rule>

@@ -57,7 +57,8 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
       }
     };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-      product<T>(RowMajor<T>{x.data, x.stride}, pass.weight(u, unit), pass.rows,
+      product<T>(RowMajor<T>{x.data, x.stride},
+                 Strips<T>::row_major(pass.params + unit.weight, unit.outputs), pass.rows,
                  Range{0, unit.outputs}, unit.inputs, pass.scratch(), finished,
                  {{pass.y(u)}, unit.outputs});
     });
@@ -318,22 +319,10 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
 
 // ---- weights ---------------------------------------------------------------------------------
 
-// Copies this thread's rows of the weights into the panels of the forward products.
+// Copies this thread's rows of the weights, from unit `first` on, into the transposed panels.
 template <class T>
-void Plan<T>::pack_weights(const Pass& pass) const {
-  const Timer timer(pass.sum(&Laps::panels));
-  for (std::size_t u = 0; u < units_.size(); ++u) {
-    const Unit& unit = units_[u];
-    if (unit.kind != Unit::Linear || !pass.work.reads_panel[u]) continue;
-    pack_panel(pass.params + unit.weight, unit.outputs, pass.work.panel[u].get(), unit.inputs,
-               pass.weight_rows(unit), unit.outputs);
-  }
-}
-
-// And, from unit `first` on, into those of the input gradients.
-template <class T>
-void Plan<T>::pack_transposed_weights(const Pass& pass, std::size_t first) const {
-  const Timer timer(pass.sum(&Laps::panels));
+void Plan<T>::transpose_weights(const Pass& pass, std::size_t first) const {
+  const Timer timer(pass.sum(&Laps::transposing));
   for (std::size_t u = first; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     if (unit.kind != Unit::Linear) continue;
@@ -348,14 +337,12 @@ template void Plan<float>::forward_rows(const Pass&, Matrix<const float>) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
-template void Plan<float>::pack_weights(const Pass&) const;
-template void Plan<float>::pack_transposed_weights(const Pass&, std::size_t) const;
+template void Plan<float>::transpose_weights(const Pass&, std::size_t) const;
 template Matrix<const double> Plan<double>::load_rows(const Pass&, const Batch&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
 template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
-template void Plan<double>::pack_weights(const Pass&) const;
-template void Plan<double>::pack_transposed_weights(const Pass&, std::size_t) const;
+template void Plan<double>::transpose_weights(const Pass&, std::size_t) const;
 
 }  // namespace densenet

@@ -111,8 +111,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   parallel(threads, [&](Team team) {
     Poll poll(epoch);
     const Pass first{params, *work, mode, team, Range{0, 0}, rows};
-    pack_weights(first);
-    pack_transposed_weights(first, 1);
+    transpose_weights(first, 1);
     first.meet();
     for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
       const Index begin = (epoch.first_step + step) * epoch.batch_size;
@@ -153,8 +152,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
           }
         }
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
-        if (!converged && whole) pack_weights(pass);
-        if (!converged) pack_transposed_weights(pass, 1);
+        if (!converged) transpose_weights(pass, 1);
       }
       if (team.rank == 0) {
         epoch.batch_loss[step] = batch_loss(batch, *work);

@@ -15,7 +15,6 @@ Vec<T> clipped(Vec<T> g, T limit) {
 
 template <class T>
 struct StoredGradient {
-  static constexpr bool kUpdates = false;
   T* to;
   T limit;  // 0: none
 
@@ -28,7 +27,6 @@ struct StoredGradient {
 
 template <class T, class Rule>
 struct FusedUpdate {
-  static constexpr bool kUpdates = true;
   const Updated<T, Rule::kStates>& updated;
   const Rule &rule, &bias_rule;
   T limit;  // 0: none
@@ -55,8 +53,6 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Timer timer(pass.rest(unit, u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
-      T* const panel =
-          Use::kUpdates && pass.work.reads_panel[u] ? pass.work.panel[u].get() : nullptr;
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
         for (Index r = 0; r < tile.rows; ++r) {
@@ -64,10 +60,6 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
           for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
             use(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
           });
-          if (panel != nullptr) {
-            pack_panel(pass.params + unit.weight + tile.col, n, panel + tile.col * unit.inputs,
-                       unit.inputs, Range{tile.row + r, tile.row + r + 1}, tile.cols);
-          }
         }
       };
       pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {

@@ -10,13 +10,12 @@
 namespace densenet {
 
 // For each unit: its output y; the gradient d of the loss with respect to z in y = activation(z); z
-// itself, where the activation's derivative wants it; its weight and that transposed as panels, for
-// the products of the rows' phase; and what a normalisation found, by row or by column.
+// itself, where the activation's derivative wants it; its weight transposed, as the panel that the
+// input gradient reads; and what a normalisation found, by row or by column.
 template <class T>
 struct Plan<T>::Workspace {
   Buffer<T> x, targets, gradient;
-  std::vector<Buffer<T>> y, d, z, panel, transposed;
-  std::vector<char> reads_panel;  // whether forward products do, or read the weight as it is
+  std::vector<Buffer<T>> y, d, z, transposed;
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
   Buffer<double> row_loss, partial_norms;
@@ -67,14 +66,6 @@ struct Plan<T>::Pass {
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
-
-  // A unit's weight as forward products read it.
-  Strips<T> weight(std::size_t unit, const Unit& description) const {
-    if (work.reads_panel[unit]) {
-      return Strips<T>::panel(work.panel[unit].get(), description.inputs);
-    }
-    return Strips<T>::row_major(params + description.weight, description.outputs);
-  }
 
   // This thread's rows of a unit's weight.
   Range weight_rows(const Unit& unit) const { return team.share(unit.inputs, kLanes<T>); }
