@@ -5,7 +5,7 @@ ARGS =
 
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
-sources := pyproject.toml CMakeLists.txt $(wildcard src/*/*)
+sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(wildcard src/*/*)
 
 .PHONY: help demo test lint bench bench-nets bench-curves bench-threads peers clean
 .NOTPARALLEL:

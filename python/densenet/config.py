@@ -1,7 +1,6 @@
 """How many threads compute, and what this installation was built from."""
 
 import os
-from pathlib import Path
 
 from densenet import _checks
 from densenet._version import __version__
@@ -10,6 +9,12 @@ __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
 
 MOST_THREADS = 1024
+
+
+def _read(path: str) -> str:
+    """Read one of the small files by which Linux tells; `pathlib` would be slow to import."""
+    with open(path) as file:
+        return file.read().strip()
 
 
 def _usable_cpus() -> set[int]:
@@ -24,9 +29,8 @@ def _physical_cores(cpus: set[int]) -> int:
     """Distinct cores among the processors: two threads of one core share its arithmetic units."""
     siblings = set()
     for cpu in cpus:
-        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         try:
-            siblings.add(path.read_text().strip())
+            siblings.add(_read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
         except OSError:
             siblings.add(str(cpu))
     return len(siblings)
@@ -35,14 +39,13 @@ def _physical_cores(cpus: set[int]) -> int:
 def _container_limit() -> float:
     """Processors' worth of time that the control group grants, infinite where it does not say."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = _read("/sys/fs/cgroup/cpu.max").split()
         return float("inf") if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         pass
     try:
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
-        period_us = int((folder / "cpu.cfs_period_us").read_text())
+        quota_us = int(_read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+        period_us = int(_read("/sys/fs/cgroup/cpu/cpu.cfs_period_us"))
         return quota_us / period_us if quota_us > 0 else float("inf")
     except (OSError, ValueError):
         return float("inf")
