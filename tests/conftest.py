@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import densenet
+from densenet import cli
 
 TWINS = ("kernels", "reference")
 ENGINES = ("compiled", "reference")
@@ -78,6 +79,46 @@ def keep_threads():
     before = densenet.get_num_threads()
     yield
     densenet.set_num_threads(before)
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """An empty folder to be in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def command(capsys):
+    """Run the console command; give its status, standard output and standard error."""
+
+    def command(*arguments):
+        try:
+            status = cli.main(list(map(str, arguments)))
+        except SystemExit as exit_:
+            status = exit_.code
+        return status, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def refused(command, empty_folder):
+    """Run the console command, which must fail and write nothing, and give its one line."""
+
+    def files():
+        return {path.name: path.read_bytes() for path in empty_folder.iterdir()}
+
+    def refused(*arguments):
+        before = files()
+        status, out, err = command(*arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith("densenet")
+        assert err.count("\n") == 1
+        assert files() == before
+        return err
+
+    return refused
 
 
 # ---- tolerances --------------------------------------------------------------------------------
@@ -200,14 +241,14 @@ LAYOUTS = {
 # ---- other interpreters ------------------------------------------------------------------------
 
 
-def run_python(code, *, timeout=60, options=("-W", "error"), **environment):
+def run_python(code, *, timeout=300, options=("-W", "error"), **environment):
     """Run a program in a new interpreter and give its standard output; fail where it fails."""
     result = try_python(code, timeout=timeout, options=options, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def try_python(code, *, timeout=60, options=("-W", "error"), **environment):
+def try_python(code, *, timeout=300, options=("-W", "error"), **environment):
     return subprocess.run(
         [sys.executable, *options, "-c", code],
         capture_output=True,

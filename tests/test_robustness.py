@@ -41,7 +41,7 @@ for threads in (1, 2, 5, 7):
     results += [net.forward(x[:rows], training=True).tobytes() for rows in (1, 3)]
 print(len(set(results)))
 """
-    assert run_python(code, timeout=60) == "2"
+    assert run_python(code) == "2"
 
 
 def test_a_network_works_after_memory_ran_out():
@@ -59,7 +59,7 @@ except MemoryError:
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     print(net.predict(few).shape, net.gradients(few, [0])[0] > 0)
 """
-    assert run_python(code, timeout=60) == "(1,) True"
+    assert run_python(code) == "(1,) True"
 
 
 @pytest.mark.parametrize("wrong", [MemoryError, KeyboardInterrupt])
@@ -147,7 +147,7 @@ while not seen:
     net.fit(x, np.zeros(len(x), int), epochs=1, batch_size=8)
 print(seen[0] > 0)
 """
-    assert run_python(code, timeout=60) == "True"
+    assert run_python(code) == "True"
 
 
 @pytest.mark.parametrize(

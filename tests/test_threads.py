@@ -1,6 +1,5 @@
 """Threads: they work, they change no bit, and they survive forks, signals and each other."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -402,27 +401,3 @@ def test_an_unknown_instruction_set_is_an_error_that_names_those_there_are():
     assert line.startswith("ImportError: DENSENET_ISA: expected one of ")
     assert densenet.show_config()["instruction_set"] in line
     assert line.endswith("got 'v9': it is not installed")
-
-
-# ---- the floating-point mode -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_denormal_numbers_are_numpys_own_again_after_a_call(rng, dtype, threads):
-    densenet.set_num_threads(threads)
-    tiny = np.full(65, np.finfo(dtype).tiny, dtype)
-    network = wide(dtype)
-    x, y = data(rng, 64)
-    calls = [
-        lambda: kernels.sigmoid_forward(x),
-        lambda: kernels.adam_step(x.copy(), x, x.copy(), x * x, 3),
-        lambda: network.train_step(x, y, Adam()),
-        lambda: network.predict(x),
-        lambda: kernels.sigmoid_forward(x[:0]),  # an error
-    ]
-    for call in calls:
-        with contextlib.suppress(ValueError):
-            call()
-        halves = tiny / 2
-        assert (halves > 0).all()
-        assert (halves * 2 == tiny).all()

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from densenet import _core, kernels
-from densenet._engine import Examples, Mode, Outcome, Steps
+from densenet._engine import Examples, Mode, Outcome, Stepper, Steps
 from densenet._layout import Layout, Slot
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import CustomLoss, Loss, MeanSquaredError
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
+from densenet.profile import Profile, collect
+from densenet.schedules import Schedule
 
 
 def _offset(slot: Slot | None) -> int:
@@ -29,6 +31,7 @@ class CompiledEngine:
     def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
         # The plan never evaluates a loss that is computed in Python; any stands for it.
+        self._known = isinstance(loss, Loss)
         self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
         self._plan = plan(
@@ -135,6 +138,33 @@ class CompiledEngine:
         gradient: Array,
     ) -> None:
         self._plan.update(flat, states, optimizer.rule, optimizer.settings(), lr, step, gradient)
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> Profile:
+        rule, settings = optimizer.rule, optimizer.settings()
+        given = (flat, states, rule, settings, examples.x, examples.targets, steps, _mode(mode))
+        seconds, units, spent = self._plan.profile(*given)
+        unfused = optimizer.clip_norm is not None
+        rows = len(examples.x)
+        return collect(self._layout.places, units, spent, seconds, steps, rows, unfused)
+
+    def stepper(
+        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+    ) -> Stepper | None:
+        # Targets of the other losses must lie in a range, which the checks look at.
+        settled = self._known and self._loss.predicts in ("classes", "values")
+        if not settled or isinstance(optimizer.lr, Schedule):
+            return None
+        on_classes = self._loss.predicts == "classes"
+        settings = optimizer.settings()
+        return self._plan.stepper(flat, states, optimizer.rule, settings, running, seed, on_classes)
 
 
 _HOW = {

@@ -100,6 +100,51 @@ class _Plan:
         gradient: Array,
         /,
     ) -> None: ...
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        x: Array,
+        targets: Array,
+        steps: int,
+        mode: _Mode,
+        /,
+    ) -> tuple[
+        float,
+        list[tuple[int, bool]],
+        list[tuple[list[float], list[tuple[float, float]]]],
+    ]: ...
 
-class PlanFloat32(_Plan): ...
-class PlanFloat64(_Plan): ...
+class _Stepper:
+    def __call__(self, x: object, y: object, steps_before: int, /) -> float | None: ...
+
+class StepperFloat32(_Stepper): ...
+class StepperFloat64(_Stepper): ...
+
+class PlanFloat32(_Plan):
+    def stepper(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        running: Array,
+        seed: int,
+        on_classes: bool,
+        /,
+    ) -> StepperFloat32: ...
+
+class PlanFloat64(_Plan):
+    def stepper(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        running: Array,
+        seed: int,
+        on_classes: bool,
+        /,
+    ) -> StepperFloat64: ...

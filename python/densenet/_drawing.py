@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from densenet._extras import require
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -33,10 +35,9 @@ def spacious() -> "ConstrainedLayoutEngine":
 
 def new_figure(width: float, height: float) -> "Figure":
     """Make a figure of this size in inches, known to pyplot."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError('plotting needs matplotlib: pip install "densenet[plot]"') from error
+    require("plotting", "plot", "matplotlib")
+    from matplotlib import pyplot
+
     return pyplot.figure(figsize=(width, height), layout=spacious(), facecolor="white")
 
 

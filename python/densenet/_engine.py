@@ -9,6 +9,7 @@ import numpy as np
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
+from densenet.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class Outcome(NamedTuple):
     error: BaseException | None
 
 
+class Stepper(Protocol):
+    """Takes one training step with everything but the batch settled beforehand."""
+
+    def __call__(self, x: object, y: object, steps_before: int, /) -> float | None:
+        """Give the loss before the step; None, with nothing done, where checks must come first."""
+
+
 class Engine(Protocol):
     """Computes with parameters, moments and data that belong to others."""
 
@@ -117,3 +125,19 @@ class Engine(Protocol):
         gradient: Array,
     ) -> None:
         """Step down a gradient that is there already; steps count from 1."""
+
+    def stepper(
+        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+    ) -> Stepper | None:
+        """Prepare steps with this optimizer, where that is of use."""
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> Profile:
+        """Measure where the time of a step goes; what is given changes as in training."""

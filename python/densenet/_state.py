@@ -4,13 +4,14 @@ import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, _summary
-from densenet._engine import Engine, Mode
+from densenet._engine import Engine, Mode, Stepper
 from densenet._layout import Layout, aligned
 from densenet._position import Position
 from densenet._typing import Array
@@ -25,12 +26,21 @@ if TYPE_CHECKING:
 _DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
 
 
-class _OptimizerState(NamedTuple):
+@dataclass(slots=True)
+class _OptimizerState:
     """What an optimizer has learned: one array like `flat` for each of its moments."""
 
     rule: type[Optimizer]
     arrays: dict[str, Array]
     step: int
+
+
+class _Prepared(NamedTuple):
+    """A step that is settled but for the batch, for this optimizer and this state."""
+
+    stepper: Stepper
+    optimizer: Optimizer
+    state: _OptimizerState
 
 
 class State:
@@ -67,6 +77,7 @@ class State:
         self._draws = int(self._rng.integers(2**63))  # the seed of dropout
         self._state: _OptimizerState | None = None
         self._position: Position | None = None
+        self._prepared: _Prepared | None = None
         self._engine = self._make_engine()
 
     def _initialize(self) -> None:
@@ -181,7 +192,7 @@ class State:
         >>> network.optimizer_state
         {}
         """
-        self._state = None
+        self._state = self._prepared = None
 
     def _check_optimizer(self, optimizer: Optimizer, stacklevel: int) -> None:
         """Refuse what is no optimizer; warn where the state of another one will be discarded."""
@@ -200,8 +211,10 @@ class State:
         if state is None or state.rule is not type(optimizer):
             state = _OptimizerState(type(optimizer), {}, 0)
         missing = [name for name in optimizer.states if name not in state.arrays]
+        if not missing:
+            return state
         new = {name: aligned(self.n_parameters, self.dtype) for name in missing}
-        return state._replace(arrays=state.arrays | new)
+        return replace(state, arrays=state.arrays | new)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network into a file of the safetensors format.
@@ -277,7 +290,8 @@ class State:
         return serialization.load(path, backend=backend, loss=loss)[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_engine"}
+        mine = vars(self).items()
+        return {name: value for name, value in mine if name not in ("_engine", "_prepared")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
@@ -285,7 +299,8 @@ class State:
         self._running = self._own(self._running)
         if self._state is not None:
             arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
-            self._state = self._state._replace(arrays=arrays)
+            self._state = replace(self._state, arrays=arrays)
+        self._prepared = None
         self._rng = copy.deepcopy(self._rng)
         self._position = copy.deepcopy(self._position)
         self._engine = self._make_engine()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from densenet import _checks
@@ -9,6 +10,8 @@ from densenet.history import Record
 
 if TYPE_CHECKING:
     from densenet.network import Network
+
+__all__ = ["Callback", "Checkpoint"]
 
 
 class Callback:
@@ -68,6 +71,11 @@ class Callback:
     def on_epoch_end(self, network: "Network", record: Record) -> bool | None:
         """Look at an epoch's record; return True to stop the training."""
         return None
+
+
+def overriding(method: str, callbacks: Iterable[Callback]) -> list[Callback]:
+    """Pick the callbacks that override a method: only for them need an epoch be interrupted."""
+    return [c for c in callbacks if getattr(type(c), method) is not getattr(Callback, method)]
 
 
 class Checkpoint(Callback):

@@ -1,12 +1,18 @@
 """The console command ``densenet``: options are read here, and the work is done elsewhere."""
 
 import argparse
+import io
+import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from densenet._version import __version__
+
+if TYPE_CHECKING:
+    from densenet.tables import Table
 
 __all__ = ["main"]
 
@@ -42,18 +48,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _Parser(prog="densenet", description="Dense neural networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"densenet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
-    for add in (_add_demo, _add_info):
+    for add in (_add_demo, _add_fit, _add_predict, _add_info):
         add(commands)
     arguments = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know a class's letters
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: int = arguments.run(arguments)
-    except (ImportError, OSError, ValueError) as error:
-        # A missing extra, a full disk, a wrong variable: the message tells what to do about it.
-        print(f"densenet: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return _failed(f"{where}{error.strerror or error}")
+    except (ImportError, ValueError) as error:
+        # A missing extra, a wrong variable, a bad table: the message tells what to do about it.
+        return _failed(str(error))
+    except MemoryError:
+        return _failed("not enough memory")
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _failed(message: str) -> int:
+    print(f"densenet: {' '.join(message.splitlines())}", file=sys.stderr)
+    return 2
 
 
 # ---- commands ----------------------------------------------------------------------------------
@@ -98,19 +116,175 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
 
 
+def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    from densenet.table_files import MISSING
+    from densenet.table_training import ACTIVATIONS, OPTIMIZERS
+    from densenet.targets import TASK_RULES
+
+    rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
+    missing = ", ".join(word or "nothing" for word in MISSING)
+    parser = commands.add_parser(
+        "fit",
+        help="train on a table, CSV or Parquet, and write a model",
+        description="Train a network to predict one column of a table from the others. Columns of "
+        "numbers are standardised, their missing cells filled; columns of text become a feature "
+        "for each frequent text. Prints a report, writes the model and a picture.",
+        epilog=f"The task is {rules}. Cells that hold {missing} are missing.",
+    )
+    add = parser.add_argument
+    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    add("--target", required=True, metavar="COLUMN", help="the column to predict")
+    add("--id", metavar="COLUMN", help="a column that names the rows: not learned from")
+    add("--out", type=_model, default=Path("model.safetensors"), metavar="FILE", help="the model")
+    add("--picture", type=_picture, metavar="FILE", help="the picture (default: beside the model)")
+    add("--no-picture", action="store_true", help="draw none")
+    add("--task", choices=("auto", "classification", "regression"), default="auto")
+    add("--ignore", type=_names, default=(), metavar="A,B", help="columns to leave out")
+    add("--text", type=_names, default=(), metavar="A,B", help="columns to read as categories")
+    add("--missing", type=_names, default=(), metavar="A,B", help="further words for missing cells")
+    add("--impute", choices=("median", "mean"), default="median", help="for missing numbers")
+    add(
+        "--categories",
+        type=_integer(1),
+        default=100,
+        metavar="N",
+        help="features of a column of texts; rarer ones share one more (default: 100)",
+    )
+    add("--hidden", type=_widths, default=(64, 32), metavar="A,B", help="widths (default: 64,32)")
+    add("--activation", choices=sorted(ACTIVATIONS), default="relu", help="(default: relu)")
+    add("--dropout", type=_share, default=0.0, metavar="P", help="after hidden layers (default: 0)")
+    add("--optimizer", choices=sorted(OPTIMIZERS), default="adam", help="(default: adam)")
+    add("--lr", type=_rate, metavar="R", help="learning rate (default: the optimizer's)")
+    add("--epochs", type=_integer(1), default=100, metavar="N", help="at most (default: 100)")
+    add("--batch-size", type=_integer(1), default=32, metavar="B", help="(default: 32)")
+    add(
+        "--validation",
+        type=_share,
+        default=0.2,
+        metavar="P",
+        help="share of the rows to hold out; with 0 no early stopping (default: 0.2)",
+    )
+    add(
+        "--patience",
+        type=_integer(1),
+        default=10,
+        metavar="N",
+        help="epochs without a lower validation loss before training stops (default: 10)",
+    )
+    add(
+        "--seed", type=_integer(0), default=0, metavar="S", help="of all that is drawn (default: 0)"
+    )
+    _add_reading(parser)
+    parser.set_defaults(run=_fit)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--no-header", action="store_true", help="CSV: name the columns c0, c1, ...")
+    add(
+        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first line)"
+    )
+    add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
+    add("--threads", type=_integer(1), metavar="N", help="to compute with (default: all cores)")
+
+
+def _read(arguments: argparse.Namespace, missing: Sequence[str]) -> "Table":
+    from densenet.config import set_num_threads
+    from densenet.table_files import read_table
+
+    if arguments.threads is not None:
+        set_num_threads(arguments.threads)
+    return read_table(
+        arguments.table,
+        header=not arguments.no_header,
+        delimiter=arguments.delimiter,
+        encoding=arguments.encoding,
+        missing=missing,
+    )
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from densenet import table_report, table_training
+    from densenet._extras import require
+
+    require("densenet fit", "demo", "tqdm", *([] if arguments.no_picture else ["matplotlib"]))
+    output = arguments.picture or arguments.out.with_suffix(".png")
+    options = {field.name for field in fields(table_training.Settings)}
+    chosen = {name: value for name, value in vars(arguments).items() if name in options}
+    settings = table_training.Settings(most_categories=arguments.categories, **chosen)
+    table = _read(arguments, settings.missing)
+    fitted = table_training.fit(table, settings, progress=True)
+    fitted.model.save(arguments.out)
+    print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
+    if not arguments.no_picture:
+        table_report.picture(fitted).savefig(output, dpi=150)
+        print(f"picture: {output}")
+    return 0
+
+
+def _add_predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="predict the rows of a table with a model that fit wrote",
+        description="Write the predictions for a table's rows, in their order. A category that "
+        "training had not, or too rarely, counts as 'other'; how many do is told.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="the file that densenet fit wrote")
+    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    add("--out", type=_csv, default=Path("predictions.csv"), metavar="FILE", help="predictions")
+    add("--probabilities", action="store_true", help="add a column for each class")
+    add("--score", action="store_true", help="compare with the target, which the table has")
+    _add_reading(parser)
+    parser.set_defaults(run=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from densenet import table_report
+    from densenet.table_files import write_csv
+    from densenet.table_model import TableModel
+
+    model = TableModel.load(arguments.model)
+    table = _read(arguments, model.missing)
+    part = model.score(table) if arguments.score else None
+    predictions = model.answer(table, arguments.probabilities)
+    write_csv(arguments.out, predictions)
+    for column, surprise in model.features.surprises(table).items():
+        print(f"densenet: note: column {column!r}: {surprise}", file=sys.stderr)
+    if part is not None:
+        print(f"{table_report.score_report(model, part)}\n")
+    print(f"{len(table):,} predictions: {arguments.out}")
+    return 0
+
+
 def _add_info(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = commands.add_parser("info", help="tell the version and what it was built from")
+    parser = commands.add_parser(
+        "info", help="tell what is in a model's file, or what this version was built from"
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a file of densenet")
     parser.set_defaults(run=_info)
 
 
 def _info(arguments: argparse.Namespace) -> int:
     from densenet.config import show_config
 
+    if arguments.model is not None:
+        print(_about(arguments.model))
+        return 0
     config = show_config()
     width = max(map(len, config))
     for name, value in config.items():
         print(f"{name:<{width}}  {value}")
     return 0
+
+
+def _about(path: str) -> str:
+    from densenet import serialization, table_report
+    from densenet.table_model import TableModel
+
+    network, attachments = serialization.load(path)
+    is_of_table = "table" in attachments
+    return table_report.describe(TableModel.load(path)) if is_of_table else repr(network)
 
 
 # ---- options -----------------------------------------------------------------------------------
@@ -131,16 +305,55 @@ def _integer(least: int) -> Callable[[str], int]:
     return convert
 
 
-def _picture(text: str) -> Path:
-    """Check that a picture can be written here: before the training rather than after it."""
-    path = Path(text)
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise argparse.ArgumentTypeError(f"must end in .png, .svg or .pdf, got {text}")
-    is_new = not path.exists()
-    try:
-        path.open("ab").close()
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror}") from None
-    return path
+def _between(low: float, high: float, words: str) -> Callable[[str], float]:
+    """Make a converter to a number x with low <= x < high, or low < x where high is infinite."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (low <= value < high):
+            raise argparse.ArgumentTypeError(f"must be {words}, got {text}")
+        return value
+
+    return convert
+
+
+_share = _between(0, 1, "a number in [0, 1)")
+_rate = _between(sys.float_info.min, math.inf, "a number > 0")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    """Read the widths of hidden layers; none makes a linear model."""
+    return tuple(map(_integer(1), text.split(","))) if text else ()
+
+
+def _writable(*suffixes: str) -> Callable[[str], Path]:
+    """Make a converter to the name of a file that can be written: tried before the training."""
+
+    def convert(text: str) -> Path:
+        path = Path(text)
+        if path.suffix not in suffixes:
+            *others, last = suffixes
+            expected = f"{', '.join(others)} or {last}" if others else last
+            raise argparse.ArgumentTypeError(f"must end in {expected}, got {text}")
+        is_new = not path.exists()
+        try:
+            path.open("ab").close()
+            if is_new:
+                path.unlink()
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"cannot write {text}: {error.strerror}") from None
+        return path
+
+    return convert
+
+
+_picture = _writable(".png", ".svg", ".pdf")
+_model = _writable(".safetensors")
+_csv = _writable(".csv")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from densenet import plotting
+from densenet._extras import require
 from densenet._typing import Array
 from densenet.config import get_num_threads, set_num_threads
 from densenet.datasets import Digits, load_digits
@@ -130,7 +131,7 @@ def run(settings: Settings) -> int:
     picture: densenet-demo.png
     0
     """
-    _require("matplotlib", "tqdm")
+    require("the demo", "demo", "matplotlib", "tqdm")
     if settings.threads is not None:
         set_num_threads(settings.threads)
     outcome = _experiment(settings)
@@ -147,12 +148,6 @@ def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
     """Compare two curves point by point: the largest ``|a - b| / max(|a|, |b|)``."""
     one, other = np.array(a), np.array(b)
     return float(np.max(np.abs(one - other) / np.maximum(np.abs(one), np.abs(other))))
-
-
-def _require(*modules: str) -> None:
-    missing = " and ".join(name for name in modules if find_spec(name) is None)
-    if missing:
-        raise ImportError(f'the demo needs {missing}: pip install "densenet[demo]"')
 
 
 # ---- the experiment ----------------------------------------------------------------------------

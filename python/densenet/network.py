@@ -1,6 +1,7 @@
 """A network: its passes, and training, which changes its state."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -8,13 +9,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from densenet import training
+from densenet import _checks, training
 from densenet._engine import Examples, Steps
 from densenet._passes import Passes
+from densenet._state import _Prepared
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
+from densenet.profile import Profile
 from densenet.schedules import rates
 
 
@@ -104,11 +107,26 @@ class Network(Passes):
         >>> [round(network.train_step([[1.0]], [5.0], SGD(lr=0.1)), 2) for _ in range(4)]
         [25.0, 9.0, 3.24, 1.17]
         """
+        ready = self._prepared if sample_weight is None else None
+        if ready is not None and ready.optimizer is optimizer and ready.state is self._state:
+            value = ready.stepper(x, y, ready.state.step)
+            if value is not None:
+                ready.state.step += 1
+                return value
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
         loss = np.zeros(1)
         self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, loss), loss)
+        self._prepare(optimizer)
         return float(loss[0])
+
+    def _prepare(self, optimizer: Optimizer) -> None:
+        """Settle what further steps with this optimizer have in common."""
+        state = self._state
+        assert state
+        arrays = [state.arrays[name] for name in optimizer.states]
+        stepper = self._engine.stepper(self._flat, arrays, optimizer, self._running, self._draws)
+        self._prepared = _Prepared(stepper, optimizer, state) if stepper is not None else None
 
     def _run(
         self,
@@ -126,7 +144,8 @@ class Network(Passes):
         arrays = [state.arrays[name] for name in optimizer.states]
         if any(np.may_share_memory(examples.x, array) for array in (self._flat, *arrays)):
             examples = replace(examples, x=examples.x.copy())  # it would change under the step
-        self._state = state
+        if state is not before:
+            self._state, self._prepared = state, None
         mode = self._mode(True, draws)
         known = isinstance(self.loss_function, Loss)
         train = self._engine.train if known else partial(training.steps_in_python, self)
@@ -136,7 +155,7 @@ class Network(Passes):
         except BaseException:
             self._state = before
             raise
-        self._state = state._replace(step=state.step + done)
+        state.step += done
         if error is not None:
             raise error
         return done, converged
@@ -273,3 +292,57 @@ class Network(Passes):
         ["after the gradient's norm"]
         """
         return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))
+
+    def profile(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        optimizer: Optimizer | None = None,
+        *,
+        steps: int = 20,
+    ) -> Profile:
+        """Measure where the time of a training step goes. The network itself is not trained.
+
+        Parameters
+        ----------
+        x, y
+            One batch, as in `train_step`.
+        optimizer : optimizer, optional
+            `Adam` by default.
+        steps : int
+            Over which times are averaged.
+
+        Returns
+        -------
+        Profile
+            Microseconds and GFLOP/s of every product, and microseconds of what follows it: bias
+            and activation, derivative, update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit, the loss is one of the user's own or the backend is the
+            reference.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(20, 5)], MeanSquaredError())
+        >>> profile = network.profile(np.ones((8, 20)), np.ones((8, 5)))
+        >>> profile[0].part, profile[0].gflops > 0
+        ('forward', True)
+        """
+        if not isinstance(self.loss_function, Loss):
+            got = type(self.loss_function).__name__
+            raise TypeError(f"profile: expected a loss of densenet, got {got}")
+        optimizer = Adam() if optimizer is None else optimizer
+        steps = _checks.count("steps", steps)
+        examples = self._examples(x, y)
+        twin = copy(self)  # whose arrays are its own
+        twin.reset_optimizer()
+        twin._check_optimizer(optimizer, stacklevel=2)
+        state = twin._state_for(optimizer)
+        arrays = [state.arrays[name] for name in optimizer.states]
+        mode = twin._mode(True)
+        return twin._engine.profile(twin._flat, arrays, optimizer, examples, steps, mode)

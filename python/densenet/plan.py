@@ -1,6 +1,18 @@
 """What a network tells about how it is computed."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+__all__ = ["Plan", "PlannedLayer"]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align cells in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 class PlannedLayer(NamedTuple):
@@ -34,9 +46,4 @@ class Plan(tuple[PlannedLayer, ...]):
     """
 
     def __str__(self) -> str:
-        rows = [PlannedLayer._fields, *self]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return table([PlannedLayer._fields, *self])

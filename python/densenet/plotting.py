@@ -45,6 +45,7 @@ __all__ = [
     "plot_history",
     "plot_lr_range",
     "plot_misclassified",
+    "predicted_against_true",
     "spacious",
     "validation_curve",
 ]
@@ -310,3 +311,36 @@ def plot_confusion_matrix(
     figure = new_figure(side, side)
     confusion_matrix(figure.subplots(), matrix, class_names)
     return figure
+
+
+# ---- values ------------------------------------------------------------------------------------
+
+
+def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> None:
+    """Draw a dot for each prediction over the true value, and the line where the two are equal.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    y_true, y_pred : arrays of shape (rows,)
+        Values, in one unit.
+
+    Examples
+    --------
+    >>> from matplotlib import pyplot
+    >>> from densenet.plotting import predicted_against_true
+    >>> figure, axes = pyplot.subplots()
+    >>> predicted_against_true(axes, [1.0, 2.0, 4.0], [1.5, 2.5, 3.0])
+    >>> axes.collections[0].get_offsets().tolist()
+    [[1.0, 1.5], [2.0, 2.5], [4.0, 3.0]]
+    """
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    # Many dots lie over each other: the paler, the more there are.
+    axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
+    axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel("true", color=INK)
+    axes.set_ylabel("predicted", color=INK)
+    quiet(axes)
+    axes.grid(axis="x", color=PALE, linewidth=0.8)
+    title(axes, "Predicted against true")

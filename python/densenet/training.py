@@ -12,9 +12,10 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._clipping import clip
 from densenet._engine import Examples, Mode, Outcome, Steps
+from densenet._extras import require
 from densenet._position import Position, described
 from densenet._typing import Array
-from densenet.callbacks import Callback, Checkpoint
+from densenet.callbacks import Callback, Checkpoint, overriding
 from densenet.early_stopping import EarlyStopping, Learned
 from densenet.history import History, Record
 from densenet.losses import Loss
@@ -46,10 +47,9 @@ class _Pause(Exception):  # noqa: N818 (no error: the way out of a call)
 
 def _bar(total: int, taken: int) -> Any:
     """Make a progress bar over all steps, silent where standard error is no terminal."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError('progress=True needs tqdm: pip install "densenet[progress]"') from error
+    require("progress=True", "progress", "tqdm")
+    from tqdm.auto import tqdm
+
     return tqdm(total=total, initial=taken, unit="step", disable=None, leave=False)
 
 
@@ -259,8 +259,8 @@ def _take_steps(
     bar: Any,
 ) -> str:
     """Take what is left of the epoch's steps; tell why no further ones, if so."""
-    watchers = [c for c in callbacks if type(c).on_step_end is not Callback.on_step_end]
-    pausing = [c for c in callbacks if type(c).is_due is not Callback.is_due]
+    watchers = overriding("on_step_end", callbacks)
+    pausing = overriding("is_due", callbacks)
     n_steps = len(position.batch_loss)
     while position.step < n_steps:
         end = position.step + 1 if watchers else n_steps

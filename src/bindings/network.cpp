@@ -4,7 +4,10 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -240,24 +243,150 @@ void update(Plan<T>& plan, const py::object& flat, const py::list& states, const
   plan.update(params, moments.data(), optimizer, lr, step, g);
 }
 
+// Takes the same step a number of times and tells where the time went: seconds of all of it, a
+// description of each unit, and for each thread its seconds.
+template <class T>
+py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
+                  const std::string& rule, const py::dict& settings, const py::array& x,
+                  const py::object& targets, Index steps, const py::tuple& mode) {
+  T* params = required<T>(flat, plan.parameters(), "parameters");
+  const Optimizer optimizer = required_optimizer(rule, settings);
+  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), py::none());
+  Mode<T> how = mode_of(plan, mode);
+  const double lr = 0;
+  double loss = 0, elapsed = 0;
+  std::vector<Laps> laps;
+  Epoch epoch{nullptr, examples.x.rows, 0, 1, 0, &lr, &loss, 0, nullptr, nullptr, &laps};
+  py::list spent;
+  for (Index step = 0; step < steps; ++step) {
+    {
+      const py::gil_scoped_release release;
+      const Timer timer(&elapsed);
+      plan.train(params, moments.data(), optimizer, examples, epoch, how);
+    }
+    ++epoch.steps_before;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    for (const Laps& thread : laps) {
+      py::list units;
+      for (const auto& ways : thread.units) {
+        for (const Laps::Lap& lap : ways) units.append(py::make_tuple(lap.product, lap.rest));
+      }
+      spent.append(
+          py::make_tuple(py::cast(std::vector<double>{thread.gather, thread.loss, thread.panels,
+                                                      thread.update, thread.waiting}),
+                         units));
+    }
+  }
+  py::list units;
+  for (const Unit& unit : plan.units()) {
+    units.append(py::make_tuple(unit.number, unit.kind == Unit::Linear));
+  }
+  return py::make_tuple(elapsed, units, spent);
+}
+
+// Whether an array may share memory with n elements.
+template <class T>
+bool overlaps(const py::array& array, const T* data, Index n) {
+  const auto* low = static_cast<const std::byte*>(array.data());
+  const auto* high = low + array.itemsize();
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+    const Index reach = (array.shape(axis) - 1) * array.strides(axis);
+    (reach < 0 ? low : high) += reach;
+  }
+  const auto* begin = reinterpret_cast<const std::byte*>(data);
+  return low < begin + n * static_cast<Index>(sizeof(T)) && begin < high;
+}
+
+// One training step with everything but the batch settled beforehand, so that a call from Python
+// costs little. It takes what can be used as it is, and gives None, with nothing done, for all
+// else: densenet._checks then says what is wrong, or converts it.
+template <class T>
+class Stepper {
+ public:
+  Stepper(const py::object& plan, const py::object& flat, const py::list& states,
+          const std::string& rule, const py::dict& settings, const py::object& running,
+          std::uint64_t seed, bool on_classes)
+      : kept_{plan, flat, states, running},
+        plan_(py::cast<Plan<T>&>(plan)),
+        params_(required<T>(flat, plan_.parameters(), "parameters")),
+        mode_(mode_of(plan_, py::make_tuple(running, true, seed, 0, true))),
+        on_classes_(on_classes) {
+    const auto optimizer = optimizer_of(rule, settings);
+    require(optimizer.has_value(), "optimizer");
+    std::tie(optimizer_, lr_) = *optimizer;
+    states_ = states_of(plan_, optimizer_, states);
+  }
+
+  // The loss before the step.
+  std::optional<double> operator()(py::handle x, py::handle y, std::uint32_t steps_before) {
+    const py::array in = array_of<T>(x);
+    if (!in || in.ndim() != 2 || in.shape(1) != plan_.inputs() || uses(in)) return std::nullopt;
+    Examples examples{source_of(in, plan_.inputs()), nullptr, {}, nullptr};
+    const Index rows = examples.x.rows;
+    if (on_classes_) {
+      const auto labels = optional_vector<std::int64_t>(y);
+      if (!labels || labels->size != rows) return std::nullopt;
+      const auto [least, most] = std::minmax_element(labels->data, labels->data + rows);
+      if (*least < 0 || *most >= plan_.outputs()) return std::nullopt;
+      examples.labels = labels->data;
+    } else {
+      const auto targets = matrix<T>(y);
+      if (!targets || targets->rows != rows || targets->cols != plan_.outputs()) {
+        return std::nullopt;
+      }
+      examples.rows = source_of(py::reinterpret_borrow<py::array>(y), plan_.outputs());
+    }
+    double loss = 0;
+    const Epoch epoch{nullptr, rows, 0, 1, steps_before, &lr_, &loss, 0, nullptr, nullptr};
+    mode_.step = steps_before;
+    const py::gil_scoped_release release;
+    plan_.train(params_, states_.data(), optimizer_, examples, epoch, mode_);
+    return loss;
+  }
+
+ private:
+  bool uses(const py::array& array) const {
+    const auto shared = [&](const T* data) { return overlaps(array, data, plan_.parameters()); };
+    return shared(params_) || std::any_of(states_.begin(), states_.end(), shared);
+  }
+
+  std::array<py::object, 4> kept_;  // alive
+  Plan<T>& plan_;
+  T* params_;
+  std::vector<T*> states_;
+  Optimizer optimizer_;
+  double lr_ = 0;
+  Mode<T> mode_;
+  bool on_classes_;
+};
+
 template <class T>
 void register_plan(py::module_& m, const char* name) {
   // The plain metaclass: the stub can name it.
   const auto metaclass = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
-  py::class_<Plan<T>>(m, name, metaclass)
+  py::class_<Stepper<T>>(m, (std::string("Stepper") + name).c_str(), metaclass)
+      .def("__call__", &Stepper<T>::operator());
+  py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), metaclass)
       .def(py::init(&new_plan<T>))
       .def("forward", &forward<T>)
       .def("gradients", &gradients<T>)
       .def("backward", &backward<T>)
       .def("train", &train<T>)
-      .def("update", &update<T>);
+      .def("update", &update<T>)
+      .def("profile", &profile<T>)
+      .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
+                         const std::string& rule, const py::dict& settings,
+                         const py::object& running, std::uint64_t seed, bool on_classes) {
+        return Stepper<T>(plan, flat, states, rule, settings, running, seed, on_classes);
+      });
 }
 
 }  // namespace
 
 void register_network(py::module_& m) {
-  register_plan<float>(m, "PlanFloat32");
-  register_plan<double>(m, "PlanFloat64");
+  register_plan<float>(m, "Float32");
+  register_plan<double>(m, "Float64");
 }
 
 }  // namespace densenet

@@ -159,7 +159,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     pack_weights(pass);
     pack_transposed_weights(pass, dx != nullptr ? 0 : 1);
     team.barrier();
-    const Matrix<const T> x = load_rows(batch, work, pass.rows);
+    const Matrix<const T> x = load_rows(pass, batch);
     forward_rows(pass, x);
     output_gradient(pass);
     team.barrier();

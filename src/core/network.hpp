@@ -22,6 +22,7 @@
 #include "core/losses.hpp"
 #include "core/optimizers.hpp"
 #include "core/parallel.hpp"
+#include "core/profile.hpp"
 #include "core/views.hpp"
 
 namespace densenet {
@@ -76,6 +77,7 @@ struct Epoch {
   double tolerance;    // a step whose gradient is shorter than this ends the call, unless it is 0
   bool (*poll)(void*, Index steps_done);  // thread 0, at most every 20 ms; false stops
   void* poll_context;
+  std::vector<Laps>* laps = nullptr;  // filled, one a thread, if it is there
 };
 
 struct Progress {
@@ -90,6 +92,7 @@ class Plan {
   Plan(const std::vector<Layer>& layers, Loss loss);
   ~Plan();
 
+  const std::vector<Unit>& units() const { return units_; }
   Index inputs() const { return units_.front().inputs; }
   Index outputs() const { return units_.back().outputs; }
   Index parameters() const { return parameters_; }
@@ -123,7 +126,7 @@ class Plan {
   void reserve(Workspace& work, Index rows, int threads) const;
   void reserve_batch(Workspace& work, const Batch& batch) const;
 
-  Matrix<const T> load_rows(const Batch& batch, Workspace& work, Range rows) const;
+  Matrix<const T> load_rows(const Pass& pass, const Batch& batch) const;
   void forward_rows(const Pass& pass, Matrix<const T> x) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;

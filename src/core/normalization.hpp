@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "core/gemm.hpp"
 #include "core/views.hpp"
@@ -78,8 +79,9 @@ void batch_moments(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
       },
       [&](Vec<T> sum, Index col, auto lanes) { store(variance + col, sum / count, lanes); });
   column_sums_of<T>(x.rows, cols, part, [&](Vec<T> sum, Index col, auto lanes) {
-    const Vec<T> rest = sum / count;
-    store(mean + col, load(mean + col, lanes) + rest, lanes);
+    const Vec<T> rest = sum / count, first = load(mean + col, lanes);
+    const Vec<T> finite = greater(Vec<T>(std::numeric_limits<T>::infinity()), abs(first));
+    store(mean + col, select(finite, first + rest, first), lanes);
     store(variance + col, load(variance + col, lanes) - rest * rest, lanes);
   });
 }

@@ -2,7 +2,9 @@
 //
 // A rule is made once a step, when it folds what depends on the step into scalars, in double. Then
 // it maps (w, g, state) to the new w and state, with the operations of the reference in the
-// reference's order and no contraction, so that both give the same bits.
+// reference's order and no contraction, so that both give the same bits. (Estimated reciprocals and
+// roots with one Newton step each were no faster with AVX-512: 31.5 cycles for 16 parameters of
+// Adam in the first-level cache, against 31 with the exact instructions.)
 // To add one: write its struct and name it in Rules.
 #pragma once
 

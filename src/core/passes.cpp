@@ -22,18 +22,20 @@ void for_each_element(Range rows, Index cols, const Body& body) {
 
 // The batch's x: where it is, or gathered. Only the given rows are there after the call.
 template <class T>
-Matrix<const T> Plan<T>::load_rows(const Batch& batch, Workspace& work, Range rows) const {
+Matrix<const T> Plan<T>::load_rows(const Pass& pass, const Batch& batch) const {
+  const Timer timer(pass.sum(&Laps::gather));
   const Examples& examples = batch.examples;
   if (examples.labels == nullptr && examples.rows.data != nullptr) {
-    batch.gather_rows(examples.rows, rows, work.targets.get());
+    batch.gather_rows(examples.rows, pass.rows, pass.work.targets.get());
   }
   const Source& x = examples.x;
   if (batch.in_place()) {
     const auto* data = reinterpret_cast<const T*>(x.from(batch.begin).data);
     return {data, batch.rows, x.cols, x.row_bytes / static_cast<Index>(sizeof(T))};
   }
-  batch.gather_rows(x, rows, work.x.get());
-  return {work.x.get(), batch.rows, x.cols, x.cols};
+  T* gathered = pass.work.x.get();
+  batch.gather_rows(x, pass.rows, gathered);
+  return {gathered, batch.rows, x.cols, x.cols};
 }
 
 // y = activation(x W + bias)
@@ -54,9 +56,11 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
         });
       }
     };
-    product<T>(RowMajor<T>{x.data, x.stride}, pass.weight(u, unit), pass.rows,
-               Range{0, unit.outputs}, unit.inputs, pass.scratch(), finish,
-               {{pass.y(u)}, unit.outputs});
+    pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
+      product<T>(RowMajor<T>{x.data, x.stride}, pass.weight(u, unit), pass.rows,
+                 Range{0, unit.outputs}, unit.inputs, pass.scratch(), finished,
+                 {{pass.y(u)}, unit.outputs});
+    });
   });
 }
 
@@ -102,6 +106,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch) const {
     const Index n = unit.outputs;
     const Matrix<const T> x = pass.input(u, unit, batch);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
+    const Timer timer(pass.rest(unit, u, Laps::Forward));
     switch (unit.kind) {
       case Unit::Linear:
         linear_forward(pass, u, x);
@@ -168,6 +173,7 @@ void Plan<T>::activation_gradient(const Pass& pass, std::size_t u, T* d) const {
 
 template <class T>
 void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
+  const Timer timer(pass.sum(&Laps::loss));
   const Index n = outputs();
   const std::size_t last = units_.size() - 1;
   const Targets<T> targets{nullptr, pass.work.targets.get(), n};
@@ -205,10 +211,12 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
         });
       }
     };
-    product<T>(RowMajor<T>{pass.d(u), unit.outputs},
-               Strips<T>::panel(pass.work.transposed[u].get(), unit.outputs), pass.rows,
-               Range{0, unit.inputs}, unit.outputs, pass.scratch(), finish,
-               {{dx, from}, unit.inputs});
+    pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
+      product<T>(RowMajor<T>{pass.d(u), unit.outputs},
+                 Strips<T>::panel(pass.work.transposed[u].get(), unit.outputs), pass.rows,
+                 Range{0, unit.inputs}, unit.outputs, pass.scratch(), finished,
+                 {{dx, from}, unit.inputs});
+    });
   });
 }
 
@@ -260,6 +268,7 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
   const Index n = unit.inputs;
   const Matrix<const T> x = pass.input(u, unit, batch);
   const auto d = [&](Index i) { return pass.d(u) + i * n; };
+  const Timer timer(pass.rest(unit, u, Laps::InputGradient));
   switch (unit.kind) {
     case Unit::Linear:
       return linear_backward(pass, u, dx);
@@ -312,6 +321,7 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
 // Copies this thread's rows of the weights into the panels of the forward products.
 template <class T>
 void Plan<T>::pack_weights(const Pass& pass) const {
+  const Timer timer(pass.sum(&Laps::panels));
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     if (unit.kind != Unit::Linear || !pass.work.reads_panel[u]) continue;
@@ -323,6 +333,7 @@ void Plan<T>::pack_weights(const Pass& pass) const {
 // And, from unit `first` on, into those of the input gradients.
 template <class T>
 void Plan<T>::pack_transposed_weights(const Pass& pass, std::size_t first) const {
+  const Timer timer(pass.sum(&Laps::panels));
   for (std::size_t u = first; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     if (unit.kind != Unit::Linear) continue;
@@ -332,14 +343,14 @@ void Plan<T>::pack_transposed_weights(const Pass& pass, std::size_t first) const
 }
 
 // What network.cpp calls.
-template Matrix<const float> Plan<float>::load_rows(const Batch&, Workspace&, Range) const;
+template Matrix<const float> Plan<float>::load_rows(const Pass&, const Batch&) const;
 template void Plan<float>::forward_rows(const Pass&, Matrix<const float>) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
 template void Plan<float>::pack_weights(const Pass&) const;
 template void Plan<float>::pack_transposed_weights(const Pass&, std::size_t) const;
-template Matrix<const double> Plan<double>::load_rows(const Batch&, Workspace&, Range) const;
+template Matrix<const double> Plan<double>::load_rows(const Pass&, const Batch&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;

@@ -103,12 +103,17 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   Progress progress{};
   bool go_on = true;  // like `progress` written by thread 0, between barriers
 
+  work->laps = epoch.laps;
+  if (epoch.laps != nullptr) {
+    epoch.laps->assign(static_cast<std::size_t>(threads), Laps{});
+    for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
+  }
   parallel(threads, [&](Team team) {
     Poll poll(epoch);
     const Pass first{params, *work, mode, team, Range{0, 0}, rows};
     pack_weights(first);
     pack_transposed_weights(first, 1);
-    team.barrier();
+    first.meet();
     for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
       const Index begin = (epoch.first_step + step) * epoch.batch_size;
       const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
@@ -118,11 +123,11 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       step_mode.update_running = moves;
       const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
 
-      const Matrix<const T> x = load_rows(batch, *work, pass.rows);
+      const Matrix<const T> x = load_rows(pass, batch);
       forward_rows(pass, x);
       loss_rows(pass, batch);
       backward_rows(pass, x, nullptr);
-      team.barrier();
+      pass.meet();
 
       bool converged = false;
       if (moves) {
@@ -136,7 +141,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
         } else {
           T* gradient = work->gradient.get();
           tiles = weight_gradients(pass, x, StoredGradient<T>{gradient, limit});
-          team.barrier();
+          pass.meet();
+          const Timer timer(pass.sum(&Laps::update));
           const double length = norm(gradient, work->partial_norms.get(), team);
           converged = length < epoch.tolerance;
           const bool too_long = settings.clip_norm > 0 && length > settings.clip_norm;
@@ -156,9 +162,10 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
         progress.converged = converged;
         go_on = !converged && poll.go_on(progress.steps);
       }
-      team.barrier();
+      pass.meet();
     }
   });
+  work->laps = nullptr;
   const auto busy = [](Index tiles) { return tiles > 0; };
   progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
   return progress;

@@ -52,6 +52,7 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Index n = unit.outputs;
     const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
     const Range columns = pass.team.share(n, kLanes<T>);
+    const Timer timer(pass.rest(unit, u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
       T* const panel =
@@ -69,9 +70,11 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
           }
         }
       };
-      product<T>(Transposed<T>{x.data, x.stride}, Strips<T>::row_major(d.data, d.stride),
-                 pass.weight_rows(unit), Range{0, n}, pass.batch, pass.scratch(), finish,
-                 use.touches(unit.weight, n));
+      pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
+        product<T>(Transposed<T>{x.data, x.stride}, Strips<T>::row_major(d.data, d.stride),
+                   pass.weight_rows(unit), Range{0, n}, pass.batch, pass.scratch(), finished,
+                   use.touches(unit.weight, n));
+      });
     } else {
       // dγ = Σ d ∘ x̂
       const bool by_row = unit.kind == Unit::LayerNorm;

@@ -5,6 +5,7 @@
 #include "core/gemm.hpp"
 #include "core/network.hpp"
 #include "core/normalization.hpp"
+#include "core/profile.hpp"
 
 namespace densenet {
 
@@ -19,8 +20,9 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
   Buffer<double> row_loss, partial_norms;
-  std::vector<Buffer<T>> scratch;  // one a thread, for product()
-  std::vector<Index> tiles;        // that each thread has computed
+  std::vector<Buffer<T>> scratch;     // one a thread, for product()
+  std::vector<Index> tiles;           // that each thread has computed
+  std::vector<Laps>* laps = nullptr;  // one a thread, while a step is profiled
 };
 
 // The rows of the examples that one step works on.
@@ -76,6 +78,41 @@ struct Plan<T>::Pass {
 
   // This thread's rows of a unit's weight.
   Range weight_rows(const Unit& unit) const { return team.share(unit.inputs, kLanes<T>); }
+
+  // Meets the other threads.
+  void meet() const {
+    const Timer timer(sum(&Laps::waiting));
+    team.barrier();
+  }
+
+  // Runs a product; `finish` is what becomes of its tiles.
+  template <class Done, class Run>
+  void product_of(std::size_t unit, Laps::Way way, const Done& finish, const Run& run) const {
+    if (work.laps == nullptr) return run(Finish<T>(finish));
+    Laps::Lap& lap = laps()->units[unit][way];
+    const auto timed = [&](const Tile<T>& tile) {
+      const Timer timer(&lap.rest);
+      finish(tile);
+    };
+    const double rest = lap.rest;
+    {
+      const Timer timer(&lap.product);
+      run(Finish<T>(timed));
+    }
+    lap.product -= lap.rest - rest;
+  }
+
+  // Where the time of a part of the step is added up, if it is.
+  Laps* laps() const {
+    return work.laps != nullptr ? &(*work.laps)[static_cast<std::size_t>(team.rank)] : nullptr;
+  }
+  double* sum(double Laps::*part) const {
+    return work.laps != nullptr ? &(laps()->*part) : nullptr;
+  }
+  double* rest(const Unit& description, std::size_t unit, Laps::Way way) const {
+    const bool timed = work.laps != nullptr && description.kind != Unit::Linear;
+    return timed ? &laps()->units[unit][way].rest : nullptr;
+  }
 
   // What a unit works on: the output of the unit before, or the batch.
   Matrix<const T> input(std::size_t unit, const Unit& description, Matrix<const T> x) const {

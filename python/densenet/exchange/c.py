@@ -197,7 +197,16 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
 
 
 def header(network: Network, name: str = "model") -> str:
-    """Give the text that `to_c` writes."""
+    """Give the text that `to_c` writes.
+
+    Examples
+    --------
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> from densenet.exchange.c import header
+    >>> text = header(Network([Linear(2, 1)], MeanSquaredError(), seed=0), name="line")
+    >>> print(text.splitlines()[0])
+    /* line: a dense neural network with 2 inputs and 1 outputs, in float.
+    """
     check_network(network)
     if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name: expected a letter, then letters, digits or _, got {name!r}")

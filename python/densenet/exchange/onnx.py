@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet._extras import require
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.exchange._common import (
@@ -87,7 +88,16 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
 
 
 def model(network: Network) -> Any:
-    """Build what `to_onnx` writes: an ``onnx.ModelProto``."""
+    """Build what `to_onnx` writes: an ``onnx.ModelProto``.
+
+    Examples
+    --------
+    >>> from densenet import Linear, Network, ReLU, SoftmaxCrossEntropy
+    >>> from densenet.exchange.onnx import model
+    >>> made = model(Network([Linear(4, 8), ReLU(), Linear(8, 3)], SoftmaxCrossEntropy(), seed=0))
+    >>> [node.op_type for node in made.graph.node]
+    ['Gemm', 'Relu', 'Gemm', 'Identity', 'Softmax', 'Identity']
+    """
     check_network(network)
     if network.flat.nbytes > _LIMIT:
         raise ValueError(
@@ -126,10 +136,9 @@ def model(network: Network) -> Any:
 
 
 def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError('to_onnx needs onnx: pip install "densenet[onnx]"') from error
+    require("to_onnx", "onnx", "onnx")
+    import onnx
+
     return onnx
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._extras import require
 from densenet._typing import Array
 from densenet.exchange._common import check_network, describe_layer
 from densenet.layers import (
@@ -215,12 +216,9 @@ def _targets(predicts: str, outputs: int, classes: npt.ArrayLike | None) -> Arra
 
 
 def _partner(caller: str) -> Any:
-    try:
-        from sklearn import neural_network
-    except ImportError as error:
-        raise ImportError(
-            f'{caller} needs scikit-learn: pip install "densenet[sklearn]"'
-        ) from error
+    require(caller, "sklearn", "scikit-learn")
+    from sklearn import neural_network
+
     return neural_network
 
 

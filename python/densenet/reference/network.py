@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -246,6 +246,22 @@ class ReferenceEngine:
                 settings |= {name: 0.0 for name in _FOR_WEIGHTS if name in settings}
             arrays = [slot.view(array) for array in (flat, gradient, *states)]
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
+
+    def stepper(
+        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+    ) -> None:
+        return None  # nothing to be gained
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> NoReturn:
+        raise ValueError("profile: expected a network with backend='compiled', got 'reference'")
 
 
 def _activation(layer: Activation, way: str, *arrays: Array) -> Array:

@@ -1,0 +1,306 @@
+"""What both estimators share: their parameters, and the way from data to a trained network."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+import densenet
+from densenet._typing import Array
+from densenet.estimators import _build, _lbfgs, _parameters, _stochastic
+from densenet.estimators._objective import Objective
+from densenet.estimators._rows import Rows, outputs
+from densenet.estimators._watch import Held, Watch
+from densenet.network import Network
+from densenet.optimizers import Optimizer
+from densenet.training import Callback
+
+Solver: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"] | Optimizer
+
+
+@contextmanager
+def _threads(n: int | None) -> Iterator[None]:
+    """Compute on so many threads for a while."""
+    if n is None:
+        yield
+        return
+    before = densenet.get_num_threads()
+    densenet.set_num_threads(n)
+    try:
+        yield
+    finally:
+        densenet.set_num_threads(before)
+
+
+def has_partial_fit(estimator: "DenseEstimator") -> bool:
+    """Tell whether the solver takes one step at a time; raise where it does not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit: expected a stochastic solver, got 'lbfgs'")
+    return True
+
+
+@dataclass(eq=False, repr=False)
+class DenseEstimator(BaseEstimator):
+    """The parameters and the training that a classifier and a regressor share."""
+
+    _: KW_ONLY
+    solver: Solver = "adam"
+    alpha: float = 0.0001
+    batch_size: int | Literal["auto"] = "auto"
+    learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool | int = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
+    max_fun: int = 15000
+    dropout: float | Sequence[float] = 0.0
+    normalization: Literal["batch", "layer"] | None = None
+    residual: bool = False
+    layers: Any = None
+    l1: float = 0.0
+    l2: float = 0.0
+    scoring: Any = None
+    callbacks: Sequence[Callback] = ()
+    dtype: Literal["float32", "float64"] | None = None
+    n_threads: int | None = None
+
+    @property
+    def _reads(self) -> dict[str, Any]:
+        """How scikit-learn shall check rows; integers become of the first type."""
+        dtypes = (np.float64, np.float32)
+        return {
+            "accept_sparse": "csr",
+            "dtype": dtypes[::-1] if self.dtype == "float32" else dtypes,
+        }
+
+    # ---- what a classifier and a regressor do differently ----------------------------------------
+
+    def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
+        """Check x and y, which is brought into its plain form; learn names and widths if fresh."""
+        raise NotImplementedError
+
+    def _learn(self, y: Array, fresh: bool, incremental: bool) -> None:
+        """Learn what y is, or check that it is what it was."""
+
+    def _code(self, y: Array) -> Array:
+        """Turn y into numbers: class indices, labels or values."""
+        raise NotImplementedError
+
+    def _make_objective(self, y: Array) -> Objective:
+        """Choose the loss for such targets."""
+        raise NotImplementedError
+
+    def _weigh(self, y: Array, weight: Array | None) -> Array | None:
+        """Give the weights of rows in training and in the validation loss."""
+        return weight
+
+    def _strata(self, y: Array) -> Array | None:
+        """Give the groups of which a validation set gets its share."""
+        return None
+
+    # ---- training --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _unchanged_by_errors(self) -> Iterator[None]:
+        """Put all attributes back where training fails; weights that were trained on stay."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _fit(
+        self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool
+    ) -> "DenseEstimator":
+        """Train, from the start or on."""
+        _parameters.check(self)
+        fresh = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        checked, labels = self._read(x, y, fresh)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+            if not weight.any():
+                raise ValueError("sample_weight: expected a positive sum, got zeros")
+        self._learn(labels, fresh, incremental)
+        random_state = check_random_state(self.random_state)
+        self._prepare(labels, checked.dtype, fresh, random_state)
+
+        stochastic = self.solver != "lbfgs"
+        x_val, y_val, weight_val = held_out
+        train: Any = slice(None)
+        if x_val is None and self.early_stopping and stochastic:
+            train, val = self._split(labels, random_state)
+            x_val, y_val = _safe_indexing(x, val), labels[val]
+            weight_val = None if weight is None else weight[val]
+        held = None if x_val is None else self._hold(x_val, y_val, weight_val)
+        weight = self._weigh(labels[train], None if weight is None else weight[train])
+        rows = Rows(checked[train], self._coded(labels[train]), weight, self._objective)
+
+        with _threads(self.n_threads):
+            watch = Watch(self, held, fresh=fresh, goes_on=incremental)
+            if not stochastic:
+                _lbfgs.train(self, rows, watch)
+            else:
+                epochs = 1 if incremental else self.max_iter
+                _stochastic.train(self, rows, watch, random_state, epochs)
+                if not incremental and not self.stopped_:
+                    watch.warn_of_the_end(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
+                        "the optimization hasn't converged yet.",
+                        stacklevel=3,
+                    )
+                if not incremental:
+                    watch.restore_best()
+                elif self.stopped_ == "early stopping":
+                    watch.restore_best()
+                    self._no_improvement_count = 0
+        if not np.isfinite(self.network_.flat).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+        return self
+
+    def _prepare(self, y: Array, dtype: Any, fresh: bool, random_state: Any) -> None:
+        """Make the network, or check that it is still the one that the parameters describe."""
+        objective = self._make_objective(y)
+        width = self.n_features_in_
+        if fresh:
+            network = _build.network_of(self, width, objective, dtype, random_state)
+        else:
+            network = self.network_
+            layers = _build.layers_of(self, width, objective)
+            wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)
+            if repr(wanted) != repr(found):
+                raise ValueError(
+                    f"layers and loss: expected those that were fitted before, {found}, got "
+                    f"{wanted}: set warm_start=False to begin anew"
+                )
+        if self.solver == "lbfgs":
+            _lbfgs.check(self, network)
+        self.network_: Network = network
+        self._objective = objective
+        self.n_outputs_ = objective.outputs
+        self.out_activation_ = objective.activation
+        self.n_layers_ = len(_build.coefs(network)) + 1
+        if fresh:
+            self._best: Any = None
+
+    def _coded(self, y: Array) -> Array:
+        """Code targets as the loss wants them."""
+        return self._objective.code(self._code(y))
+
+    def _split(self, y: Array, random_state: Any) -> tuple[Array, Array]:
+        """Choose the rows to learn from and those to hold out, as scikit-learn does."""
+        rows = np.arange(len(y))
+        size, strata = self.validation_fraction, self._strata(y)
+        train, val = train_test_split(
+            rows, random_state=random_state, test_size=size, stratify=strata
+        )
+        if len(val) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of "
+                "your dataset."
+            )
+        return train, val
+
+    def _hold(self, x: Any, y: Any, sample_weight: Any) -> Held:
+        """Prepare rows that are scored after each epoch."""
+        checked, labels = self._read(x, y, False)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+        rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
+        if isinstance(self.scoring, str) and self.scoring == "loss":
+            return Held(rows, float.__neg__)
+        score = partial(check_scoring(self, self.scoring), self, x, labels)
+        weighs = {} if weight is None else {"sample_weight": weight}
+        return Held(rows, lambda loss: float(score(**weighs)))
+
+    def _outputs(self, x: Any) -> Array:
+        """Compute what the network makes of rows: probabilities or values."""
+        check_is_fitted(self)
+        x = validate_data(self, x, reset=False, **self._reads)
+        with _threads(self.n_threads):
+            return self._objective.activate(outputs(self.network_, x))
+
+    # ---- the weights -----------------------------------------------------------------------------
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """Weights of the linear layers, live views of shape (inputs, outputs).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseRegressor
+        >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> [weight.shape for weight in regressor.coefs_]
+        [(2, 100), (100, 1)]
+        """
+        return _build.coefs(self._network("coefs_"))
+
+    @coefs_.setter
+    def coefs_(self, given: Sequence[Any]) -> None:
+        _assign("coefs_", self.coefs_, given)
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """Biases of the linear layers, live views of shape (outputs,).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseRegressor
+        >>> x, y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [1.0, 2.0, 3.0]
+        >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> regressor.intercepts_[-1][:] += 10  # moves all predictions
+        >>> bool((regressor.predict(x) > 10).all())
+        True
+        """
+        return _build.intercepts(self._network("intercepts_"))
+
+    @intercepts_.setter
+    def intercepts_(self, given: Sequence[Any]) -> None:
+        _assign("intercepts_", self.intercepts_, given)
+
+    def _network(self, name: str) -> Network:
+        network: Network | None = vars(self).get("network_")
+        if network is None:
+            raise AttributeError(f"{name}: expected a fitted {type(self).__name__}")
+        return network
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _assign(name: str, views: list[Array], given: Sequence[Any]) -> None:
+    """Copy arrays into a network, all or none."""
+    arrays = [np.asarray(array) for array in given]
+    expected, got = [view.shape for view in views], [array.shape for array in arrays]
+    if expected != got:
+        raise ValueError(f"{name}: expected arrays of the shapes {expected}, got {got}")
+    for view, array in zip(views, arrays, strict=True):
+        view[...] = array

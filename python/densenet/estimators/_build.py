@@ -1,0 +1,186 @@
+"""From an estimator's parameters to the specs of densenet: layers, weights, optimizer."""
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._typing import Array
+from densenet.estimators import _parameters
+from densenet.estimators._objective import Objective
+from densenet.layers import (
+    ELU,
+    GELU,
+    Activation,
+    BatchNorm,
+    Dropout,
+    Identity,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    ReLU,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from densenet.network import Network
+from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from densenet.schedules import Schedule
+
+_ACTIVATIONS: dict[str, Activation] = {
+    "identity": Identity(),
+    "logistic": Sigmoid(),
+    "tanh": Tanh(),
+    "relu": ReLU(),
+    "leaky_relu": LeakyReLU(),
+    "elu": ELU(),
+    "gelu": GELU(),
+    "silu": SiLU(),
+}
+_NORMS = {"batch": BatchNorm, "layer": LayerNorm}
+
+
+# ---- the network -------------------------------------------------------------------------------
+
+
+def _activations(estimator: Any, hidden: int) -> list[Layer]:
+    """Give the activation of each hidden layer."""
+    given = _parameters.each_layer("activation", estimator.activation, hidden)
+    for activation in given:
+        if not isinstance(activation, Activation):
+            _parameters.one_of("activation", activation, _ACTIVATIONS)
+    return [_ACTIVATIONS[a] if isinstance(a, str) else a for a in given]
+
+
+def _hidden(estimator: Any, inputs: int) -> tuple[list[Layer], int]:
+    """Give the hidden layers and their last width: product, normalisation, activation, dropout."""
+    widths = _parameters.hidden_layer_sizes(estimator.hidden_layer_sizes)
+    rates = _parameters.each_layer("dropout", estimator.dropout, len(widths))
+    layers: list[Layer] = []
+    for width, activation, rate in zip(
+        widths, _activations(estimator, len(widths)), rates, strict=True
+    ):
+        block: list[Layer] = [Linear(inputs, width)]
+        if estimator.normalization is not None:
+            block.append(_NORMS[estimator.normalization](width))
+        block.append(activation)
+        if _parameters.number("dropout", rate, "[0, 1)"):
+            block.append(Dropout(rate))
+        layers += [Residual(block)] if estimator.residual and inputs == width else block
+        inputs = width
+    return layers, inputs
+
+
+def layers_of(estimator: Any, inputs: int, objective: Objective) -> list[Layer]:
+    """Give the layers that the parameters describe."""
+    if estimator.layers is not None:
+        return [*estimator.layers(inputs, objective.outputs), *objective.last_layers]
+    hidden, width = _hidden(estimator, inputs)
+    return [*hidden, Linear(width, objective.outputs), *objective.last_layers]
+
+
+def network_of(
+    estimator: Any, inputs: int, objective: Objective, dtype: npt.DTypeLike, random_state: Any
+) -> Network:
+    """Make the network, with the weights that scikit-learn would draw from this generator.
+
+    Weights and biases are uniform up to ``√(6 / (inputs + outputs))``, or ``√2`` for the logistic
+    function (Glorot and Bengio 2010). Layers of the user's own start as they say.
+    """
+    seed = int(deepcopy(random_state).randint(2**31 - 1))  # as many draws as scikit-learn's
+    dtype = estimator.dtype if estimator.dtype is not None else dtype
+    network = Network(
+        layers_of(estimator, inputs, objective), objective.loss, dtype=dtype, seed=seed
+    )
+    if network._layout.outputs != objective.outputs:
+        raise ValueError(
+            f"layers: expected {objective.outputs} outputs, got {network._layout.outputs}"
+        )
+    if estimator.layers is None:
+        activations = _activations(estimator, len(coefs(network)) - 1)
+        shaping = [*activations, *activations[-1:]] or [Identity()]
+        for weight, bias, activation in zip(
+            coefs(network), intercepts(network), shaping, strict=True
+        ):
+            bound = np.sqrt((2.0 if isinstance(activation, Sigmoid) else 6.0) / sum(weight.shape))
+            weight[...] = random_state.uniform(-bound, bound, weight.shape)
+            bias[...] = random_state.uniform(-bound, bound, bias.shape)
+    return network
+
+
+def coefs(network: Network) -> list[Array]:
+    """Give each linear layer's weight as a live view of shape (inputs, outputs)."""
+    return [value.T for value in network.parameters.values() if value.ndim == 2]
+
+
+def intercepts(network: Network) -> list[Array]:
+    """Give each linear layer's bias as a live view, or zeros where there is none."""
+    found = network.parameters
+    return [
+        found.get(name.removesuffix("weight") + "bias", np.zeros(len(value), value.dtype))
+        for name, value in found.items()
+        if value.ndim == 2
+    ]
+
+
+# ---- the optimizer -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scaled(Schedule):
+    """``η = factor of(step)``."""
+
+    of: Any
+    factor: float
+
+    def __post_init__(self) -> None:
+        pass  # both parts have been checked
+
+    def __call__(self, step: int) -> float:
+        """Give the learning rate of a step."""
+        return self.factor * float(self.of(step))
+
+
+def optimizer_of(estimator: Any, step: float) -> Optimizer:
+    """Give the rule that the parameters describe, at the learning rate and the step at hand.
+
+    scikit-learn's Adam adds ε to a root that is not yet corrected for its start, `√v`; ours to
+    ``√v / √(1 - β2^t)``.
+    """
+    lr, betas = estimator.learning_rate_, (estimator.beta_1, estimator.beta_2)
+    match estimator.solver:
+        case "sgd":
+            nesterov = bool(estimator.nesterovs_momentum and estimator.momentum)
+            return SGD(lr, estimator.momentum, nesterov=nesterov)
+        case "adam":
+            corrected = estimator.epsilon / math.sqrt(1 - estimator.beta_2**step)
+            return Adam(lr, *betas, corrected)
+        case "adamw":
+            return AdamW(lr, *betas, estimator.epsilon)
+        case "rmsprop":
+            return RMSprop(lr, eps=estimator.epsilon)
+    rule: Optimizer = estimator.solver
+    return rule
+
+
+def for_loss(rule: Optimizer, scale: float, l1: float, l2: float) -> Optimizer:
+    """Make the rule take, down a network's loss, the steps it would take down `scale` times it.
+
+    Its gradient g is ``1 / scale`` times the wanted one. So is all that is added to or compared
+    with it: penalties, limits, ε. What is left of the factor goes into the learning rate of the one
+    rule that is proportional to g.
+    """
+    changes: dict[str, Any] = {"l1": (rule.l1 + l1) / scale, "l2": (rule.l2 + l2) / scale}
+    for name in ("eps", *_checks.OPTIONAL):
+        if getattr(rule, name, None) is not None:
+            changes[name] = getattr(rule, name) / scale
+    if isinstance(rule, SGD):
+        lr = rule.lr
+        changes["lr"] = _Scaled(lr, scale) if isinstance(lr, Schedule) else lr * scale
+    return replace(rule, **changes)

@@ -1,0 +1,132 @@
+"""What an estimator minimises: a loss, how its targets are coded, what its outputs mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from densenet import _checks, kernels
+from densenet._typing import Array
+from densenet.layers import Layer, Softmax
+from densenet.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    CustomLoss,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+
+
+def _same(values: Array) -> Array:
+    return values
+
+
+def _column(values: Array) -> Array:
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _signs(bits: Array) -> Array:
+    return _column(2 * bits - 1)
+
+
+ACTIVATE: dict[str, Callable[[Array], Array]] = {
+    "identity": _same,
+    "logistic": kernels.sigmoid_forward,
+    "softmax": kernels.softmax_forward,
+    "exp": np.exp,
+}
+"""What each ``out_activation_`` makes of a network's outputs."""
+
+
+@dataclass(frozen=True)
+class HalfPoissonDeviance:
+    """``t ln t - t z - t + e^z`` of each output z, the sum over outputs and mean over rows.
+
+    The last column of the targets is the weight of the row.
+    """
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        """Give the loss of a batch."""
+        t, weight = targets[:, :-1], targets[:, -1]
+        loss = (xlogy(t, t) - t * outputs - t + np.exp(outputs)).sum(axis=1)
+        return float(weight @ loss / weight.sum())
+
+    def backward(self, outputs: Array, targets: Array) -> Array:
+        """Give its gradient with respect to the outputs, ``(e^z - t) w / Σ w``."""
+        weight = targets[:, -1:]
+        gradient: Array = (np.exp(outputs) - targets[:, :-1]) * (weight / weight.sum())
+        return gradient
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss for so many outputs.
+
+    What is minimised is `scale` times the network's loss: scikit-learn's squared error is half the
+    sum over the outputs, and its log-loss their sum, where the network's are means.
+    """
+
+    loss: Loss | CustomLoss
+    outputs: int
+    activation: str
+    scale: float = 1.0
+    code: Callable[[Array], Array] = _same
+
+    @property
+    def last_layers(self) -> tuple[Layer, ...]:
+        """Layers that the loss wants after the last linear one."""
+        return (Softmax(),) if isinstance(self.loss, CrossEntropy) else ()
+
+    def activate(self, outputs: Array) -> Array:
+        """Turn the network's outputs into probabilities or values."""
+        return outputs if self.last_layers else ACTIVATE[self.activation](outputs)
+
+    def given(self, targets: Array, weight: Array | None) -> dict[str, Any]:
+        """Give the arguments by which a network learns these targets."""
+        if isinstance(self.loss, HalfPoissonDeviance):
+            weights = np.ones(len(targets)) if weight is None else weight
+            return {"y": np.column_stack([targets, weights])}
+        return {"y": targets, "sample_weight": weight}
+
+
+def for_values(loss: Any, outputs: int) -> Objective:
+    """Read a regressor's loss."""
+    if isinstance(loss, str) and loss == "squared_error":
+        return Objective(MeanSquaredError(), outputs, "identity", outputs / 2)
+    if isinstance(loss, str) and loss == "poisson":
+        return Objective(HalfPoissonDeviance(), outputs, "exp")
+    if isinstance(loss, Loss):
+        if loss.predicts != "values":
+            raise ValueError(f"loss: expected a loss on values, got {type(loss).__name__}")
+        return Objective(loss, outputs, "identity", code=_column)
+    if isinstance(loss, CustomLoss):
+        return Objective(loss, outputs, "identity", code=_column)
+    got = repr(loss) if isinstance(loss, str) else _checks.describe(loss)
+    raise ValueError(f"loss: expected 'squared_error', 'poisson' or a loss, got {got}")
+
+
+def for_classes(loss: Any, classes: int, multilabel: bool) -> Objective:
+    """Read a classifier's loss; targets come as class indices, or as a matrix of labels."""
+    bits = multilabel or classes <= 2
+    outputs = classes if multilabel else 1
+    if isinstance(loss, str) and loss == "log_loss":
+        if bits:
+            return Objective(BinaryCrossEntropy(), outputs, "logistic", outputs, _column)
+        return Objective(SoftmaxCrossEntropy(), classes, "softmax")
+    if isinstance(loss, Loss):
+        if loss.predicts == "classes" and not multilabel:
+            return Objective(loss, max(classes, 2), "softmax")
+        if loss.predicts in ("bits", "signs") and bits:
+            code = _column if loss.predicts == "bits" else _signs
+            return Objective(loss, outputs, "logistic", code=code)
+        wanted = "labels, each 0 or 1" if multilabel else f"{classes} classes"
+        raise ValueError(f"loss: expected a loss on {wanted}, got {type(loss).__name__}")
+    if isinstance(loss, CustomLoss):
+        if bits:
+            return Objective(loss, outputs, "logistic", code=_column)
+        return Objective(loss, classes, "softmax", code=np.eye(classes).__getitem__)
+    got = repr(loss) if isinstance(loss, str) else _checks.describe(loss)
+    raise ValueError(f"loss: expected 'log_loss' or a loss, got {got}")

@@ -1,0 +1,108 @@
+"""The checks of an estimator's parameters: what each may be, in one place."""
+
+import math
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from densenet import _checks
+from densenet.config import MOST_THREADS
+from densenet.optimizers import Optimizer
+from densenet.training import Callback
+
+_NUMBERS = {
+    "alpha": "[0, inf)",
+    "learning_rate_init": "(0, inf)",
+    "power_t": "[0, inf)",
+    "tol": "[0, inf)",
+    "momentum": "[0, 1)",
+    "validation_fraction": "[0, 1)",
+    "beta_1": "[0, 1)",
+    "beta_2": "[0, 1)",
+    "epsilon": "(0, inf)",
+    "l1": "[0, inf)",
+    "l2": "[0, inf)",
+}
+_COUNTS = ("max_iter", "max_fun")
+_FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "residual")
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "learning_rate": ("constant", "invscaling", "adaptive"),
+    "normalization": (None, "batch", "layer"),
+    "dtype": (None, "float32", "float64"),
+}
+SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "rmsprop")
+
+
+def number(name: str, value: Any, interval: str) -> float:
+    """Check a number against an interval, written as usual."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number in {interval}, got {_checks.describe(value)}")
+    low, high = map(float, interval[1:-1].split(","))
+    found = float(value)
+    if not (low < found < high or (found == low and interval[0] == "[")):
+        raise ValueError(f"{name} must be in {interval}, got {value}")
+    return found
+
+
+def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
+    """Check a choice among a few words."""
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
+        expected = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}: expected one of {expected}, got {value!r}")
+
+
+def hidden_layer_sizes(value: Any) -> list[int]:
+    """Read the widths of the hidden layers: a number, or one for each."""
+    widths = list(value) if isinstance(value, Iterable) else [value]
+    return [_checks.count("hidden_layer_sizes", width) for width in widths]
+
+
+def each_layer(name: str, value: Any, layers: int) -> list[Any]:
+    """Read a setting of the hidden layers: one for all, or a sequence with one for each."""
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        return [value] * layers
+    if len(value) != layers:
+        raise ValueError(
+            f"{name}: expected one for each of the {layers} hidden layers, got {len(value)}"
+        )
+    return list(value)
+
+
+def check(estimator: Any) -> None:
+    """Refuse parameters that cannot be used, by name, before anything is computed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not what its name asks for.
+    """
+    for name, interval in _NUMBERS.items():
+        number(name, getattr(estimator, name), interval)
+    for name in _COUNTS:
+        _checks.count(name, getattr(estimator, name))
+    for name in _FLAGS:
+        value = getattr(estimator, name)
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, got {_checks.describe(value)}")
+    for name, choices in _CHOICES.items():
+        one_of(name, getattr(estimator, name), choices)
+    if not isinstance(estimator.solver, Optimizer):
+        one_of("solver", estimator.solver, SOLVERS)
+    if estimator.batch_size != "auto":
+        _checks.count("batch_size", estimator.batch_size)
+    if estimator.n_iter_no_change != math.inf:
+        _checks.count("n_iter_no_change", estimator.n_iter_no_change)
+    if estimator.n_threads is not None:
+        _checks.count("n_threads", estimator.n_threads, most=MOST_THREADS)
+    for index, callback in enumerate(estimator.callbacks):
+        if not isinstance(callback, Callback):
+            got = _checks.describe(callback)
+            raise TypeError(f"callbacks[{index}]: expected a Callback, got {got}")
+    if estimator.layers is not None and not callable(estimator.layers):
+        got = _checks.describe(estimator.layers)
+        raise TypeError(f"layers: expected a function or None, got {got}")
+    hidden_layer_sizes(estimator.hidden_layer_sizes)

@@ -1,0 +1,131 @@
+"""Training in batches, with scikit-learn's order of rows and its penalty for each batch."""
+
+import itertools
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from densenet._typing import Array
+from densenet.callbacks import overriding
+from densenet.estimators import _build
+from densenet.estimators._rows import ROWS_AT_ONCE, Rows
+from densenet.estimators._watch import Watch
+
+_PART = 100  # of the steps so far that Adam takes with one ε; it changes by 1 / (2 steps) of itself
+
+
+def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: int) -> None:
+    """Train until the loss or the score no longer improves, or for so many epochs.
+
+    `KeyboardInterrupt` ends the training with a warning, as in scikit-learn.
+    """
+    order = np.arange(len(rows))
+    batch_size = _batch_size(estimator, len(rows))
+    try:
+        for _ in range(epochs):
+            if estimator.shuffle:
+                drawn = np.arange(len(rows))
+                random_state.shuffle(drawn)
+                order = order[drawn]  # as sklearn.utils.shuffle, without its checks
+            start = time.perf_counter()
+            loss, stops = _epoch(estimator, rows, order, batch_size)
+            seconds = time.perf_counter() - start
+            estimator.t_ += len(rows)
+            stops |= watch.note(loss, seconds)
+            if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+                watch.set_rate(
+                    estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
+                )
+            if watch.out_of_patience():
+                break
+            if stops:
+                estimator.stopped_ = "callback"
+                break
+    except KeyboardInterrupt:
+        estimator.stopped_ = "interrupted"
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+
+
+def _batch_size(estimator: Any, n: int) -> int:
+    if estimator.batch_size == "auto":
+        return min(200, n)
+    if estimator.batch_size > n:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=5,
+        )
+    return min(int(estimator.batch_size), n)
+
+
+def _runs(masses: Array, most: Callable[[], int]) -> Iterator[tuple[float, range]]:
+    """Group the batches that one call can take: neighbours with one penalty, and not too many."""
+    for mass, batches in itertools.groupby(range(len(masses)), masses.__getitem__):
+        together = list(batches)
+        begin, end = together[0], together[-1] + 1
+        while begin < end:
+            run = range(begin, min(begin + most(), end))
+            yield float(mass), run
+            begin = run.stop
+
+
+def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[float, bool]:
+    """See every row once; give the mean loss of the batches, and whether a callback wants to stop.
+
+    ``alpha`` is divided by the number of a batch's rows, or the sum of their weights. Batches
+    without any weight are left out.
+    """
+    network, scale = estimator.network_, rows.objective.scale
+    watchers = overriding("on_step_end", estimator.callbacks)
+    weights = _build.coefs(network)
+    total, stops = 0.0, False
+
+    def steps() -> int:
+        return int(network.optimizer_state.get("step", 0))
+
+    def most() -> int:
+        if watchers:
+            return 1
+        at_once = max(1, ROWS_AT_ONCE // batch_size)
+        return min(at_once, 1 + steps() // _PART) if estimator.solver == "adam" else at_once
+
+    masses = rows.masses(order, batch_size)
+    for mass, batches in _runs(masses if estimator.alpha else masses > 0, most):
+        if not mass:
+            continue
+        rule = _build.optimizer_of(estimator, steps() + (len(batches) + 1) / 2)
+        l2 = estimator.l2 + estimator.alpha / mass
+        optimizer = _build.for_loss(rule, scale, estimator.l1, l2)
+        begin, end = batches.start * batch_size, min(batches.stop * batch_size, len(rows))
+        x, given = rows.take(order[begin:end] if estimator.shuffle else slice(begin, end))
+        before = after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
+        if len(batches) == 1:
+            losses = [network.train_step(x, optimizer=optimizer, **given)]
+        else:
+            history = network.fit(
+                x, epochs=1, batch_size=batch_size, optimizer=optimizer, shuffle=False, **given
+            )
+            losses = history.batch_loss
+            after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
+        n = len(batches)
+        counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
+        # The mean of the penalty before each step, if it changes evenly over the steps.
+        penalties = before + (after - before) * (n - 1) / (2 * n)
+        total += scale * float(counts @ losses) + (end - begin) * penalties
+        answers = [w.on_step_end(network, steps(), scale * losses[0]) for w in watchers]
+        stops = any(answers)
+        if stops:
+            break
+    return total / len(rows), stops
+
+
+def penalty(weights: list[Array], l1: float, l2: float) -> float:
+    """Give ``l1 Σ|w| + l2/2 Σ w²`` over all weights."""
+    value = 0.0
+    if l1:
+        value += l1 * sum(float(np.abs(w).sum(dtype=np.float64)) for w in weights)
+    if l2:
+        value += l2 / 2 * sum(float(np.linalg.norm(w)) ** 2 for w in weights)
+    return value

@@ -1,0 +1,155 @@
+"""What a training has come to: its curves, its best weights, and whether it is at its end.
+
+The fitted attributes are the estimator's, under scikit-learn's names; its rules are scikit-learn's.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from densenet._typing import Array
+from densenet.estimators._rows import Rows
+
+_SMALLEST_RATE = 1e-6  # from which learning_rate="adaptive" goes no further
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that are not learned from, and how to score the estimator on them."""
+
+    rows: Rows
+    score: Callable[[float], float]
+    """From the loss on these rows, for the scorer that is the loss itself."""
+
+
+class Watch:
+    """Looks at an estimator after each epoch."""
+
+    def __init__(self, estimator: Any, held: Held | None, *, fresh: bool, goes_on: bool) -> None:
+        self._estimator = estimator
+        self._held = held
+        self._stops_early = estimator.early_stopping and estimator.solver != "lbfgs"
+        if fresh:
+            estimator.t_ = 0
+            estimator.loss_curve_ = []
+            estimator.best_loss_ = None
+            estimator.validation_scores_ = estimator.validation_loss_curve_ = None
+            estimator.best_validation_score_ = None
+            estimator._no_improvement_count = 0
+        if self._stops_early:
+            estimator.best_loss_ = None
+        elif estimator.best_loss_ is None:
+            estimator.best_loss_ = np.inf
+        if held is not None and estimator.validation_scores_ is None:
+            estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+            estimator.best_validation_score_ = -np.inf
+        if fresh or not goes_on:
+            estimator.network_.reset_optimizer()
+            estimator.learning_rate_ = estimator.learning_rate_init
+        elif estimator.learning_rate == "constant":
+            estimator.learning_rate_ = estimator.learning_rate_init
+        if self._stops_early and (fresh or not goes_on or estimator._best is None):
+            estimator._best = self._weights()
+        estimator.n_iter_ = 0
+        estimator.stopped_ = ""
+
+    def note(self, loss: float, seconds: float) -> bool:
+        """Take note of an epoch; tell whether a callback wants to stop."""
+        estimator = self._estimator
+        estimator.n_iter_ += 1
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        record = {
+            "epoch": estimator.n_iter_,
+            "loss": loss,
+            "lr": estimator.learning_rate_,
+            "seconds": seconds,
+        }
+        if self._held is not None:
+            record |= self._validate(self._held)
+        if estimator.best_loss_ is not None:
+            gained = loss <= estimator.best_loss_ - estimator.tol
+            estimator.best_loss_ = min(estimator.best_loss_, loss)
+        if self._stops_early:
+            gained = self._note_score(record["val_score"])
+        estimator._no_improvement_count = 0 if gained else estimator._no_improvement_count + 1
+        stops = [c.on_epoch_end(estimator.network_, record) for c in estimator.callbacks]
+        return any(stops)
+
+    def _validate(self, held: Held) -> dict[str, float]:
+        """Measure the loss and the score on the rows that are held out."""
+        estimator = self._estimator
+        loss = held.rows.loss(estimator.network_)
+        score = held.score(loss) if np.isfinite(loss) else np.nan
+        estimator.validation_loss_curve_.append(loss)
+        estimator.validation_scores_.append(score)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        return {"val_loss": loss, "val_score": score}
+
+    def _note_score(self, score: float) -> bool:
+        """Keep the weights that have the best score; tell whether the score has gained."""
+        estimator = self._estimator
+        gained = bool(score >= estimator.best_validation_score_ + estimator.tol)
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            estimator._best = self._weights()
+        return gained
+
+    def out_of_patience(self) -> str:
+        """Tell why to stop, if it is time to; with an adaptive learning rate, lower that first."""
+        estimator = self._estimator
+        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+            return ""
+        what = "Validation score" if self._stops_early else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{estimator.n_iter_no_change} consecutive epochs."
+        )
+        adaptive = estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
+        if adaptive and estimator.learning_rate_ > _SMALLEST_RATE:
+            self.set_rate(estimator.learning_rate_ / 5)
+            estimator._no_improvement_count = 0
+            message += f" Setting learning rate to {estimator.learning_rate_:f}"
+        else:
+            estimator.stopped_ = "early stopping" if self._stops_early else "tolerance"
+            message += " Learning rate too small. Stopping." if adaptive else " Stopping."
+        if estimator.verbose:
+            print(message)
+        return str(estimator.stopped_)
+
+    def set_rate(self, rate: float) -> None:
+        """Change the learning rate; what momentum has gathered keeps its size as a step.
+
+        scikit-learn's velocity is a step ``-η v``, the network's is v.
+        """
+        estimator = self._estimator
+        velocity = estimator.network_.optimizer_state.get("velocity")
+        if velocity is not None:
+            velocity *= estimator.learning_rate_ / rate
+        estimator.learning_rate_ = rate
+
+    def _weights(self) -> tuple[Array, dict[str, Array]]:
+        network = self._estimator.network_
+        moments = {name: value.copy() for name, value in network.running_moments.items()}
+        return network.flat.copy(), moments
+
+    def restore_best(self) -> None:
+        """Put the weights of the best score back."""
+        estimator = self._estimator
+        if self._stops_early:
+            flat, moments = estimator._best
+            estimator.network_.flat[...] = flat
+            for name, value in moments.items():
+                estimator.network_.running_moments[name][...] = value
+
+    def warn_of_the_end(self, message: str, stacklevel: int) -> None:
+        """Say that training has ended before it converged."""
+        self._estimator.stopped_ = "epochs"
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)

@@ -1,0 +1,309 @@
+"""A dense network that predicts classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from densenet._typing import Array
+from densenet.estimators._base import DenseEstimator, has_partial_fit
+from densenet.estimators._objective import Objective, for_classes
+
+
+@dataclass(eq=False, repr=False)
+class DenseClassifier(ClassifierMixin, DenseEstimator):
+    """Predict classes with a dense network, as scikit-learn's `MLPClassifier` does.
+
+    With the same parameters and `random_state` it starts from the same weights and sees the same
+    batches. Parameters from `dropout` on are not in scikit-learn.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Widths of the hidden layers.
+    activation : str, layer, or a sequence with one for each hidden layer
+        "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", or an
+        activation of `densenet.layers`.
+    solver : str or optimizer
+        "lbfgs" (all rows at once), "sgd", "adam", "adamw", "rmsprop", or one of
+        `densenet.optimizers` with settings and a schedule of its own.
+    alpha : float
+        Strength of the L2 penalty ``alpha / (2 n) ‖W‖²``, with n the rows of the batch or the sum
+        of their weights.
+    batch_size : int or "auto"
+        Rows of a step; 200, or all if there are fewer. An epoch's last batch has what is left.
+    learning_rate : "constant", "invscaling" or "adaptive"
+        For ``solver="sgd"``: as it is; ``learning_rate_init / t_^power_t``; or a fifth of what it
+        was whenever training would stop.
+    learning_rate_init : float
+    power_t : float
+    max_iter : int
+        Most epochs, or iterations of L-BFGS.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    random_state : int, RandomState or None
+        Of the initial weights, the validation set, the order of rows and dropout.
+    tol : float
+        What counts as an improvement of loss or score; the largest gradient for L-BFGS.
+    verbose : bool
+        Whether to print the loss of each epoch.
+    warm_start : bool
+        Whether `fit` starts from the weights that are there.
+    momentum : float in [0, 1)
+        For ``solver="sgd"``.
+    nesterovs_momentum : bool
+        For ``solver="sgd"``.
+    early_stopping : bool
+        Whether to stop when the validation score no longer improves, and keep the best weights.
+        Otherwise the training loss decides. For stochastic solvers.
+    validation_fraction : float
+        Part of the rows to validate on, unless `fit` is given others.
+    beta_1, beta_2, epsilon : float
+        Of Adam; epsilon of RMSprop too.
+    n_iter_no_change : int or inf
+        Epochs without an improvement after which training stops.
+    max_fun : int
+        Most evaluations of L-BFGS.
+    dropout : float, or a sequence with one for each hidden layer
+        Part of a hidden layer's outputs that a step leaves out.
+    normalization : "batch", "layer" or None
+        What follows each hidden product.
+    residual : bool
+        Whether hidden layers as wide as their input are added to it.
+    layers : function ``f(inputs, outputs) -> sequence of layers``, optional
+        Makes all layers, in place of the settings of hidden layers.
+    l1, l2 : float
+        Strengths of penalties that are not divided by anything: ``l1 ‖W‖₁`` as a proximal step
+        that gives exact zeros, and ``l2 / 2 ‖W‖²``.
+    scoring : str, scorer, "loss" or None
+        The validation score: any of scikit-learn's, the negative loss, or `score`.
+    callbacks : sequence of densenet.Callback
+        Told of each epoch, and of each step where they ask for it; may stop the training.
+    dtype : "float32", "float64" or None
+        Of the network; that of X by default.
+    n_threads : int, optional
+        Threads for this estimator; the results do not depend on it.
+    loss : "log_loss" or a loss
+        The cross-entropy, of each label where there are several; one of `densenet.losses` on
+        classes; or any object with ``forward`` and ``backward``, which is given logits and targets
+        of 0 and 1 of the same shape.
+    class_weight : dict, "balanced" or None
+        Factors of the rows' weights by class.
+
+    Attributes
+    ----------
+    network_ : densenet.Network
+        What was trained.
+    classes_ : array of shape (classes,)
+    coefs_, intercepts_ : list of arrays
+        Live views of the linear layers' weights (inputs, outputs) and biases; a list may be
+        assigned.
+    loss_, best_loss_ : float
+        What the last epoch minimised, penalties included: a mean over its steps; and the least so
+        far, None with early stopping.
+    loss_curve_ : list of float
+        The loss of each epoch, or iteration of L-BFGS.
+    validation_scores_, validation_loss_curve_ : list of float, or None
+        The score and the loss, without penalties, on the validation rows after each epoch.
+    best_validation_score_ : float or None
+    learning_rate_ : float
+    stopped_ : str
+        Why training ended: "tolerance", "early stopping", "callback", "interrupted" or "epochs".
+    n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
+    feature_names_in_ : array of str
+    out_activation_ : str
+
+    Examples
+    --------
+    >>> from densenet.datasets import load_digits
+    >>> from densenet.estimators import DenseClassifier
+    >>> digits = load_digits()
+    >>> classifier = DenseClassifier(32, activation="silu", tol=1e-3, random_state=0)
+    >>> classifier.fit(digits.x_train, digits.y_train).stopped_
+    'tolerance'
+    >>> bool(classifier.score(digits.x_test, digits.y_test) > 0.9)
+    True
+    """
+
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    loss: Any = "log_loss"
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> "DenseClassifier":
+        """Train, anew unless `warm_start` is set.
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (n, features)
+            A sparse one is made dense a few thousand rows at a time.
+        y : array of shape (n,), or (n, labels) of 0 and 1
+        sample_weight : array of shape (n,), optional
+        X_val, y_val, sample_weight_val : optional
+            Rows to validate on after each epoch. With `early_stopping` they take the place of a
+            part of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an array cannot be used, or the weights have become infinite.
+        """
+        with self._unchanged_by_errors():
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
+        return self
+
+    @available_if(has_partial_fit)
+    def partial_fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> "DenseClassifier":
+        """Train for one epoch, on from where training was.
+
+        Parameters, result and errors are those of `fit`; the first call needs all `classes`. With
+        `early_stopping`, each call is validated like an epoch; when the score has not improved for
+        `n_iter_no_change` calls, the best weights are put back, `stopped_` says so, and a further
+        call goes on from them.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight: expected a dict or None in partial_fit, which does not see all "
+                f"rows, got {self.class_weight!r}"
+            )
+        known: Array | None = getattr(self, "classes_", None)
+        if classes is None and known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        with self._unchanged_by_errors():
+            if classes is not None:
+                self.classes_ = unique_labels(classes)
+                if known is not None and not np.array_equal(known, self.classes_):
+                    raise ValueError(f"classes: expected {known} as before, got {self.classes_}")
+            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
+        return self
+
+    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+        """Compute the probability of each class, or of each label, of shape (n, classes).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseClassifier
+        >>> x, y = [[0.0], [1.0], [4.0], [5.0]], ["low", "low", "high", "high"]
+        >>> classifier = DenseClassifier(5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> classifier.classes_
+        array(['high', 'low'], dtype='<U4')
+        >>> classifier.predict_proba([[0.5], [4.5]]).round(2)
+        array([[0., 1.],
+               [1., 0.]])
+        """
+        probabilities = self._outputs(X)
+        if self._multilabel or probabilities.shape[1] > 1:
+            return probabilities
+        both = np.hstack([1 - probabilities, probabilities])
+        return both if len(self.classes_) == 2 else np.ones_like(probabilities)
+
+    def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
+        """Compute the logarithm of `predict_proba`; -inf where that is 0.
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseClassifier
+        >>> x, y = [[0.0], [1.0], [4.0], [5.0]], ["low", "low", "high", "high"]
+        >>> classifier = DenseClassifier(5, solver="lbfgs", random_state=0).fit(x, y)
+        >>> bool(classifier.predict_log_proba([[0.5]])[0, 1] > -0.01)  # "low" is all but certain
+        True
+        """
+        with np.errstate(divide="ignore"):
+            log: Array = np.log(self.predict_proba(X))
+        return log
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Predict the most probable class, of shape (n,), or 0 or 1 for each label."""
+        probabilities = self._outputs(X)
+        if self._multilabel:
+            return (probabilities > 0.5).astype(int)
+        if probabilities.shape[1] == 1:
+            indices = np.minimum(probabilities[:, 0] > 0.5, len(self.classes_) - 1)
+        else:
+            indices = probabilities.argmax(axis=1)
+        classes: Array = self.classes_[indices.astype(int)]
+        return classes
+
+    def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
+        x, y = validate_data(self, x, y, multi_output=True, reset=fresh, **self._reads)
+        y = y.toarray() if issparse(y) else y
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        kind = type_of_target(y)
+        if kind == "multiclass-multioutput":
+            raise ValueError(f"y: expected one class for each row, or labels, got {kind}")
+        return x, y
+
+    def _learn(self, y: Array, fresh: bool, incremental: bool) -> None:
+        found, multilabel = unique_labels(y), y.ndim == 2
+        if fresh:
+            self._multilabel = multilabel
+            if multilabel or not incremental:
+                self.classes_ = found
+        elif not incremental and not np.array_equal(found, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {found}"
+            )
+
+    def _code(self, y: Array) -> Array:
+        if self._multilabel != (y.ndim == 2):
+            raise ValueError(
+                f"y: expected {'labels' if self._multilabel else 'classes'} as before, got shape "
+                f"{y.shape}"
+            )
+        if self._multilabel:
+            return y.astype(self.network_.dtype)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y: expected classes among {self.classes_}, got {unknown}")
+        return np.searchsorted(self.classes_, y)
+
+    def _make_objective(self, y: Array) -> Objective:
+        return for_classes(self.loss, len(self.classes_), self._multilabel)
+
+    def _weigh(self, y: Array, weight: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return weight
+        by_class: Array = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else weight * by_class
+
+    def _strata(self, y: Array) -> Array | None:
+        return None if self._multilabel or len(self.classes_) > 2 else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,251 @@
+"""A network together with what its table's columns mean: asked, saved and loaded as one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import serialization, targets
+from densenet._specs import to_json
+from densenet._typing import Array
+from densenet.metrics import (
+    accuracy,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_recall_fbeta,
+    r2,
+)
+from densenet.network import Network
+from densenet.preprocessing import Features
+from densenet.tables import Table
+from densenet.targets import Classes, Target, Values
+
+__all__ = ["Part", "TableModel"]
+
+_VERSION = 1  # of what is attached to the network's file
+
+
+class Part(NamedTuple):
+    """Rows that were trained on, held out or asked about, and how they were predicted.
+
+    Attributes
+    ----------
+    y_true, y_pred : arrays of shape (rows,)
+        Indices of classes, or values of the table.
+    scores : dict of str to float
+        ``loss`` (of standardised values) and ``accuracy``, ``precision``, ``recall``, ``f1``
+        (means over the classes), ``baseline`` (the accuracy of the most frequent class); or
+        ``r2``, ``rmse``, ``mae`` in the target's unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> x = np.linspace(0, 1, 100)
+    >>> part = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
+    >>> part.y_true.shape, part.scores["r2"] > 0.95
+    ((20,), True)
+    """
+
+    y_true: Array
+    y_pred: Array
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """All that is needed to predict a table's rows.
+
+    Attributes
+    ----------
+    network : Network
+    features : Features
+        What becomes of the columns.
+    target : Classes or Values
+    id : str or None
+        The column that names rows.
+    missing : sequence of str
+        Words for a missing cell, beside those of `densenet.table_files.MISSING`.
+    facts : mapping
+        How it was trained: what `densenet info` tells, as JSON.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from densenet.table_model import TableModel
+    >>> from densenet.table_training import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"n": range(100), "pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> model = fit(Table.from_columns(rows), Settings("says", id="n")).model
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model.save(path)
+    >>> model = TableModel.load(path)  # the file is all that is needed
+    >>> pets = Table.from_columns({"n": [7, 8], "pet": ["dog", "cat"], "says": ["woof", "meow"]})
+    >>> model.predict(pets), model.predict_proba(pets).shape
+    (['woof', 'meow'], (2, 2))
+    >>> model.answer(pets)
+    {'n': ['7', '8'], 'says': ['woof', 'meow']}
+    >>> model.score(pets).scores["accuracy"]
+    1.0
+    """
+
+    network: Network
+    features: Features
+    target: Target
+    id: str | None = None
+    missing: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, table: Table) -> list[str] | npt.NDArray[np.float64]:
+        """Give each row's class name, or its value.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or a cell is no finite number where one is needed.
+        """
+        return self.target.decode(self.network.predict(self.features.transform(table)))
+
+    def predict_proba(self, table: Table) -> Array:
+        """Compute the probability of each class, (rows, classes); errors are those of `predict`."""
+        return self.network.predict_proba(self.features.transform(table))
+
+    def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
+        """Give columns to write: the id, if the model has one, and the prediction.
+
+        Parameters
+        ----------
+        table : Table
+        probabilities : bool
+            Whether to add a column for each class.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, a cell is no finite number where one is needed, or there are
+            no classes to have probabilities.
+        """
+        table.require(
+            self.features.columns if self.id is None else [self.id, *self.features.columns]
+        )
+        columns = {} if self.id is None else {self.id: table.texts(self.id).tolist()}
+        if isinstance(self.target, Values):
+            if probabilities:
+                raise ValueError(
+                    f"probabilities: expected classes, but {self.target.column!r} has values"
+                )
+            columns[self.target.column] = [f"{value:.7g}" for value in self.predict(table)]
+            return columns
+        shares = self.predict_proba(table)
+        columns[self.target.column] = self.target.decode(shares.argmax(axis=1))
+        if probabilities:
+            for name, share in zip(self.target.values, shares.T, strict=True):
+                columns[f"P({name})"] = [f"{value:.6g}" for value in share]
+        return columns
+
+    def score(self, table: Table) -> Part:
+        """Compare predictions with the target that a table has, without a gap.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or a target is, or it is no class of the training rows.
+        """
+        return score(self, self.features.transform(table), self.target.encode(table))
+
+    def save(self, path: str | Path) -> None:
+        """Write one file: the network, and what its columns mean; no moments of an optimizer."""
+        self.network.reset_optimizer()
+        about = {
+            "version": _VERSION,
+            "features": self.features.to_json(),
+            "target": to_json(self.target),
+            "id": self.id,
+            "missing": list(self.missing),
+            "facts": dict(self.facts),
+        }
+        serialization.save(self.network, path, attachments={"table": about})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TableModel":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no such file.
+        """
+        try:
+            network, attachments = serialization.load(path)
+        except TypeError as error:  # a loss of the user's own
+            raise ValueError(f"{path}: {error}") from None
+        about = attachments.get("table")
+        if about is None:
+            raise ValueError(
+                f"{path}: expected a model that densenet fit wrote, got a network without columns"
+            )
+        try:
+            if about["version"] != _VERSION:
+                raise ValueError(f"version: expected {_VERSION}, got {about['version']!r}")
+            model = cls(
+                network,
+                Features.from_json(about["features"]),
+                targets.from_json(about["target"]),
+                about["id"],
+                tuple(about["missing"]),
+                about["facts"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: what is said of the columns is not readable: {error}") from (
+                None
+            )
+        model._check(path)
+        return model
+
+    def _check(self, path: str | Path) -> None:
+        """Refuse columns that are not those of the network."""
+        wanted = (len(self.features.names), self.target.outputs)
+        first, last = self.network._layout.inputs, self.network._layout.outputs
+        if (first, last) != wanted:
+            raise ValueError(
+                f"{path}: expected a network of {wanted[0]} inputs and {wanted[1]} outputs for its "
+                f"columns, got {first} and {last}"
+            )
+
+
+def score(model: TableModel, x: Array, encoded: Array) -> Part:
+    """Compare predictions for rows of features with targets as the network learns them."""
+    loss = model.network.loss(x, encoded)
+    outputs = model.network.predict(x)
+    if isinstance(model.target, Classes):
+        precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")
+        baseline = np.bincount(encoded).max() / len(encoded)
+        return Part(
+            encoded,
+            outputs,
+            {
+                "loss": loss,
+                "accuracy": accuracy(encoded, outputs),
+                "precision": precision,
+                "recall": recall,
+                "f1": f1,
+                "baseline": float(baseline),
+            },
+        )
+    scale = model.target.scale  # errors are squared before it is applied, which cannot overflow
+    return Part(
+        model.target.decode(encoded),
+        model.target.decode(outputs),
+        {
+            "loss": loss,
+            "r2": r2(encoded, outputs),
+            "rmse": scale * mean_squared_error(encoded, outputs) ** 0.5,
+            "mae": scale * mean_absolute_error(encoded, outputs),
+        },
+    )

@@ -1,0 +1,51 @@
+"""What the README shows can be copied: its programs, its commands, its links."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tracks import HEADER, tracks, write
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_programs_run_one_after_the_other(empty_folder, capsys):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    programs = blocks("python")
+    assert len(programs) > 5
+    shared = {}
+    for program in programs:
+        exec(program, shared)
+        if program is programs[0]:
+            assert float(capsys.readouterr().out) > 0.95
+    pyplot.close("all")
+    assert (empty_folder / "digits.h").exists()
+
+
+def test_the_commands_run(empty_folder, command, rng):
+    write("train.csv", HEADER, tracks(rng))
+    write("test.csv", HEADER, tracks(rng, 50, 300))
+    lines = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
+    assert {line[1] for line in lines} == {"fit", "predict", "info"}
+    for program, *arguments in lines:
+        assert program == "densenet"
+        status, out, _ = command(*arguments)
+        assert status == 0, arguments
+        assert out
+
+
+def test_links_and_names_of_files_lead_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    names = re.findall(r"`((?:python|src|tests|bench|docs|examples)/[\w/.]*)`", README)
+    assert len(links) > 2
+    assert len(names) > 8
+    for path in [*links, *names]:
+        assert (ROOT / path).exists(), path
