@@ -5,15 +5,16 @@ ARGS =
 
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
-sources := pyproject.toml CMakeLists.txt $(wildcard src/*/*)
+sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(wildcard src/*/*)
 
-.PHONY: help demo test lint bench bench-nets bench-curves bench-threads peers clean
+.PHONY: help demo test lint wheel bench bench-nets bench-curves bench-threads peers clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo           train on handwritten digits, in C++ and in NumPy, and compare the two"
 	@echo "make test           run the tests"
 	@echo "make lint           check style and types"
+	@echo "make wheel          build a wheel that runs elsewhere, and test it where nothing is installed"
 	@echo "make bench          check the kernels against the reference, then time both"
 	@echo "make bench-nets     time training beside PyTorch, JAX and scikit-learn"
 	@echo "make bench-curves   time training by batch, width, depth and threads"
@@ -39,6 +40,9 @@ lint: .venv/.lint
 	.venv/bin/clang-format --dry-run -Werror src/*/*
 	.venv/bin/mypy
 	.venv/bin/mypy bench/*.py
+
+wheel: .venv/.tools
+	@.ci/wheel $(ARGS)
 
 bench bench-nets bench-curves bench-threads: .venv/.test
 	@echo "==> Running the benchmark"

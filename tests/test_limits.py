@@ -6,7 +6,7 @@ import os
 import pytest
 
 from conftest import NOT_APPLICABLE, run_python
-from densenet import config
+from densenet import _limits
 
 GROUPS = {
     "nothing is known": ({}, None, math.inf),
@@ -47,7 +47,7 @@ def test_the_least_limit_of_the_control_groups_counts(tmp_path, files, membershi
         (mount / name).write_text(text + "\n")
     if membership is not None:
         (tmp_path / "membership").write_text(membership + "\n")
-    assert config._container_limit(mount, tmp_path / "membership") == limit
+    assert _limits._container_limit(mount, tmp_path / "membership") == limit
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_the_least_limit_of_the_control_groups_counts(tmp_path, files, membershi
 )
 def test_the_default_is_whole_and_at_least_one(monkeypatch, cores, limit, threads):
     monkeypatch.delenv("DENSENET_NUM_THREADS", raising=False)
-    monkeypatch.setattr(config, "_physical_cores", lambda cpus: cores)
-    monkeypatch.setattr(config, "_container_limit", lambda: limit)
-    assert config.default_num_threads() == threads
+    monkeypatch.setattr(_limits, "_physical_cores", lambda cpus: cores)
+    monkeypatch.setattr(_limits, "_container_limit", lambda: limit)
+    assert _limits.default_num_threads() == threads
 
 
 @pytest.mark.parametrize("allowed", [1, 2])
@@ -67,8 +67,9 @@ def test_the_default_keeps_to_the_affinity_mask(allowed):
         pytest.skip(NOT_APPLICABLE + "no affinity masks")
     cpus = sorted(os.sched_getaffinity(0))[:allowed]
     code = (
-        f"import os; os.sched_setaffinity(0, {cpus}); from densenet import config, get_num_threads;"
-        "print(get_num_threads(), config._physical_cores(os.sched_getaffinity(0)))"
+        f"import os; os.sched_setaffinity(0, {cpus});"
+        "from densenet import _limits, get_num_threads;"
+        "print(get_num_threads(), _limits._physical_cores(os.sched_getaffinity(0)))"
     )
     threads, cores = map(int, run_python(code, DENSENET_NUM_THREADS="").split())
     assert 1 <= threads <= cores <= len(cpus)

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import densenet
 from conftest import run_python
-from densenet import AdamW, Callback, config
+from densenet import AdamW, Callback, _limits
 from densenet.estimators import DenseClassifier, DenseRegressor
 
 BOTH = pytest.mark.parametrize("estimator", [DenseClassifier, DenseRegressor])
@@ -87,13 +87,13 @@ def test_workers_start_with_the_threads_that_joblib_allows():
     ("allowed", "threads"), [("4", 4), (" 2 , 8", 2), ("99", 6), ("", 6), ("x", 6), ("0", 6)]
 )
 def test_openmps_variable_lowers_the_number_of_threads(allowed, threads, monkeypatch):
-    monkeypatch.setattr(config, "_physical_cores", lambda cpus: 6)
-    monkeypatch.setattr(config, "_container_limit", lambda: float("inf"))
+    monkeypatch.setattr(_limits, "_physical_cores", lambda cpus: 6)
+    monkeypatch.setattr(_limits, "_container_limit", lambda: float("inf"))
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
     monkeypatch.delenv("DENSENET_NUM_THREADS", raising=False)
-    assert config.default_num_threads() == threads
+    assert _limits.default_num_threads() == threads
     monkeypatch.setenv("DENSENET_NUM_THREADS", "5")
-    assert config.default_num_threads() == 5
+    assert _limits.default_num_threads() == 5
 
 
 @BOTH

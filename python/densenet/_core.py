@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from densenet.config import default_num_threads
+from densenet._limits import default_num_threads
 
 
 def _installed() -> set[str]:

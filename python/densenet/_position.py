@@ -26,7 +26,7 @@ class Position:
     """
 
     settings: Mapping[str, str]
-    rng: np.random.Generator | None
+    rng: "np.random.Generator | None"
     draws: int
     counted: int
     begun: bool = False

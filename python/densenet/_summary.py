@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from densenet.layers import Layer
@@ -38,6 +37,8 @@ def text(network: "State") -> str:
 
 def html(network: "State") -> str:
     """Describe a network as a plain HTML table."""
+    from html import escape
+
     header = "".join(f"<th>{cell}</th>" for cell in _HEADER)
     lines = [
         f'<tr><td>{row.name}</td><td style="text-align: left">{escape(row.layer)}</td>'

@@ -1,18 +1,20 @@
 """How weights start: draws whose variance keeps signals from growing or fading with depth."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from densenet._typing import Array
 
-Draw = Callable[[np.random.Generator, int, int], Array]
+# In quotes, and so below: `numpy.random` is imported by whoever draws.
+Draw: TypeAlias = "Callable[[np.random.Generator, int, int], Array]"
 
 
 def _scaled(gain: float, fan: Callable[[int, int], float], shape: str) -> Draw:
     """Draws with variance ``gain / fan(inputs, outputs)``."""
 
-    def draw(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+    def draw(rng: "np.random.Generator", inputs: int, outputs: int) -> Array:
         deviation = np.sqrt(gain / fan(inputs, outputs))
         if shape == "normal":
             return rng.normal(0.0, deviation, (outputs, inputs))
@@ -30,7 +32,7 @@ def _fan_in(inputs: int, outputs: int) -> float:
     return float(inputs)
 
 
-def _zeros(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
+def _zeros(rng: "np.random.Generator", inputs: int, outputs: int) -> Array:
     return np.zeros((outputs, inputs))
 
 

@@ -46,8 +46,7 @@ static bool runs(int level) {
 static bool runs(int) { return false; }
 #endif
 
-// GIL-free: the module has no state.
-PYBIND11_MODULE(_cpu, m) {
+PYBIND11_MODULE(_cpu, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Which instruction sets this processor runs.";
   m.def(
       "levels",

@@ -38,7 +38,9 @@ std::map<std::string, std::string> config() {
 
 }  // namespace
 
-PYBIND11_MODULE(DENSENET_MODULE, m) {
+// Safe without Python's global lock: what calls share are the atomic settings of core/parallel.hpp
+// and each plan's pool of scratch memory, which has a lock.
+PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.doc() = "The compiled core of densenet.";
   densenet::watch_forks();
   densenet::register_kernels(m);

@@ -40,8 +40,8 @@ class TransposedCursor {
   void next() {
     line_ += stride_;
     // The lines are far apart, and no processor foresees them.
-    __builtin_prefetch(line_ + kAhead * stride_);
-    __builtin_prefetch(line_ + kAhead * stride_ + Rows - 1);
+    prefetch(line_ + kAhead * stride_);
+    prefetch(line_ + kAhead * stride_ + Rows - 1);
   }
 
  private:
@@ -86,8 +86,8 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   Index left_over = task.depth;
   const auto go_down = [&](Index steps) {
     for (Index k = 0; k < steps; ++k, line += task.line, left.next()) {
-      __builtin_prefetch(line + kAhead * task.line);
-      __builtin_prefetch(line + kAhead * task.line + kTileCols<T> / 2);
+      prefetch(line + kAhead * task.line);
+      prefetch(line + kAhead * task.line + kTileCols<T> / 2);
       Vec<T> right[Vectors];
       if constexpr (Vectors == 2) right[0] = load(line, Whole{});
       right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
@@ -103,8 +103,8 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   for (const T* touched : task.touched.array) {
     if (touched == nullptr) break;
     for (Index r = 0; r < Rows && left_over >= kPace; ++r, touched += task.touched.stride) {
-      __builtin_prefetch(touched, 1);
-      __builtin_prefetch(touched + kTileCols<T> / 2, 1);
+      prefetch(touched);
+      prefetch(touched + kTileCols<T> / 2);
       go_down(kPace);
     }
   }

@@ -131,6 +131,17 @@ inline void store(double* to, Vec<double> value, First lanes) {
 }
 #endif
 
+// Asks for the line of memory in which an address lies; any address will do.
+inline void prefetch(const void* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address);
+#elif defined(_M_X64)
+  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 // Walks over n elements a register at a time: body(offset, Whole) and, at a ragged end, First.
 template <class T, class Body>
 inline void for_each_vector(Index n, const Body& body) {
