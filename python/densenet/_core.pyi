@@ -1,7 +1,7 @@
 """The compiled core. Every build of it has these names."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from densenet._typing import Array
 
@@ -118,6 +118,7 @@ class _Plan:
     ]: ...
 
 class _Stepper:
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # a plan makes it
     def __call__(self, x: object, y: object, steps_before: int, /) -> float | None: ...
 
 class StepperFloat32(_Stepper): ...

@@ -33,6 +33,13 @@ class ProfiledPart(NamedTuple):
         What is done with each finished tile of the product, or elementwise.
     rest : float
         Microseconds of that.
+
+    Examples
+    --------
+    >>> from densenet.profile import ProfiledPart
+    >>> part = ProfiledPart("0", "Linear(9, 8)", "forward", 3.0, 1.5, "bias, Sigmoid", 2.0)
+    >>> part.micros
+    5.0
     """
 
     name: str
