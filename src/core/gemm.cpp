@@ -311,8 +311,8 @@ void pack_panel(const T* from, Index stride, T* panel, Index depth, Range rows, 
     T* line = panel + col * depth + rows.begin * kTileCols<T>;
     for (Index k = rows.begin; k < rows.end; ++k, line += kTileCols<T>) {
       const T* values = from + k * stride + col;
-      __builtin_prefetch(values + kAhead * stride);
-      __builtin_prefetch(values + kAhead * stride + kTileCols<T> / 2);
+      prefetch(values + kAhead * stride);
+      prefetch(values + kAhead * stride + kTileCols<T> / 2);
       if (width == kTileCols<T>) {
         copy(values, line, kTileCols<T>);
       } else {
