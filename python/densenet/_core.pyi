@@ -116,6 +116,17 @@ class _Plan:
         list[tuple[int, bool]],
         list[tuple[list[float], list[tuple[float, float]]]],
     ]: ...
+    def stepper(
+        self,
+        flat: Array,
+        states: list[Array],
+        rule: str,
+        settings: dict[str, Any],
+        running: Array,
+        seed: int,
+        on_classes: bool,
+        /,
+    ) -> _Stepper: ...
 
 class _Stepper:
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # a plan makes it
@@ -123,29 +134,5 @@ class _Stepper:
 
 class StepperFloat32(_Stepper): ...
 class StepperFloat64(_Stepper): ...
-
-class PlanFloat32(_Plan):
-    def stepper(
-        self,
-        flat: Array,
-        states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
-        running: Array,
-        seed: int,
-        on_classes: bool,
-        /,
-    ) -> StepperFloat32: ...
-
-class PlanFloat64(_Plan):
-    def stepper(
-        self,
-        flat: Array,
-        states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
-        running: Array,
-        seed: int,
-        on_classes: bool,
-        /,
-    ) -> StepperFloat64: ...
+class PlanFloat32(_Plan): ...
+class PlanFloat64(_Plan): ...
