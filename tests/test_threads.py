@@ -13,7 +13,19 @@ import pytest
 
 import densenet
 from conftest import NOT_APPLICABLE, assert_same_bits, run_python, try_python
-from densenet import SGD, Adam, Linear, Network, Sigmoid, kernels
+from densenet import (
+    SGD,
+    Adam,
+    BatchNorm,
+    Dropout,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Sigmoid,
+    Tanh,
+    kernels,
+)
 from densenet import SoftmaxCrossEntropy as Loss
 
 NUMBERS = [1, 2, 3, 5, 7]
@@ -124,6 +136,24 @@ def test_an_epoch_is_bitwise_equal(dtype, rng):
         network = wide(dtype)
         history = network.fit(x, y, epochs=2, batch_size=25, sample_weight=weight, seed=4)
         return [history.batch_loss, network.flat]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 37, 150, 151, 400])
+def test_layers_shared_by_columns_and_by_rows_follow_each_other(dtype, rng, rows):
+    """Threads share the columns of a product with few rows, and otherwise its rows."""
+    x, y = data(rng, rows)
+    block = Residual([Linear(330, 420), Sigmoid(), Linear(420, 330), LayerNorm(330), Tanh()])
+    stack = [Linear(300, 400), Linear(400, 330), Dropout(0.2), block, BatchNorm(330)]
+    stack += [Linear(330, 320), Sigmoid(), Linear(320, 40), Linear(40, 300), Linear(300, 10)]
+
+    def compute():
+        network = wide(dtype, stack)
+        losses = [network.train_step(x, y, Adam()) for _ in range(2)]
+        history = network.fit(x, y, epochs=1, batch_size=64, seed=4, optimizer=Adam(clip_norm=1))
+        passes = [network.forward(x), network.input_gradient(x, y)]
+        return [losses, history.batch_loss, network.flat, *passes]
 
     assert_same_for_all_numbers(compute)
 

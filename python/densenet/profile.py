@@ -13,7 +13,7 @@ Lap: TypeAlias = tuple[float, float]  # seconds of a product, and of what is don
 Spent: TypeAlias = tuple[list[float], list[Lap]]  # one thread's: on the step, on its layers
 
 _WAYS = ("forward", "input gradient", "weight gradient")
-_STEP = ("gather rows", "loss", "transpose weights", "clip and update", "wait for threads")
+_STEP = ("gather rows", "loss", "clip and update", "wait for threads")
 
 
 class ProfiledPart(NamedTuple):

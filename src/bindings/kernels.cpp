@@ -36,27 +36,19 @@ std::optional<Weight<T>> weight_of(const py::object& object) {
                    !c_contiguous(array)};
 }
 
-// C = A B with rows of C shared among threads. B is (depth, cols), or its transpose is given.
-template <class T, class A, class Finish>
-void shared_product(const A& a, const T* b, bool transposed, Index rows, Index cols, Index depth,
+// C = A B with rows or columns of C shared among threads.
+template <class T, class A, class B, class Finish>
+void shared_product(const A& a, const B& b, Index rows, Index cols, Index depth,
                     const Finish& finish) {
   const int threads =
       threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
   const Index size = product_scratch<T>(rows, cols, depth);
-  Buffer<T> scratch, panel;
+  Buffer<T> scratch;
   scratch.at_least(size * threads);
-  if (transposed) panel.at_least(Strips<T>::panel_size(depth, cols));
   parallel(threads, [&](Team team) {
-    auto strips = Strips<T>::row_major(b, cols);
-    if (transposed) {
-      pack_transposed_panel(b, depth, panel.get(), team.share(cols, kLanes<T>), depth);
-      team.barrier();
-      strips = Strips<T>::panel(panel.get(), depth);
-    }
-    const bool by_rows = rows >= cols;
-    product<T>(a, strips, by_rows ? team.share(rows, kTileRows) : Range{0, rows},
-               by_rows ? Range{0, cols} : team.share(cols, kTileCols<T>), depth,
-               scratch.get() + size * team.rank, finish);
+    const Part part = rows >= cols ? Part{team.share(rows, kTileRows), {0, cols}}
+                                   : Part{{0, rows}, team.share(cols, kTileCols<T>)};
+    product<T>(a, b, part, depth, scratch.get() + size * team.rank, finish);
   });
 }
 
@@ -85,9 +77,15 @@ py::object linear_forward(const py::object& x, const py::object& weight, const p
     T* out = y.mutable_data();
     {
       const py::gil_scoped_release release;
-      shared_product(RowMajor<T>{in->data, in->stride}, w->data, !w->by_outputs, in->rows,
-                     w->outputs, w->inputs,
-                     [&](const Tile<T>& tile) { store_tile(tile, b->data, out, w->outputs); });
+      const RowMajor<T> rows{in->data, in->stride};
+      const auto finish = [&](const Tile<T>& tile) { store_tile(tile, b->data, out, w->outputs); };
+      if (w->by_outputs) {
+        shared_product<T>(rows, RowMajor<T>{w->data, w->outputs}, in->rows, w->outputs, w->inputs,
+                          finish);
+      } else {
+        shared_product<T>(rows, Transposed<T>{w->data, w->inputs}, in->rows, w->outputs, w->inputs,
+                          finish);
+      }
     }
     return std::move(y);
   };
@@ -109,11 +107,19 @@ py::object linear_backward(const py::object& dy, const py::object& x, const py::
     T *dx_out = dx.mutable_data(), *dw_out = dweight.mutable_data(), *db_out = dbias.mutable_data();
     {
       const py::gil_scoped_release release;
-      shared_product(RowMajor<T>{d->data, d->stride}, w->data, w->by_outputs, d->rows, w->inputs,
-                     w->outputs,
-                     [&](const Tile<T>& tile) { store_tile<T>(tile, nullptr, dx_out, w->inputs); });
-      shared_product(Transposed<T>{d->data, d->stride}, in->data, false, d->cols, in->cols, d->rows,
-                     [&](const Tile<T>& tile) { store_tile<T>(tile, nullptr, dw_out, w->inputs); });
+      const RowMajor<T> rows{d->data, d->stride};
+      const auto store_in = [&](T* to) {
+        return [&w, to](const Tile<T>& tile) { store_tile<T>(tile, nullptr, to, w->inputs); };
+      };
+      if (w->by_outputs) {
+        shared_product<T>(rows, Transposed<T>{w->data, w->outputs}, d->rows, w->inputs, w->outputs,
+                          store_in(dx_out));
+      } else {
+        shared_product<T>(rows, RowMajor<T>{w->data, w->inputs}, d->rows, w->inputs, w->outputs,
+                          store_in(dx_out));
+      }
+      shared_product<T>(Transposed<T>{d->data, d->stride}, RowMajor<T>{in->data, in->cols}, d->cols,
+                        in->cols, d->rows, store_in(dw_out));
       column_sums<T>(*d, Range{0, d->cols},
                      [&](Vec<T> sum, Index col, auto lanes) { store(db_out + col, sum, lanes); });
     }

@@ -273,8 +273,7 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
         for (const Laps::Lap& lap : ways) units.append(py::make_tuple(lap.product, lap.rest));
       }
       spent.append(py::make_tuple(
-          py::cast(std::vector<double>{thread.gather, thread.loss, thread.transposing,
-                                       thread.update, thread.waiting}),
+          py::cast(std::vector<double>{thread.gather, thread.loss, thread.update, thread.waiting}),
           units));
     }
   }

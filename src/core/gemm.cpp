@@ -205,11 +205,70 @@ bool worth_packing(const Transposed<T>& a, Index strips) {
   return strips > 7 || (strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 1024 == 0);
 }
 
-// Whether to copy a B that is used once: for many tiles, or where its lines are far apart.
+// A strip of B where it lies, or copied with its lines side by side: then it is padded, so that
+// whole registers may be read.
 template <class T>
-bool worth_packing(const Strips<T>& b, Index tiles) {
-  const bool far = b.line * static_cast<Index>(sizeof(T)) >= 2048;
-  return !b.padded && tiles > (far ? 3 : 15);
+struct Strip {
+  const T* data;
+  Index line;
+  bool padded;
+};
+
+// Copies columns of a part of B's depth, strip after strip.
+template <class T>
+void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
+  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
+    const Index width = std::min(kTileCols<T>, cols.end - col);
+    for (Index k = depth.begin; k < depth.end; ++k, to += kTileCols<T>) {
+      const T* line = b.at(k, col);
+      prefetch(line + kAhead * b.stride);
+      prefetch(line + kAhead * b.stride + kTileCols<T> / 2);
+      if (width <= kLanes<T>) store(to + kLanes<T>, Vec<T>(T(0)), Whole{});
+      copy(line, to, width);
+    }
+  }
+}
+template <class T>
+void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
+  constexpr int kSide = static_cast<int>(kLanes<T>);
+  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
+    for (Index v = 0; v < kTileVectors; ++v) {
+      const Index first = col + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
+      for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
+        Eigen::internal::PacketBlock<Packet<T>, kSide> square;
+        for (Index c = 0; c < kSide; ++c) {
+          const Vec<T> column =
+              c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
+          square.packet[c] = column.packet;
+        }
+        if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
+        const Index lines = std::min<Index>(kSide, depth.size() - k);
+        for (Index r = 0; r < lines; ++r) {
+          store(to + (k + r) * kTileCols<T> + v * kLanes<T>, Vec<T>(square.packet[r]), Whole{});
+        }
+      });
+    }
+    to += kTileCols<T> * depth.size();
+  }
+}
+
+// Whether to copy B: for many tiles, or where its lines are far apart. Tiles read no transpose.
+template <class T>
+bool worth_packing_strips(const RowMajor<T>& b, Index tiles) {
+  const bool far = b.stride * static_cast<Index>(sizeof(T)) >= 2048;
+  return tiles > (far ? 3 : 15);
+}
+template <class T>
+bool worth_packing_strips(const Transposed<T>&, Index) {
+  return true;
+}
+template <class T>
+Strip<T> in_place(const RowMajor<T>& b, Index k, Index col) {
+  return {b.at(k, col), b.stride, false};
+}
+template <class T>
+Strip<T> in_place(const Transposed<T>&, Index, Index) {
+  return {};
 }
 
 // ---- the loops around the tile ---------------------------------------------------------------
@@ -250,108 +309,100 @@ struct Scratch {
   }
 };
 
-template <class T, class A>
-void compute(const A& a, const Strips<T>& b, Range rows, Range cols, Index depth, T* memory,
-             const Finish<T>& finish, const Touched<T>& touched) {
-  if (rows.size() == 0 || cols.size() == 0) return;
-  const Scratch<T> at(rows.size(), cols.size(), depth);
-  const Parts tiles(rows.size(), kTileRows), blocks(tiles.count, kBlockTiles);
-  const bool pack_a = worth_packing(a, (cols.size() + kTileCols<T> - 1) / kTileCols<T>);
-  const bool pack_b = worth_packing(b, tiles.count);
-  const bool keep_b = pack_b && depth <= kChunk && blocks.count > 1;
+template <class T, class A, class B>
+class Product {
+ public:
+  Product(const A& a, const B& b, const Part& part, Index depth, T* memory, const Finish<T>& finish,
+          const Touched<T>& touched)
+      : a_(a),
+        b_(b),
+        part_(part),
+        depth_(depth),
+        memory_(memory),
+        finish_(finish),
+        touched_(touched),
+        at_(part.rows.size(), part.cols.size(), depth),
+        tiles_(part.rows.size(), kTileRows),
+        blocks_(tiles_.count, kBlockTiles),
+        pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
+        pack_b_(worth_packing_strips(b, tiles_.count)),
+        keep_b_(pack_b_ && depth <= kChunk && blocks_.count > 1) {}
 
-  for (Index col = cols.begin; col < cols.end; col += kBlockCols<T>) {
-    const Index width = std::min(kBlockCols<T>, cols.end - col);
-    Strips<T> strips = b.from(0, col);
-    if (keep_b) {
-      pack_panel(strips.data, strips.line, memory + at.b, depth, Range{0, depth}, width);
-      strips = Strips<T>::panel(memory + at.b, depth);
-    }
-    for (Index block = 0; block < blocks.count; ++block) {
-      for (Index k = 0; k < depth; k += kChunk) {
-        const Range chunk{k, std::min(depth, k + kChunk)};
-        const bool last = chunk.end == depth;
-        for (Index c = 0; c < width; c += kTileCols<T>) {
-          const Index strip_width = std::min(kTileCols<T>, width - c);
-          Strips<T> strip = strips.from(k, c);
-          if (pack_b && !keep_b) {
-            pack_panel(strip.data, strip.line, memory + at.b, chunk.size(), Range{0, chunk.size()},
-                       strip_width);
-            strip = Strips<T>::panel(memory + at.b, chunk.size());
-          }
-          for (Index t = blocks.begin(block); t < blocks.begin(block + 1); ++t) {
-            const Index slot = t - blocks.begin(block);
-            const Range tile{rows.begin + tiles.begin(t), rows.begin + tiles.begin(t + 1)};
-            T* const waiting = memory + at.sums + (slot * at.width + c) * kTileRows;
-            T* const sums = last ? memory : waiting;
-            Task<T> task{strip.data, strip.line, chunk.size(), k > 0 ? waiting : nullptr, sums, {}};
-            if (last) task.touched = touched.from(tile.begin, col + c);
-            if (pack_a) {
-              T* const copy = memory + at.a + slot * at.tile_size;
-              if (c == 0) pack_tile(a, tile, chunk, copy);
-              tile_sums(A{copy, packed_stride(a, chunk.size())}, Range{0, tile.size()}, strip_width,
-                        strip.padded, task);
-            } else {
-              tile_sums(A{a.at(0, k), a.stride}, tile, strip_width, strip.padded, task);
-            }
-            if (last) finish(Tile<T>{sums, tile.begin, col + c, tile.size(), strip_width});
-          }
+  void compute() const {
+    for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
+      const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
+      if (keep_b_) pack_strips(b_, Range{0, depth_}, cols, memory_ + at_.b);
+      for (Index block = 0; block < blocks_.count; ++block) {
+        for (Index k = 0; k < depth_; k += kChunk) {
+          compute(blocks_[block], cols, Range{k, std::min(depth_, k + kChunk)});
         }
       }
     }
   }
+
+ private:
+  // A block: these tiles and columns, over a part of the depth.
+  void compute(Range tiles, Range cols, Range chunk) const {
+    for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
+      const Range its_cols{col, std::min(col + kTileCols<T>, cols.end)};
+      const Strip<T> its_strip = strip(cols.begin, its_cols, chunk);
+      for (Index t = tiles.begin; t < tiles.end; ++t) {
+        tile(t, t - tiles.begin, its_strip, cols.begin, its_cols, chunk);
+      }
+    }
+  }
+
+  // A strip of B, where it lies or copied.
+  Strip<T> strip(Index first, Range cols, Range chunk) const {
+    if (!pack_b_) return in_place(b_, chunk.begin, cols.begin);
+    T* const copied = memory_ + at_.b;
+    if (keep_b_) return {copied + (cols.begin - first) * depth_, kTileCols<T>, true};
+    pack_strips(b_, chunk, cols, copied);
+    return {copied, kTileCols<T>, true};
+  }
+
+  // The tile of this number, at a place in a block that begins at a column.
+  void tile(Index number, Index place, const Strip<T>& strip, Index first, Range cols,
+            Range chunk) const {
+    const Range rows{part_.rows.begin + tiles_.begin(number),
+                     part_.rows.begin + tiles_.begin(number + 1)};
+    const bool last = chunk.end == depth_;
+    T* const waiting = memory_ + at_.sums + (place * at_.width + cols.begin - first) * kTileRows;
+    T* const sums = last ? memory_ : waiting;
+    Task<T> task{strip.data, strip.line, chunk.size(), chunk.begin > 0 ? waiting : nullptr,
+                 sums,       {}};
+    if (last) task.touched = touched_.from(rows.begin, cols.begin);
+    if (pack_a_) {
+      T* const copied = memory_ + at_.a + place * at_.tile_size;
+      if (cols.begin == first) pack_tile(a_, rows, chunk, copied);
+      tile_sums(A{copied, packed_stride(a_, chunk.size())}, Range{0, rows.size()}, cols.size(),
+                strip.padded, task);
+    } else {
+      tile_sums(A{a_.at(0, chunk.begin), a_.stride}, rows, cols.size(), strip.padded, task);
+    }
+    if (last) finish_(Tile<T>{sums, rows.begin, cols.begin, rows.size(), cols.size()});
+  }
+
+  const A a_;
+  const B b_;
+  const Part part_;
+  const Index depth_;
+  T* const memory_;
+  const Finish<T>& finish_;
+  const Touched<T>& touched_;
+  const Scratch<T> at_;
+  const Parts tiles_, blocks_;
+  const bool pack_a_, pack_b_, keep_b_;
+};
+
+template <class T, class A, class B>
+void compute(const A& a, const B& b, const Part& part, Index depth, T* memory,
+             const Finish<T>& finish, const Touched<T>& touched) {
+  if (part.rows.size() == 0 || part.cols.size() == 0) return;
+  Product<T, A, B>(a, b, part, depth, memory, finish, touched).compute();
 }
 
 }  // namespace
-
-template <class T>
-void pack_panel(const T* from, Index stride, T* panel, Index depth, Range rows, Index cols) {
-  for (Index col = 0; col < cols; col += kTileCols<T>) {
-    const Index width = std::min(kTileCols<T>, cols - col);
-    T* line = panel + col * depth + rows.begin * kTileCols<T>;
-    for (Index k = rows.begin; k < rows.end; ++k, line += kTileCols<T>) {
-      const T* values = from + k * stride + col;
-      prefetch(values + kAhead * stride);
-      prefetch(values + kAhead * stride + kTileCols<T> / 2);
-      if (width == kTileCols<T>) {
-        copy(values, line, kTileCols<T>);
-      } else {
-        if (width <= kLanes<T>) store(line + kLanes<T>, Vec<T>(T(0)), Whole{});
-        copy(values, line, width);
-      }
-    }
-  }
-}
-
-template <class T>
-void pack_transposed_panel(const T* from, Index stride, T* panel, Range rows, Index cols) {
-  constexpr int kSide = static_cast<int>(kLanes<T>);
-  for (Index i = rows.begin; i < rows.end;) {
-    // Squares of registers, as they lie in the strips.
-    const Index lane = i % kSide, height = std::min<Index>(kSide - lane, rows.end - i);
-    T* const strip = panel + i / kTileCols<T> * kTileCols<T> * cols + i % kTileCols<T>;
-    if (height < kSide) {
-      for (Index c = 0; c < cols; ++c) {
-        for (Index r = 0; r < height; ++r) {
-          strip[c * kTileCols<T> + r] = from[(i + r) * stride + c];
-        }
-      }
-    } else {
-      for_each_vector<T>(cols, [&](Index c, auto lanes) {
-        Eigen::internal::PacketBlock<Packet<T>, kSide> square;
-        for (Index r = 0; r < kSide; ++r) {
-          square.packet[r] = load(from + (i + r) * stride + c, lanes).packet;
-        }
-        if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
-        const Index lines = std::min<Index>(kSide, cols - c);
-        for (Index r = 0; r < lines; ++r) {
-          store(strip + (c + r) * kTileCols<T>, Vec<T>(square.packet[r]), Whole{});
-        }
-      });
-    }
-    i += height;
-  }
-}
 
 template <class T>
 Index product_scratch(Index rows, Index cols, Index depth) {
@@ -359,24 +410,30 @@ Index product_scratch(Index rows, Index cols, Index depth) {
 }
 
 template <class T>
-void product(const RowMajor<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
-             T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
-  compute(a, b, rows, cols, depth, scratch, finish, touched);
+void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, Index depth, T* scratch,
+             const Finish<T>& finish, const Touched<T>& touched) {
+  compute(a, b, part, depth, scratch, finish, touched);
 }
 
 template <class T>
-void product(const Transposed<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
+void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, Index depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
-  compute(a, b, rows, cols, depth, scratch, finish, touched);
+  compute(a, b, part, depth, scratch, finish, touched);
 }
 
-#define DENSENET_INSTANTIATE(T)                                                          \
-  template void pack_panel(const T*, Index, T*, Index, Range, Index);                    \
-  template void pack_transposed_panel(const T*, Index, T*, Range, Index);                \
-  template Index product_scratch<T>(Index, Index, Index);                                \
-  template void product(const RowMajor<T>&, const Strips<T>&, Range, Range, Index, T*,   \
-                        const Finish<T>&, const Touched<T>&);                            \
-  template void product(const Transposed<T>&, const Strips<T>&, Range, Range, Index, T*, \
+template <class T>
+void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, Index depth,
+             T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  compute(a, b, part, depth, scratch, finish, touched);
+}
+
+#define DENSENET_INSTANTIATE(T)                                                           \
+  template Index product_scratch<T>(Index, Index, Index);                                 \
+  template void product(const RowMajor<T>&, const RowMajor<T>&, const Part&, Index, T*,   \
+                        const Finish<T>&, const Touched<T>&);                             \
+  template void product(const RowMajor<T>&, const Transposed<T>&, const Part&, Index, T*, \
+                        const Finish<T>&, const Touched<T>&);                             \
+  template void product(const Transposed<T>&, const RowMajor<T>&, const Part&, Index, T*, \
                         const Finish<T>&, const Touched<T>&);
 DENSENET_INSTANTIATE(float)
 DENSENET_INSTANTIATE(double)

@@ -19,16 +19,16 @@
 // Around the tiles, A is taken in blocks of rows and B in strips of columns, so that a strip comes
 // from the second-level cache for all tiles of a block. Operands are read where they lie, lines
 // that no processor foresees fetched some steps ahead, and copied only where that pays:
-//   B, into a panel    each strip's lines side by side, just before they are used
-//   A, tile by tile    where many strips will read it, or its lines evict each other
+//   B, strip by strip   its lines side by side, just before they are used; always, if transposed
+//   A, tile by tile     where many strips will read it, or its lines evict each other
 // What the update will touch is fetched too, while a tile is computed.
 //
 // Measured on one core (peak 152 GFLOP/s): 112 tiles of a transposed A, 128 deep, of stride 784,
 // took 127 us in place, 95 with lines fetched ahead and 103 copied first; B in place with 256
-// columns gave 61 GFLOP/s, 92 with lines fetched ahead and 97 from a panel that was there already;
+// columns gave 61 GFLOP/s, 92 with lines fetched ahead and 97 from a copy that was there already;
 // fetching what the update touches brought a step of 784-1024-1024-10 from 20.4 to 17.7 ms.
 // Rejected: transposing row-major tiles while they are copied, so that both kinds of A are read
-// alike (10 % of a product of 128 columns); panels of all weights that the update refreshes and all
+// alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
 // threads read (3 % of a step of 784-1024-1024-10: they push moments out of the cache); keeping the
 // sums of a whole block for one longer `finish` (12 % of 392 x 128 x 128).
 #pragma once
@@ -48,48 +48,19 @@ inline constexpr Index kChunk = 1024;
 template <class T>
 inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
 
-// A: rows along memory, or columns (the transpose of a row-major matrix).
+// A or B: the lines of memory are its rows, or its columns (the transpose of a row-major matrix).
 template <class T>
 struct RowMajor {
   const T* data;
   Index stride;
-  const T* at(Index i, Index k) const { return data + i * stride + k; }
+  const T* at(Index i, Index j) const { return data + i * stride + j; }
 };
 template <class T>
 struct Transposed {
   const T* data;
   Index stride;
-  const T* at(Index i, Index k) const { return data + k * stride + i; }
+  const T* at(Index i, Index j) const { return data + j * stride + i; }
 };
-
-// B, in strips of kTileCols columns: B[k, c] = data[c / kTileCols * strip + k * line +
-// c % kTileCols]. A row-major matrix is that with its stride as the line. In a panel the lines of a
-// strip lie side by side, and a ragged strip is padded, so that whole registers may be read.
-template <class T>
-struct Strips {
-  const T* data;
-  Index line, strip;
-  bool padded;
-
-  static Strips row_major(const T* data, Index stride) {
-    return {data, stride, kTileCols<T>, false};
-  }
-  static Strips panel(const T* data, Index depth) {
-    return {data, kTileCols<T>, depth * kTileCols<T>, true};
-  }
-  static Index panel_size(Index depth, Index cols) {
-    return (cols + kTileCols<T> - 1) / kTileCols<T> * kTileCols<T> * depth;
-  }
-  Strips from(Index k, Index col) const {  // col: a multiple of kTileCols
-    return {data + col / kTileCols<T> * strip + k * line, line, strip, padded};
-  }
-};
-
-// Copies rows of a row-major matrix into the panel of the matrix, or of its transpose.
-template <class T>
-void pack_panel(const T* from, Index stride, T* panel, Index depth, Range rows, Index cols);
-template <class T>
-void pack_transposed_panel(const T* from, Index stride, T* panel, Range rows, Index cols);
 
 // A finished tile: sums[r * kTileCols + c] belongs to C[row + r, col + c].
 template <class T>
@@ -135,13 +106,15 @@ struct Touched {
 template <class T>
 Index product_scratch(Index rows, Index cols, Index depth);
 
-// Computes C over the given rows and columns, which begin at a strip, and calls finish(tile) on
-// each tile.
-template <class T>
-void product(const RowMajor<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
+// Computes a part of C and calls finish(tile) on each tile.
+template <class T>  // forward
+void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, Index depth, T* scratch,
+             const Finish<T>& finish, const Touched<T>& touched = {});
+template <class T>  // input gradient
+void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, Index depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
-template <class T>
-void product(const Transposed<T>& a, const Strips<T>& b, Range rows, Range cols, Index depth,
+template <class T>  // weight gradient
+void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, Index depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
 
 // Sums value(row, column, lanes) over the rows, a register of columns at a time, in the same chunks

@@ -74,7 +74,7 @@ double Plan<T>::flop(Index rows) const {
 
 template <class T>
 void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
-  for (auto* buffers : {&work.y, &work.d, &work.z, &work.transposed, &work.columns}) {
+  for (auto* buffers : {&work.y, &work.d, &work.z, &work.columns}) {
     buffers->resize(units_.size());
   }
   work.moments.resize(units_.size());
@@ -86,7 +86,6 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     if (from_input(unit.activation)) work.z[u].at_least(rows * unit.outputs);
     if (unit.kind == Unit::Linear) {
       const Index in = unit.inputs, out = unit.outputs;
-      work.transposed[u].at_least(Strips<T>::panel_size(out, in));
       scratch_size =
           std::max({scratch_size, product_scratch<T>(rows, out, in),
                     product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
@@ -112,9 +111,11 @@ template <class T>
 void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const int threads = threads_for(flop(x.rows));
-  // In training all rows are one batch; otherwise each thread takes its own block by block.
-  const Index block = mode.training ? x.rows : std::min(kForwardRows, x.rows);
-  const Index slots = mode.training ? x.rows : block * threads;
+  // In training, and if they are few, all rows are one batch; otherwise each thread takes its own
+  // block by block.
+  const bool together = mode.training || x.rows <= kForwardRows;
+  const Index block = together ? x.rows : kForwardRows;
+  const Index slots = together ? x.rows : block * threads;
   reserve(*work, slots, threads);
   work->x.at_least(slots * inputs());
   parallel(threads, [&](Team team) {
@@ -122,10 +123,10 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
     Index begin = mine.begin;
     do {  // at least once: a member without rows must come to the barriers too
       const Index rows = std::min(block, mine.end - begin);
-      const Index slot = mode.training ? begin : team.rank * block;
+      const Index slot = together ? begin : team.rank * block;
       gather(x.from(begin), nullptr, Range{0, rows}, work->x.get() + slot * inputs());
-      forward_rows(Pass{params, *work, mode, team, Range{slot, slot + rows}, slots},
-                   {work->x.get(), slots, inputs(), inputs()});
+      forward_rows(Pass{params, *work, mode, team, Range{slot, slot + rows}, slots, together},
+                   {work->x.get(), slots, inputs(), inputs()}, Held::Rows);
       const T* last = work->y.back().get();
       std::copy(last + slot * outputs(), last + (slot + rows) * outputs(), y + begin * outputs());
       begin += block;
@@ -144,12 +145,9 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   still.update_running = false;
   parallel(threads, [&](Team team) {
     const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
-    transpose_weights(pass, dx != nullptr ? 0 : 1);
-    team.barrier();
     const Matrix<const T> x = load_rows(pass, batch);
-    forward_rows(pass, x);
+    forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
     output_gradient(pass);
-    team.barrier();
     backward_rows(pass, x, dx);
     if (dparams == nullptr) return;
     team.barrier();

@@ -7,8 +7,10 @@
 //
 // A step has two phases, with a barrier after each:
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
-//   weights   each thread takes rows of every weight through weight gradient and update
-// The weights' phase ends by refreshing the transposed weights that the next rows' phase reads.
+//   weights   each thread takes its part of every weight through weight gradient and update
+// Where a weight is much larger than the batch, the threads share the columns of a product and not
+// its rows, and meet before the next layer: a thread then updates the columns that it reads, and no
+// weight goes from core to core (518-256-128-16, batch 64: 290 us a step, and 328 by rows).
 // One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
 // at barriers of its own; clipping by norm puts the update into a phase of its own.
 #pragma once
@@ -86,6 +88,9 @@ struct Progress {
   bool converged;      // the gradient was shorter than the tolerance
 };
 
+// What a thread may read of a matrix: all of it, or what it has written itself.
+enum class Held { All, Rows, Columns };
+
 template <class T>
 class Plan {
  public:
@@ -127,17 +132,17 @@ class Plan {
   void reserve_batch(Workspace& work, const Batch& batch) const;
 
   Matrix<const T> load_rows(const Pass& pass, const Batch& batch) const;
-  void forward_rows(const Pass& pass, Matrix<const T> x) const;
+  void forward_rows(const Pass& pass, Matrix<const T> x, Held held) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;
   void linear_backward(const Pass& pass, std::size_t unit, T* dx) const;
   void batch_norm_backward(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
-  void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
+  void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx,
+                      Held& held) const;
   void backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const;
 
-  void transpose_weights(const Pass& pass, std::size_t first) const;
   template <class Use>
   Index weight_gradients(const Pass& pass, Matrix<const T> x, const Use& use) const;
   template <class Rule>

@@ -58,9 +58,8 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
     };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
       product<T>(RowMajor<T>{x.data, x.stride},
-                 Strips<T>::row_major(pass.params + unit.weight, unit.outputs), pass.rows,
-                 Range{0, unit.outputs}, unit.inputs, pass.scratch(), finished,
-                 {{pass.y(u)}, unit.outputs});
+                 RowMajor<T>{pass.params + unit.weight, unit.outputs}, pass.y_part(unit),
+                 unit.inputs, pass.scratch(), finished, {{pass.y(u)}, unit.outputs});
     });
   });
 }
@@ -100,12 +99,14 @@ void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T
 }
 
 template <class T>
-void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch) const {
+void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) const {
   const Range rows = pass.rows;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     const Index n = unit.outputs;
     const Matrix<const T> x = pass.input(u, unit, batch);
+    const bool by_columns = pass.outputs_shared(unit);
+    pass.need(by_columns, held);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
     const Timer timer(pass.rest(unit, u, Laps::Forward));
     switch (unit.kind) {
@@ -155,7 +156,9 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch) const {
         });
         break;
     }
+    held = by_columns ? Held::Columns : Held::Rows;
   }
+  pass.need(false, held);
 }
 
 // ---- rows: backward --------------------------------------------------------------------------
@@ -214,9 +217,8 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
     };
     pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
       product<T>(RowMajor<T>{pass.d(u), unit.outputs},
-                 Strips<T>::panel(pass.work.transposed[u].get(), unit.outputs), pass.rows,
-                 Range{0, unit.inputs}, unit.outputs, pass.scratch(), finished,
-                 {{dx, from}, unit.inputs});
+                 Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
+                 unit.outputs, pass.scratch(), finished, {{dx, from}, unit.inputs});
     });
   });
 }
@@ -263,12 +265,16 @@ void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const 
 
 // From d of unit u to the gradient with respect to z of the unit before, or to x for u = 0.
 template <class T>
-void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> batch, T* dx) const {
+void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> batch, T* dx,
+                             Held& held) const {
   const Unit& unit = units_[u];
   const Range rows = pass.rows;
   const Index n = unit.inputs;
   const Matrix<const T> x = pass.input(u, unit, batch);
   const auto d = [&](Index i) { return pass.d(u) + i * n; };
+  const bool by_columns = pass.inputs_shared(unit);
+  pass.need(by_columns, held);
+  held = by_columns ? Held::Columns : Held::Rows;
   const Timer timer(pass.rest(unit, u, Laps::InputGradient));
   switch (unit.kind) {
     case Unit::Linear:
@@ -313,36 +319,23 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
 
 template <class T>
 void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
-  for (std::size_t u = units_.size() - 1; u > 0; --u) input_gradient(pass, u, x, pass.d(u - 1));
-  if (dx != nullptr) input_gradient(pass, 0, x, dx);
-}
-
-// ---- weights ---------------------------------------------------------------------------------
-
-// Copies this thread's rows of the weights, from unit `first` on, into the transposed panels.
-template <class T>
-void Plan<T>::transpose_weights(const Pass& pass, std::size_t first) const {
-  const Timer timer(pass.sum(&Laps::transposing));
-  for (std::size_t u = first; u < units_.size(); ++u) {
-    const Unit& unit = units_[u];
-    if (unit.kind != Unit::Linear) continue;
-    pack_transposed_panel(pass.params + unit.weight, unit.outputs, pass.work.transposed[u].get(),
-                          pass.weight_rows(unit), unit.outputs);
+  Held held = Held::Rows;
+  for (std::size_t u = units_.size() - 1; u > 0; --u) {
+    input_gradient(pass, u, x, pass.d(u - 1), held);
   }
+  if (dx != nullptr) input_gradient(pass, 0, x, dx, held);
 }
 
 // What network.cpp calls.
 template Matrix<const float> Plan<float>::load_rows(const Pass&, const Batch&) const;
-template void Plan<float>::forward_rows(const Pass&, Matrix<const float>) const;
+template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Held) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
-template void Plan<float>::transpose_weights(const Pass&, std::size_t) const;
 template Matrix<const double> Plan<double>::load_rows(const Pass&, const Batch&) const;
-template void Plan<double>::forward_rows(const Pass&, Matrix<const double>) const;
+template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Held) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
 template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
-template void Plan<double>::transpose_weights(const Pass&, std::size_t) const;
 
 }  // namespace densenet

@@ -16,7 +16,7 @@ struct Laps {
     double product = 0, rest = 0;
   };
   std::vector<std::array<Lap, kWays>> units;
-  double gather = 0, loss = 0, transposing = 0, update = 0, waiting = 0;  // update: if not fused
+  double gather = 0, loss = 0, update = 0, waiting = 0;  // update: if not fused
 };
 
 // Adds the time of its life to a number, if there is one.

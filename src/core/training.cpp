@@ -110,9 +110,6 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   }
   parallel(threads, [&](Team team) {
     Poll poll(epoch);
-    const Pass first{params, *work, mode, team, Range{0, 0}, rows};
-    transpose_weights(first, 1);
-    first.meet();
     for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
       const Index begin = (epoch.first_step + step) * epoch.batch_size;
       const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
@@ -123,7 +120,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
 
       const Matrix<const T> x = load_rows(pass, batch);
-      forward_rows(pass, x);
+      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
       loss_rows(pass, batch);
       backward_rows(pass, x, nullptr);
       pass.meet();
@@ -152,7 +149,6 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
           }
         }
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
-        if (!converged) transpose_weights(pass, 1);
       }
       if (team.rank == 0) {
         epoch.batch_loss[step] = batch_loss(batch, *work);

@@ -24,6 +24,11 @@ struct Range {
   Index size() const { return end - begin; }
 };
 
+// Rows and columns of a matrix.
+struct Part {
+  Range rows, cols;
+};
+
 // What an element of a user's array is; `Source` reads any of them.
 enum class Scalar : std::uint8_t { Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64 };
 

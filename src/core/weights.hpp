@@ -27,8 +27,8 @@ struct StoredGradient {
 
 template <class T, class Rule>
 struct FusedUpdate {
-  const Updated<T, Rule::kStates>& updated;
-  const Rule &rule, &bias_rule;
+  Updated<T, Rule::kStates> updated;
+  Rule rule, bias_rule;
   T limit;  // 0: none
 
   Touched<T> touches(Index at, Index stride) const { return updated.touches(at, stride); }
@@ -49,23 +49,26 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     if (unit.weight < 0) continue;
     const Index n = unit.outputs;
     const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
-    const Range columns = pass.team.share(n, kLanes<T>);
+    const Part part = pass.weight_part(unit);
+    const Range columns =
+        pass.outputs_shared(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
     const Timer timer(pass.rest(unit, u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
+        const Use step =
+            use;  // a copy of our own, which no store can change: it stays in registers
         for (Index r = 0; r < tile.rows; ++r) {
           const Index at = unit.weight + (tile.row + r) * n + tile.col;
           for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-            use(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
+            step(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
           });
         }
       };
       pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
-        product<T>(Transposed<T>{x.data, x.stride}, Strips<T>::row_major(d.data, d.stride),
-                   pass.weight_rows(unit), Range{0, n}, pass.batch, pass.scratch(), finished,
-                   use.touches(unit.weight, n));
+        product<T>(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part, pass.batch,
+                   pass.scratch(), finished, use.touches(unit.weight, n));
       });
     } else {
       // dγ = Σ d ∘ x̂

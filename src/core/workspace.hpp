@@ -10,12 +10,12 @@
 namespace densenet {
 
 // For each unit: its output y; the gradient d of the loss with respect to z in y = activation(z); z
-// itself, where the activation's derivative wants it; its weight transposed, as the panel that the
-// input gradient reads; and what a normalisation found, by row or by column.
+// itself, where the activation's derivative wants it; and what a normalisation found, by row or by
+// column.
 template <class T>
 struct Plan<T>::Workspace {
   Buffer<T> x, targets, gradient;
-  std::vector<Buffer<T>> y, d, z, transposed;
+  std::vector<Buffer<T>> y, d, z;
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
   Buffer<double> row_loss, partial_norms;
@@ -53,22 +53,60 @@ struct Plan<T>::Batch {
   }
 };
 
-// One thread's part of a pass over a batch: some of its rows.
+// One thread's part of a pass over a batch: some of its rows, or of a layer's columns.
 template <class T>
 struct Plan<T>::Pass {
   const T* params;
   Workspace& work;
   Mode<T> mode;
   Team team;
-  Range rows;   // this thread's
-  Index batch;  // rows of the whole batch
+  Range rows;            // this thread's
+  Index batch;           // rows of the whole batch
+  bool together = true;  // all threads pass through the same batch
 
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
 
-  // This thread's rows of a unit's weight.
-  Range weight_rows(const Unit& unit) const { return team.share(unit.inputs, kLanes<T>); }
+  // Whether the threads share the columns of a product of this batch and a weight, and not its
+  // rows: for few rows, and where the weight is much larger than what it is multiplied with. Then a
+  // thread's columns of the weight are its own, forward and in the update, and stay in its cache.
+  bool by_columns(Index depth, Index cols) const {
+    const Index strips = (cols + kTileCols<T> - 1) / kTileCols<T>;
+    const Index most_cols = (strips + team.size - 1) / team.size * kTileCols<T>;
+    const Index most_rows = (batch + team.size - 1) / team.size;
+    return together && team.size > 1 && 2 * batch <= std::min(depth, cols) &&
+           8 * most_cols * batch <= 9 * most_rows * cols;
+  }
+  bool outputs_shared(const Unit& unit) const {
+    return unit.kind == Unit::Linear && by_columns(unit.inputs, unit.outputs);
+  }
+  bool inputs_shared(const Unit& unit) const {
+    return unit.kind == Unit::Linear && by_columns(unit.outputs, unit.inputs);
+  }
+
+  // This thread's part of a linear unit's y, of the gradient with respect to its x, and of its
+  // weight.
+  Part y_part(const Unit& unit) const {
+    return outputs_shared(unit) ? Part{{0, batch}, team.share(unit.outputs, kTileCols<T>)}
+                                : Part{rows, {0, unit.outputs}};
+  }
+  Part dx_part(const Unit& unit) const {
+    return inputs_shared(unit) ? Part{{0, batch}, team.share(unit.inputs, kTileCols<T>)}
+                               : Part{rows, {0, unit.inputs}};
+  }
+  Part weight_part(const Unit& unit) const {
+    return outputs_shared(unit) ? Part{{0, unit.inputs}, team.share(unit.outputs, kTileCols<T>)}
+                                : Part{team.share(unit.inputs, kLanes<T>), {0, unit.outputs}};
+  }
+
+  // Meets the other threads if a product by columns, or work on rows, needs more of the matrix at
+  // hand than this thread has.
+  void need(bool all, Held& held) const {
+    if (held == Held::All || (held == Held::Rows && !all)) return;
+    meet();
+    held = Held::All;
+  }
 
   // Meets the other threads.
   void meet() const {
