@@ -3,7 +3,10 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
+
+#include "core/packing.hpp"
 
 namespace densenet {
 
@@ -59,6 +62,13 @@ TransposedCursor<T, Rows> cursor(const Transposed<T>& a, Index row) {
   return {a, row};
 }
 
+// Lines of memory that are so far apart.
+template <class T>
+struct Lines {
+  const T* first;
+  Index stride;
+};
+
 // A strip of B over a part of the depth, and where a tile's sums over it go.
 template <class T>
 struct Task {
@@ -66,12 +76,12 @@ struct Task {
   Index line, depth;
   const T* before;  // sums over the depth before this part; null: none
   T* to;
+  Lines<T> fetched;    // one at each step
   Touched<T> touched;  // from the tile on
 };
 
-// How far ahead lines of B are fetched, and how many steps along the depth each line takes that
-// `finish` will touch.
-constexpr Index kAhead = 8, kPace = 4;
+// Steps along the depth for each line to be fetched that `finish` will touch.
+constexpr Index kPace = 4;
 
 template <class T, class A, Index Rows, Index Vectors, class Last>
 void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
@@ -83,11 +93,13 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   }
   auto left = cursor<Rows>(a, row);
   const T* line = task.b;
+  const T* fetched = task.fetched.first;
   Index left_over = task.depth;
   const auto go_down = [&](Index steps) {
     for (Index k = 0; k < steps; ++k, line += task.line, left.next()) {
-      prefetch(line + kAhead * task.line);
-      prefetch(line + kAhead * task.line + kTileCols<T> / 2);
+      prefetch(fetched);
+      prefetch(fetched + kTileCols<T> / 2);
+      fetched += task.fetched.stride;
       Vec<T> right[Vectors];
       if constexpr (Vectors == 2) right[0] = load(line, Whole{});
       right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
@@ -148,127 +160,6 @@ void tile_sums(const A& a, Range rows, Index cols, bool padded, const Task<T>& t
   } else {
     accumulate(a, rows, cols, task, First{ragged});
   }
-}
-
-// ---- packing ---------------------------------------------------------------------------------
-
-constexpr Index round_up(Index n, Index grain) { return (n + grain - 1) / grain * grain; }
-
-template <class T>
-void copy(const T* from, T* to, Index n) {
-  for_each_vector<T>(n,
-                     [&](Index i, auto lanes) { store(to + i, load(from + i, lanes), Whole{}); });
-}
-
-// Copies of tiles of A. A register more than a line needs keeps lines from evicting each other.
-template <class T>
-constexpr Index kTransposedLine = round_up(kTileRows, kLanes<T>);
-
-template <class T>
-Index packed_stride(const RowMajor<T>&, Index depth) {
-  return round_up(depth, kLanes<T>) + kLanes<T>;
-}
-template <class T>
-Index packed_stride(const Transposed<T>&, Index) {
-  return kTransposedLine<T>;
-}
-template <class T>
-constexpr Index packed_tile_size(Index depth) {
-  return kTransposedLine<T> * (round_up(depth, kLanes<T>) + kLanes<T>);
-}
-
-template <class T>
-void pack_tile(const RowMajor<T>& a, Range rows, Range depth, T* to) {
-  const Index stride = packed_stride(a, depth.size());
-  for (Index i = rows.begin; i < rows.end; ++i, to += stride) {
-    copy(a.at(i, depth.begin), to, depth.size());
-  }
-}
-template <class T>
-void pack_tile(const Transposed<T>& a, Range rows, Range depth, T* to) {
-  // Whole lines where the matrix goes on beside the tile: what is too much is not read.
-  const bool whole = rows.begin + kTransposedLine<T> <= a.stride;
-  for (Index k = depth.begin; k + 1 < depth.end; ++k, to += kTransposedLine<T>) {
-    copy(a.at(rows.begin, k), to, whole ? kTransposedLine<T> : rows.size());
-  }
-  copy(a.at(rows.begin, depth.end - 1), to, rows.size());
-}
-
-// Whether to copy A: lines a multiple of so many bytes apart fall on the same few places of the
-// first-level cache.
-template <class T>
-bool worth_packing(const RowMajor<T>& a, Index strips) {
-  return strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
-}
-template <class T>
-bool worth_packing(const Transposed<T>& a, Index strips) {
-  return strips > 7 || (strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 1024 == 0);
-}
-
-// A strip of B where it lies, or copied with its lines side by side: then it is padded, so that
-// whole registers may be read.
-template <class T>
-struct Strip {
-  const T* data;
-  Index line;
-  bool padded;
-};
-
-// Copies columns of a part of B's depth, strip after strip.
-template <class T>
-void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
-  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-    const Index width = std::min(kTileCols<T>, cols.end - col);
-    for (Index k = depth.begin; k < depth.end; ++k, to += kTileCols<T>) {
-      const T* line = b.at(k, col);
-      prefetch(line + kAhead * b.stride);
-      prefetch(line + kAhead * b.stride + kTileCols<T> / 2);
-      if (width <= kLanes<T>) store(to + kLanes<T>, Vec<T>(T(0)), Whole{});
-      copy(line, to, width);
-    }
-  }
-}
-template <class T>
-void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
-  constexpr int kSide = static_cast<int>(kLanes<T>);
-  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-    for (Index v = 0; v < kTileVectors; ++v) {
-      const Index first = col + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
-      for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
-        Eigen::internal::PacketBlock<Packet<T>, kSide> square;
-        for (Index c = 0; c < kSide; ++c) {
-          const Vec<T> column =
-              c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
-          square.packet[c] = column.packet;
-        }
-        if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
-        const Index lines = std::min<Index>(kSide, depth.size() - k);
-        for (Index r = 0; r < lines; ++r) {
-          store(to + (k + r) * kTileCols<T> + v * kLanes<T>, Vec<T>(square.packet[r]), Whole{});
-        }
-      });
-    }
-    to += kTileCols<T> * depth.size();
-  }
-}
-
-// Whether to copy B: for many tiles, or where its lines are far apart. Tiles read no transpose.
-template <class T>
-bool worth_packing_strips(const RowMajor<T>& b, Index tiles) {
-  const bool far = b.stride * static_cast<Index>(sizeof(T)) >= 2048;
-  return tiles > (far ? 3 : 15);
-}
-template <class T>
-bool worth_packing_strips(const Transposed<T>&, Index) {
-  return true;
-}
-template <class T>
-Strip<T> in_place(const RowMajor<T>& b, Index k, Index col) {
-  return {b.at(k, col), b.stride, false};
-}
-template <class T>
-Strip<T> in_place(const Transposed<T>&, Index, Index) {
-  return {};
 }
 
 // ---- the loops around the tile ---------------------------------------------------------------
@@ -334,47 +225,70 @@ class Product {
       if (keep_b_) pack_strips(b_, Range{0, depth_}, cols, memory_ + at_.b);
       for (Index block = 0; block < blocks_.count; ++block) {
         for (Index k = 0; k < depth_; k += kChunk) {
-          compute(blocks_[block], cols, Range{k, std::min(depth_, k + kChunk)});
+          compute(Block{blocks_[block], cols, Range{k, std::min(depth_, k + kChunk)}});
         }
       }
     }
   }
 
  private:
-  // A block: these tiles and columns, over a part of the depth.
-  void compute(Range tiles, Range cols, Range chunk) const {
-    for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-      const Range its_cols{col, std::min(col + kTileCols<T>, cols.end)};
-      const Strip<T> its_strip = strip(cols.begin, its_cols, chunk);
-      for (Index t = tiles.begin; t < tiles.end; ++t) {
-        tile(t, t - tiles.begin, its_strip, cols.begin, its_cols, chunk);
-      }
+  struct Block {
+    Range tiles, cols, chunk;  // chunk: of the depth
+  };
+
+  void compute(const Block& block) const {
+    for (Index col = block.cols.begin; col < block.cols.end; col += kTileCols<T>) {
+      const Range cols{col, std::min(col + kTileCols<T>, block.cols.end)};
+      const Strip<T> its_strip = strip(block, cols);
+      for (Index t = block.tiles.begin; t < block.tiles.end; ++t) tile(block, t, its_strip, cols);
     }
   }
 
   // A strip of B, where it lies or copied.
-  Strip<T> strip(Index first, Range cols, Range chunk) const {
-    if (!pack_b_) return in_place(b_, chunk.begin, cols.begin);
+  Strip<T> strip(const Block& block, Range cols) const {
+    if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
     T* const copied = memory_ + at_.b;
-    if (keep_b_) return {copied + (cols.begin - first) * depth_, kTileCols<T>, true};
-    pack_strips(b_, chunk, cols, copied);
+    if (keep_b_) return {copied + (cols.begin - block.cols.begin) * depth_, kTileCols<T>, true};
+    pack_strips(b_, block.chunk, cols, copied);
     return {copied, kTileCols<T>, true};
   }
 
-  // The tile of this number, at a place in a block that begins at a column.
-  void tile(Index number, Index place, const Strip<T>& strip, Index first, Range cols,
-            Range chunk) const {
+  // What is fetched during a tile, a line at each step: a strip in place, before its lines are
+  // read; or, if it was copied, what is copied next, if its lines lie across the depth.
+  Lines<T> fetched(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
+    if constexpr (std::is_same_v<A, Transposed<T>>) {
+      if (pack_b_ && pack_a_ && cols.begin == block.cols.begin) {
+        return {a_.at(part_.rows.begin + tiles_.begin(number + 1), block.chunk.begin), a_.stride};
+      }
+    }
+    if constexpr (std::is_same_v<B, RowMajor<T>>) {
+      if (pack_b_ && !keep_b_ && number + 1 == block.tiles.end) {
+        return {b_.at(block.chunk.begin, cols.end), b_.stride};
+      }
+    }
+    return {strip.data + kAhead * strip.line, strip.line};
+  }
+
+  void tile(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
     const Range rows{part_.rows.begin + tiles_.begin(number),
                      part_.rows.begin + tiles_.begin(number + 1)};
+    const Index place = number - block.tiles.begin;
+    const Range chunk = block.chunk;
     const bool last = chunk.end == depth_;
-    T* const waiting = memory_ + at_.sums + (place * at_.width + cols.begin - first) * kTileRows;
+    T* const waiting =
+        memory_ + at_.sums + (place * at_.width + cols.begin - block.cols.begin) * kTileRows;
     T* const sums = last ? memory_ : waiting;
-    Task<T> task{strip.data, strip.line, chunk.size(), chunk.begin > 0 ? waiting : nullptr,
-                 sums,       {}};
+    Task<T> task{strip.data,
+                 strip.line,
+                 chunk.size(),
+                 chunk.begin > 0 ? waiting : nullptr,
+                 sums,
+                 fetched(block, number, strip, cols),
+                 {}};
     if (last) task.touched = touched_.from(rows.begin, cols.begin);
     if (pack_a_) {
       T* const copied = memory_ + at_.a + place * at_.tile_size;
-      if (cols.begin == first) pack_tile(a_, rows, chunk, copied);
+      if (cols.begin == block.cols.begin) pack_tile(a_, rows, chunk, copied);
       tile_sums(A{copied, packed_stride(a_, chunk.size())}, Range{0, rows.size()}, cols.size(),
                 strip.padded, task);
     } else {

@@ -26,11 +26,14 @@
 // Measured on one core (peak 152 GFLOP/s): 112 tiles of a transposed A, 128 deep, of stride 784,
 // took 127 us in place, 95 with lines fetched ahead and 103 copied first; B in place with 256
 // columns gave 61 GFLOP/s, 92 with lines fetched ahead and 97 from a copy that was there already;
-// fetching what the update touches brought a step of 784-1024-1024-10 from 20.4 to 17.7 ms.
+// fetching what the update touches brought a step of 784-1024-1024-10 from 20.4 to 17.7 ms. With a
+// peak of 118 GFLOP/s, fetching what is copied next brought 3072-128-10 from 2.24 to 2.15 ms.
+//
 // Rejected: transposing row-major tiles while they are copied, so that both kinds of A are read
 // alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
 // threads read (3 % of a step of 784-1024-1024-10: they push moments out of the cache); keeping the
-// sums of a whole block for one longer `finish` (12 % of 392 x 128 x 128).
+// sums of a whole block for one longer `finish` (12 % of 392 x 128 x 128); fetching the next tile
+// of an A in place (2 %: an instruction more at each step); fetching for writing (no gain).
 #pragma once
 
 #include <algorithm>
