@@ -1,6 +1,7 @@
 """One net: every contender in a process of its own, all taking turns, on the same threads and data.
 
-First all must show the same losses. Each round measures the machine, too.
+First all must show the same losses. The machine's peak is measured before every turn, so that it
+meets the same neighbours as the times it is compared with.
 """
 
 import contextlib
@@ -68,7 +69,7 @@ def compete(
             if done >= _LEAST_ROUNDS and not budget.left:
                 break
             time.sleep(_PAUSE)
-            machine.measure()
+            machine.measure_bandwidth()
             # Each round begins with another, so that nobody always follows the same one.
             first = done % max(1, len(running))
             for worker in running[first:] + running[:first]:
@@ -76,6 +77,7 @@ def compete(
                 if len(taken) >= _FEW and sum(taken) > 4 * rounds * turn:
                     continue
                 time.sleep(_PAUSE)
+                machine.measure_flops()
                 try:
                     taken += worker.train(turn)
                 except WorkerError as error:

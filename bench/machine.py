@@ -97,11 +97,6 @@ class Machine:
         self._flops: list[float] = []
         self._bandwidths: list[float] = []
 
-    def measure(self) -> None:
-        """Measure both."""
-        self.measure_flops()
-        self.measure_bandwidth()
-
     def measure_flops(self) -> None:
         """Measure multiply-adds in registers, at the instruction set in use."""
         self._flops.append(_core.multiply_add_peak(self._threads, _ROUNDS) * 1e9)

@@ -173,9 +173,8 @@ struct Parts {
   Range operator[](Index part) const { return {begin(part), begin(part + 1)}; }
 };
 
-// Blocks: a block of A and a strip of B stay in the second-level cache together. Copies of strips
-// are kept for all blocks of A, if there are several and B is one chunk deep; otherwise each is
-// made just before it is used, and never leaves that cache.
+// Blocks: a block of A and a strip of B stay in the second-level cache together. A strip is copied
+// just before it is used; the copies are kept for all blocks of A, if B is one chunk deep.
 constexpr Index kBlockTiles = 168 / kTileRows;
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
@@ -222,7 +221,6 @@ class Product {
   void compute() const {
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
-      if (keep_b_) pack_strips(b_, Range{0, depth_}, cols, memory_ + at_.b);
       for (Index block = 0; block < blocks_.count; ++block) {
         for (Index k = 0; k < depth_; k += kChunk) {
           compute(Block{blocks_[block], cols, Range{k, std::min(depth_, k + kChunk)}});
@@ -244,12 +242,15 @@ class Product {
     }
   }
 
+  bool copies_strips(const Block& block) const {
+    return pack_b_ && (!keep_b_ || block.tiles.begin == 0);
+  }
+
   // A strip of B, where it lies or copied.
   Strip<T> strip(const Block& block, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
-    T* const copied = memory_ + at_.b;
-    if (keep_b_) return {copied + (cols.begin - block.cols.begin) * depth_, kTileCols<T>, true};
-    pack_strips(b_, block.chunk, cols, copied);
+    T* const copied = memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * depth_ : 0);
+    if (copies_strips(block)) pack_strips(b_, block.chunk, cols, copied);
     return {copied, kTileCols<T>, true};
   }
 
@@ -262,7 +263,7 @@ class Product {
       }
     }
     if constexpr (std::is_same_v<B, RowMajor<T>>) {
-      if (pack_b_ && !keep_b_ && number + 1 == block.tiles.end) {
+      if (copies_strips(block) && number + 1 == block.tiles.end) {
         return {b_.at(block.chunk.begin, cols.end), b_.stride};
       }
     }
