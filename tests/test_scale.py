@@ -82,7 +82,7 @@ def training_elements(network, optimizer, rows, threads):
     inputs = next(layer for layer in network.layers if isinstance(layer, dn.Linear)).inputs
     outputs = network.layers[-1].outputs
     return (
-        network.n_parameters * (1 + len(optimizer.states) + whole)
+        network.n_parameters * (len(optimizer.states) + whole)
         + rows * (inputs + outputs + columns(network.layers))
         + threads * 2**20
     )
