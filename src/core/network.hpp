@@ -9,10 +9,10 @@
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
 //   weights   each thread takes its part of every weight through weight gradient and update
 // Where a weight is much larger than the batch, the threads share the columns of a product and not
-// its rows, and meet before the next layer: a thread then updates the columns that it reads, and no
-// weight goes from core to core (518-256-128-16, batch 64: 290 us a step, and 328 by rows).
-// One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
-// at barriers of its own; clipping by norm puts the update into a phase of its own.
+// its rows, and meet before the next layer: a thread then updates the columns that it reads
+// forward, and fewer weights go from core to core (518-256-128-16, batch 64: 290 us a step, 328 by
+// rows). One parallel region runs all steps of a call. Batch normalisation looks across rows, and
+// so meets at barriers of its own; clipping by norm puts the update into a phase of its own.
 #pragma once
 
 #include <cstdint>

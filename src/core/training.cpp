@@ -145,7 +145,6 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
           const double scale = too_long ? settings.clip_norm / length : 1;
           if (!converged) {
             update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
-            team.barrier();  // a weight's rows may have been updated by others
           }
         }
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;

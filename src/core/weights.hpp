@@ -57,8 +57,7 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
       // dW = xᵀ d
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
-        const Use step =
-            use;  // a copy of our own, which no store can change: it stays in registers
+        const Use step = use;  // a copy that no store can change stays in registers
         for (Index r = 0; r < tile.rows; ++r) {
           const Index at = unit.weight + (tile.row + r) * n + tile.col;
           for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
