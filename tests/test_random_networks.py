@@ -17,7 +17,7 @@ from conftest import ENGINES, assert_same_bits
 from densenet import kernels
 from densenet.initializers import INITIALIZERS
 from test_layers import ACTIVATIONS, targets
-from test_threads import assert_same_for_all_numbers
+from test_same_bits import assert_same_for_all_numbers
 
 # The same examples in every run: a failure is a change of the code.
 REPRODUCIBLE = settings(

@@ -2,12 +2,12 @@
 
 Training needs, in elements of the network's type, no more than
 
-    parameters      times 2, plus 1 for each moment of the optimizer, plus 1 with `clip_norm` or a
-                    tolerance: the parameters, the weights transposed, the moments, the gradient
+    parameters      times 1, plus 1 for each moment of the optimizer, plus 1 with `clip_norm` or a
+                    tolerance: the parameters, the moments, the gradient
     rows of a batch times the inputs, plus the outputs, plus 2 for each column of each layer's
                     output (itself and its gradient), or 3 for GELU and SiLU (and their input); an
                     activation that follows a linear layer is one layer with it
-    threads         times 2^20, for the products
+    threads         times 2^20, for the products and partial sums
 
 and of the data set nothing but the rows of the batch at hand. The tests run as processes of their
 own, where what they measure is theirs.
@@ -103,6 +103,7 @@ CASES = {
     "a width of 16,384": (WIDE, 512, dn.Adam()),
     "a width of 16,384 for one row": (WIDE, 1, dn.Adam(clip_norm=1.0)),
     "every kind of layer": (MIXED, 8_192, dn.SGD(lr=1e-3, momentum=0.9)),
+    "a long first layer": ([dn.Linear(16_384, 512), dn.Tanh(), dn.Linear(512, 10)], 64, dn.Adam()),
     "mostly parameters": ([dn.Linear(2048, 4096), dn.Linear(4096, 10)], 8, dn.AdamW()),
 }
 

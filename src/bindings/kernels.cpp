@@ -38,10 +38,10 @@ std::optional<Weight<T>> weight_of(const py::object& object) {
 
 // C = A B with rows or columns of C shared among threads.
 template <class T, class A, class B, class Finish>
-void shared_product(const A& a, const B& b, Index rows, Index cols, Index depth,
+void shared_product(const A& a, const B& b, Index rows, Index cols, const Depth& depth,
                     const Finish& finish) {
   const int threads =
-      threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth));
+      threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth.size));
   const Index size = product_scratch<T>(rows, cols, depth);
   Buffer<T> scratch;
   scratch.at_least(size * threads);
@@ -54,14 +54,10 @@ void shared_product(const A& a, const B& b, Index rows, Index cols, Index depth,
 
 template <class T>
 void store_tile(const Tile<T>& tile, const T* bias, T* to, Index stride) {
-  for (Index r = 0; r < tile.rows; ++r) {
-    T* line = to + (tile.row + r) * stride + tile.col;
-    for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-      Vec<T> sum = load(tile.line(r) + c, Whole{});
-      if (bias != nullptr) sum = sum + load(bias + tile.col + c, lanes);
-      store(line + c, sum, lanes);
-    });
-  }
+  for_each_vector(tile, [=](Index row, Index col, Vec<T> sum, auto lanes) {
+    if (bias != nullptr) sum = sum + load(bias + col, lanes);
+    store(to + row * stride + col, sum, lanes);
+  });
 }
 
 py::object linear_forward(const py::object& x, const py::object& weight, const py::object& bias) {
@@ -78,12 +74,13 @@ py::object linear_forward(const py::object& x, const py::object& weight, const p
     {
       const py::gil_scoped_release release;
       const RowMajor<T> rows{in->data, in->stride};
+      const Depth depth = forward_depth(w->inputs, w->outputs);
       const auto finish = [&](const Tile<T>& tile) { store_tile(tile, b->data, out, w->outputs); };
       if (w->by_outputs) {
-        shared_product<T>(rows, RowMajor<T>{w->data, w->outputs}, in->rows, w->outputs, w->inputs,
+        shared_product<T>(rows, RowMajor<T>{w->data, w->outputs}, in->rows, w->outputs, depth,
                           finish);
       } else {
-        shared_product<T>(rows, Transposed<T>{w->data, w->inputs}, in->rows, w->outputs, w->inputs,
+        shared_product<T>(rows, Transposed<T>{w->data, w->inputs}, in->rows, w->outputs, depth,
                           finish);
       }
     }

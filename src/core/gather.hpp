@@ -59,19 +59,21 @@ From read(const std::byte* from, bool swapped) {
   return value;
 }
 
-// Row i of `to`, for i in `rows`, becomes row order[i] of x, or row i where there is no order.
+// A part of `to`, as wide as x: row i becomes row order[i] of x, or row i where there is no order.
 template <class T>
-void gather(const Source& x, const std::int64_t* order, Range rows, T* to) {
+void gather(const Source& x, const std::int64_t* order, const Part& part, T* to) {
   with_scalar(x.scalar, [&](auto type) {
     using From = decltype(type);
     const bool plain = std::is_same_v<From, T> && !x.swapped && x.col_bytes == sizeof(T);
-    for (Index i = rows.begin; i < rows.end; ++i) {
+    const Range cols = part.cols;
+    for (Index i = part.rows.begin; i < part.rows.end; ++i) {
       const std::byte* from = x.data + (order != nullptr ? order[i] : i) * x.row_bytes;
       T* row = to + i * x.cols;
       if (plain) {
-        std::memcpy(row, from, static_cast<std::size_t>(x.cols) * sizeof(T));
+        std::memcpy(row + cols.begin, from + cols.begin * x.col_bytes,
+                    static_cast<std::size_t>(cols.size()) * sizeof(T));
       } else {
-        for (Index j = 0; j < x.cols; ++j) {
+        for (Index j = cols.begin; j < cols.end; ++j) {
           row[j] = static_cast<T>(read<From>(from + j * x.col_bytes, x.swapped));
         }
       }

@@ -187,13 +187,13 @@ struct Scratch {
   Index tile_size, width;  // of a copy of A; of a block
   Index sums, a, b, end;   // offsets
 
-  Scratch(Index rows, Index cols, Index depth) {
+  Scratch(Index rows, Index cols, const Depth& depth) {
     const Index tiles = std::min((rows + kTileRows - 1) / kTileRows, kBlockTiles);
-    const Index chunk = std::min(depth, kChunk);
+    const Index chunk = std::min(depth.size, kChunk);
     tile_size = packed_tile_size<T>(chunk);
     width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
     sums = kTileSize<T>;
-    a = sums + (depth > kChunk ? tiles * width * kTileRows : 0);
+    a = sums + (depth.chunks > 1 ? tiles * width * kTileRows : 0);
     b = a + tiles * tile_size;
     end = b + width * chunk;
   }
@@ -202,8 +202,8 @@ struct Scratch {
 template <class T, class A, class B>
 class Product {
  public:
-  Product(const A& a, const B& b, const Part& part, Index depth, T* memory, const Finish<T>& finish,
-          const Touched<T>& touched)
+  Product(const A& a, const B& b, const Part& part, const Depth& depth, T* memory,
+          const Finish<T>& finish, const Touched<T>& touched)
       : a_(a),
         b_(b),
         part_(part),
@@ -216,14 +216,14 @@ class Product {
         blocks_(tiles_.count, kBlockTiles),
         pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
         pack_b_(worth_packing_strips(b, tiles_.count)),
-        keep_b_(pack_b_ && depth <= kChunk && blocks_.count > 1) {}
+        keep_b_(pack_b_ && depth.chunks == 1 && blocks_.count > 1) {}
 
   void compute() const {
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
       for (Index block = 0; block < blocks_.count; ++block) {
-        for (Index k = 0; k < depth_; k += kChunk) {
-          compute(Block{blocks_[block], cols, Range{k, std::min(depth_, k + kChunk)}});
+        for (Index chunk = 0; chunk < depth_.chunks; ++chunk) {
+          compute(Block{blocks_[block], cols, depth_[chunk]});
         }
       }
     }
@@ -249,7 +249,8 @@ class Product {
   // A strip of B, where it lies or copied.
   Strip<T> strip(const Block& block, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
-    T* const copied = memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * depth_ : 0);
+    T* const copied =
+        memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * depth_.size : 0);
     if (copies_strips(block)) pack_strips(b_, block.chunk, cols, copied);
     return {copied, kTileCols<T>, true};
   }
@@ -275,7 +276,7 @@ class Product {
                      part_.rows.begin + tiles_.begin(number + 1)};
     const Index place = number - block.tiles.begin;
     const Range chunk = block.chunk;
-    const bool last = chunk.end == depth_;
+    const bool last = chunk.end == depth_.size;
     T* const waiting =
         memory_ + at_.sums + (place * at_.width + cols.begin - block.cols.begin) * kTileRows;
     T* const sums = last ? memory_ : waiting;
@@ -301,7 +302,7 @@ class Product {
   const A a_;
   const B b_;
   const Part part_;
-  const Index depth_;
+  const Depth depth_;
   T* const memory_;
   const Finish<T>& finish_;
   const Touched<T>& touched_;
@@ -311,7 +312,7 @@ class Product {
 };
 
 template <class T, class A, class B>
-void compute(const A& a, const B& b, const Part& part, Index depth, T* memory,
+void compute(const A& a, const B& b, const Part& part, const Depth& depth, T* memory,
              const Finish<T>& finish, const Touched<T>& touched) {
   if (part.rows.size() == 0 || part.cols.size() == 0) return;
   Product<T, A, B>(a, b, part, depth, memory, finish, touched).compute();
@@ -320,35 +321,35 @@ void compute(const A& a, const B& b, const Part& part, Index depth, T* memory,
 }  // namespace
 
 template <class T>
-Index product_scratch(Index rows, Index cols, Index depth) {
+Index product_scratch(Index rows, Index cols, const Depth& depth) {
   return Scratch<T>(rows, cols, depth).end;
 }
 
 template <class T>
-void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, Index depth, T* scratch,
-             const Finish<T>& finish, const Touched<T>& touched) {
-  compute(a, b, part, depth, scratch, finish, touched);
-}
-
-template <class T>
-void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, Index depth,
+void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
   compute(a, b, part, depth, scratch, finish, touched);
 }
 
 template <class T>
-void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, Index depth,
+void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
   compute(a, b, part, depth, scratch, finish, touched);
 }
 
-#define DENSENET_INSTANTIATE(T)                                                           \
-  template Index product_scratch<T>(Index, Index, Index);                                 \
-  template void product(const RowMajor<T>&, const RowMajor<T>&, const Part&, Index, T*,   \
-                        const Finish<T>&, const Touched<T>&);                             \
-  template void product(const RowMajor<T>&, const Transposed<T>&, const Part&, Index, T*, \
-                        const Finish<T>&, const Touched<T>&);                             \
-  template void product(const Transposed<T>&, const RowMajor<T>&, const Part&, Index, T*, \
+template <class T>
+void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
+             T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  compute(a, b, part, depth, scratch, finish, touched);
+}
+
+#define DENSENET_INSTANTIATE(T)                                                                  \
+  template Index product_scratch<T>(Index, Index, const Depth&);                                 \
+  template void product(const RowMajor<T>&, const RowMajor<T>&, const Part&, const Depth&, T*,   \
+                        const Finish<T>&, const Touched<T>&);                                    \
+  template void product(const RowMajor<T>&, const Transposed<T>&, const Part&, const Depth&, T*, \
+                        const Finish<T>&, const Touched<T>&);                                    \
+  template void product(const Transposed<T>&, const RowMajor<T>&, const Part&, const Depth&, T*, \
                         const Finish<T>&, const Touched<T>&);
 DENSENET_INSTANTIATE(float)
 DENSENET_INSTANTIATE(double)

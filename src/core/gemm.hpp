@@ -9,9 +9,9 @@
 // A tile keeps kTileRows x 2 registers of C, and each step in k loads two registers of B and
 // broadcasts one element of A for each row.
 //
-// An output is the sum of its products in order of k, in chunks of kChunk terms that are added up
-// in order. That depends on nothing but the depth: tile height, packing, position and thread are
-// free to change for speed without changing a bit.
+// An output is the sum of its products in order of k, in chunks of at most kChunk terms that are
+// added up in order. How many there are depends on the layer's shape alone: tile height, packing,
+// position and thread are free to change for speed without changing a bit.
 //
 // A finished tile is handed over in a small buffer, hot in the cache, and `finish` does the rest in
 // one pass: bias and activation, an activation's derivative, an optimizer's update.
@@ -51,6 +51,31 @@ inline constexpr Index kChunk = 1024;
 template <class T>
 inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
 
+// The terms of a sum, in chunks as even as they can be.
+struct Depth {
+  Index size, chunks;
+
+  Depth(Index n) : Depth(n, (n + kChunk - 1) / kChunk) {}
+  Depth(Index n, Index count) : size(n), chunks(count) {}
+
+  Index begin(Index chunk) const {
+    return std::min(size, (size + kGrain - 1) / kGrain * chunk / chunks * kGrain);
+  }
+  Range operator[](Index chunk) const { return {begin(chunk), begin(chunk + 1)}; }
+
+ private:
+  static constexpr Index kGrain = 16;
+};
+
+// The sums of a layer's forward product. Where they are long and few they have more chunks than
+// they need, for threads to share.
+inline Depth forward_depth(Index inputs, Index outputs) {
+  const Depth least(inputs);
+  Index shares = inputs >= 4 * outputs ? 8 : 1;
+  while (shares > 1 && inputs < 128 * shares) shares /= 2;
+  return {inputs, std::max(shares, least.chunks)};
+}
+
 // A or B: the lines of memory are its rows, or its columns (the transpose of a row-major matrix).
 template <class T>
 struct RowMajor {
@@ -73,6 +98,17 @@ struct Tile {
 
   const T* line(Index r) const { return sums + r * kTileCols<T>; }
 };
+
+// Calls body(row, column, sum, lanes) on each register of a tile. Both are copied: what no store
+// can change stays in registers.
+template <class T, class Body>
+inline void for_each_vector(const Tile<T> tile, const Body body) {
+  for (Index r = 0; r < tile.rows; ++r) {
+    for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
+      body(tile.row + r, tile.col + c, load(tile.line(r) + c, Whole{}), lanes);
+    });
+  }
+}
 
 // What is done with each finished tile: a reference to a function object of the caller's.
 template <class T>
@@ -107,17 +143,17 @@ struct Touched {
 
 // Elements of scratch that a product of this shape may need.
 template <class T>
-Index product_scratch(Index rows, Index cols, Index depth);
+Index product_scratch(Index rows, Index cols, const Depth& depth);
 
 // Computes a part of C and calls finish(tile) on each tile.
 template <class T>  // forward
-void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, Index depth, T* scratch,
-             const Finish<T>& finish, const Touched<T>& touched = {});
+void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
+             T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
 template <class T>  // input gradient
-void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, Index depth,
+void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
 template <class T>  // weight gradient
-void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, Index depth,
+void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
 
 // Sums value(row, column, lanes) over the rows, a register of columns at a time, in the same chunks
@@ -127,10 +163,11 @@ void column_sums_of(Index rows, Range cols, const Value& value, const Finish& fi
   for_each_vector<T>(cols.size(), [&](Index offset, auto lanes) {
     const Index col = cols.begin + offset;
     Vec<T> total(T(0));
-    for (Index chunk = 0; chunk < rows; chunk += kChunk) {
+    const Depth depth(rows);
+    for (Index chunk = 0; chunk < depth.chunks; ++chunk) {
+      const Range terms = depth[chunk];
       Vec<T> sum(T(0));
-      const Index end = std::min(rows, chunk + kChunk);
-      for (Index i = chunk; i < end; ++i) sum = sum + value(i, col, lanes);
+      for (Index i = terms.begin; i < terms.end; ++i) sum = sum + value(i, col, lanes);
       total = chunk == 0 ? sum : total + sum;
     }
     finish(total, col, lanes);

@@ -54,6 +54,7 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
     if (unit.kind == Unit::BatchNorm) running_ += 2 * unit.outputs;
     units_.push_back(unit);
   }
+  units_.front().first = true;
 }
 
 template <class T>
@@ -87,11 +88,16 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     if (unit.kind == Unit::Linear) {
       const Index in = unit.inputs, out = unit.outputs;
       scratch_size =
-          std::max({scratch_size, product_scratch<T>(rows, out, in),
+          std::max({scratch_size, product_scratch<T>(rows, out, forward_depth(in, out)),
                     product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
     }
     if (unit.kind == Unit::LayerNorm) work.moments[u].at_least(rows);
     if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
+  }
+  const Unit& first = units_.front();
+  if (Sharing<T>{rows, threads}.by_depth(first)) {
+    const Index chunks = forward_depth(first.inputs, first.outputs).chunks;
+    work.partial_sums.at_least(chunks * rows * first.outputs);
   }
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
@@ -111,26 +117,36 @@ template <class T>
 void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const int threads = threads_for(flop(x.rows));
-  // In training, and if they are few, all rows are one batch; otherwise each thread takes its own
-  // block by block.
-  const bool together = mode.training || x.rows <= kForwardRows;
-  const Index block = together ? x.rows : kForwardRows;
-  const Index slots = together ? x.rows : block * threads;
-  reserve(*work, slots, threads);
-  work->x.at_least(slots * inputs());
+  const auto pass_on = [&](const Pass& pass, Matrix<const T> in, Held held, T* to) {
+    forward_rows(pass, in, held);
+    const T* last = work->y.back().get();
+    std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
+  };
+  // In training, and if they are few, all rows are one batch.
+  if (mode.training || x.rows <= kForwardRows) {
+    const Examples examples{x, nullptr, {}, nullptr};
+    const Batch batch(examples, nullptr, 0, x.rows);
+    reserve(*work, x.rows, threads);
+    reserve_batch(*work, batch);
+    return parallel(threads, [&](Team team) {
+      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows};
+      const Held held = batch.in_place() ? Held::All : Held::Rows;
+      pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
+    });
+  }
+  // Otherwise each thread takes its own, block by block.
+  reserve(*work, kForwardRows * threads, threads);
+  work->x.at_least(kForwardRows * threads * inputs());
   parallel(threads, [&](Team team) {
     const Range mine = team.share(x.rows);
-    Index begin = mine.begin;
-    do {  // at least once: a member without rows must come to the barriers too
-      const Index rows = std::min(block, mine.end - begin);
-      const Index slot = together ? begin : team.rank * block;
-      gather(x.from(begin), nullptr, Range{0, rows}, work->x.get() + slot * inputs());
-      forward_rows(Pass{params, *work, mode, team, Range{slot, slot + rows}, slots, together},
-                   {work->x.get(), slots, inputs(), inputs()}, Held::Rows);
-      const T* last = work->y.back().get();
-      std::copy(last + slot * outputs(), last + (slot + rows) * outputs(), y + begin * outputs());
-      begin += block;
-    } while (begin < mine.end);
+    const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
+    for (Index begin = mine.begin; begin < mine.end; begin += kForwardRows) {
+      const Index rows = std::min(kForwardRows, mine.end - begin);
+      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, Sharing<T>{rows, 1}};
+      gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
+             work->x.get() + slot * inputs());
+      pass_on(pass, {work->x.get(), slots, inputs(), inputs()}, Held::All, y + begin * outputs());
+    }
   });
 }
 
@@ -145,7 +161,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   still.update_running = false;
   parallel(threads, [&](Team team) {
     const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
-    const Matrix<const T> x = load_rows(pass, batch);
+    const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
     output_gradient(pass);
     backward_rows(pass, x, dx);

@@ -85,12 +85,14 @@ inline constexpr bool has_openmp() {
 
 inline int usable_threads() { return has_openmp() && !forked() ? thread_limit().load() : 1; }
 
-// Threads worth waking for so many floating point operations. Waking and joining a team costs a
-// few microseconds, in which one core does about this much.
-inline int threads_for(double flop) {
-  constexpr double kFlopPerThread = 5e5;
-  const double wanted = std::max(1.0, flop / kFlopPerThread);
-  return static_cast<int>(std::min<double>(wanted, usable_threads()));
+// Threads worth waking for a number of steps of so many floating point operations. Waking and
+// joining a team costs a few microseconds, and meeting within a step a few tenths of one, in which
+// a core does about this much.
+inline int threads_for(double flop, Index steps = 1) {
+  constexpr double kFlopPerThread = 5e5, kFlopPerMeeting = 2e5;
+  const double wanted =
+      std::min(flop * static_cast<double>(steps) / kFlopPerThread, flop / kFlopPerMeeting);
+  return static_cast<int>(std::clamp<double>(wanted, 1, usable_threads()));
 }
 
 // Where a team meets. Members wait a few microseconds at work, then give up their processor: on a

@@ -20,13 +20,13 @@ void for_each_element(Range rows, Index cols, const Body& body) {
 
 // ---- rows: forward ---------------------------------------------------------------------------
 
-// The batch's x: where it is, or gathered. Only the given rows are there after the call.
+// The batch's x: where it is, or gathered. Only this thread's part is there after the call.
 template <class T>
-Matrix<const T> Plan<T>::load_rows(const Pass& pass, const Batch& batch) const {
+Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const {
   const Timer timer(pass.sum(&Laps::gather));
   const Examples& examples = batch.examples;
   if (examples.labels == nullptr && examples.rows.data != nullptr) {
-    batch.gather_rows(examples.rows, pass.rows, pass.work.targets.get());
+    batch.gather_part(examples.rows, {pass.rows, {0, outputs()}}, pass.work.targets.get());
   }
   const Source& x = examples.x;
   if (batch.in_place()) {
@@ -34,7 +34,7 @@ Matrix<const T> Plan<T>::load_rows(const Pass& pass, const Batch& batch) const {
     return {data, batch.rows, x.cols, x.row_bytes / static_cast<Index>(sizeof(T))};
   }
   T* gathered = pass.work.x.get();
-  batch.gather_rows(x, pass.rows, gathered);
+  batch.gather_part(x, pass.x_part(units_.front()), gathered);
   return {gathered, batch.rows, x.cols, x.cols};
 }
 
@@ -43,24 +43,65 @@ template <class T>
 void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
   const Unit& unit = units_[u];
   const T* bias = unit.bias >= 0 ? pass.params + unit.bias : nullptr;
-  T* z_out = pass.work.z[u].get();
+  const Index n = unit.outputs;
+  T *z_out = pass.work.z[u].get(), *y_out = pass.y(u);
   with_activation<T>(unit.activation, [&](auto activation) {
-    const auto finish = [&](const Tile<T>& tile) {
-      for (Index r = 0; r < tile.rows; ++r) {
-        const Index at = (tile.row + r) * unit.outputs + tile.col;
-        for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-          Vec<T> z = load(tile.line(r) + c, Whole{});
-          if (bias != nullptr) z = z + load(bias + tile.col + c, lanes);
-          if constexpr (kFromInput<decltype(activation)>) store(z_out + at + c, z, lanes);
-          store(pass.y(u) + at + c, activation.forward(z), lanes);
-        });
-      }
+    const auto put = [=](Index row, Index col, Vec<T> z, auto lanes) {
+      const Index at = row * n + col;
+      if (bias != nullptr) z = z + load(bias + col, lanes);
+      if constexpr (kFromInput<decltype(activation)>) store(z_out + at, z, lanes);
+      store(y_out + at, activation.forward(z), lanes);
     };
+    if (pass.depth_shared(unit)) {
+      partial_sums(pass, u, x);
+      pass.meet();
+      return add_partial_sums(pass, u, put);
+    }
+    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-      product<T>(RowMajor<T>{x.data, x.stride},
-                 RowMajor<T>{pass.params + unit.weight, unit.outputs}, pass.y_part(unit),
-                 unit.inputs, pass.scratch(), finished, {{pass.y(u)}, unit.outputs});
+      product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
+                 pass.y_part(unit), forward_depth(unit.inputs, n), pass.scratch(), finished,
+                 {{y_out}, n});
     });
+  });
+}
+
+// The sums of this thread's chunks of the depth.
+template <class T>
+void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  const Depth depth = forward_depth(unit.inputs, n);
+  const Range chunks = pass.team.share(depth.chunks);
+  for (Index chunk = chunks.begin; chunk < chunks.end; ++chunk) {
+    const Range terms = depth[chunk];
+    T* const sums = pass.sums_of(unit, chunk);
+    const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
+      store(sums + row * n + col, sum, lanes);
+    };
+    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
+    pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
+      product<T>(RowMajor<T>{x.data + terms.begin, x.stride},
+                 RowMajor<T>{pass.params + unit.weight + terms.begin * n, n},
+                 Part{{0, pass.batch}, {0, n}}, terms.size(), pass.scratch(), finished,
+                 {{sums}, n});
+    });
+  }
+}
+
+// Calls put(row, column, sum, lanes) on this thread's rows of the sums of all chunks.
+template <class T>
+template <class Put>
+void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs, chunks = forward_depth(unit.inputs, n).chunks;
+  const Timer timer(pass.rest(u, Laps::Forward));
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    Vec<T> sum = load(pass.sums_of(unit, 0) + i * n + c, lanes);
+    for (Index chunk = 1; chunk < chunks; ++chunk) {
+      sum = sum + load(pass.sums_of(unit, chunk) + i * n + c, lanes);
+    }
+    put(i, c, sum, lanes);
   });
 }
 
@@ -108,7 +149,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) c
     const bool by_columns = pass.outputs_shared(unit);
     pass.need(by_columns, held);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
-    const Timer timer(pass.rest(unit, u, Laps::Forward));
+    const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::Forward));
     switch (unit.kind) {
       case Unit::Linear:
         linear_forward(pass, u, x);
@@ -205,16 +246,12 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
     if (before.number != kIdentity) {
       from = kFromInput<decltype(rule)> ? pass.work.z[u - 1].get() : pass.y(u - 1);
     }
-    const auto finish = [&](const Tile<T>& tile) {
-      for (Index r = 0; r < tile.rows; ++r) {
-        const Index at = (tile.row + r) * unit.inputs + tile.col;
-        for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-          Vec<T> sum = load(tile.line(r) + c, Whole{});
-          if (from != nullptr) sum = sum * rule.derivative(load(from + at + c, lanes));
-          store(dx + at + c, sum, lanes);
-        });
-      }
+    const auto put = [=, n = unit.inputs](Index row, Index col, Vec<T> sum, auto lanes) {
+      const Index at = row * n + col;
+      if (from != nullptr) sum = sum * rule.derivative(load(from + at, lanes));
+      store(dx + at, sum, lanes);
     };
+    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
       product<T>(RowMajor<T>{pass.d(u), unit.outputs},
                  Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
@@ -275,7 +312,7 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
   const bool by_columns = pass.inputs_shared(unit);
   pass.need(by_columns, held);
   held = by_columns ? Held::Columns : Held::Rows;
-  const Timer timer(pass.rest(unit, u, Laps::InputGradient));
+  const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::InputGradient));
   switch (unit.kind) {
     case Unit::Linear:
       return linear_backward(pass, u, dx);
@@ -327,12 +364,12 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
 }
 
 // What network.cpp calls.
-template Matrix<const float> Plan<float>::load_rows(const Pass&, const Batch&) const;
+template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
 template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Held) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
-template Matrix<const double> Plan<double>::load_rows(const Pass&, const Batch&) const;
+template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Held) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;

@@ -13,6 +13,9 @@ namespace {
 // Elements of the gradient whose squares are summed as one part of its norm.
 constexpr Index kNormPart = 4096;
 
+// Floating point operations that take as long as the update of a parameter.
+constexpr double kUpdateFlop = 34;
+
 // Calls a user's poll function at most every 20 ms.
 class Poll {
  public:
@@ -89,7 +92,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
                            const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Index rows = std::min(epoch.batch_size, examples.x.rows);
-  const int threads = threads_for(3 * flop(rows));
+  const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
+  const int threads = threads_for(step_flop, epoch.n_steps);
   reserve(*work, rows, threads);
   reserve_batch(*work, Batch(examples, epoch.order, 0, rows));
   // The update is fused with the weight gradient unless the whole gradient's norm must come first.
@@ -101,7 +105,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   Updated<T, Rule::kStates> updated{params, {}};
   std::copy_n(states, Rule::kStates, updated.state.begin());
   Progress progress{};
-  bool go_on = true;  // like `progress` written by thread 0, between barriers
+  bool go_on = true;  // written by thread 0 before a barrier, read after it
 
   work->laps = epoch.laps;
   if (epoch.laps != nullptr) {
@@ -110,7 +114,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   }
   parallel(threads, [&](Team team) {
     Poll poll(epoch);
-    for (Index step = 0; step < epoch.n_steps && go_on; ++step) {
+    for (Index step = 0; step < epoch.n_steps; ++step) {
       const Index begin = (epoch.first_step + step) * epoch.batch_size;
       const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
       const bool moves = batch.total_weight > 0;
@@ -119,11 +123,13 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       step_mode.update_running = moves;
       const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
 
-      const Matrix<const T> x = load_rows(pass, batch);
+      const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
       loss_rows(pass, batch);
       backward_rows(pass, x, nullptr);
+      if (team.rank == 0) go_on = poll.go_on(step);
       pass.meet();
+      const bool stopped = !go_on;
 
       bool converged = false;
       if (moves) {
@@ -153,9 +159,11 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
         epoch.batch_loss[step] = batch_loss(batch, *work);
         progress.steps = step + (converged ? 0 : 1);
         progress.converged = converged;
-        go_on = !converged && poll.go_on(progress.steps);
       }
-      pass.meet();
+      if (converged || stopped) break;
+      // Layers read what others have updated; but where the depth of the first is shared, the
+      // threads meet again before they read more than their own parts.
+      if (whole || !pass.depth_shared(units_.front())) pass.meet();
     }
   });
   work->laps = nullptr;

@@ -52,18 +52,16 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Part part = pass.weight_part(unit);
     const Range columns =
         pass.outputs_shared(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
-    const Timer timer(pass.rest(unit, u, Laps::WeightGradient));
+    const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
         const Use step = use;  // a copy that no store can change stays in registers
-        for (Index r = 0; r < tile.rows; ++r) {
-          const Index at = unit.weight + (tile.row + r) * n + tile.col;
-          for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
-            step(at + c, load(tile.line(r) + c, Whole{}), lanes, true);
-          });
-        }
+        const Index first = unit.weight, stride = n;
+        for_each_vector(tile, [&](Index row, Index col, Vec<T> g, auto lanes) {
+          step(first + row * stride + col, g, lanes, true);
+        });
       };
       pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
         product<T>(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part, pass.batch,

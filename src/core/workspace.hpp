@@ -18,6 +18,7 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<T>> y, d, z;
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
+  Buffer<T> partial_sums;  // of the first layer, chunk by chunk
   Buffer<double> row_loss, partial_norms;
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // that each thread has computed
@@ -48,47 +49,78 @@ struct Plan<T>::Batch {
     return examples.sample_weight != nullptr ? examples.sample_weight[place(i)] : 1.0;
   }
   bool in_place() const { return order == nullptr && usable_in_place<T>(examples.x); }
-  void gather_rows(const Source& source, Range part, T* to) const {
+  void gather_part(const Source& source, const Part& part, T* to) const {
     gather(order != nullptr ? source : source.from(begin), order, part, to);
   }
 };
 
-// One thread's part of a pass over a batch: some of its rows, or of a layer's columns.
+// What the threads share of a product where it is not the rows of the batch.
+template <class T>
+struct Sharing {
+  Index batch;    // rows of it
+  Index threads;  // that pass through the same batch
+
+  // The columns, for few rows, and where the weight is much larger than what it is multiplied with.
+  // Then a thread's columns of the weight are its own, forward and in the update, and stay in its
+  // cache.
+  bool by_columns(Index depth, Index cols) const {
+    const Index strips = (cols + kTileCols<T> - 1) / kTileCols<T>;
+    const Index most_cols = (strips + threads - 1) / threads * kTileCols<T>;
+    const Index most_rows = (batch + threads - 1) / threads;
+    return threads > 1 && 2 * batch <= std::min(depth, cols) &&
+           8 * most_cols * batch <= 9 * most_rows * cols;
+  }
+
+  // The chunks of the sums, in the first layer, where the weight is larger than the sums of all its
+  // chunks. Then a thread's columns of x are its own, too.
+  bool by_depth(const Unit& unit) const {
+    if (!unit.first || unit.kind != Unit::Linear) return false;
+    const Index chunks = forward_depth(unit.inputs, unit.outputs).chunks;
+    const Index most_chunks = (chunks + threads - 1) / threads;
+    return threads > 1 && 8 * most_chunks * threads <= 9 * chunks &&
+           chunks * batch <= unit.inputs && most_chunks * batch * unit.outputs <= kMostSums;
+  }
+
+ private:
+  static constexpr Index kMostSums = Index{1} << 17;  // of a thread: they stay in its cache
+};
+
+// One thread's part of a pass over a batch: some of its rows, or what else the threads share.
 template <class T>
 struct Plan<T>::Pass {
   const T* params;
   Workspace& work;
   Mode<T> mode;
   Team team;
-  Range rows;            // this thread's
-  Index batch;           // rows of the whole batch
-  bool together = true;  // all threads pass through the same batch
+  Range rows;   // this thread's
+  Index batch;  // rows of the whole batch
+  Sharing<T> sharing{batch, team.size};
 
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
+  // The sums of a chunk of the depth of the first layer.
+  T* sums_of(const Unit& first, Index chunk) const {
+    return work.partial_sums.get() + chunk * batch * first.outputs;
+  }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
 
-  // Whether the threads share the columns of a product of this batch and a weight, and not its
-  // rows: for few rows, and where the weight is much larger than what it is multiplied with. Then a
-  // thread's columns of the weight are its own, forward and in the update, and stay in its cache.
-  bool by_columns(Index depth, Index cols) const {
-    const Index strips = (cols + kTileCols<T> - 1) / kTileCols<T>;
-    const Index most_cols = (strips + team.size - 1) / team.size * kTileCols<T>;
-    const Index most_rows = (batch + team.size - 1) / team.size;
-    return together && team.size > 1 && 2 * batch <= std::min(depth, cols) &&
-           8 * most_cols * batch <= 9 * most_rows * cols;
-  }
+  bool depth_shared(const Unit& unit) const { return sharing.by_depth(unit); }
   bool outputs_shared(const Unit& unit) const {
-    return unit.kind == Unit::Linear && by_columns(unit.inputs, unit.outputs);
+    return unit.kind == Unit::Linear && !depth_shared(unit) &&
+           sharing.by_columns(unit.inputs, unit.outputs);
   }
   bool inputs_shared(const Unit& unit) const {
-    return unit.kind == Unit::Linear && by_columns(unit.outputs, unit.inputs);
+    return unit.kind == Unit::Linear && sharing.by_columns(unit.outputs, unit.inputs);
   }
 
-  // This thread's part of a linear unit's y, of the gradient with respect to its x, and of its
-  // weight.
+  // This thread's part of the batch's x, of a linear unit's y, of the gradient with respect to its
+  // x, and of its weight.
+  Part x_part(const Unit& first) const {
+    return depth_shared(first) ? Part{{0, batch}, own_inputs(first)}
+                               : Part{rows, {0, first.inputs}};
+  }
   Part y_part(const Unit& unit) const {
-    return outputs_shared(unit) ? Part{{0, batch}, team.share(unit.outputs, kTileCols<T>)}
+    return outputs_shared(unit) ? Part{{0, batch}, own_outputs(unit)}
                                 : Part{rows, {0, unit.outputs}};
   }
   Part dx_part(const Unit& unit) const {
@@ -96,8 +128,15 @@ struct Plan<T>::Pass {
                                : Part{rows, {0, unit.inputs}};
   }
   Part weight_part(const Unit& unit) const {
-    return outputs_shared(unit) ? Part{{0, unit.inputs}, team.share(unit.outputs, kTileCols<T>)}
-                                : Part{team.share(unit.inputs, kLanes<T>), {0, unit.outputs}};
+    return outputs_shared(unit) ? Part{{0, unit.inputs}, own_outputs(unit)}
+                                : Part{own_inputs(unit), {0, unit.outputs}};
+  }
+  Range own_outputs(const Unit& unit) const { return team.share(unit.outputs, kTileCols<T>); }
+  Range own_inputs(const Unit& unit) const {
+    if (!depth_shared(unit)) return team.share(unit.inputs, kLanes<T>);
+    const Depth depth = forward_depth(unit.inputs, unit.outputs);
+    const Range chunks = team.share(depth.chunks);
+    return {depth.begin(chunks.begin), depth.begin(chunks.end)};
   }
 
   // Meets the other threads if a product by columns, or work on rows, needs more of the matrix at
@@ -138,9 +177,8 @@ struct Plan<T>::Pass {
   double* sum(double Laps::*part) const {
     return work.laps != nullptr ? &(laps()->*part) : nullptr;
   }
-  double* rest(const Unit& description, std::size_t unit, Laps::Way way) const {
-    const bool timed = work.laps != nullptr && description.kind != Unit::Linear;
-    return timed ? &laps()->units[unit][way].rest : nullptr;
+  double* rest(std::size_t unit, Laps::Way way) const {
+    return work.laps != nullptr ? &laps()->units[unit][way].rest : nullptr;
   }
 
   // What a unit works on: the output of the unit before, or the batch.

@@ -1,0 +1,186 @@
+"""Any number of threads computes the same bits."""
+
+import numpy as np
+import pytest
+
+import densenet
+from conftest import assert_same_bits
+from densenet import (
+    Adam,
+    BatchNorm,
+    Dropout,
+    LayerNorm,
+    Linear,
+    Network,
+    Residual,
+    Sigmoid,
+    Tanh,
+    kernels,
+)
+from densenet import SoftmaxCrossEntropy as Loss
+
+NUMBERS = [1, 2, 3, 4, 7]
+WIDE = [Linear(300, 700), Sigmoid(), Linear(700, 10)]  # several threads' work even on one row
+
+pytestmark = pytest.mark.usefixtures("keep_threads")
+
+
+def wide(dtype="float32", layers=WIDE):
+    return Network(layers, Loss(), dtype=dtype, seed=1)
+
+
+def data(rng, rows):
+    return rng.normal(size=(rows, 300)), rng.integers(0, 10, rows)
+
+
+def assert_same_for_all_numbers(compute):
+    """compute() gives the same arrays on any number of threads."""
+    expected = None
+    for threads in NUMBERS:
+        densenet.set_num_threads(threads)
+        results = [np.asarray(result) for result in compute()]
+        expected = results if expected is None else expected
+        for result, one in zip(results, expected, strict=True):
+            assert_same_bits(result, one)
+
+
+@pytest.mark.parametrize("rows", range(1, 51))
+def test_products_are_bitwise_equal(dtype, rng, rows):
+    x, weight = (
+        rng.normal(size=(rows, 300)).astype(dtype),
+        rng.normal(size=(700, 300)).astype(dtype),
+    )
+    bias, dy = rng.normal(size=700).astype(dtype), rng.normal(size=(rows, 700)).astype(dtype)
+    assert_same_for_all_numbers(
+        lambda: [
+            kernels.linear_forward(x, weight, bias),
+            *kernels.linear_backward(dy, x, np.asfortranarray(weight)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("size", [24_999, 25_000, 50_001, 262_147])
+def test_elementwise_functions_are_bitwise_equal(dtype, rng, size):
+    x, y = rng.normal(scale=5, size=(2, size)).astype(dtype)
+    matrix, target = x[: size // 37 * 37].reshape(-1, 37), rng.integers(0, 37, size // 37)
+    square = x * x
+
+    def compute():
+        param, m, v = x.copy(), y.copy(), square.copy()
+        kernels.adam_step(param, y, m, v, 10, l1=0.1)
+        loss, probabilities = kernels.softmax_cross_entropy_forward(matrix, target)
+        return [
+            kernels.sigmoid_forward(x),
+            kernels.sigmoid_backward(x, y),
+            kernels.softmax_backward(matrix, probabilities),
+            loss,
+            probabilities,
+            kernels.softmax_cross_entropy_backward(probabilities, target),
+            param,
+            m,
+            v,
+        ]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", range(1, 51))
+def test_training_is_bitwise_equal(dtype, rng, rows):
+    x, y = data(rng, rows)
+    start = wide(dtype)
+    initial = start.flat.copy()
+
+    def compute():
+        start.flat[...] = initial
+        start.reset_optimizer()
+        losses = [start.train_step(x, y, Adam()) for _ in range(2)]
+        return [losses, start.flat, start.optimizer_state["v"]]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 50, 129, 700])
+def test_passes_are_bitwise_equal(dtype, rng, rows):
+    x, y = data(rng, rows)
+    network = wide(dtype)
+    assert_same_for_all_numbers(
+        lambda: [
+            network.forward(x),
+            network.predict_proba(x),
+            network.loss(x, y),
+            network.input_gradient(x, y),
+            *network.gradients(x, y)[1].values(),
+        ]
+    )
+
+
+def test_an_epoch_is_bitwise_equal(dtype, rng):
+    """Shuffled, converted from integers, soft targets, weights, a short last step."""
+    x, _ = data(rng, 103)
+    x, y = (20 * x).astype("i2"), rng.dirichlet(np.ones(10), 103)
+    weight = rng.uniform(size=103)
+
+    def compute():
+        network = wide(dtype)
+        history = network.fit(x, y, epochs=2, batch_size=25, sample_weight=weight, seed=4)
+        return [history.batch_loss, network.flat]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 37, 150, 151, 400])
+def test_layers_shared_by_columns_and_by_rows_follow_each_other(dtype, rng, rows):
+    """Threads share the columns of a product with few rows, and otherwise its rows."""
+    x, y = data(rng, rows)
+    block = Residual([Linear(330, 420), Sigmoid(), Linear(420, 330), LayerNorm(330), Tanh()])
+    stack = [Linear(300, 400), Linear(400, 330), Dropout(0.2), block, BatchNorm(330)]
+    stack += [Linear(330, 320), Sigmoid(), Linear(320, 40), Linear(40, 300), Linear(300, 10)]
+
+    def compute():
+        network = wide(dtype, stack)
+        losses = [network.train_step(x, y, Adam()) for _ in range(2)]
+        history = network.fit(x, y, epochs=1, batch_size=64, seed=4, optimizer=Adam(clip_norm=1))
+        passes = [network.forward(x), network.input_gradient(x, y)]
+        return [losses, history.batch_loss, network.flat, *passes]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("inputs", [256, 523, 784, 1025, 2500])
+@pytest.mark.parametrize("rows", [1, 6, 33, 100])
+def test_a_first_layer_shared_by_the_depth_of_its_sums(dtype, rng, inputs, rows):
+    """Threads share the inputs of a long and narrow first layer, and read no others."""
+    x = rng.integers(-9, 9, size=(230, inputs)).astype("i2")
+    y = rng.integers(0, 10, 230)
+    stack = [Linear(inputs, 45), Sigmoid(), Linear(45, 10)]
+
+    def compute():
+        results = []
+        for optimizer in (Adam(), Adam(clip_norm=1.0)):
+            network = wide(dtype, stack)
+            history = network.fit(x, y, epochs=2, batch_size=rows, seed=4, optimizer=optimizer)
+            own = x[:rows].astype(dtype)
+            loss = network.train_step(own, y[:rows], optimizer)
+            results += [history.batch_loss, loss, network.flat, network.forward(own)]
+        return results
+
+    assert_same_for_all_numbers(compute)
+
+
+def test_threads_that_share_depth_go_on_without_waiting_for_each_others_updates(dtype, rng):
+    x, y = rng.normal(size=(6000, 784)).astype("f4"), rng.integers(0, 10, 6000)
+
+    def compute():
+        network = wide(dtype, [Linear(784, 16), Sigmoid(), Linear(16, 10)])
+        history = network.fit(x, y, epochs=1, batch_size=2, seed=1, optimizer=Adam())
+        return [history.batch_loss, network.flat]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("first", [0, 1, 10, 37])
+def test_a_prediction_does_not_depend_on_the_rows_around_it(dtype, rng, first):
+    x, _ = data(rng, 300)
+    network = wide(dtype)
+    whole = network.forward(x)
+    assert_same_bits(network.forward(x[first : first + 13]), whole[first : first + 13])
