@@ -147,7 +147,7 @@ def test_layers_shared_by_columns_and_by_rows_follow_each_other(dtype, rng, rows
 
 
 @pytest.mark.parametrize("inputs", [256, 523, 784, 1025, 2500])
-@pytest.mark.parametrize("rows", [1, 6, 33, 100])
+@pytest.mark.parametrize("rows", [1, 6, 33, 100, 200])
 def test_a_first_layer_shared_by_the_depth_of_its_sums(dtype, rng, inputs, rows):
     """Threads share the inputs of a long and narrow first layer, and read no others."""
     x = rng.integers(-9, 9, size=(230, inputs)).astype("i2")

@@ -74,7 +74,8 @@ template <class T>
 struct Task {
   const T* b;
   Index line, depth;
-  const T* before;  // sums over the depth before this part; null: none
+  const T* before;       // sums over parts of the depth before this one
+  Index befores, apart;  // so many, and so far apart
   T* to;
   Lines<T> fetched;    // one at each step
   Touched<T> touched;  // from the tile on
@@ -126,8 +127,11 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
 #pragma GCC unroll 2
     for (Index v = 0; v < Vectors; ++v) {
       const Index at = r * kTileCols<T> + v * kLanes<T>;
-      const bool first = task.before == nullptr;
-      store(task.to + at, first ? sum[r][v] : load(task.before + at, Whole{}) + sum[r][v], Whole{});
+      Vec<T> total = sum[r][v];
+      for (Index i = 0; i < task.befores; ++i) {
+        total = load(task.before + i * task.apart + at, Whole{}) + total;
+      }
+      store(task.to + at, total, Whole{});
     }
   }
 }
@@ -185,6 +189,7 @@ constexpr Index kTileSize = kTileRows * kTileCols<T>;
 template <class T>
 struct Scratch {
   Index tile_size, width;  // of a copy of A; of a block
+  Index block_sums;        // of a whole block
   Index sums, a, b, end;   // offsets
 
   Scratch(Index rows, Index cols, const Depth& depth) {
@@ -193,7 +198,8 @@ struct Scratch {
     tile_size = packed_tile_size<T>(chunk);
     width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
     sums = kTileSize<T>;
-    a = sums + (depth.chunks > 1 ? tiles * width * kTileRows : 0);
+    block_sums = tiles * width * kTileRows;
+    a = sums + depth.waiting() * block_sums;
     b = a + tiles * tile_size;
     end = b + width * chunk;
   }
@@ -216,14 +222,14 @@ class Product {
         blocks_(tiles_.count, kBlockTiles),
         pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
         pack_b_(worth_packing_strips(b, tiles_.count)),
-        keep_b_(pack_b_ && depth.chunks == 1 && blocks_.count > 1) {}
+        keep_b_(pack_b_ && depth.count == 1 && blocks_.count > 1) {}
 
   void compute() const {
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
       for (Index block = 0; block < blocks_.count; ++block) {
-        for (Index chunk = 0; chunk < depth_.chunks; ++chunk) {
-          compute(Block{blocks_[block], cols, depth_[chunk]});
+        for (Index i = depth_.chunks.begin; i < depth_.chunks.end; ++i) {
+          compute(Block{blocks_[block], cols, depth_[i], i});
         }
       }
     }
@@ -232,6 +238,7 @@ class Product {
  private:
   struct Block {
     Range tiles, cols, chunk;  // chunk: of the depth
+    Index number;              // of the chunk
   };
 
   void compute(const Block& block) const {
@@ -276,16 +283,15 @@ class Product {
                      part_.rows.begin + tiles_.begin(number + 1)};
     const Index place = number - block.tiles.begin;
     const Range chunk = block.chunk;
-    const bool last = chunk.end == depth_.size;
+    const bool last = block.number + 1 == depth_.chunks.end;
+    const Index completed = depth_.completed(block.number - depth_.chunks.begin);
     T* const waiting =
         memory_ + at_.sums + (place * at_.width + cols.begin - block.cols.begin) * kTileRows;
-    T* const sums = last ? memory_ : waiting;
-    Task<T> task{strip.data,
-                 strip.line,
-                 chunk.size(),
-                 chunk.begin > 0 ? waiting : nullptr,
-                 sums,
-                 fetched(block, number, strip, cols),
+    T* const sums = last              ? memory_
+                    : depth_.pairwise ? waiting + completed * at_.block_sums
+                                      : waiting;
+    Task<T> task{strip.data, strip.line,     chunk.size(), waiting,
+                 completed,  at_.block_sums, sums,         fetched(block, number, strip, cols),
                  {}};
     if (last) task.touched = touched_.from(rows.begin, cols.begin);
     if (pack_a_) {

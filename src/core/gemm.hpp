@@ -51,29 +51,43 @@ inline constexpr Index kChunk = 1024;
 template <class T>
 inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
 
-// The terms of a sum, in chunks as even as they can be.
+// The terms of a sum, in chunks as even as they can be. Chunks are added up in order; or pairwise,
+// as ((0 + 1) + (2 + 3)) + ..., if their number is a power of two: then threads can share them.
 struct Depth {
-  Index size, chunks;
+  Index size, count;
+  bool pairwise = false;
+  Range chunks{0, count};  // those of them that are computed
 
-  Depth(Index n) : Depth(n, (n + kChunk - 1) / kChunk) {}
-  Depth(Index n, Index count) : size(n), chunks(count) {}
+  Depth(Index n) : Depth(n, (n + kChunk - 1) / kChunk, false) {}
+  Depth(Index n, Index number_of_chunks, bool in_pairs)
+      : size(n), count(number_of_chunks), pairwise(in_pairs) {}
 
-  Index begin(Index chunk) const {
-    return std::min(size, (size + kGrain - 1) / kGrain * chunk / chunks * kGrain);
-  }
   Range operator[](Index chunk) const { return {begin(chunk), begin(chunk + 1)}; }
+  Range terms() const { return {begin(chunks.begin), begin(chunks.end)}; }
+
+  // Sums of chunks before that are complete with this one, and those that wait at most.
+  Index completed(Index chunk) const {
+    if (!pairwise) return chunk > 0 ? 1 : 0;
+    Index ones = 0;
+    for (; chunk % 2 == 1; chunk /= 2) ++ones;
+    return ones;
+  }
+  Index waiting() const { return completed(count - 1); }
 
  private:
   static constexpr Index kGrain = 16;
+  Index begin(Index chunk) const {
+    return std::min(size, (size + kGrain - 1) / kGrain * chunk / count * kGrain);
+  }
 };
 
 // The sums of a layer's forward product. Where they are long and few they have more chunks than
 // they need, for threads to share.
 inline Depth forward_depth(Index inputs, Index outputs) {
-  const Depth least(inputs);
   Index shares = inputs >= 4 * outputs ? 8 : 1;
   while (shares > 1 && inputs < 128 * shares) shares /= 2;
-  return {inputs, std::max(shares, least.chunks)};
+  while (shares > 1 && inputs > kChunk * shares) shares *= 2;
+  return shares > 1 ? Depth(inputs, shares, true) : Depth(inputs);
 }
 
 // A or B: the lines of memory are its rows, or its columns (the transpose of a row-major matrix).
@@ -164,7 +178,7 @@ void column_sums_of(Index rows, Range cols, const Value& value, const Finish& fi
     const Index col = cols.begin + offset;
     Vec<T> total(T(0));
     const Depth depth(rows);
-    for (Index chunk = 0; chunk < depth.chunks; ++chunk) {
+    for (Index chunk = 0; chunk < depth.count; ++chunk) {
       const Range terms = depth[chunk];
       Vec<T> sum(T(0));
       for (Index i = terms.begin; i < terms.end; ++i) sum = sum + value(i, col, lanes);

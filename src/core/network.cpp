@@ -95,10 +95,9 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
   }
   const Unit& first = units_.front();
-  if (Sharing<T>{rows, threads}.by_depth(first)) {
-    const Index chunks = forward_depth(first.inputs, first.outputs).chunks;
-    work.partial_sums.at_least(chunks * rows * first.outputs);
-  }
+  // The last batch may have fewer rows.
+  const Index shared = std::min(rows, Sharing<T>{rows, threads}.most_rows_by_depth(first));
+  work.partial_sums.at_least(threads * shared * first.outputs);
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
   for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);

@@ -142,9 +142,9 @@ class Plan {
   Matrix<const T> load_batch(const Pass& pass, const Batch& batch) const;
   void forward_rows(const Pass& pass, Matrix<const T> x, Held held) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
-  void partial_sums(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
+  void partial_sums(const Pass& pass, const Unit& unit, Matrix<const T> x) const;
   template <class Put>
-  void add_partial_sums(const Pass& pass, std::size_t unit, const Put& put) const;
+  void add_partial_sums(const Pass& pass, const Unit& unit, const Put& put) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;

@@ -53,9 +53,9 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
       store(y_out + at, activation.forward(z), lanes);
     };
     if (pass.depth_shared(unit)) {
-      partial_sums(pass, u, x);
+      partial_sums(pass, unit, x);
       pass.meet();
-      return add_partial_sums(pass, u, put);
+      return add_partial_sums(pass, unit, put);
     }
     const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
@@ -66,42 +66,38 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
   });
 }
 
-// The sums of this thread's chunks of the depth.
+// The first layer's sums over this thread's part of the depth.
 template <class T>
-void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
-  const Unit& unit = units_[u];
+void Plan<T>::partial_sums(const Pass& pass, const Unit& unit, Matrix<const T> x) const {
   const Index n = unit.outputs;
-  const Depth depth = forward_depth(unit.inputs, n);
-  const Range chunks = pass.team.share(depth.chunks);
-  for (Index chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-    const Range terms = depth[chunk];
-    T* const sums = pass.sums_of(unit, chunk);
-    const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
-      store(sums + row * n + col, sum, lanes);
-    };
-    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
-    pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-      product<T>(RowMajor<T>{x.data + terms.begin, x.stride},
-                 RowMajor<T>{pass.params + unit.weight + terms.begin * n, n},
-                 Part{{0, pass.batch}, {0, n}}, terms.size(), pass.scratch(), finished,
-                 {{sums}, n});
-    });
-  }
+  T* const sums = pass.partial_sums(unit, pass.team.rank);
+  const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
+    store(sums + row * n + col, sum, lanes);
+  };
+  const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
+  pass.product_of(0, Laps::Forward, finish, [&](const Finish<T>& finished) {
+    product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
+               Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), pass.scratch(), finished,
+               {{sums}, n});
+  });
 }
 
-// Calls put(row, column, sum, lanes) on this thread's rows of the sums of all chunks.
+// Adds up the threads' partial sums of this thread's rows, pairwise, and calls put(row, column,
+// sum, lanes).
 template <class T>
 template <class Put>
-void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
-  const Unit& unit = units_[u];
-  const Index n = unit.outputs, chunks = forward_depth(unit.inputs, n).chunks;
-  const Timer timer(pass.rest(u, Laps::Forward));
+void Plan<T>::add_partial_sums(const Pass& pass, const Unit& unit, const Put& put) const {
+  const Index n = unit.outputs, threads = pass.team.size;
+  const Timer timer(pass.rest(0, Laps::Forward));
   for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
-    Vec<T> sum = load(pass.sums_of(unit, 0) + i * n + c, lanes);
-    for (Index chunk = 1; chunk < chunks; ++chunk) {
-      sum = sum + load(pass.sums_of(unit, chunk) + i * n + c, lanes);
+    Vec<T> sums[Sharing<T>::kMostThreads];
+    for (Index t = 0; t < threads; ++t) {
+      sums[t] = load(pass.partial_sums(unit, t) + i * n + c, lanes);
     }
-    put(i, c, sum, lanes);
+    for (Index step = 1; step < threads; step *= 2) {
+      for (Index t = 0; t < threads; t += 2 * step) sums[t] = sums[t] + sums[t + step];
+    }
+    put(i, c, sums[0], lanes);
   });
 }
 

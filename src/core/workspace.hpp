@@ -18,7 +18,7 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<T>> y, d, z;
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
-  Buffer<T> partial_sums;  // of the first layer, chunk by chunk
+  Buffer<T> partial_sums;  // of the first layer, one matrix a thread
   Buffer<double> row_loss, partial_norms;
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // that each thread has computed
@@ -60,6 +60,8 @@ struct Sharing {
   Index batch;    // rows of it
   Index threads;  // that pass through the same batch
 
+  static constexpr Index kMostThreads = 16;  // that share depth
+
   // The columns, for few rows, and where the weight is much larger than what it is multiplied with.
   // Then a thread's columns of the weight are its own, forward and in the update, and stay in its
   // cache.
@@ -71,14 +73,15 @@ struct Sharing {
            8 * most_cols * batch <= 9 * most_rows * cols;
   }
 
-  // The chunks of the sums, in the first layer, where the weight is larger than the sums of all its
-  // chunks. Then a thread's columns of x are its own, too.
-  bool by_depth(const Unit& unit) const {
-    if (!unit.first || unit.kind != Unit::Linear) return false;
-    const Index chunks = forward_depth(unit.inputs, unit.outputs).chunks;
-    const Index most_chunks = (chunks + threads - 1) / threads;
-    return threads > 1 && 8 * most_chunks * threads <= 9 * chunks &&
-           chunks * batch <= unit.inputs && most_chunks * batch * unit.outputs <= kMostSums;
+  // The depth of the first layer's sums, where the weight is larger than what the threads then
+  // exchange. A thread's columns of x are its own, too.
+  bool by_depth(const Unit& unit) const { return batch <= most_rows_by_depth(unit); }
+  Index most_rows_by_depth(const Unit& unit) const {
+    if (!unit.first || unit.kind != Unit::Linear) return 0;
+    const Depth depth = forward_depth(unit.inputs, unit.outputs);
+    const bool even = depth.pairwise && depth.count % threads == 0;
+    if (!even || threads == 1 || threads > kMostThreads) return 0;
+    return std::min(unit.inputs / 3, kMostSums / unit.outputs);
   }
 
  private:
@@ -98,9 +101,9 @@ struct Plan<T>::Pass {
 
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
-  // The sums of a chunk of the depth of the first layer.
-  T* sums_of(const Unit& first, Index chunk) const {
-    return work.partial_sums.get() + chunk * batch * first.outputs;
+  // A thread's part of the sums of the first layer.
+  T* partial_sums(const Unit& first, Index thread) const {
+    return work.partial_sums.get() + thread * batch * first.outputs;
   }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
 
@@ -134,9 +137,12 @@ struct Plan<T>::Pass {
   Range own_outputs(const Unit& unit) const { return team.share(unit.outputs, kTileCols<T>); }
   Range own_inputs(const Unit& unit) const {
     if (!depth_shared(unit)) return team.share(unit.inputs, kLanes<T>);
-    const Depth depth = forward_depth(unit.inputs, unit.outputs);
-    const Range chunks = team.share(depth.chunks);
-    return {depth.begin(chunks.begin), depth.begin(chunks.end)};
+    return own_depth(unit).terms();
+  }
+  Depth own_depth(const Unit& first) const {
+    Depth depth = forward_depth(first.inputs, first.outputs);
+    depth.chunks = team.share(depth.count);
+    return depth;
   }
 
   // Meets the other threads if a product by columns, or work on rows, needs more of the matrix at
