@@ -84,7 +84,7 @@ struct Depth {
 // The sums of a layer's forward product. Where they are long and few they have more chunks than
 // they need, for threads to share.
 inline Depth forward_depth(Index inputs, Index outputs) {
-  Index shares = inputs >= 4 * outputs ? 8 : 1;
+  Index shares = inputs >= 2 * outputs ? 8 : 1;
   while (shares > 1 && inputs < 128 * shares) shares /= 2;
   while (shares > 1 && inputs > kChunk * shares) shares *= 2;
   return shares > 1 ? Depth(inputs, shares, true) : Depth(inputs);

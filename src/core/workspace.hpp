@@ -62,14 +62,14 @@ struct Sharing {
 
   static constexpr Index kMostThreads = 16;  // that share depth
 
-  // The columns, for few rows, and where the weight is much larger than what it is multiplied with.
-  // Then a thread's columns of the weight are its own, forward and in the update, and stay in its
-  // cache.
+  // The columns, for few rows, and where the weight is much larger than what it is multiplied with
+  // (a small one costs less than meeting more often). Then a thread's columns of the weight are its
+  // own, forward and in the update, and stay in its cache.
   bool by_columns(Index depth, Index cols) const {
     const Index strips = (cols + kTileCols<T> - 1) / kTileCols<T>;
     const Index most_cols = (strips + threads - 1) / threads * kTileCols<T>;
     const Index most_rows = (batch + threads - 1) / threads;
-    return threads > 1 && 2 * batch <= std::min(depth, cols) &&
+    return threads > 1 && depth * cols >= kLeastWeights && 2 * batch <= std::min(depth, cols) &&
            8 * most_cols * batch <= 9 * most_rows * cols;
   }
 
@@ -85,6 +85,7 @@ struct Sharing {
   }
 
  private:
+  static constexpr Index kLeastWeights = Index{1} << 16;
   static constexpr Index kMostSums = Index{1} << 17;  // of a thread: they stay in its cache
 };
 
