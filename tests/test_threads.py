@@ -65,6 +65,35 @@ def test_a_second_thread_does_about_half_of_the_work(rng):
     assert others > 0.3 * mine
 
 
+_ON_ONE_PROCESSOR = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import numpy as np
+from densenet import Linear, Network, SoftmaxCrossEntropy, Tanh, set_num_threads
+
+set_num_threads(2)
+network = Network([Linear(128, 128), Tanh(), Linear(128, 10)], SoftmaxCrossEntropy(), seed=1)
+x, y = np.ones((16 * 200, 128), "f4"), np.zeros(16 * 200, int)
+used, train = [], network._engine.train
+
+def watched(*arguments):
+    used.append((outcome := train(*arguments)).threads)
+    return outcome
+
+network._engine.train = watched
+network.fit(x, y, epochs=3, batch_size=16)
+assert used[-1] == 1, used
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason=NOT_APPLICABLE + "needs Linux")
+def test_small_steps_are_taken_on_one_thread_where_several_are_slower():
+    """Two threads that share one processor wait for each other."""
+    if densenet.show_config()["openmp"] == "no":
+        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
+    run_python(_ON_ONE_PROCESSOR)
+
+
 def test_the_number_of_threads_is_what_was_set():
     for threads in (3, 1, np.int64(2)):
         densenet.set_num_threads(threads)

@@ -101,7 +101,6 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
   for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
-  work.tiles.assign(static_cast<std::size_t>(threads), 0);
 }
 
 template <class T>

@@ -92,7 +92,7 @@ struct Epoch {
 
 struct Progress {
   Index steps;         // taken
-  Index busy_threads;  // that have computed a part of the weights' gradient
+  Index busy_threads;  // that have computed a part of the last weights' gradient
   bool converged;      // the gradient was shorter than the tolerance
 };
 

@@ -13,8 +13,9 @@ namespace {
 // Elements of the gradient whose squares are summed as one part of its norm.
 constexpr Index kNormPart = 4096;
 
-// Floating point operations that take as long as the update of a parameter.
-constexpr double kUpdateFlop = 34;
+// Floating point operations that take as long as the update of a parameter; and those of a step
+// that is long enough for all threads, wherever they are.
+constexpr double kUpdateFlop = 34, kLongStep = 2e8;
 
 // Calls a user's poll function at most every 20 ms.
 class Poll {
@@ -112,9 +113,9 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
     epoch.laps->assign(static_cast<std::size_t>(threads), Laps{});
     for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
   }
-  parallel(threads, [&](Team team) {
-    Poll poll(epoch);
-    for (Index step = 0; step < epoch.n_steps; ++step) {
+  Poll poll(epoch);  // of thread 0
+  const auto take = [&](Team team, Range steps) {
+    for (Index step = steps.begin; step < steps.end; ++step) {
       const Index begin = (epoch.first_step + step) * epoch.batch_size;
       const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
       const bool moves = batch.total_weight > 0;
@@ -165,7 +166,16 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       // threads meet again before they read more than their own parts.
       if (whole || !pass.depth_shared(units_.front())) pass.meet();
     }
-  });
+  };
+  const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
+  for (Range steps{0, 0}; steps.end < epoch.n_steps && go_on && !progress.converged;) {
+    Pace::Block block{threads, epoch.n_steps};
+    if (paced) block = work->pace.next(rows, threads, epoch.n_steps - steps.end);
+    steps = {steps.end, steps.end + block.steps};
+    work->tiles.assign(static_cast<std::size_t>(threads), 0);
+    parallel(block.threads, [&](Team team) { take(team, steps); });
+    if (paced) work->pace.took();
+  }
   work->laps = nullptr;
   const auto busy = [](Index tiles) { return tiles > 0; };
   progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);

@@ -5,6 +5,7 @@
 #include "core/gemm.hpp"
 #include "core/network.hpp"
 #include "core/normalization.hpp"
+#include "core/pace.hpp"
 #include "core/profile.hpp"
 
 namespace densenet {
@@ -22,6 +23,7 @@ struct Plan<T>::Workspace {
   Buffer<double> row_loss, partial_norms;
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // that each thread has computed
+  Pace pace;                          // of training
   std::vector<Laps>* laps = nullptr;  // one a thread, while a step is profiled
 };
 
