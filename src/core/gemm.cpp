@@ -182,10 +182,15 @@ struct Parts {
 constexpr Index kBlockTiles = 168 / kTileRows;
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
+
+// Tiles of a shallow product are finished some together: what is done with them takes as long as
+// they do, and its last roots and quotients would be waited for at every tile.
+constexpr Index kShallow = 64, kGroup = 4;
+
 template <class T>
 constexpr Index kTileSize = kTileRows * kTileCols<T>;
 
-// Where product() works: the tile at hand, sums that wait for the rest of their depth, copies.
+// Where product() works: finished tiles, sums that wait for the rest of their depth, copies.
 template <class T>
 struct Scratch {
   Index tile_size, width;  // of a copy of A; of a block
@@ -197,7 +202,7 @@ struct Scratch {
     const Index chunk = std::min(depth.size, kChunk);
     tile_size = packed_tile_size<T>(chunk);
     width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
-    sums = kTileSize<T>;
+    sums = kGroup * kTileSize<T>;
     block_sums = tiles * width * kTileRows;
     a = sums + depth.waiting() * block_sums;
     b = a + tiles * tile_size;
@@ -225,6 +230,9 @@ class Product {
         keep_b_(pack_b_ && depth.count == 1 && blocks_.count > 1) {}
 
   void compute() const {
+    if constexpr (std::is_same_v<A, Transposed<T>>) {
+      if (depth_.size == 1) return outer_product();
+    }
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
       for (Index block = 0; block < blocks_.count; ++block) {
@@ -241,11 +249,40 @@ class Product {
     Index number;              // of the chunk
   };
 
+  // The weight gradient of a single row. No sum is long enough for a tile.
+  void outer_product() const {
+    constexpr Index kBand = kGroup * kTileRows;
+    for (Index row = part_.rows.begin; row < part_.rows.end; row += kBand) {
+      const Index rows = std::min(kBand, part_.rows.end - row);
+      for (Index col = part_.cols.begin; col < part_.cols.end; col += kTileCols<T>) {
+        const Index cols = std::min(kTileCols<T>, part_.cols.end - col);
+        for_each_vector<T>(cols, [&](Index c, auto lanes) {
+          const Vec<T> right = load(b_.at(0, col + c), lanes);
+          for (Index r = 0; r < rows; ++r) {
+            const Vec<T> left(*a_.at(row + r, 0));
+            store(memory_ + r * kTileCols<T> + c, multiply_add(left, right, Vec<T>(T(0))), Whole{});
+          }
+        });
+        finish_(Tile<T>{memory_, row, col, rows, cols});
+      }
+    }
+  }
+
   void compute(const Block& block) const {
     for (Index col = block.cols.begin; col < block.cols.end; col += kTileCols<T>) {
       const Range cols{col, std::min(col + kTileCols<T>, block.cols.end)};
       const Strip<T> its_strip = strip(block, cols);
-      for (Index t = block.tiles.begin; t < block.tiles.end; ++t) tile(block, t, its_strip, cols);
+      const bool last = block.number + 1 == depth_.chunks.end;
+      const Index group = depth_.size <= kShallow ? kGroup : 1;
+      for (Index t = block.tiles.begin; t < block.tiles.end;) {
+        const Index end = std::min(t + group, block.tiles.end);
+        const Index first = tiles_.begin(t), rows = tiles_.begin(end) - first;
+        for (; t < end; ++t) {
+          tile(block, t, its_strip, cols, memory_ + (tiles_.begin(t) - first) * kTileCols<T>);
+        }
+        if (!last) continue;
+        finish_(Tile<T>{memory_, part_.rows.begin + first, cols.begin, rows, cols.size()});
+      }
     }
   }
 
@@ -278,7 +315,8 @@ class Product {
     return {strip.data + kAhead * strip.line, strip.line};
   }
 
-  void tile(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
+  void tile(const Block& block, Index number, const Strip<T>& strip, Range cols,
+            T* finished) const {
     const Range rows{part_.rows.begin + tiles_.begin(number),
                      part_.rows.begin + tiles_.begin(number + 1)};
     const Index place = number - block.tiles.begin;
@@ -287,7 +325,7 @@ class Product {
     const Index completed = depth_.completed(block.number - depth_.chunks.begin);
     T* const waiting =
         memory_ + at_.sums + (place * at_.width + cols.begin - block.cols.begin) * kTileRows;
-    T* const sums = last              ? memory_
+    T* const sums = last              ? finished
                     : depth_.pairwise ? waiting + completed * at_.block_sums
                                       : waiting;
     Task<T> task{strip.data, strip.line,     chunk.size(), waiting,
@@ -302,7 +340,6 @@ class Product {
     } else {
       tile_sums(A{a_.at(0, chunk.begin), a_.stride}, rows, cols.size(), strip.padded, task);
     }
-    if (last) finish_(Tile<T>{sums, rows.begin, cols.begin, rows.size(), cols.size()});
   }
 
   const A a_;
