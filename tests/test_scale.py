@@ -7,7 +7,7 @@ Training needs, in elements of the network's type, no more than
     rows of a batch times the inputs, plus the outputs, plus 2 for each column of each layer's
                     output (itself and its gradient), or 3 for GELU and SiLU (and their input); an
                     activation that follows a linear layer is one layer with it
-    threads         times 2^20, for the products and partial sums
+    threads         times 5 2^18, for the products and partial sums
 
 and of the data set nothing but the rows of the batch at hand. The tests run as processes of their
 own, where what they measure is theirs.
@@ -84,7 +84,7 @@ def training_elements(network, optimizer, rows, threads):
     return (
         network.n_parameters * (len(optimizer.states) + whole)
         + rows * (inputs + outputs + columns(network.layers))
-        + threads * 2**20
+        + threads * 5 * 2**18
     )
 
 
@@ -104,6 +104,11 @@ CASES = {
     "a width of 16,384 for one row": (WIDE, 1, dn.Adam(clip_norm=1.0)),
     "every kind of layer": (MIXED, 8_192, dn.SGD(lr=1e-3, momentum=0.9)),
     "a long first layer": ([dn.Linear(16_384, 512), dn.Tanh(), dn.Linear(512, 10)], 64, dn.Adam()),
+    "sums of several chunks": (
+        [dn.Linear(4096, 3000), dn.Tanh(), dn.Linear(3000, 10)],
+        1500,
+        dn.Adam(),
+    ),
     "mostly parameters": ([dn.Linear(2048, 4096), dn.Linear(4096, 10)], 8, dn.AdamW()),
 }
 

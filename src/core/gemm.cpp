@@ -178,8 +178,12 @@ struct Parts {
 };
 
 // Blocks: a block of A and a strip of B stay in the second-level cache together. A strip is copied
-// just before it is used; the copies are kept for all blocks of A, if B is one chunk deep.
-constexpr Index kBlockTiles = 168 / kTileRows;
+// just before it is used, and the copy kept for the other blocks of a group: all of them, if B is
+// one chunk deep; otherwise their sums wait for the next chunk, and are to stay near, too.
+constexpr Index kBlockTiles = 168 / kTileRows, kGroupBlocks = 4;
+inline Index group_tiles(Index tiles, const Depth& depth) {
+  return depth.count == 1 ? tiles : depth.pairwise ? kBlockTiles : kGroupBlocks * kBlockTiles;
+}
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 
@@ -194,17 +198,17 @@ constexpr Index kTileSize = kTileRows * kTileCols<T>;
 template <class T>
 struct Scratch {
   Index tile_size, width;  // of a copy of A; of a block
-  Index block_sums;        // of a whole block
+  Index waiting;           // sums of a group
   Index sums, a, b, end;   // offsets
 
   Scratch(Index rows, Index cols, const Depth& depth) {
-    const Index tiles = std::min((rows + kTileRows - 1) / kTileRows, kBlockTiles);
+    const Index all = (rows + kTileRows - 1) / kTileRows, tiles = std::min(all, kBlockTiles);
     const Index chunk = std::min(depth.size, kChunk);
     tile_size = packed_tile_size<T>(chunk);
     width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
     sums = kGroup * kTileSize<T>;
-    block_sums = tiles * width * kTileRows;
-    a = sums + depth.waiting() * block_sums;
+    waiting = std::min(all, group_tiles(all, depth)) * width * kTileRows;
+    a = sums + depth.waiting() * waiting;
     b = a + tiles * tile_size;
     end = b + width * chunk;
   }
@@ -224,10 +228,10 @@ class Product {
         touched_(touched),
         at_(part.rows.size(), part.cols.size(), depth),
         tiles_(part.rows.size(), kTileRows),
-        blocks_(tiles_.count, kBlockTiles),
+        groups_(tiles_.count, group_tiles(tiles_.count, depth)),
         pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
         pack_b_(worth_packing_strips(b, tiles_.count)),
-        keep_b_(pack_b_ && depth.count == 1 && blocks_.count > 1) {}
+        keep_b_(pack_b_ && groups_[0].size() > kBlockTiles) {}
 
   void compute() const {
     if constexpr (std::is_same_v<A, Transposed<T>>) {
@@ -235,19 +239,25 @@ class Product {
     }
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
-      for (Index block = 0; block < blocks_.count; ++block) {
-        for (Index i = depth_.chunks.begin; i < depth_.chunks.end; ++i) {
-          compute(Block{blocks_[block], cols, depth_[i], i});
-        }
-      }
+      for (Index group = 0; group < groups_.count; ++group) compute(groups_[group], cols);
     }
   }
 
  private:
   struct Block {
-    Range tiles, cols, chunk;  // chunk: of the depth
-    Index number;              // of the chunk
+    Range group, tiles, cols, chunk;  // chunk: of the depth
+    Index number;                     // of the chunk
   };
+
+  void compute(Range group, Range cols) const {
+    const Parts blocks(group.size(), kBlockTiles);
+    for (Index i = depth_.chunks.begin; i < depth_.chunks.end; ++i) {
+      for (Index block = 0; block < blocks.count; ++block) {
+        const Range tiles{group.begin + blocks.begin(block), group.begin + blocks.begin(block + 1)};
+        compute(Block{group, tiles, cols, depth_[i], i});
+      }
+    }
+  }
 
   // The weight gradient of a single row. No sum is long enough for a tile.
   void outer_product() const {
@@ -287,14 +297,14 @@ class Product {
   }
 
   bool copies_strips(const Block& block) const {
-    return pack_b_ && (!keep_b_ || block.tiles.begin == 0);
+    return pack_b_ && (!keep_b_ || block.tiles.begin == block.group.begin);
   }
 
   // A strip of B, where it lies or copied.
   Strip<T> strip(const Block& block, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
     T* const copied =
-        memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * depth_.size : 0);
+        memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * block.chunk.size() : 0);
     if (copies_strips(block)) pack_strips(b_, block.chunk, cols, copied);
     return {copied, kTileCols<T>, true};
   }
@@ -323,13 +333,12 @@ class Product {
     const Range chunk = block.chunk;
     const bool last = block.number + 1 == depth_.chunks.end;
     const Index completed = depth_.completed(block.number - depth_.chunks.begin);
+    const Index in_group = number - block.group.begin;
     T* const waiting =
-        memory_ + at_.sums + (place * at_.width + cols.begin - block.cols.begin) * kTileRows;
-    T* const sums = last              ? finished
-                    : depth_.pairwise ? waiting + completed * at_.block_sums
-                                      : waiting;
-    Task<T> task{strip.data, strip.line,     chunk.size(), waiting,
-                 completed,  at_.block_sums, sums,         fetched(block, number, strip, cols),
+        memory_ + at_.sums + (in_group * at_.width + cols.begin - block.cols.begin) * kTileRows;
+    T* const sums = last ? finished : depth_.pairwise ? waiting + completed * at_.waiting : waiting;
+    Task<T> task{strip.data, strip.line,  chunk.size(), waiting,
+                 completed,  at_.waiting, sums,         fetched(block, number, strip, cols),
                  {}};
     if (last) task.touched = touched_.from(rows.begin, cols.begin);
     if (pack_a_) {
@@ -350,7 +359,7 @@ class Product {
   const Finish<T>& finish_;
   const Touched<T>& touched_;
   const Scratch<T> at_;
-  const Parts tiles_, blocks_;
+  const Parts tiles_, groups_;
   const bool pack_a_, pack_b_, keep_b_;
 };
 
