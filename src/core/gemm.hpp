@@ -119,6 +119,13 @@ struct Tile {
 // can change stays in registers.
 template <class T, class Body>
 inline void for_each_vector(const Tile<T> tile, const Body body) {
+  if (tile.cols == kTileCols<T>) {
+    for (Index r = 0; r < tile.rows; ++r) {
+      body(tile.row + r, tile.col, load(tile.line(r), Whole{}), Whole{});
+      body(tile.row + r, tile.col + kLanes<T>, load(tile.line(r) + kLanes<T>, Whole{}), Whole{});
+    }
+    return;
+  }
   for (Index r = 0; r < tile.rows; ++r) {
     for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
       body(tile.row + r, tile.col + c, load(tile.line(r) + c, Whole{}), lanes);
