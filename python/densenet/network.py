@@ -140,7 +140,7 @@ class Network(Passes):
         """Take a step for each element of `batch_loss`; give their number, and if converged."""
         before, state = self._state, self._state_for(optimizer)
         lr = rates(optimizer.lr, state.step, len(batch_loss))
-        steps = replace(steps, before=state.step, lr=lr)
+        steps = Steps(steps.order, steps.batch_size, steps.first, state.step, lr, steps.tolerance)
         arrays = [state.arrays[name] for name in optimizer.states]
         if any(np.may_share_memory(examples.x, array) for array in (self._flat, *arrays)):
             examples = replace(examples, x=examples.x.copy())  # it would change under the step

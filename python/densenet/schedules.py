@@ -196,6 +196,11 @@ class WarmupLR(Schedule):
         return after(step - self.steps)
 
 
+def rate(lr: float | Schedule, step: int) -> float:
+    """Give the learning rate of a step."""
+    return float(lr(step) if isinstance(lr, Schedule) else lr)
+
+
 def rates(lr: float | Schedule, first: int, n_steps: int) -> Array:
     """Give the learning rates of some steps, float64."""
     if isinstance(lr, Schedule):

@@ -20,7 +20,7 @@ from densenet.early_stopping import EarlyStopping, Learned
 from densenet.history import History, Record
 from densenet.losses import Loss
 from densenet.optimizers import Optimizer
-from densenet.schedules import rates
+from densenet.schedules import rate
 
 if TYPE_CHECKING:
     from densenet.network import Network
@@ -133,7 +133,7 @@ def fit(
     """Train as `Network.fit` describes."""
     examples = network._examples(x, y, sample_weight)
     if examples.targets.ndim == 1:  # classes have been checked, and a callback may change y
-        examples = replace(examples, targets=examples.targets.copy())
+        examples = Examples(examples.x, examples.targets.copy(), examples.sample_weight)
     if class_weight is not None:
         loss = network.loss_function
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -295,13 +295,15 @@ def _record(
     seconds: float,
 ) -> Record:
     """Say what the steps of the epoch at hand have come to."""
-    losses = position.batch_loss[: max(position.step, 1)]
+    losses = position.batch_loss[: max(position.step, 1)].tolist()
     weights = _step_weights(examples, position.order, batch_size)[: len(losses)]
+    total = sum(weights)
+    weighted = sum(loss * weight for loss, weight in zip(losses, weights, strict=True))
     last = max(network.optimizer_state.get("step", 0) - 1, 0)
     return {
         "epoch": position.epoch,
-        "loss": float(losses @ weights / weights.sum()) if weights.any() else 0.0,
-        "lr": float(rates(optimizer.lr, last, 1)[0]),
+        "loss": weighted / total if total > 0 else 0.0,
+        "lr": rate(optimizer.lr, last),
         "seconds": seconds,
     }
 
@@ -333,13 +335,15 @@ def _watch(bar: Any, before: int, pausing: Sequence[Callback]) -> Progress:
     return watch
 
 
-def _step_weights(examples: Examples, order: Array | None, batch_size: int) -> Array:
+def _step_weights(examples: Examples, order: Array | None, batch_size: int) -> list[float]:
     """Give the weight of each step's rows, by which its loss counts in the epoch's."""
-    rows = len(examples.x)
-    weights = np.ones(rows) if examples.sample_weight is None else examples.sample_weight
+    weights, begins = examples.sample_weight, range(0, len(examples.x), batch_size)
+    if weights is None:
+        return [min(batch_size, len(examples.x) - begin) for begin in begins]
     if order is not None:
         weights = weights[order]
-    return np.add.reduceat(weights, np.arange(0, rows, batch_size))
+    sums: list[float] = np.add.reduceat(weights, begins).tolist()
+    return sums
 
 
 def steps_in_python(
