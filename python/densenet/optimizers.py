@@ -4,7 +4,7 @@ Clipping comes first, then L2, the rule and L1. Sources and fine points are thos
 the same name in `densenet.reference`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from densenet import _checks
@@ -37,10 +37,9 @@ class Optimizer:
         >>> sorted(SGD(lr=0.1, clip_norm=1.0).settings())
         ['clip_norm', 'dampening', 'l1', 'l2', 'lr', 'momentum', 'nesterov']
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             name: value
-            for name, value in values.items()
+            for name, value in vars(self).items()
             if not isinstance(value, Schedule) and not (value is None and name in _checks.OPTIONAL)
         }
 

@@ -27,6 +27,7 @@ struct Hyperparameters {
   double clip_value = 0, clip_norm = 0;  // 0 is none
 
   // Biases are not penalised.
+  bool penalised() const { return l1 != 0 || l2 != 0 || weight_decay != 0; }
   Hyperparameters without_penalties() const {
     Hyperparameters copy = *this;
     copy.l1 = copy.l2 = copy.weight_decay = 0;

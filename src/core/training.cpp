@@ -136,7 +136,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       if (moves) {
         const Index count = epoch.steps_before + step + 1;
         const Rule rule(settings, epoch.lr[step], count);
-        const Rule bias_rule(settings.without_penalties(), epoch.lr[step], count);
+        const Rule bias_rule =
+            settings.penalised() ? Rule(settings.without_penalties(), epoch.lr[step], count) : rule;
         const T limit = static_cast<T>(settings.clip_value);
         Index tiles = 0;
         if (!whole) {
