@@ -13,6 +13,7 @@ from workloads import powers
 
 _LOAD = os.getloadavg()[0]  # before anything is measured
 _ROUNDS = 4_000_000  # of multiply-adds, about 10 ms
+_BURSTS = 3
 _BYTES = 16  # of one float32 parameter: itself, its gradient and two moments
 
 
@@ -99,7 +100,9 @@ class Machine:
 
     def measure_flops(self) -> None:
         """Measure multiply-adds in registers, at the instruction set in use."""
-        self._flops.append(_core.multiply_add_peak(self._threads, _ROUNDS) * 1e9)
+        # Threads that wake up beside another contender's last ones are no peak: the best counts.
+        rates = [_core.multiply_add_peak(self._threads, _ROUNDS) for _ in range(_BURSTS)]
+        self._flops.append(max(rates) * 1e9)
 
     def measure_bandwidth(self) -> None:
         """Measure in-place work: an array that is read, three that are read and written."""
