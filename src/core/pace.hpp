@@ -3,8 +3,8 @@
 //
 // That depends on where the cores are, which a host may change and does not tell: on two that share
 // a cache a step of 128-128-128-10 with a batch of 16 takes 47 us, on two that do not 211, on one
-// core 49. So a few steps are timed on all threads and on one, about a millisecond of them four
-// times a second. Results never depend on the number of threads.
+// core 49. So some steps are timed on all threads and on one, about half a millisecond of them
+// every quarter of a second. Results never depend on the number of threads.
 #pragma once
 
 #include <algorithm>
@@ -28,20 +28,23 @@ class Pace {
       rows_ = rows;
       threads_ = threads;
     }
-    const double fit = step_ > 0 ? (left_ > 0 ? left_ : kTrial) / step_ : 1;
-    block_ = {left_ > 0          ? chosen_
+    start_ = Clock::now();
+    const double left = std::max(worth_, std::chrono::duration<double>(until_ - start_).count());
+    const double fit = step_ > 0 ? (left > 0 ? left : kTrial) / step_ : 1;
+    trying_ = left <= 0;
+    block_ = {!trying_           ? chosen_
               : trial_ < kTrials ? threads
                                  : 1,
               static_cast<Index>(std::clamp<double>(fit, 1, static_cast<double>(steps)))};
-    start_ = Clock::now();
     return block_;
   }
 
   void took() {
-    const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
+    const Clock::time_point now = Clock::now();
+    const double elapsed = std::chrono::duration<double>(now - start_).count();
     step_ = elapsed / static_cast<double>(block_.steps);
-    if (left_ > 0) {
-      left_ -= elapsed;
+    if (!trying_) {
+      worth_ -= elapsed;
       return;
     }
     double& least = trial_ < kTrials ? all_ : one_;
@@ -49,23 +52,25 @@ class Pace {
     least = trial_ % kTrials < 2 ? step_ : std::min(least, step_);
     if (++trial_ < 2 * kTrials) return;
     chosen_ = one_ < kClearly * all_ ? 1 : threads_;
-    left_ = kChosen;
+    until_ = now + std::chrono::milliseconds(250);
+    worth_ = kWorth;
     trial_ = 0;
   }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  static constexpr int kTrials = 3;                       // on all threads, and as many on one
-  static constexpr double kTrial = 1e-4, kChosen = 0.25;  // seconds
+  static constexpr int kTrials = 3;                      // on all threads, and as many on one
+  static constexpr double kTrial = 1e-4, kWorth = 2e-2;  // seconds; of steps for which trials pay
   static constexpr double kClearly = 0.95;
 
   Index rows_ = 0;
   int threads_ = 0, trial_ = 0, chosen_ = 0;
+  bool trying_ = true;
   double all_ = 0, one_ = 0, step_ = 0;  // seconds of a step, the last one
-  double left_ = 0;                      // seconds until the next trials
+  double worth_ = 0;                     // seconds of steps on the chosen threads, at least
+  Clock::time_point until_ = {}, start_ = {};
   Block block_ = {};
-  Clock::time_point start_;
 };
 
 }  // namespace densenet
