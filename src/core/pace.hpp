@@ -45,6 +45,8 @@ class Pace {
     step_ = elapsed / static_cast<double>(block_.steps);
     if (!trying_) {
       worth_ -= elapsed;
+      // Threads that had to be woken first, on a machine that was idle, may not be worth it either.
+      if (one_ < kClearly * step_) chosen_ = 1;
       return;
     }
     double& least = trial_ < kTrials ? all_ : one_;
