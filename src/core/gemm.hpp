@@ -84,12 +84,12 @@ struct Depth {
 };
 
 // The sums of a layer's forward product. Where they are long and few they have more chunks than
-// they need, for threads to share.
+// they need, for threads to share; but not so many that the sums that wait take memory.
 inline Depth forward_depth(Index inputs, Index outputs) {
   Index shares = inputs >= 2 * outputs ? 8 : 1;
   while (shares > 1 && inputs < 128 * shares) shares /= 2;
   while (shares > 1 && inputs > kChunk * shares) shares *= 2;
-  return shares > 1 ? Depth(inputs, shares, true) : Depth(inputs);
+  return shares > 1 && shares <= 32 ? Depth(inputs, shares, true) : Depth(inputs);
 }
 
 // A or B: the lines of memory are its rows, or its columns (the transpose of a row-major matrix).
