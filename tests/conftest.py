@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -194,6 +195,14 @@ def same_error(errors, expected_type, expected_text):
     for error in errors:
         assert type(error) is expected_type, repr(error)
         assert str(error) == expected_text
+
+
+def assert_apart(network):
+    """Parameters and moments start cache lines of their own, at different places of a page."""
+    moments = (array for name, array in network.optimizer_state.items() if name != "step")
+    places = sorted(array.ctypes.data % 4096 for array in (network.flat, *moments))
+    assert all(place % 64 == 0 for place in places)
+    assert all(b - a >= 1024 for a, b in pairwise([*places, places[0] + 4096]))
 
 
 # ---- awkward arrays ----------------------------------------------------------------------------

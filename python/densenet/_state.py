@@ -210,11 +210,12 @@ class State:
         state = self._state
         if state is None or state.rule is not type(optimizer):
             state = _OptimizerState(type(optimizer), {}, 0)
-        missing = [name for name in optimizer.states if name not in state.arrays]
-        if not missing:
-            return state
-        new = {name: aligned(self.n_parameters, self.dtype) for name in missing}
-        return replace(state, arrays=state.arrays | new)
+        new = {
+            name: aligned(self.n_parameters, self.dtype, place)
+            for place, name in enumerate(optimizer.states, 1)
+            if name not in state.arrays
+        }
+        return replace(state, arrays=state.arrays | new) if new else state
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network into a file of the safetensors format.
@@ -298,15 +299,16 @@ class State:
         self._flat = self._own(self._flat)
         self._running = self._own(self._running)
         if self._state is not None:
-            arrays = {name: self._own(array) for name, array in self._state.arrays.items()}
+            named = enumerate(self._state.arrays.items(), 1)
+            arrays = {name: self._own(array, place) for place, (name, array) in named}
             self._state = replace(self._state, arrays=arrays)
         self._prepared = None
         self._rng = copy.deepcopy(self._rng)
         self._position = copy.deepcopy(self._position)
         self._engine = self._make_engine()
 
-    def _own(self, array: Array) -> Array:
-        own = aligned(array.size, self.dtype)
+    def _own(self, array: Array, place: int = 0) -> Array:
+        own = aligned(array.size, self.dtype, place)
         own[...] = array
         return own
 

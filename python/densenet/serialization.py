@@ -222,8 +222,8 @@ def _read_optimizer(
     if about is None:
         return None
     moments = {}
-    for name in about["moments"]:
-        empty = aligned(network.n_parameters, network.dtype)
+    for place, name in enumerate(about["moments"], 1):
+        empty = aligned(network.n_parameters, network.dtype, place)
         moments[name] = _fill(empty, network._layout.slots, arrays, f"optimizer.{name}.")
     step = _checks.count("step", about["step"], 0, _MANY)
     return _OptimizerState(_OPTIMIZERS[about["rule"]], moments, step)
