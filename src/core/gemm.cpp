@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/fetching.hpp"
 #include "core/packing.hpp"
 
 namespace densenet {
@@ -62,27 +63,20 @@ TransposedCursor<T, Rows> cursor(const Transposed<T>& a, Index row) {
   return {a, row};
 }
 
-// Lines of memory that are so far apart.
-template <class T>
-struct Lines {
-  const T* first;
-  Index stride;
-};
-
 // A strip of B over a part of the depth, and where a tile's sums over it go.
 template <class T>
 struct Task {
   const T* b;
   Index line, depth;
-  const T* before;       // sums over parts of the depth before this one
-  Index befores, apart;  // so many, and so far apart
+  const T *before, *before_end;  // sums over parts of the depth before this one,
+  Index apart;                   // so far apart
   T* to;
-  Lines<T> fetched;    // one at each step
-  Touched<T> touched;  // from the tile on
+  Lines<T> lines;      // fetched during the tile, one at each step
+  Columns<T> columns;  // and these
 };
 
-// Steps along the depth for each line to be fetched that `finish` will touch.
-constexpr Index kPace = 4;
+// Steps along the depth for each row of columns that are fetched.
+constexpr Index kPace = 2;
 
 template <class T, class A, Index Rows, Index Vectors, class Last>
 void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
@@ -94,44 +88,49 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   }
   auto left = cursor<Rows>(a, row);
   const T* line = task.b;
-  const T* fetched = task.fetched.first;
-  Index left_over = task.depth;
-  const auto go_down = [&](Index steps) {
-    for (Index k = 0; k < steps; ++k, line += task.line, left.next()) {
-      prefetch(fetched);
-      prefetch(fetched + kTileCols<T> / 2);
-      fetched += task.fetched.stride;
-      Vec<T> right[Vectors];
-      if constexpr (Vectors == 2) right[0] = load(line, Whole{});
-      right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
+  const T* ahead = task.lines.first;
+  const auto go_down = [&] {
+    prefetch(ahead);
+    prefetch(ahead + kTileCols<T> / 2);
+    ahead += task.lines.stride;
+    Vec<T> right[Vectors];
+    if constexpr (Vectors == 2) right[0] = load(line, Whole{});
+    right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
 #pragma GCC unroll 16
-      for (Index r = 0; r < Rows; ++r) {
-        const Vec<T> same(left[r]);
+    for (Index r = 0; r < Rows; ++r) {
+      const Vec<T> same(left[r]);
 #pragma GCC unroll 2
-        for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
+      for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
+    }
+    line += task.line;
+    left.next();
+  };
+  Fetching<T> fetching(task.columns, task.depth / kPace);
+  for (Index n = task.depth / kPace; n > 0; --n) {
+    if (const T* const next = fetching.next(); next != nullptr) {
+      prefetch(next);
+      prefetch(next + kTileCols<T> / 2);
+    }
+#pragma GCC unroll 2
+    for (Index i = 0; i < kPace; ++i) go_down();
+  }
+  for (Index n = task.depth % kPace; n > 0; --n) go_down();
+
+  for (const T* before = task.before; before != task.before_end; before += task.apart) {
+#pragma GCC unroll 16
+    for (Index r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+      for (Index v = 0; v < Vectors; ++v) {
+        sum[r][v] = load(before + r * kTileCols<T> + v * kLanes<T>, Whole{}) + sum[r][v];
       }
     }
-    left_over -= steps;
-  };
-  for (const T* touched : task.touched.array) {
-    if (touched == nullptr) break;
-    for (Index r = 0; r < Rows && left_over >= kPace; ++r, touched += task.touched.stride) {
-      prefetch(touched);
-      prefetch(touched + kTileCols<T> / 2);
-      go_down(kPace);
-    }
   }
-  go_down(left_over);
+  T* const to = task.to;
 #pragma GCC unroll 16
   for (Index r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
     for (Index v = 0; v < Vectors; ++v) {
-      const Index at = r * kTileCols<T> + v * kLanes<T>;
-      Vec<T> total = sum[r][v];
-      for (Index i = 0; i < task.befores; ++i) {
-        total = load(task.before + i * task.apart + at, Whole{}) + total;
-      }
-      store(task.to + at, total, Whole{});
+      store(to + r * kTileCols<T> + v * kLanes<T>, sum[r][v], Whole{});
     }
   }
 }
@@ -234,7 +233,7 @@ class Product {
         keep_b_(pack_b_ && groups_[0].size() > kBlockTiles) {}
 
   void compute() const {
-    if constexpr (std::is_same_v<A, Transposed<T>>) {
+    if constexpr (kTransposedA) {
       if (depth_.size == 1) return outer_product();
     }
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
@@ -244,6 +243,8 @@ class Product {
   }
 
  private:
+  static constexpr bool kTransposedA = std::is_same_v<A, Transposed<T>>;
+
   struct Block {
     Range group, tiles, cols, chunk;  // chunk: of the depth
     Index number;                     // of the chunk
@@ -282,7 +283,6 @@ class Product {
     for (Index col = block.cols.begin; col < block.cols.end; col += kTileCols<T>) {
       const Range cols{col, std::min(col + kTileCols<T>, block.cols.end)};
       const Strip<T> its_strip = strip(block, cols);
-      const bool last = block.number + 1 == depth_.chunks.end;
       const Index group = depth_.size <= kShallow ? kGroup : 1;
       for (Index t = block.tiles.begin; t < block.tiles.end;) {
         const Index end = std::min(t + group, block.tiles.end);
@@ -290,12 +290,16 @@ class Product {
         for (; t < end; ++t) {
           tile(block, t, its_strip, cols, memory_ + (tiles_.begin(t) - first) * kTileCols<T>);
         }
-        if (!last) continue;
+        if (!is_last(block)) continue;
         finish_(Tile<T>{memory_, part_.rows.begin + first, cols.begin, rows, cols.size()});
       }
     }
   }
 
+  bool is_last(const Block& block) const { return block.number + 1 == depth_.chunks.end; }
+  bool copies_tiles(const Block& block, Range cols) const {
+    return pack_a_ && cols.begin == block.cols.begin;
+  }
   bool copies_strips(const Block& block) const {
     return pack_b_ && (!keep_b_ || block.tiles.begin == block.group.begin);
   }
@@ -309,11 +313,11 @@ class Product {
     return {copied, kTileCols<T>, true};
   }
 
-  // What is fetched during a tile, a line at each step: a strip in place, before its lines are
-  // read; or, if it was copied, what is copied next, if its lines lie across the depth.
-  Lines<T> fetched(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
-    if constexpr (std::is_same_v<A, Transposed<T>>) {
-      if (pack_b_ && pack_a_ && cols.begin == block.cols.begin) {
+  // A strip in place, before its lines are read; or, if it was copied, what is copied next, if its
+  // lines lie across the depth.
+  Lines<T> lines_ahead(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
+    if constexpr (kTransposedA) {
+      if (pack_b_ && copies_tiles(block, cols)) {
         return {a_.at(part_.rows.begin + tiles_.begin(number + 1), block.chunk.begin), a_.stride};
       }
     }
@@ -325,25 +329,44 @@ class Product {
     return {strip.data + kAhead * strip.line, strip.line};
   }
 
+  // The tile of A that is copied next, if its lines lie along the depth; what `finish` will touch.
+  Columns<T> columns_ahead(const Block& block, Index number, Range rows, Range cols) const {
+    Columns<T> columns;
+    if constexpr (!kTransposedA) {
+      if (copies_tiles(block, cols) && number + 1 < block.tiles.end) {
+        for (Index k = block.chunk.begin; k < block.chunk.end; k += kTileCols<T>) {
+          columns.add(a_.at(rows.end, k), a_.stride, tiles_[number + 1].size());
+        }
+      }
+    }
+    if (is_last(block)) columns.add(touched_.from(rows.begin, cols.begin), rows.size());
+    return columns;
+  }
+
   void tile(const Block& block, Index number, const Strip<T>& strip, Range cols,
             T* finished) const {
     const Range rows{part_.rows.begin + tiles_.begin(number),
                      part_.rows.begin + tiles_.begin(number + 1)};
     const Index place = number - block.tiles.begin;
     const Range chunk = block.chunk;
-    const bool last = block.number + 1 == depth_.chunks.end;
     const Index completed = depth_.completed(block.number - depth_.chunks.begin);
     const Index in_group = number - block.group.begin;
     T* const waiting =
         memory_ + at_.sums + (in_group * at_.width + cols.begin - block.cols.begin) * kTileRows;
-    T* const sums = last ? finished : depth_.pairwise ? waiting + completed * at_.waiting : waiting;
-    Task<T> task{strip.data, strip.line,  chunk.size(), waiting,
-                 completed,  at_.waiting, sums,         fetched(block, number, strip, cols),
-                 {}};
-    if (last) task.touched = touched_.from(rows.begin, cols.begin);
+    T* const before_end = waiting + completed * at_.waiting;
+    T* const sums = is_last(block) ? finished : depth_.pairwise ? before_end : waiting;
+    const Task<T> task{strip.data,
+                       strip.line,
+                       chunk.size(),
+                       waiting,
+                       before_end,
+                       at_.waiting,
+                       sums,
+                       lines_ahead(block, number, strip, cols),
+                       columns_ahead(block, number, rows, cols)};
     if (pack_a_) {
       T* const copied = memory_ + at_.a + place * at_.tile_size;
-      if (cols.begin == block.cols.begin) pack_tile(a_, rows, chunk, copied);
+      if (copies_tiles(block, cols)) pack_tile(a_, rows, chunk, copied);
       tile_sums(A{copied, packed_stride(a_, chunk.size())}, Range{0, rows.size()}, cols.size(),
                 strip.padded, task);
     } else {

@@ -59,8 +59,8 @@ bool worth_packing(const RowMajor<T>& a, Index strips) {
   return strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
 }
 template <class T>
-bool worth_packing(const Transposed<T>& a, Index strips) {
-  return strips > 7 || (strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 1024 == 0);
+bool worth_packing(const Transposed<T>&, Index strips) {
+  return strips > 7;
 }
 
 // A strip of B where it lies, or copied with its lines side by side: then it is padded, so that
