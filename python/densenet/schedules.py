@@ -205,4 +205,6 @@ def rates(lr: float | Schedule, first: int, n_steps: int) -> Array:
     """Give the learning rates of some steps, float64."""
     if isinstance(lr, Schedule):
         return np.array([lr(step) for step in range(first, first + n_steps)], np.float64)
-    return np.full(n_steps, lr, np.float64)
+    same = np.empty(n_steps)  # np.full runs Python, which takes 10 us where it has left the caches
+    same.fill(lr)
+    return same
