@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import mul
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -298,8 +299,8 @@ def _record(
     losses = position.batch_loss[: max(position.step, 1)].tolist()
     weights = _step_weights(examples, position.order, batch_size)[: len(losses)]
     total = sum(weights)
-    weighted = sum(loss * weight for loss, weight in zip(losses, weights, strict=True))
-    last = max(network.optimizer_state.get("step", 0) - 1, 0)
+    weighted = sum(map(mul, losses, weights))
+    last = max(_counted(network, optimizer) - 1, 0)
     return {
         "epoch": position.epoch,
         "loss": weighted / total if total > 0 else 0.0,
@@ -337,12 +338,13 @@ def _watch(bar: Any, before: int, pausing: Sequence[Callback]) -> Progress:
 
 def _step_weights(examples: Examples, order: Array | None, batch_size: int) -> list[float]:
     """Give the weight of each step's rows, by which its loss counts in the epoch's."""
-    weights, begins = examples.sample_weight, range(0, len(examples.x), batch_size)
+    weights, rows = examples.sample_weight, len(examples.x)
     if weights is None:
-        return [min(batch_size, len(examples.x) - begin) for begin in begins]
+        full, rest = divmod(rows, batch_size)
+        return [float(batch_size)] * full + [float(rest)] * (rest > 0)
     if order is not None:
         weights = weights[order]
-    sums: list[float] = np.add.reduceat(weights, begins).tolist()
+    sums: list[float] = np.add.reduceat(weights, range(0, rows, batch_size)).tolist()
     return sums
 
 

@@ -80,7 +80,7 @@ struct Depth {
   Index waiting() const { return completed(count - 1); }
 
  private:
-  static constexpr Index kGrain = 16;
+  static constexpr Index kGrain = 8;
   Index begin(Index chunk) const {
     return std::min(size, (size + kGrain - 1) / kGrain * chunk / count * kGrain);
   }
