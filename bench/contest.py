@@ -78,6 +78,7 @@ def compete(
                     continue
                 time.sleep(_PAUSE)
                 machine.measure_flops()
+                machine.measure_meeting()
                 try:
                     taken += worker.train(turn)
                 except WorkerError as error:
@@ -88,7 +89,8 @@ def compete(
         for name in names
         if name in samples and name not in notes
     }
-    return Result(net, machine.flops, machine.bandwidth, timings, notes, versions)
+    flops, bandwidth, meetings = machine.flops, machine.bandwidth, machine.meetings
+    return Result(net, flops, bandwidth, timings, notes, versions, meetings)
 
 
 def _enter(worker: Worker, versions: dict[str, str]) -> list[float]:

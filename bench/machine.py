@@ -14,6 +14,7 @@ from workloads import powers
 _LOAD = os.getloadavg()[0]  # before anything is measured
 _ROUNDS = 4_000_000  # of multiply-adds, about 10 ms
 _BURSTS = 3
+_MEETINGS = 10_000  # about 1 ms
 _BYTES = 16  # of one float32 parameter: itself, its gradient and two moments
 
 
@@ -90,6 +91,11 @@ class Machine:
     threads : int
     footprint : int
         Bytes of the arrays that in-place work goes over: the smaller, the nearer their cache.
+
+    Attributes
+    ----------
+    meetings : list of float
+        Seconds, one for each measurement; none of a single thread.
     """
 
     def __init__(self, threads: int, footprint: int = 1 << 16) -> None:
@@ -97,12 +103,18 @@ class Machine:
         self._elements = max(1024, footprint // _BYTES)
         self._flops: list[float] = []
         self._bandwidths: list[float] = []
+        self.meetings: list[float] = []
 
     def measure_flops(self) -> None:
         """Measure multiply-adds in registers, at the instruction set in use."""
         # Threads that wake up beside another contender's last ones are no peak: the best counts.
         rates = [_core.multiply_add_peak(self._threads, _ROUNDS) for _ in range(_BURSTS)]
         self._flops.append(max(rates) * 1e9)
+
+    def measure_meeting(self) -> None:
+        """Measure the seconds that all threads take to meet, which tells where their cores are."""
+        if self._threads > 1:
+            self.meetings.append(_core.meeting_time(self._threads, _MEETINGS))
 
     def measure_bandwidth(self) -> None:
         """Measure in-place work: an array that is read, three that are read and written."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from timing import Timing, micros
 from workloads import UPDATE_BYTES, Net
@@ -72,6 +73,7 @@ class Result:
     timings: dict[str, Timing] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)  # of contenders without a time
     versions: dict[str, str] = field(default_factory=dict)  # of each module that was imported
+    meetings: Sequence[float] = ()  # seconds that all threads took to meet, before each turn
 
     @property
     def limit(self) -> float:
@@ -184,8 +186,15 @@ def contenders(results: Sequence[Result]) -> str:
 
 
 def peaks(results: Sequence[Result]) -> str:
-    """Give the machine's peaks, as measured between each net's rounds."""
-    header = ("net", "MFLOP", "multiply-add peak GFLOP/s", "update KB", "in-place GB/s")
+    """Give the machine's peaks, and how far apart its cores were, between each net's turns."""
+    header = (
+        "net",
+        "MFLOP",
+        "multiply-add peak GFLOP/s",
+        "update KB",
+        "in-place GB/s",
+        "threads meet in ns",
+    )
     rows = [
         (
             result.net.name,
@@ -193,10 +202,19 @@ def peaks(results: Sequence[Result]) -> str:
             f"{result.flops / 1e9:.0f}",
             f"{result.net.parameters * UPDATE_BYTES / 1e3:,.0f}",
             f"{result.bandwidth / 1e9:.1f}",
+            _meetings(result),
         )
         for result in results
     ]
     return table(header, rows)
+
+
+def _meetings(result: Result) -> str:
+    """Give the median of a net's meetings, and the least and the most."""
+    if not result.meetings:
+        return "-"
+    least, most = min(result.meetings), max(result.meetings)
+    return f"{median(result.meetings) * 1e9:.0f} ({least * 1e9:.0f} to {most * 1e9:.0f})"
 
 
 def versions(results: Sequence[Result]) -> dict[str, str]:

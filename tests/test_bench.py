@@ -4,6 +4,7 @@ import argparse
 import itertools
 import math
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import timing
 import worker
 from conftest import assert_same_bits
 from densenet import kernels
-from machine import pinned, processors, thread_counts
+from machine import Machine, pinned, processors, thread_counts
 from peers import CONTENDERS
 from report import OURS, Curve, LiveTable, Result
 from timing import Budget, Timing
@@ -225,6 +226,21 @@ def test_a_live_table_is_printed_row_by_row(capsys):
         "| b      |     2 |",
     ]
     assert live.text() == report.table(("name", "µs"), [("a", "1"), ("b", "2")])
+
+
+def test_peaks_tell_how_far_apart_the_cores_were():
+    far = replace(result(fit=1.0), meetings=[5e-8, 3e-7, 7e-8])
+    assert report.peaks([far]).splitlines()[-1].endswith(" 70 (50 to 300) |")
+    assert report.peaks([result(fit=1.0)]).splitlines()[-1].endswith(" - |")
+
+
+def test_threads_meet_before_every_turn():
+    machine = Machine(2)
+    machine.measure_meeting()
+    assert 0 < machine.meetings[0] < 1
+    alone = Machine(1)
+    alone.measure_meeting()
+    assert alone.meetings == []
 
 
 def test_a_result_is_compared_with_the_best_peer():

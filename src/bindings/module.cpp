@@ -51,6 +51,8 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.def("set_num_threads", [](int threads) { densenet::thread_limit() = threads; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
         py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
+  m.def("meeting_time", &densenet::meeting_time, py::arg("threads"), py::arg("times"),
+        py::call_guard<py::gil_scoped_release>());
   m.def("update_bandwidth", &densenet::update_bandwidth<float>, py::arg("threads"), py::arg("n"),
         py::call_guard<py::gil_scoped_release>());
 }

@@ -42,6 +42,16 @@ double multiply_add_peak(int threads, Index rounds) {
   return sink > 0 ? flop / elapsed * 1e-9 : 0;
 }
 
+// Seconds that so many threads take to meet: how far apart their cores are.
+inline double meeting_time(int threads, Index times) {
+  const double elapsed = seconds([&] {
+    parallel(threads, [&](Team team) {
+      for (Index i = 0; i < times; ++i) team.barrier();
+    });
+  });
+  return elapsed / static_cast<double>(times);
+}
+
 // GB/s of an update's traffic, 28 bytes a float32 parameter: one array is read and three are read
 // and written in place. Few operations, so that memory alone sets the time.
 template <class T>
