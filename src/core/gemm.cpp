@@ -313,11 +313,12 @@ class Product {
     return {copied, kTileCols<T>, true};
   }
 
-  // A strip in place, before its lines are read; or, if it was copied, what is copied next, if its
-  // lines lie across the depth.
+  // A strip in place, before its lines are read. Where it was copied, the tile of A that is next,
+  // while the first strip meets them, or the strip that is copied next, if their lines lie across
+  // the depth.
   Lines<T> lines_ahead(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
     if constexpr (kTransposedA) {
-      if (pack_b_ && copies_tiles(block, cols)) {
+      if (pack_b_ && cols.begin == block.cols.begin) {
         return {a_.at(part_.rows.begin + tiles_.begin(number + 1), block.chunk.begin), a_.stride};
       }
     }
