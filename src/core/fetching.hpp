@@ -41,12 +41,12 @@ class Columns {
   std::size_t count_ = 0;
 };
 
-// Walks down one column after the other, so that the last row comes last of so many.
+// Walks down one column after the other, late, but so that the last row comes in time.
 template <class T>
 class Fetching {
  public:
   Fetching(const Columns<T>& columns, Index times)
-      : next_(columns.begin()), end_(columns.end()), wait_(times) {
+      : next_(columns.begin()), end_(columns.end()), wait_(times - kLead) {
     for (const auto& column : columns) wait_ -= column.rows;
     wait_ = std::max<Index>(wait_, 0);
     go_on();
@@ -63,6 +63,10 @@ class Fetching {
   }
 
  private:
+  // Times that a row needs to come. With tiles of 14 x 32, 0 to 32 are as good; with 6 x 16, whose
+  // steps are short, 784-1024-1024-10 takes 29.0 ms with 0 and 28.0 with 32.
+  static constexpr Index kLead = 32;
+
   void go_on() {
     if (next_ == end_) {
       wait_ = std::numeric_limits<Index>::max();
