@@ -27,6 +27,7 @@ from densenet import (
     WarmupLR,
 )
 from densenet.metrics import accuracy
+from densenet.schedules import Schedule
 
 
 class Squares:
@@ -270,6 +271,21 @@ def test_a_copy_resumes_by_itself(interrupted, data, clone):
     twin = clone(interrupted)
     history = interrupted.fit(*data, **options)
     assert_same(twin, twin.fit(*data, **options), interrupted, history)
+
+
+def test_what_was_left_travels_where_its_schedule_cannot(data):
+    class Local(Schedule):
+        def __call__(self, step):
+            return 0.1 / (1 + step)
+
+    options = {"epochs": 4, "batch_size": 8, "optimizer": Adam(lr=Local())}
+    network = make()
+    left(network, data, options, Kill(step=5))
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(options["optimizer"])
+    twin = pickle.loads(pickle.dumps(network))
+    history = network.fit(*data, resume=True, **options)
+    assert_same(twin, twin.fit(*data, resume=True, **options), network, history)
 
 
 def test_a_history_that_was_returned_stays(data):

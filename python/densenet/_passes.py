@@ -177,8 +177,14 @@ class Passes(State):
     # ---- loss and gradients ----------------------------------------------------------------------
 
     def _examples(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        keep: bool = False,
     ) -> Examples:
+        """Check rows to learn from; `keep` classes as they are, whoever may change them later."""
         x = _checks.inputs(x, self._layout.inputs)
         batch, outputs = len(x), self._layout.outputs
         loss, targets = self.loss_function, np.asarray(y)
@@ -188,6 +194,8 @@ class Passes(State):
             targets = _checks.class_targets(targets, batch, outputs, self.dtype, "y")
         else:
             targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype, "y")
+        if keep and targets.ndim == 1:
+            targets = targets.copy()
         if sample_weight is None:
             return Examples(x, targets)
         if not isinstance(loss, Loss):

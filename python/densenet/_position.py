@@ -1,8 +1,9 @@
 """Where a call of `fit` stands: with it, training goes on as if it had never been left."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,18 +15,21 @@ if TYPE_CHECKING:
     from densenet._state import State
 
 
+Settings: TypeAlias = Callable[[], Mapping[str, str]]
+
+
 @dataclass
 class Position:
     """What a call of `fit` has come to, beside the network's own state.
 
-    ``settings`` describe what must be the same when training goes on. ``rng`` orders the rows and
-    is None where the network's own generator does; ``draws`` seeds dropout. The epoch at hand has
+    ``settings()`` tells what must be the same when training goes on. ``rng`` orders the rows and is
+    None where the network's own generator does; ``draws`` seeds dropout. The epoch at hand has
     its ``order``, the ``batch_loss`` of all its steps and the number of those that are taken;
     ``history`` and ``best`` speak of the epochs before it. ``counted`` is the optimizer's step.
     Where the best parameters have been restored on the way out, ``last`` has those that were left.
     """
 
-    settings: Mapping[str, str]
+    settings: Settings
     rng: "np.random.Generator | None"
     draws: int
     counted: int
@@ -56,6 +60,10 @@ class Position:
         self.history.batch_loss += losses
         self.history.epochs.append(record)
         self.best = best
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let settings travel as their description: a schedule of the user's own may not."""
+        return vars(self) | {"settings": partial(dict, self.settings())}
 
     def put_back(self, network: "State") -> None:
         """Let a network have what it had learned when training was left."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -259,7 +260,7 @@ def _position(network: Network, arrays: dict[str, Array]) -> dict[str, Any] | No
             arrays |= _split(learned.flat, network._layout.slots, f"position.{name}.")
             arrays |= _split(learned.running, network._layout.running_slots, f"position.{name}.")
     return {
-        "settings": dict(at.settings),
+        "settings": dict(at.settings()),
         "generator": None if at.rng is None else _generator(at.rng),
         "draws": at.draws,
         "counted": at.counted,
@@ -284,7 +285,7 @@ def _read_position(
         raise ValueError("position.order: expected each row once, got others")
     learned = {name: _read_learned(network, f"position.{name}.", arrays) for name in about["kept"]}
     return Position(
-        settings={str(name): str(value) for name, value in about["settings"].items()},
+        settings=partial(dict, {str(n): str(value) for n, value in about["settings"].items()}),
         rng=None if about["generator"] is None else _read_generator(about["generator"]),
         draws=_checks.count("draws", about["draws"], 0, 2**64 - 1),
         counted=_checks.count("counted", about["counted"], 0, _MANY),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from operator import mul
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -14,7 +15,7 @@ from densenet import _checks
 from densenet._clipping import clip
 from densenet._engine import Examples, Mode, Outcome, Steps
 from densenet._extras import require
-from densenet._position import Position, described
+from densenet._position import Position, Settings, described
 from densenet._typing import Array
 from densenet.callbacks import Callback, Checkpoint, overriding
 from densenet.early_stopping import EarlyStopping, Learned
@@ -132,9 +133,7 @@ def fit(
     resume: bool,
 ) -> History:
     """Train as `Network.fit` describes."""
-    examples = network._examples(x, y, sample_weight)
-    if examples.targets.ndim == 1:  # classes have been checked, and a callback may change y
-        examples = Examples(examples.x, examples.targets.copy(), examples.sample_weight)
+    examples = network._examples(x, y, sample_weight, keep=True)  # a callback may change y
     if class_weight is not None:
         loss = network.loss_function
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -147,18 +146,19 @@ def fit(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     _check_listeners(metrics, callbacks, early_stopping, validation is not None)
-    settings = {
-        "x": f"{rows} rows",
-        "batch_size": str(batch_size),
-        "optimizer": described(optimizer),
-        "shuffle": str(bool(shuffle)),
-        "drop_last": str(bool(drop_last)),
-        "early_stopping": described(early_stopping),
-        "sample_weight": "None" if sample_weight is None else "weights",
-        "class_weight": repr(class_weight),
-        "tolerance": repr(tolerance),
-        "seed": repr(seed),
-    }
+    settings = partial(
+        _settings,
+        rows=rows,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        shuffle=bool(shuffle),
+        drop_last=bool(drop_last),
+        early_stopping=early_stopping,
+        weighted=sample_weight is not None,
+        class_weight=repr(class_weight),
+        tolerance=tolerance,
+        seed=seed,
+    )
     counted = _counted(network, optimizer)
     if resume:
         position = _left(network, settings, counted, epochs)
@@ -216,9 +216,35 @@ def fit(
     )
 
 
-def _start(
-    network: "Network", settings: Mapping[str, str], counted: int, seed: int | None
-) -> Position:
+def _settings(
+    *,
+    rows: int,
+    batch_size: int,
+    optimizer: Optimizer,
+    shuffle: bool,
+    drop_last: bool,
+    early_stopping: EarlyStopping | None,
+    weighted: bool,
+    class_weight: str,
+    tolerance: float,
+    seed: int | None,
+) -> dict[str, str]:
+    """Describe what must be the same when training goes on: made only where someone asks."""
+    return {
+        "x": f"{rows} rows",
+        "batch_size": str(batch_size),
+        "optimizer": described(optimizer),
+        "shuffle": str(shuffle),
+        "drop_last": str(drop_last),
+        "early_stopping": described(early_stopping),
+        "sample_weight": "weights" if weighted else "None",
+        "class_weight": class_weight,
+        "tolerance": repr(tolerance),
+        "seed": repr(seed),
+    }
+
+
+def _start(network: "Network", settings: Settings, counted: int, seed: int | None) -> Position:
     """Make the position of a training that begins."""
     if seed is None:
         return Position(settings, None, network._draws, counted)
@@ -226,14 +252,15 @@ def _start(
     return Position(settings, rng, int(rng.integers(2**63)), counted)
 
 
-def _left(network: "Network", settings: Mapping[str, str], counted: int, epochs: int) -> Position:
+def _left(network: "Network", settings: Settings, counted: int, epochs: int) -> Position:
     """Give the position at which training was left, if it can go on from there."""
     position = network._position
     if position is None:
         raise ValueError("resume: expected a network whose training was left, got another one")
-    for name, was in position.settings.items():
-        if settings.get(name) != was:
-            raise ValueError(f"{name}: expected {was} to resume, got {settings.get(name)}")
+    given = settings()
+    for name, was in position.settings().items():
+        if given.get(name) != was:
+            raise ValueError(f"{name}: expected {was} to resume, got {given.get(name)}")
     if counted != position.counted:
         raise ValueError(
             f"resume: expected the optimizer at step {position.counted}, where training was left, "
