@@ -234,7 +234,7 @@ def test_peaks_tell_how_far_apart_the_cores_were():
     assert report.peaks([result(fit=1.0)]).splitlines()[-1].endswith(" - |")
 
 
-def test_threads_meet_before_every_turn():
+def test_only_several_threads_meet():
     machine = Machine(2)
     machine.measure_meeting()
     assert 0 < machine.meetings[0] < 1
@@ -386,6 +386,14 @@ def test_contenders_compete_in_processes_of_their_own():
     assert not one.notes
     assert all(0 < t.low <= t.median <= t.high for t in one.timings.values())
     assert one.limit > 0
+    assert one.meetings == []
+
+
+def test_threads_meet_before_every_turn():
+    two = contest.compete(
+        Net("", (7, 5, 3), 4), 2, [FIT, contest.JUDGE], rounds=1, turn=1e-6, budget=Budget(0)
+    )
+    assert len(two.meetings) == 2
 
 
 def test_a_contender_that_fails_says_why(tmp_path):

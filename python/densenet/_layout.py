@@ -1,6 +1,6 @@
 """Where each parameter lies in a network's one flat vector, and the layers as a plain sequence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,3 +176,8 @@ def aligned(size: int, dtype: np.dtype[Any], place: int = 0) -> Array:
     raw = np.zeros(size * dtype.itemsize + _PAGE, np.uint8)
     start = (place * _APART - raw.ctypes.data) % _PAGE
     return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+def moments(names: Iterable[str], size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+    """Make the vectors of zeros that an update walks through beside the parameters."""
+    return {name: aligned(size, dtype, place) for place, name in enumerate(names, 1)}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from densenet import _checks, _summary
 from densenet._engine import Engine, Mode, Stepper
-from densenet._layout import Layout, aligned
+from densenet._layout import Layout, aligned, moments
 from densenet._position import Position
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
@@ -210,12 +210,11 @@ class State:
         state = self._state
         if state is None or state.rule is not type(optimizer):
             state = _OptimizerState(type(optimizer), {}, 0)
-        new = {
-            name: aligned(self.n_parameters, self.dtype, place)
-            for place, name in enumerate(optimizer.states, 1)
-            if name not in state.arrays
-        }
-        return replace(state, arrays=state.arrays | new) if new else state
+        missing = [name for name in optimizer.states if name not in state.arrays]
+        if not missing:
+            return state
+        new = moments(missing, self.n_parameters, self.dtype)
+        return replace(state, arrays=state.arrays | new)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network into a file of the safetensors format.
@@ -299,16 +298,17 @@ class State:
         self._flat = self._own(self._flat)
         self._running = self._own(self._running)
         if self._state is not None:
-            named = enumerate(self._state.arrays.items(), 1)
-            arrays = {name: self._own(array, place) for place, (name, array) in named}
+            arrays = moments(self._state.arrays, self.n_parameters, self.dtype)
+            for name, own in arrays.items():
+                own[...] = self._state.arrays[name]
             self._state = replace(self._state, arrays=arrays)
         self._prepared = None
         self._rng = copy.deepcopy(self._rng)
         self._position = copy.deepcopy(self._position)
         self._engine = self._make_engine()
 
-    def _own(self, array: Array, place: int = 0) -> Array:
-        own = aligned(array.size, self.dtype, place)
+    def _own(self, array: Array) -> Array:
+        own = aligned(array.size, self.dtype)
         own[...] = array
         return own
 

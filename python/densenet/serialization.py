@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from densenet import _checks, _file, layers, losses, optimizers
-from densenet._layout import Layout, Slot, aligned
+from densenet._layout import Layout, Slot, moments
 from densenet._position import Position
 from densenet._state import _OptimizerState
 from densenet._typing import Array
@@ -222,12 +222,11 @@ def _read_optimizer(
 ) -> _OptimizerState | None:
     if about is None:
         return None
-    moments = {}
-    for place, name in enumerate(about["moments"], 1):
-        empty = aligned(network.n_parameters, network.dtype, place)
-        moments[name] = _fill(empty, network._layout.slots, arrays, f"optimizer.{name}.")
+    state = moments(about["moments"], network.n_parameters, network.dtype)
+    for name, moment in state.items():
+        _fill(moment, network._layout.slots, arrays, f"optimizer.{name}.")
     step = _checks.count("step", about["step"], 0, _MANY)
-    return _OptimizerState(_OPTIMIZERS[about["rule"]], moments, step)
+    return _OptimizerState(_OPTIMIZERS[about["rule"]], state, step)
 
 
 def _generator(rng: np.random.Generator) -> dict[str, Any]:

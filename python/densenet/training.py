@@ -146,19 +146,21 @@ def fit(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     _check_listeners(metrics, callbacks, early_stopping, validation is not None)
-    settings = partial(
-        _settings,
-        rows=rows,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        shuffle=bool(shuffle),
-        drop_last=bool(drop_last),
-        early_stopping=early_stopping,
-        weighted=sample_weight is not None,
-        class_weight=repr(class_weight),
-        tolerance=tolerance,
-        seed=seed,
-    )
+    words = {
+        "x": f"{rows} rows",
+        "sample_weight": "None" if sample_weight is None else "weights",
+        "class_weight": repr(class_weight),
+    }
+    specs = {
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "shuffle": bool(shuffle),
+        "drop_last": bool(drop_last),
+        "early_stopping": early_stopping,
+        "tolerance": tolerance,
+        "seed": seed,
+    }
+    settings = partial(_settings, words, specs)
     counted = _counted(network, optimizer)
     if resume:
         position = _left(network, settings, counted, epochs)
@@ -216,32 +218,9 @@ def fit(
     )
 
 
-def _settings(
-    *,
-    rows: int,
-    batch_size: int,
-    optimizer: Optimizer,
-    shuffle: bool,
-    drop_last: bool,
-    early_stopping: EarlyStopping | None,
-    weighted: bool,
-    class_weight: str,
-    tolerance: float,
-    seed: int | None,
-) -> dict[str, str]:
-    """Describe what must be the same when training goes on: made only where someone asks."""
-    return {
-        "x": f"{rows} rows",
-        "batch_size": str(batch_size),
-        "optimizer": described(optimizer),
-        "shuffle": str(shuffle),
-        "drop_last": str(drop_last),
-        "early_stopping": described(early_stopping),
-        "sample_weight": "weights" if weighted else "None",
-        "class_weight": class_weight,
-        "tolerance": repr(tolerance),
-        "seed": repr(seed),
-    }
+def _settings(words: Mapping[str, str], specs: Mapping[str, Any]) -> dict[str, str]:
+    """Describe what must be the same when training goes on: only where someone asks."""
+    return {**words, **{name: described(value) for name, value in specs.items()}}
 
 
 def _start(network: "Network", settings: Settings, counted: int, seed: int | None) -> Position:

@@ -29,7 +29,7 @@
 // fetching what the update touches brought a step of 784-1024-1024-10 from 20.4 to 17.7 ms. With a
 // peak of 118 GFLOP/s, fetching what is copied next brought 3072-128-10 from 2.24 to 2.15 ms, and
 // to 2.04 where that is rows of x, too; four strips read its transposed x, of lines 12 KB apart,
-// in 3 % less where it lies than from a copy; what is touched comes last, 3 % better than first.
+// in 3 % less where it lies than from a copy; what is touched comes late, 3 % better than first.
 //
 // Rejected: transposing row-major tiles while they are copied, so that both kinds of A are read
 // alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
