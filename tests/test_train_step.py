@@ -68,18 +68,32 @@ def test_prepared_steps_are_the_ordinary_ones(loss, dtype, optimizer):
     assert prepared.optimizer_state["step"] == 6
 
 
+def refuse(*_, **__):
+    raise AssertionError
+
+
 def test_a_prepared_step_calls_no_check(monkeypatch):
     network, adam = make(SoftmaxCrossEntropy()), Adam()
     (x, y), *_ = batches(network.loss_function, "float32")
     network.train_step(x, y, adam)
-
-    def refuse(*_):
-        raise AssertionError
-
-    monkeypatch.setattr("densenet._checks.inputs", refuse)
+    monkeypatch.setattr(Network, "_examples", refuse)
     assert network.train_step(x, y, adam) > 0
     with pytest.raises(AssertionError):
         network.train_step(x, y, Adam())  # another optimizer
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), MeanSquaredError()], ids=repr)
+def test_arrays_that_fit_as_they_are_need_no_check(monkeypatch, loss, dtype):
+    network = make(loss, dtype)
+    (x, y), *_ = batches(loss, dtype)
+    monkeypatch.setattr("densenet._checks.inputs", refuse)
+    assert network.fit(x, y, epochs=1).batch_loss[0] > 0
+    assert network.loss(x, y) > 0
+    others = (x.astype(">f4"), y), (x.view(type("Other", (np.ndarray,), {})), y), (x, y.tolist())
+    for given in others:
+        with pytest.raises(AssertionError):
+            network.fit(*given, epochs=1)
 
 
 def unusable(x, y):
@@ -129,14 +143,24 @@ def test_whatever_the_checks_convert_is_converted(change):
     assert_same_bits(prepared.flat, ordinary.flat)
 
 
-def test_input_that_lies_in_the_parameters_is_copied_first():
-    networks = [Network([Linear(4, 4)], MeanSquaredError(), seed=1) for _ in range(2)]
+def epoch_of_fit(network, x, y, optimizer):
+    network.fit(x, y, epochs=1, batch_size=3, shuffle=False, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("backend", ["compiled", "reference"])
+@pytest.mark.parametrize("step", [Network.train_step, step_without_preparation, epoch_of_fit])
+def test_input_that_lies_in_the_parameters_is_copied_first(backend, step):
+    ours, twin = (
+        Network([Linear(4, 4)], MeanSquaredError(), seed=1, backend=backend) for _ in range(2)
+    )
     adam, y = Adam(lr=0.1), np.ones((4, 4), np.float32)
-    for network, step in zip(networks, (Network.train_step, step_without_preparation), strict=True):
+    for network in (ours, twin):
         network.train_step(np.eye(4, dtype=np.float32), y, adam)
-        step(network, network.flat[:16].reshape(4, 4), y, adam)
-        step(network, network.optimizer_state["m"][15::-1].reshape(4, 4), y, adam)
-    assert_same_bits(networks[0].flat, networks[1].flat)
+    step(ours, ours.flat[:16].reshape(4, 4), y, adam)
+    step(twin, twin.flat[:16].reshape(4, 4).copy(), y, adam)
+    step(ours, ours.optimizer_state["m"][15::-1].reshape(4, 4), y, adam)
+    step(twin, twin.optimizer_state["m"][15::-1].reshape(4, 4).copy(), y, adam)
+    assert_same_bits(ours.flat, twin.flat)
 
 
 def test_a_copy_steps_by_itself():

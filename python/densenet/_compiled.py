@@ -31,8 +31,10 @@ class CompiledEngine:
     def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
         # The plan never evaluates a loss that is computed in Python; any stands for it.
-        self._known = isinstance(loss, Loss)
         self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
+        # Targets of the other losses must lie in a range, which the checks look at.
+        self._settled = isinstance(loss, Loss) and loss.predicts in ("classes", "values")
+        self._on_classes = self._loss.predicts == "classes"
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
         self._plan = plan(
             [
@@ -69,6 +71,9 @@ class CompiledEngine:
             fused_into = place.kind == "linear"
             rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
         return rows
+
+    def fits(self, x: object, y: object) -> bool:
+        return self._settled and self._plan.fits(x, y, self._on_classes)
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         return self._plan.forward(flat, x, _mode(mode))
@@ -158,13 +163,10 @@ class CompiledEngine:
     def stepper(
         self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
     ) -> Stepper | None:
-        # Targets of the other losses must lie in a range, which the checks look at.
-        settled = self._known and self._loss.predicts in ("classes", "values")
-        if not settled or isinstance(optimizer.lr, Schedule):
+        if not self._settled or isinstance(optimizer.lr, Schedule):
             return None
-        on_classes = self._loss.predicts == "classes"
-        settings = optimizer.settings()
-        return self._plan.stepper(flat, states, optimizer.rule, settings, running, seed, on_classes)
+        rule, settings = optimizer.rule, optimizer.settings()
+        return self._plan.stepper(flat, states, rule, settings, running, seed, self._on_classes)
 
 
 _HOW = {

@@ -83,7 +83,7 @@ class _Plan:
         batch_size: int,
         first_step: int,
         steps_before: int,
-        lr: Array,
+        lr: list[float],
         tolerance: float,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
@@ -117,6 +117,7 @@ class _Plan:
         list[tuple[int, bool]],
         list[tuple[list[float], list[tuple[float, float]]]],
     ]: ...
+    def fits(self, x: object, y: object, on_classes: bool, /) -> bool: ...
     def stepper(
         self,
         flat: Array,

@@ -1,7 +1,7 @@
 """What a network asks of the side that computes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +19,13 @@ class Examples:
     x: Array
     targets: Array
     sample_weight: Array | None = None
+
+
+def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
+    """Copy x where a step would change it."""
+    if any(np.may_share_memory(examples.x, array) for array in trained):
+        return replace(examples, x=examples.x.copy())
+    return examples
 
 
 def unit_weights(sample_weight: Array, dtype: np.dtype[Any]) -> Array:
@@ -54,7 +61,7 @@ class Steps:
     batch_size: int
     first: int
     before: int
-    lr: Array
+    lr: list[float]
     tolerance: float = 0.0
 
 
@@ -79,6 +86,9 @@ class Engine(Protocol):
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         """Tell how each layer is computed; `unfused` where the whole gradient comes first."""
+
+    def fits(self, x: object, y: object) -> bool:
+        """Tell at once whether arrays are rows to learn from; False leaves it to the checks."""
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         """Give the output of the last layer."""

@@ -1,6 +1,7 @@
 """What a network computes from its parameters and leaves as they are: outputs and gradients."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -185,6 +186,17 @@ class Passes(State):
         keep: bool = False,
     ) -> Examples:
         """Check rows to learn from; `keep` classes as they are, whoever may change them later."""
+        if sample_weight is None and self._engine.fits(x, y):
+            rows, targets, weights = cast("Array", x), cast("Array", y), None
+        else:
+            rows, targets, weights = self._checked(x, y, sample_weight)
+        if keep and targets.ndim == 1:
+            targets = targets.copy()
+        return Examples(rows, targets, weights)
+
+    def _checked(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> tuple[Array, Array, Array | None]:
         x = _checks.inputs(x, self._layout.inputs)
         batch, outputs = len(x), self._layout.outputs
         loss, targets = self.loss_function, np.asarray(y)
@@ -194,15 +206,13 @@ class Passes(State):
             targets = _checks.class_targets(targets, batch, outputs, self.dtype, "y")
         else:
             targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype, "y")
-        if keep and targets.ndim == 1:
-            targets = targets.copy()
         if sample_weight is None:
-            return Examples(x, targets)
+            return x, targets, None
         if not isinstance(loss, Loss):
             raise TypeError(
                 f"sample_weight: expected None with a loss of one's own ({type(loss).__name__})"
             )
-        return Examples(x, targets, _checks.weights(sample_weight, batch))
+        return x, targets, _checks.weights(sample_weight, batch)
 
     def loss(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

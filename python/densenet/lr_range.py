@@ -149,7 +149,8 @@ def lr_range_test(
     if len(losses) == 0:
         raise ValueError(f"x: expected a finite loss to begin with, got {history.batch_loss[0]}")
     smoothed = _means(losses, reach)
-    lrs = rates(schedule, 0, len(losses))  # which grow exponentially: steps are their logarithm
+    # They grow exponentially: steps are their logarithm.
+    lrs = np.array(rates(schedule, 0, len(losses)))
     return LRRange(lrs, losses, smoothed, _steepest(lrs, smoothed, reach))
 
 

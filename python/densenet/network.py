@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -116,7 +115,7 @@ class Network(Passes):
         examples = self._examples(x, y, sample_weight)
         self._check_optimizer(optimizer, stacklevel=2)
         loss = np.zeros(1)
-        self._run(examples, optimizer, Steps(None, len(examples.x), 0, 0, loss), loss)
+        self._run(examples, optimizer, loss, batch_size=len(examples.x))
         self._prepare(optimizer)
         return float(loss[0])
 
@@ -132,18 +131,20 @@ class Network(Passes):
         self,
         examples: Examples,
         optimizer: Optimizer,
-        steps: Steps,
         batch_loss: Array,
+        *,
+        batch_size: int,
+        order: Array | None = None,
+        first: int = 0,
+        tolerance: float = 0.0,
         progress: training.Progress | None = None,
         draws: int | None = None,
     ) -> tuple[int, bool]:
         """Take a step for each element of `batch_loss`; give their number, and if converged."""
         before, state = self._state, self._state_for(optimizer)
         lr = rates(optimizer.lr, state.step, len(batch_loss))
-        steps = Steps(steps.order, steps.batch_size, steps.first, state.step, lr, steps.tolerance)
+        steps = Steps(order, batch_size, first, state.step, lr, tolerance)
         arrays = [state.arrays[name] for name in optimizer.states]
-        if any(np.may_share_memory(examples.x, array) for array in (self._flat, *arrays)):
-            examples = replace(examples, x=examples.x.copy())  # it would change under the step
         if state is not before:
             self._state, self._prepared = state, None
         mode = self._mode(True, draws)

@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from densenet import _checks
-from densenet._typing import Array
 
 __all__ = ["ConstantLR", "CosineLR", "ExponentialLR", "StepLR", "WarmupLR"]
 
@@ -201,10 +198,8 @@ def rate(lr: float | Schedule, step: int) -> float:
     return float(lr(step) if isinstance(lr, Schedule) else lr)
 
 
-def rates(lr: float | Schedule, first: int, n_steps: int) -> Array:
-    """Give the learning rates of some steps, float64."""
+def rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
+    """Give the learning rates of some steps."""
     if isinstance(lr, Schedule):
-        return np.array([lr(step) for step in range(first, first + n_steps)], np.float64)
-    same = np.empty(n_steps)  # np.full runs Python, which takes 10 us where it has left the caches
-    same.fill(lr)
-    return same
+        return [float(lr(step)) for step in range(first, first + n_steps)]
+    return [float(lr)] * n_steps

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from operator import mul
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,7 +11,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._clipping import clip
-from densenet._engine import Examples, Mode, Outcome, Steps
+from densenet._engine import Examples, Mode, Outcome, Steps, apart
 from densenet._extras import require
 from densenet._position import Position, Settings, described
 from densenet._typing import Array
@@ -146,21 +144,25 @@ def fit(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     _check_listeners(metrics, callbacks, early_stopping, validation is not None)
-    words = {
-        "x": f"{rows} rows",
-        "sample_weight": "None" if sample_weight is None else "weights",
-        "class_weight": repr(class_weight),
-    }
-    specs = {
-        "batch_size": batch_size,
-        "optimizer": optimizer,
-        "shuffle": bool(shuffle),
-        "drop_last": bool(drop_last),
-        "early_stopping": early_stopping,
-        "tolerance": tolerance,
-        "seed": seed,
-    }
-    settings = partial(_settings, words, specs)
+
+    def settings() -> dict[str, str]:
+        """Describe what must be the same when training goes on: only where someone asks."""
+        specs = {
+            "batch_size": batch_size,
+            "optimizer": optimizer,
+            "shuffle": bool(shuffle),
+            "drop_last": bool(drop_last),
+            "early_stopping": early_stopping,
+            "tolerance": tolerance,
+            "seed": seed,
+        }
+        return {
+            "x": f"{rows} rows",
+            "sample_weight": "None" if sample_weight is None else "weights",
+            "class_weight": repr(class_weight),
+            **{name: described(value) for name, value in specs.items()},
+        }
+
     counted = _counted(network, optimizer)
     if resume:
         position = _left(network, settings, counted, epochs)
@@ -185,18 +187,18 @@ def fit(
                 network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
             )
             seconds = time.perf_counter() - start
-            record = _record(network, examples, optimizer, position, batch_size, seconds)
+            losses = position.batch_loss[: max(position.step, 1)].tolist()
+            record = _record(network, examples, optimizer, position, batch_size, losses, seconds)
             if validation is not None:
                 record |= _validate(network, validation, metrics)
             if early_stopping is not None:
                 best = position.best.after(early_stopping, record, network)
                 if best.waited >= early_stopping.patience:
                     stopped = stopped or "early stopping"
-            losses = position.batch_loss[: position.step].tolist()
             if position.step == n_steps:
                 position.end(losses, record, best)
             else:
-                rest = History(losses, [record])
+                rest = History(losses[: position.step], [record])
             if bar is not None:
                 bar.n = record["epoch"] * n_steps
                 bar.set_postfix(loss=f"{record['loss']:.4f}")
@@ -216,11 +218,6 @@ def fit(
     return History(
         done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
     )
-
-
-def _settings(words: Mapping[str, str], specs: Mapping[str, Any]) -> dict[str, str]:
-    """Describe what must be the same when training goes on: only where someone asks."""
-    return {**words, **{name: described(value) for name, value in specs.items()}}
 
 
 def _start(network: "Network", settings: Settings, counted: int, seed: int | None) -> Position:
@@ -272,15 +269,23 @@ def _take_steps(
     while position.step < n_steps:
         end = position.step + 1 if watchers else n_steps
         part = position.batch_loss[position.step : end]
-        steps = Steps(position.order, batch_size, position.step, 0, part, tolerance)
         before, counted = position.steps(n_steps), _counted(network, optimizer)
         progress = _watch(bar, before, pausing) if bar is not None or pausing else None
         converged = False
         try:
-            with suppress(_Pause):
-                converged = network._run(
-                    examples, optimizer, steps, part, progress, position.draws
-                )[1]
+            converged = network._run(
+                examples,
+                optimizer,
+                part,
+                batch_size=batch_size,
+                order=position.order,
+                first=position.step,
+                tolerance=tolerance,
+                progress=progress,
+                draws=position.draws,
+            )[1]
+        except _Pause:
+            pass
         finally:
             position.counted = _counted(network, optimizer)
             position.step += position.counted - counted
@@ -299,10 +304,10 @@ def _record(
     optimizer: Optimizer,
     position: Position,
     batch_size: int,
+    losses: Sequence[float],
     seconds: float,
 ) -> Record:
-    """Say what the steps of the epoch at hand have come to."""
-    losses = position.batch_loss[: max(position.step, 1)].tolist()
+    """Say what the steps of the epoch at hand have come to, or the one that was not taken."""
     weights = _step_weights(examples, position.order, batch_size)[: len(losses)]
     total = sum(weights)
     weighted = sum(map(mul, losses, weights))
@@ -370,11 +375,12 @@ def steps_in_python(
     The arguments are those of `Engine.train`, and so is the result.
     """
     gradient = np.empty_like(flat)
+    examples = apart(examples, (flat, *states))
     rows = np.arange(len(examples.x)) if steps.order is None else steps.order
     running = mode.running.copy()
     done = 0
     try:
-        for lr in steps.lr.tolist():
+        for lr in steps.lr:
             begin = (steps.first + done) * steps.batch_size
             batch = rows[begin : begin + steps.batch_size]
             part = Examples(examples.x[batch], examples.targets[batch])

@@ -91,6 +91,57 @@ Examples examples_of(const py::array& x, Index inputs, const py::object& targets
   return examples;
 }
 
+// Whether an array may share memory with n elements.
+template <class T>
+bool overlaps(const py::array& array, const T* data, Index n) {
+  const auto* low = static_cast<const std::byte*>(array.data());
+  const auto* high = low + array.itemsize();
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+    const Index reach = (array.shape(axis) - 1) * array.strides(axis);
+    (reach < 0 ? low : high) += reach;
+  }
+  const auto* begin = reinterpret_cast<const std::byte*>(data);
+  return low < begin + n * static_cast<Index>(sizeof(T)) && begin < high;
+}
+
+// Whether a step would change x, which it reads.
+template <class T>
+bool is_trained(py::handle x, const Plan<T>& plan, const T* params, const std::vector<T*>& states) {
+  const auto array = py::reinterpret_borrow<py::array>(x);
+  const auto shared = [&](const T* data) { return overlaps(array, data, plan.parameters()); };
+  return shared(params) || std::any_of(states.begin(), states.end(), shared);
+}
+
+// A batch that can be learned from as it is; none is left to densenet._checks.
+template <class T>
+std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::handle y,
+                                     bool on_classes) {
+  const py::array in = array_of<T>(x);
+  if (!in || in.ndim() != 2 || in.shape(1) != plan.inputs()) return std::nullopt;
+  Examples examples{source_of(in, plan.inputs()), nullptr, {}, nullptr};
+  const Index rows = examples.x.rows;
+  if (on_classes) {
+    const auto labels = optional_vector<std::int64_t>(y);
+    if (!labels || labels->size != rows) return std::nullopt;
+    const auto [least, most] = std::minmax_element(labels->data, labels->data + rows);
+    if (*least < 0 || *most >= plan.outputs()) return std::nullopt;
+    examples.labels = labels->data;
+  } else {
+    const auto targets = matrix<T>(y);
+    if (!targets || targets->rows != rows || targets->cols != plan.outputs()) return std::nullopt;
+    examples.rows = source_of(py::reinterpret_borrow<py::array>(y), plan.outputs());
+  }
+  return examples;
+}
+
+// Whether arrays are such a batch, and no subclasses: those may differ where Python handles them.
+template <class T>
+bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
+  const py::handle array(reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_));
+  return py::type::handle_of(x).is(array) && py::type::handle_of(y).is(array) &&
+         usable_batch(plan, x, y, on_classes);
+}
+
 // Lets Python's signal handlers and a progress function run inside a long call. What they raise is
 // kept, and raised when the call is over.
 struct PythonPoll {
@@ -200,16 +251,17 @@ template <class T>
 py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states,
                 const std::string& rule, const py::dict& settings, const py::array& x,
                 const py::object& targets, const py::object& sample_weight, const py::object& order,
-                Index batch_size, Index first_step, Index steps_before, const py::object& lr,
-                double tolerance, const py::object& batch_loss, const py::object& progress,
-                const py::tuple& mode) {
+                Index batch_size, Index first_step, Index steps_before,
+                const std::vector<double>& lr, double tolerance, const py::object& batch_loss,
+                const py::object& progress, const py::tuple& mode) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
   const Optimizer optimizer = required_optimizer(rule, settings);
   const std::vector<T*> moments = states_of(plan, optimizer, states);
-  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+  const py::array unshared = is_trained(x, plan, params, moments) ? py::array(x.attr("copy")()) : x;
+  const Examples examples =
+      examples_of(unshared, plan.inputs(), targets, plan.outputs(), sample_weight);
   const Mode<T> how = mode_of(plan, mode);
-  const Index rows = examples.x.rows;
-  const Index n_steps = py::cast<py::array>(lr).size();
+  const Index rows = examples.x.rows, n_steps = static_cast<Index>(lr.size());
   require(batch_size > 0 && first_step >= 0 &&
               first_step + n_steps <= (rows + batch_size - 1) / batch_size,
           "range of steps");
@@ -219,7 +271,7 @@ py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states,
                     first_step,
                     n_steps,
                     steps_before,
-                    required<const double>(lr, n_steps, "learning rates"),
+                    lr.data(),
                     required<double>(batch_loss, n_steps, "batch losses"),
                     tolerance,
                     &PythonPoll::call,
@@ -284,19 +336,6 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
   return py::make_tuple(elapsed, units, spent);
 }
 
-// Whether an array may share memory with n elements.
-template <class T>
-bool overlaps(const py::array& array, const T* data, Index n) {
-  const auto* low = static_cast<const std::byte*>(array.data());
-  const auto* high = low + array.itemsize();
-  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-    const Index reach = (array.shape(axis) - 1) * array.strides(axis);
-    (reach < 0 ? low : high) += reach;
-  }
-  const auto* begin = reinterpret_cast<const std::byte*>(data);
-  return low < begin + n * static_cast<Index>(sizeof(T)) && begin < high;
-}
-
 // One training step with everything but the batch settled beforehand, so that a call from Python
 // costs little. It takes what can be used as it is, and gives None, with nothing done, for all
 // else: densenet._checks then says what is wrong, or converts it.
@@ -319,37 +358,18 @@ class Stepper {
 
   // The loss before the step.
   std::optional<double> operator()(py::handle x, py::handle y, std::uint32_t steps_before) {
-    const py::array in = array_of<T>(x);
-    if (!in || in.ndim() != 2 || in.shape(1) != plan_.inputs() || uses(in)) return std::nullopt;
-    Examples examples{source_of(in, plan_.inputs()), nullptr, {}, nullptr};
-    const Index rows = examples.x.rows;
-    if (on_classes_) {
-      const auto labels = optional_vector<std::int64_t>(y);
-      if (!labels || labels->size != rows) return std::nullopt;
-      const auto [least, most] = std::minmax_element(labels->data, labels->data + rows);
-      if (*least < 0 || *most >= plan_.outputs()) return std::nullopt;
-      examples.labels = labels->data;
-    } else {
-      const auto targets = matrix<T>(y);
-      if (!targets || targets->rows != rows || targets->cols != plan_.outputs()) {
-        return std::nullopt;
-      }
-      examples.rows = source_of(py::reinterpret_borrow<py::array>(y), plan_.outputs());
-    }
+    const auto examples = usable_batch(plan_, x, y, on_classes_);
+    if (!examples || is_trained(x, plan_, params_, states_)) return std::nullopt;
     double loss = 0;
-    const Epoch epoch{nullptr, rows, 0, 1, steps_before, &lr_, &loss, 0, nullptr, nullptr};
+    const Epoch epoch{nullptr, examples->x.rows, 0,      1, steps_before, &lr_, &loss,
+                      0,       nullptr,          nullptr};
     mode_.step = steps_before;
     const py::gil_scoped_release release;
-    plan_.train(params_, states_.data(), optimizer_, examples, epoch, mode_);
+    plan_.train(params_, states_.data(), optimizer_, *examples, epoch, mode_);
     return loss;
   }
 
  private:
-  bool uses(const py::array& array) const {
-    const auto shared = [&](const T* data) { return overlaps(array, data, plan_.parameters()); };
-    return shared(params_) || std::any_of(states_.begin(), states_.end(), shared);
-  }
-
   std::array<py::object, 4> kept_;  // alive
   Plan<T>& plan_;
   T* params_;
@@ -374,6 +394,7 @@ void register_plan(py::module_& m, const char* name) {
       .def("train", &train<T>)
       .def("update", &update<T>)
       .def("profile", &profile<T>)
+      .def("fits", &fits<T>)
       .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
                          const std::string& rule, const py::dict& settings,
                          const py::object& running, std::uint64_t seed, bool on_classes) {

@@ -8,7 +8,7 @@ import numpy as np
 
 from densenet import reference
 from densenet._clipping import clip
-from densenet._engine import Examples, Mode, Outcome, Steps, unit_weights
+from densenet._engine import Examples, Mode, Outcome, Steps, apart, unit_weights
 from densenet._layout import Layout, Place
 from densenet._typing import Array
 from densenet.layers import Activation
@@ -47,6 +47,9 @@ class ReferenceEngine:
             )
             for place in self._layout.places
         ]
+
+    def fits(self, x: object, y: object) -> bool:
+        return False  # the checks come first
 
     # ---- one pass ------------------------------------------------------------------------------
 
@@ -202,11 +205,12 @@ class ReferenceEngine:
         mode: Mode,
     ) -> Outcome:
         gradient = np.empty_like(flat)
+        examples = apart(examples, (flat, *states))
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
         weights = examples.sample_weight
         done = 0
         try:
-            for lr in steps.lr.tolist():
+            for lr in steps.lr:
                 begin = (steps.first + done) * steps.batch_size
                 batch = rows[begin : begin + steps.batch_size]
                 part = Examples(
