@@ -185,3 +185,12 @@ def test_a_prediction_does_not_depend_on_the_rows_around_it(dtype, rng, first):
     network = wide(dtype)
     whole = network.forward(x)
     assert_same_bits(network.forward(x[first : first + 13]), whole[first : first + 13])
+
+
+@pytest.mark.parametrize("inputs", [256, 523, 784, 5003, 40_000])
+@pytest.mark.parametrize("outputs", [1, 7, 16, 17, 32, 33])
+def test_a_single_row_of_a_narrow_layer_has_the_sums_of_a_batch(dtype, rng, inputs, outputs):
+    x = rng.normal(size=(15, inputs)).astype(dtype)
+    network = wide(dtype, [Linear(inputs, outputs), Sigmoid(), Linear(outputs, 10)])
+    densenet.set_num_threads(1)
+    assert_same_bits(network.forward(x[3:4]), network.forward(x)[3:4])

@@ -8,6 +8,7 @@
 
 #include "core/fetching.hpp"
 #include "core/packing.hpp"
+#include "core/single_row.hpp"
 
 namespace densenet {
 
@@ -186,9 +187,8 @@ inline Index group_tiles(Index tiles, const Depth& depth) {
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 
-// Tiles of a shallow product are finished some together: what is done with them takes as long as
-// they do, and its last roots and quotients would be waited for at every tile.
-constexpr Index kShallow = 64, kGroup = 4;
+// Tiles of a product up to so deep are finished some together.
+constexpr Index kShallow = 64;
 
 template <class T>
 constexpr Index kTileSize = kTileRows * kTileCols<T>;
@@ -233,9 +233,6 @@ class Product {
         keep_b_(pack_b_ && groups_[0].size() > kBlockTiles) {}
 
   void compute() const {
-    if constexpr (kTransposedA) {
-      if (depth_.size == 1) return outer_product();
-    }
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
       const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
       for (Index group = 0; group < groups_.count; ++group) compute(groups_[group], cols);
@@ -256,25 +253,6 @@ class Product {
       for (Index block = 0; block < blocks.count; ++block) {
         const Range tiles{group.begin + blocks.begin(block), group.begin + blocks.begin(block + 1)};
         compute(Block{group, tiles, cols, depth_[i], i});
-      }
-    }
-  }
-
-  // The weight gradient of a single row. No sum is long enough for a tile.
-  void outer_product() const {
-    constexpr Index kBand = kGroup * kTileRows;
-    for (Index row = part_.rows.begin; row < part_.rows.end; row += kBand) {
-      const Index rows = std::min(kBand, part_.rows.end - row);
-      for (Index col = part_.cols.begin; col < part_.cols.end; col += kTileCols<T>) {
-        const Index cols = std::min(kTileCols<T>, part_.cols.end - col);
-        for_each_vector<T>(cols, [&](Index c, auto lanes) {
-          const Vec<T> right = load(b_.at(0, col + c), lanes);
-          for (Index r = 0; r < rows; ++r) {
-            const Vec<T> left(*a_.at(row + r, 0));
-            store(memory_ + r * kTileCols<T> + c, multiply_add(left, right, Vec<T>(T(0))), Whole{});
-          }
-        });
-        finish_(Tile<T>{memory_, row, col, rows, cols});
       }
     }
   }
@@ -404,6 +382,9 @@ Index product_scratch(Index rows, Index cols, const Depth& depth) {
 template <class T>
 void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  if (part.rows.size() == 1 && part.cols.size() <= kTileCols<T> && depth.pairwise) {
+    return row_product(a, b, part, depth, scratch, finish);
+  }
   compute(a, b, part, depth, scratch, finish, touched);
 }
 
@@ -416,6 +397,7 @@ void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, con
 template <class T>
 void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  if (depth.size == 1) return outer_product(a, b, part, scratch, finish);
   compute(a, b, part, depth, scratch, finish, touched);
 }
 

@@ -53,6 +53,10 @@ inline constexpr Index kTileRows = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 
 inline constexpr Index kTileVectors = 2;
 inline constexpr Index kChunk = 1024;
 
+// Tiles that are finished together where that takes as long as their sums: the last roots and
+// quotients of an update would be waited for at every tile.
+inline constexpr Index kGroup = 4;
+
 template <class T>
 inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
 
@@ -86,13 +90,23 @@ struct Depth {
   }
 };
 
+// Adds up sums of chunks as ((0 + 1) + (2 + 3)) + ... They are a power of two, and overwritten.
+template <class T>
+Vec<T> add_pairwise(Vec<T>* sums, Index count) {
+  for (Index step = 1; step < count; step *= 2) {
+    for (Index i = 0; i < count; i += 2 * step) sums[i] = sums[i] + sums[i + step];
+  }
+  return sums[0];
+}
+
 // The sums of a layer's forward product. Where they are long and few they have more chunks than
 // they need, for threads to share; but not so many that the sums that wait take memory.
+inline constexpr Index kMostShares = 32;
 inline Depth forward_depth(Index inputs, Index outputs) {
   Index shares = inputs >= 2 * outputs ? 8 : 1;
   while (shares > 1 && inputs < 128 * shares) shares /= 2;
   while (shares > 1 && inputs > kChunk * shares) shares *= 2;
-  return shares > 1 && shares <= 32 ? Depth(inputs, shares, true) : Depth(inputs);
+  return shares > 1 && shares <= kMostShares ? Depth(inputs, shares, true) : Depth(inputs);
 }
 
 // A or B: the lines of memory are its rows, or its columns (the transpose of a row-major matrix).

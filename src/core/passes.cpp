@@ -94,10 +94,7 @@ void Plan<T>::add_partial_sums(const Pass& pass, const Unit& unit, const Put& pu
     for (Index t = 0; t < threads; ++t) {
       sums[t] = load(pass.partial_sums(unit, t) + i * n + c, lanes);
     }
-    for (Index step = 1; step < threads; step *= 2) {
-      for (Index t = 0; t < threads; t += 2 * step) sums[t] = sums[t] + sums[t + step];
-    }
-    put(i, c, sums[0], lanes);
+    put(i, c, add_pairwise(sums, threads), lanes);
   });
 }
 
