@@ -33,8 +33,9 @@ class CompiledEngine:
         # The plan never evaluates a loss that is computed in Python; any stands for it.
         self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
         # Targets of the other losses must lie in a range, which the checks look at.
-        self._settled = isinstance(loss, Loss) and loss.predicts in ("classes", "values")
+        self._plain_targets = isinstance(loss, Loss) and loss.predicts in ("classes", "values")
         self._on_classes = self._loss.predicts == "classes"
+        self._settled_for: Optimizer | None = None
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
         self._plan = plan(
             [
@@ -52,6 +53,13 @@ class CompiledEngine:
             self._loss.kind,
             self._loss.settings(),
         )
+
+    def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
+        """Settle an optimizer's settings, once for as long as no other one comes."""
+        if self._settled_for is not optimizer:
+            self._rule = _core.Rule(optimizer.rule, optimizer.settings())
+            self._settled_for = optimizer
+        return self._rule
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         rows = []
@@ -73,7 +81,7 @@ class CompiledEngine:
         return rows
 
     def fits(self, x: object, y: object) -> bool:
-        return self._settled and self._plan.fits(x, y, self._on_classes)
+        return self._plain_targets and self._plan.fits(x, y, self._on_classes)
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         return self._plan.forward(flat, x, _mode(mode))
@@ -116,8 +124,7 @@ class CompiledEngine:
             *self._plan.train(
                 flat,
                 states,
-                optimizer.rule,
-                optimizer.settings(),
+                self._rule_of(optimizer),
                 examples.x,
                 examples.targets,
                 examples.sample_weight,
@@ -142,7 +149,7 @@ class CompiledEngine:
         step: int,
         gradient: Array,
     ) -> None:
-        self._plan.update(flat, states, optimizer.rule, optimizer.settings(), lr, step, gradient)
+        self._plan.update(flat, states, self._rule_of(optimizer), lr, step, gradient)
 
     def profile(
         self,
@@ -153,8 +160,8 @@ class CompiledEngine:
         steps: int,
         mode: Mode,
     ) -> Profile:
-        rule, settings = optimizer.rule, optimizer.settings()
-        given = (flat, states, rule, settings, examples.x, examples.targets, steps, _mode(mode))
+        rule = self._rule_of(optimizer)
+        given = (flat, states, rule, examples.x, examples.targets, steps, _mode(mode))
         seconds, units, spent = self._plan.profile(*given)
         unfused = optimizer.clip_norm is not None
         rows = len(examples.x)
@@ -163,10 +170,10 @@ class CompiledEngine:
     def stepper(
         self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
     ) -> Stepper | None:
-        if not self._settled or isinstance(optimizer.lr, Schedule):
+        if not self._plain_targets or isinstance(optimizer.lr, Schedule):
             return None
-        rule, settings = optimizer.rule, optimizer.settings()
-        return self._plan.stepper(flat, states, rule, settings, running, seed, self._on_classes)
+        rule = self._rule_of(optimizer)
+        return self._plan.stepper(flat, states, rule, running, seed, self._on_classes)
 
 
 _HOW = {

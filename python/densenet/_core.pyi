@@ -40,6 +40,9 @@ def update(
 # (running moments, training, seed, step, whether running moments follow)
 _Mode: TypeAlias = tuple[Array, bool, int, int, bool]
 
+class Rule:
+    def __init__(self, name: str, settings: dict[str, Any], /) -> None: ...
+
 class _Plan:
     def __init__(
         self,
@@ -74,8 +77,7 @@ class _Plan:
         self,
         flat: Array,
         states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
+        rule: Rule,
         x: Array,
         targets: Array,
         sample_weight: Array | None,
@@ -94,8 +96,7 @@ class _Plan:
         self,
         flat: Array,
         states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
+        rule: Rule,
         lr: float,
         step: int,
         gradient: Array,
@@ -105,8 +106,7 @@ class _Plan:
         self,
         flat: Array,
         states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
+        rule: Rule,
         x: Array,
         targets: Array,
         steps: int,
@@ -122,8 +122,7 @@ class _Plan:
         self,
         flat: Array,
         states: list[Array],
-        rule: str,
-        settings: dict[str, Any],
+        rule: Rule,
         running: Array,
         seed: int,
         on_classes: bool,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Settings: TypeAlias = Callable[[], Mapping[str, str]]
 
+_NONE = np.zeros(0)
+
 
 @dataclass
 class Position:
@@ -36,7 +38,7 @@ class Position:
     begun: bool = False
     step: int = 0
     order: Array | None = None
-    batch_loss: Array = field(default_factory=lambda: np.zeros(0))
+    batch_loss: Array = field(default_factory=lambda: _NONE)
     history: History = field(default_factory=History)
     best: Best = field(default_factory=Best)
     last: Learned | None = None
@@ -56,7 +58,7 @@ class Position:
 
     def end(self, losses: list[float], record: Record, best: Best) -> None:
         """End an epoch, all of whose steps are taken."""
-        self.order, self.batch_loss, self.begun, self.step = None, np.zeros(0), False, 0
+        self.order, self.batch_loss, self.begun, self.step = None, _NONE, False, 0
         self.history.batch_loss += losses
         self.history.epochs.append(record)
         self.best = best

@@ -187,7 +187,7 @@ def fit(
                 network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
             )
             seconds = time.perf_counter() - start
-            losses = position.batch_loss[: max(position.step, 1)].tolist()
+            losses = position.batch_loss.tolist()[: max(position.step, 1)]
             record = _record(network, examples, optimizer, position, batch_size, losses, seconds)
             if validation is not None:
                 record |= _validate(network, validation, metrics)

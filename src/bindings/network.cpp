@@ -123,8 +123,11 @@ std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::hand
   if (on_classes) {
     const auto labels = optional_vector<std::int64_t>(y);
     if (!labels || labels->size != rows) return std::nullopt;
-    const auto [least, most] = std::minmax_element(labels->data, labels->data + rows);
-    if (*least < 0 || *most >= plan.outputs()) return std::nullopt;
+    std::uint64_t most = 0;  // a negative label is a very large one
+    for (Index i = 0; i < rows; ++i) {
+      most = std::max(most, static_cast<std::uint64_t>(labels->data[i]));
+    }
+    if (most >= static_cast<std::uint64_t>(plan.outputs())) return std::nullopt;
     examples.labels = labels->data;
   } else {
     const auto targets = matrix<T>(y);
@@ -186,11 +189,18 @@ std::vector<T*> states_of(const Plan<T>& plan, const Optimizer& optimizer, const
   return moments;
 }
 
-Optimizer required_optimizer(const std::string& rule, const py::dict& settings) {
-  const auto optimizer = optimizer_of(rule, settings);
-  require(optimizer.has_value(), "optimizer");
-  return optimizer->first;
-}
+// An optimizer with its settings, settled for many calls; the learning rate is 0 where a schedule
+// gives it.
+struct Rule {
+  Optimizer optimizer;
+  double lr;
+
+  Rule(const std::string& name, const py::dict& settings) {
+    const auto found = optimizer_of(name, settings);
+    require(found.has_value(), "optimizer");
+    std::tie(optimizer, lr) = *found;
+  }
+};
 
 template <class T>
 std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& loss,
@@ -248,15 +258,13 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
 }
 
 template <class T>
-py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states,
-                const std::string& rule, const py::dict& settings, const py::array& x,
-                const py::object& targets, const py::object& sample_weight, const py::object& order,
-                Index batch_size, Index first_step, Index steps_before,
+py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+                const py::array& x, const py::object& targets, const py::object& sample_weight,
+                const py::object& order, Index batch_size, Index first_step, Index steps_before,
                 const std::vector<double>& lr, double tolerance, const py::object& batch_loss,
                 const py::object& progress, const py::tuple& mode) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
-  const Optimizer optimizer = required_optimizer(rule, settings);
-  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
   const py::array unshared = is_trained(x, plan, params, moments) ? py::array(x.attr("copy")()) : x;
   const Examples examples =
       examples_of(unshared, plan.inputs(), targets, plan.outputs(), sample_weight);
@@ -279,31 +287,29 @@ py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states,
   Progress done;
   {
     const py::gil_scoped_release release;
-    done = plan.train(params, moments.data(), optimizer, examples, epoch, how);
+    done = plan.train(params, moments.data(), rule.optimizer, examples, epoch, how);
   }
   return py::make_tuple(done.steps, done.busy_threads, done.converged, poll.raised);
 }
 
 template <class T>
-void update(Plan<T>& plan, const py::object& flat, const py::list& states, const std::string& rule,
-            const py::dict& settings, double lr, Index step, const py::object& gradient) {
+void update(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+            double lr, Index step, const py::object& gradient) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
-  const Optimizer optimizer = required_optimizer(rule, settings);
-  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
   const T* g = required<const T>(gradient, plan.parameters(), "gradient");
   const py::gil_scoped_release release;
-  plan.update(params, moments.data(), optimizer, lr, step, g);
+  plan.update(params, moments.data(), rule.optimizer, lr, step, g);
 }
 
 // Takes the same step a number of times and tells where the time went: seconds of all of it, a
 // description of each unit, and for each thread its seconds.
 template <class T>
-py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
-                  const std::string& rule, const py::dict& settings, const py::array& x,
-                  const py::object& targets, Index steps, const py::tuple& mode) {
+py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+                  const py::array& x, const py::object& targets, Index steps,
+                  const py::tuple& mode) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
-  const Optimizer optimizer = required_optimizer(rule, settings);
-  const std::vector<T*> moments = states_of(plan, optimizer, states);
+  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
   const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), py::none());
   Mode<T> how = mode_of(plan, mode);
   const double lr = 0;
@@ -315,7 +321,7 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
     {
       const py::gil_scoped_release release;
       const Timer timer(&elapsed);
-      plan.train(params, moments.data(), optimizer, examples, epoch, how);
+      plan.train(params, moments.data(), rule.optimizer, examples, epoch, how);
     }
     ++epoch.steps_before;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -342,30 +348,26 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
 template <class T>
 class Stepper {
  public:
-  Stepper(const py::object& plan, const py::object& flat, const py::list& states,
-          const std::string& rule, const py::dict& settings, const py::object& running,
-          std::uint64_t seed, bool on_classes)
+  Stepper(const py::object& plan, const py::object& flat, const py::list& states, const Rule& rule,
+          const py::object& running, std::uint64_t seed, bool on_classes)
       : kept_{plan, flat, states, running},
         plan_(py::cast<Plan<T>&>(plan)),
         params_(required<T>(flat, plan_.parameters(), "parameters")),
+        states_(states_of(plan_, rule.optimizer, states)),
+        rule_(rule),
         mode_(mode_of(plan_, py::make_tuple(running, true, seed, 0, true))),
-        on_classes_(on_classes) {
-    const auto optimizer = optimizer_of(rule, settings);
-    require(optimizer.has_value(), "optimizer");
-    std::tie(optimizer_, lr_) = *optimizer;
-    states_ = states_of(plan_, optimizer_, states);
-  }
+        on_classes_(on_classes) {}
 
   // The loss before the step.
   std::optional<double> operator()(py::handle x, py::handle y, std::uint32_t steps_before) {
     const auto examples = usable_batch(plan_, x, y, on_classes_);
     if (!examples || is_trained(x, plan_, params_, states_)) return std::nullopt;
     double loss = 0;
-    const Epoch epoch{nullptr, examples->x.rows, 0,      1, steps_before, &lr_, &loss,
+    const Epoch epoch{nullptr, examples->x.rows, 0,      1, steps_before, &rule_.lr, &loss,
                       0,       nullptr,          nullptr};
     mode_.step = steps_before;
     const py::gil_scoped_release release;
-    plan_.train(params_, states_.data(), optimizer_, *examples, epoch, mode_);
+    plan_.train(params_, states_.data(), rule_.optimizer, *examples, epoch, mode_);
     return loss;
   }
 
@@ -374,19 +376,19 @@ class Stepper {
   Plan<T>& plan_;
   T* params_;
   std::vector<T*> states_;
-  Optimizer optimizer_;
-  double lr_ = 0;
+  Rule rule_;
   Mode<T> mode_;
   bool on_classes_;
 };
 
+// Which the stub can name.
+py::metaclass plain_metaclass() { return py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)); }
+
 template <class T>
 void register_plan(py::module_& m, const char* name) {
-  // The plain metaclass: the stub can name it.
-  const auto metaclass = py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type));
-  py::class_<Stepper<T>>(m, (std::string("Stepper") + name).c_str(), metaclass)
+  py::class_<Stepper<T>>(m, (std::string("Stepper") + name).c_str(), plain_metaclass())
       .def("__call__", &Stepper<T>::operator());
-  py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), metaclass)
+  py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), plain_metaclass())
       .def(py::init(&new_plan<T>))
       .def("forward", &forward<T>)
       .def("gradients", &gradients<T>)
@@ -395,16 +397,17 @@ void register_plan(py::module_& m, const char* name) {
       .def("update", &update<T>)
       .def("profile", &profile<T>)
       .def("fits", &fits<T>)
-      .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
-                         const std::string& rule, const py::dict& settings,
-                         const py::object& running, std::uint64_t seed, bool on_classes) {
-        return Stepper<T>(plan, flat, states, rule, settings, running, seed, on_classes);
-      });
+      .def("stepper",
+           [](const py::object& plan, const py::object& flat, const py::list& states,
+              const Rule& rule, const py::object& running, std::uint64_t seed, bool on_classes) {
+             return Stepper<T>(plan, flat, states, rule, running, seed, on_classes);
+           });
 }
 
 }  // namespace
 
 void register_network(py::module_& m) {
+  py::class_<Rule>(m, "Rule", plain_metaclass()).def(py::init<std::string, py::dict>());
   register_plan<float>(m, "Float32");
   register_plan<double>(m, "Float64");
 }
