@@ -57,17 +57,12 @@ inline Exponential<T> exponential(Vec<T> x) {
   return {n, multiply_add(r * r, tail, r)};
 }
 
-template <class T>
-inline Vec<T> times_power_of_two(Vec<T> x, Vec<T> n) {
-  return Vec<T>(Eigen::internal::pldexp(x.packet, n.packet));
-}
-
 }  // namespace detail
 
 template <class T>
 inline Vec<T> exp(Vec<T> x) {
   const auto [n, power] = detail::exponential(x);
-  return detail::times_power_of_two(Vec<T>(T(1)) + power, n);
+  return times_power_of_two(Vec<T>(T(1)) + power, n);
 }
 
 // e^x - 1 for x <= 0, without cancellation near 0: 2ⁿ (eʳ - 1) + (2ⁿ - 1).
@@ -75,8 +70,8 @@ template <class T>
 inline Vec<T> expm1_negative(Vec<T> x) {
   const auto [n, power] = detail::exponential(x);
   const Vec<T> one(T(1));
-  const Vec<T> scaled = detail::times_power_of_two(power, n);
-  return scaled + (detail::times_power_of_two(one, n) - one);
+  const Vec<T> scaled = times_power_of_two(power, n);
+  return scaled + (times_power_of_two(one, n) - one);
 }
 
 }  // namespace densenet
