@@ -1,5 +1,6 @@
 """What a network asks of the side that computes."""
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +24,7 @@ class Examples:
 
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
     """Copy x where a step would change it."""
-    if any(np.may_share_memory(examples.x, array) for array in trained):
+    if any(np.may_share_memory(examples.x, each) for each in trained):
         return replace(examples, x=examples.x.copy())
     return examples
 
@@ -61,7 +62,7 @@ class Steps:
     batch_size: int
     first: int
     before: int
-    lr: list[float]
+    lr: "array[float]"
     tolerance: float = 0.0
 
 

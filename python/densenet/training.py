@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from operator import mul
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -308,13 +307,10 @@ def _record(
     seconds: float,
 ) -> Record:
     """Say what the steps of the epoch at hand have come to, or the one that was not taken."""
-    weights = _step_weights(examples, position.order, batch_size)[: len(losses)]
-    total = sum(weights)
-    weighted = sum(map(mul, losses, weights))
     last = max(_counted(network, optimizer) - 1, 0)
     return {
         "epoch": position.epoch,
-        "loss": weighted / total if total > 0 else 0.0,
+        "loss": _mean(losses, examples, position.order, batch_size),
         "lr": rate(optimizer.lr, last),
         "seconds": seconds,
     }
@@ -347,16 +343,21 @@ def _watch(bar: Any, before: int, pausing: Sequence[Callback]) -> Progress:
     return watch
 
 
-def _step_weights(examples: Examples, order: Array | None, batch_size: int) -> list[float]:
-    """Give the weight of each step's rows, by which its loss counts in the epoch's."""
+def _mean(
+    losses: Sequence[float], examples: Examples, order: Array | None, batch_size: int
+) -> float:
+    """Give the mean loss of the rows of these steps, an epoch's first."""
     weights, rows = examples.sample_weight, len(examples.x)
     if weights is None:
-        full, rest = divmod(rows, batch_size)
-        return [float(batch_size)] * full + [float(rest)] * (rest > 0)
+        full = min(rows // batch_size, len(losses))
+        rest = rows % batch_size if full < len(losses) else 0
+        weighted = batch_size * sum(losses[:full]) + (rest * losses[full] if rest else 0.0)
+        return weighted / (batch_size * full + rest)
     if order is not None:
         weights = weights[order]
-    sums: list[float] = np.add.reduceat(weights, range(0, rows, batch_size)).tolist()
-    return sums
+    each = np.add.reduceat(weights, range(0, rows, batch_size))[: len(losses)]
+    total = float(each.sum())
+    return float(each @ losses) / total if total > 0 else 0.0
 
 
 def steps_in_python(
