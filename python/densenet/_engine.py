@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,8 +12,7 @@ from densenet.plan import PlannedLayer
 from densenet.profile import Profile
 
 
-@dataclass(frozen=True)
-class Examples:
+class Examples(NamedTuple):
     """Rows to learn from, checked: class indices are int64, weights float64."""
 
     x: Array
@@ -25,7 +23,7 @@ class Examples:
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
     """Copy x where a step would change it."""
     if any(np.may_share_memory(examples.x, each) for each in trained):
-        return replace(examples, x=examples.x.copy())
+        return examples._replace(x=examples.x.copy())
     return examples
 
 
@@ -35,8 +33,7 @@ def unit_weights(sample_weight: Array, dtype: np.dtype[Any]) -> Array:
     return (sample_weight / largest if largest > 0 else sample_weight).astype(dtype)
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """How layers behave: batch normalisations' running moments, training or not, and the draws.
 
     ``seed`` and ``step`` (of the optimizer, from 0) decide what dropout draws. With ``update`` a
@@ -50,8 +47,7 @@ class Mode:
     update: bool = False
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """Part of an epoch: one step for each learning rate, from `first` on.
 
     ``order`` is None for the natural order; ``before`` counts the optimizer's steps so far. A step

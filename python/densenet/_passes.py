@@ -1,6 +1,5 @@
 """What a network computes from its parameters and leaves as they are: outputs and gradients."""
 
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -280,7 +279,7 @@ class Passes(State):
         value = float(loss.forward(outputs, examples.targets))
         dy = np.asarray(loss.backward(outputs, examples.targets))
         dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
-        still = replace(mode, update=False)  # moments have followed in the pass before
+        still = mode._replace(update=False)  # moments have followed in the pass before
         self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, still)
         return value
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -136,7 +135,7 @@ def fit(
         if not isinstance(loss, Loss) or loss.predicts != "classes":
             raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
         weights = _class_weights(examples, class_weight, network._layout.outputs)
-        examples = replace(examples, sample_weight=weights)
+        examples = examples._replace(sample_weight=weights)
     validation = None if validation_data is None else network._examples(*validation_data)
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x)
@@ -385,7 +384,7 @@ def steps_in_python(
             begin = (steps.first + done) * steps.batch_size
             batch = rows[begin : begin + steps.batch_size]
             part = Examples(examples.x[batch], examples.targets[batch])
-            now = replace(mode, step=mode.step + done, update=True)
+            now = mode._replace(step=mode.step + done, update=True)
             batch_loss[done] = network._gradients(flat, part, gradient, None, now)
             if clip(gradient, optimizer) < steps.tolerance:
                 return Outcome(done, 1, True, None)

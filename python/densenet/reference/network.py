@@ -1,7 +1,6 @@
 """The engine that computes in NumPy: a network's passes and steps, as a textbook has them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -106,7 +105,7 @@ class ReferenceEngine:
         self, flat: Array, values: list[Array], dy: Array, dflat: Array | None, mode: Mode
     ) -> Array:
         """Send dy back through every layer; collect the parameters' gradients on the way."""
-        mode = replace(mode, update=False)
+        mode = mode._replace(update=False)
         skipped: list[Array] = []
         for number, place in reversed(list(enumerate(self._layout.places))):
             x, y = values[number], values[number + 1]
@@ -219,7 +218,7 @@ class ReferenceEngine:
                     None if weights is None else weights[batch],
                 )
                 moves = part.sample_weight is None or bool(part.sample_weight.sum() > 0)
-                now = replace(mode, step=mode.step + done, update=moves)
+                now = mode._replace(step=mode.step + done, update=moves)
                 batch_loss[done] = self.gradients(flat, part, gradient, None, now)
                 if moves:
                     if clip(gradient, optimizer) < steps.tolerance:
