@@ -194,3 +194,13 @@ def test_a_single_row_of_a_narrow_layer_has_the_sums_of_a_batch(dtype, rng, inpu
     network = wide(dtype, [Linear(inputs, outputs), Sigmoid(), Linear(outputs, 10)])
     densenet.set_num_threads(1)
     assert_same_bits(network.forward(x[3:4]), network.forward(x)[3:4])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 15, 16, 17])
+@pytest.mark.parametrize("outputs", [63, 64, 71, 200])
+def test_a_gradient_line_after_line_has_the_sums_of_one_by_tiles(dtype, rng, rows, outputs):
+    network = wide(dtype, [Linear(37, outputs)])
+    x, dy = (rng.normal(size=(rows, n)).astype(dtype) for n in (37, outputs))
+    _, by_tiles, _ = kernels.linear_backward(dy, x, network.parameters["0.weight"])
+    _, gradients = network.backward(x, dy)
+    assert_same_bits(gradients["0.weight"], by_tiles)

@@ -26,7 +26,8 @@ class ProfiledPart(NamedTuple):
     part : str
         ``"forward"``, ``"input gradient"``, ``"weight gradient"`` or what else is done.
     product : float
-        Microseconds of the matrix product, 0 where there is none.
+        Microseconds of the matrix product, 0 where there is none, or where it is not told apart
+        from what is done with it: the weight gradient of a few rows.
     gflops : float
         Its rate, in 10^9 floating point operations a second, of all threads together.
     then : str

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/fetching.hpp"
+#include "core/few_rows.hpp"
 #include "core/packing.hpp"
-#include "core/single_row.hpp"
 
 namespace densenet {
 

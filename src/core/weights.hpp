@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/few_rows.hpp"
 #include "core/workspace.hpp"
 
 namespace densenet {
@@ -68,7 +69,8 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Part part = pass.weight_part(unit);
     const Range columns =
         pass.outputs_shared(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
-    const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::WeightGradient));
+    const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, pass.batch);
+    const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
       const auto finish = [&](const Tile<T>& tile) {
@@ -84,10 +86,19 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
           step(first + row * stride + col, g, lanes, true);
         });
       };
-      pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
-        product<T>(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part, pass.batch,
-                   pass.scratch(), finished, use.touches(unit.weight, n));
-      });
+      if (by_tiles) {
+        pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
+          product<T>(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part,
+                     pass.batch, pass.scratch(), finished, use.touches(unit.weight, n));
+        });
+      } else {
+        tiles += part.rows.size() > 0 ? 1 : 0;
+        gradient_by_lines(
+            x, d, part,
+            [use, first = unit.weight, stride = n](Index row, Index col, Vec<T> g, auto lanes) {
+              use(first + row * stride + col, g, lanes, true);
+            });
+      }
     } else {
       // dγ = Σ d ∘ x̂
       const bool by_row = unit.kind == Unit::LayerNorm;
