@@ -5,9 +5,10 @@
 //
 // The weight gradient line after line: an update of far memory is what takes time, and processors
 // foresee lines that follow each other, but not those of tiles, whose sums are too short to fetch
-// them meanwhile. 3072-512-10 on one thread, batches of 1, 4, 8 and 16: 0.63, 0.67, 1.24 and 2.35
-// ms, by tiles 3.3, 3.0, 3.8 and 4.9; 128-128-128-10, batch 8: 26 and 31 us. With 32 rows it gains
-// 5 % where the weights are near, and loses 15 % where they are far.
+// them meanwhile. 3072-512-10 on one thread, batches of 1, 4 and 8: 0.63, 0.67 and 1.24 ms, by
+// tiles 3.3, 3.0 and 3.8; 128-128-128-10, batch 8: 26 and 31 us. With 32 rows it gains 5 % where
+// the weights are near, and loses 15 % where they are far; with 16 rows of 1024 it takes twice as
+// long as tiles.
 #pragma once
 
 #include <algorithm>
@@ -93,11 +94,15 @@ void outer_product(const Transposed<T>& a, const RowMajor<T>& b, const Part& par
   }
 }
 
-// Whether to take the weight gradient of a few rows line after line: not by a narrow layer.
-inline constexpr Index kFewRows = 16, kTogether = 4;
+// Whether to take the weight gradient of a few rows line after line: not by a narrow layer. More
+// rows only for whole lines (of n columns), and where d, which each line reads again, stays in the
+// first-level cache.
+inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = 1 << 14, kTogether = 4;
 template <class T>
-bool worth_lines(const Part& part, Index depth) {
-  return depth <= kFewRows && part.cols.size() >= kTogether * kLanes<T>;
+bool worth_lines(const Part& part, Index n, Index depth) {
+  const Index cols = part.cols.size();
+  const bool near = cols == n && depth * n * static_cast<Index>(sizeof(T)) <= kNearBytes;
+  return depth <= (near ? kFewNearRows : kFewRows) && cols >= kTogether * kLanes<T>;
 }
 
 // Calls each(row, column, sum, lanes) on the registers of xᵀ d, line after line.

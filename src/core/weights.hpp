@@ -69,7 +69,7 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Part part = pass.weight_part(unit);
     const Range columns =
         pass.outputs_shared(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
-    const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, pass.batch);
+    const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, n, pass.batch);
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
