@@ -4,6 +4,7 @@ import contextlib
 import copy
 import itertools
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -322,3 +323,13 @@ def test_the_bar_goes_on(interrupted, data, monkeypatch):
     assert bars[0].seen[0] == 5
     assert bars[0].seen == sorted(bars[0].seen)
     assert bars[0].seen[-1] == 12
+
+
+def test_what_was_left_holds_no_data_of_the_user(data):
+    network, (x, y), weight = make(), data, np.ones(23)
+    kept = weakref.ref(weight)
+    history = network.fit(x, y, epochs=3, sample_weight=weight, callbacks=[Stop(step=1)])
+    del weight
+    assert history.stopped == "callback"
+    assert kept() is None
+    network.fit(x, y, epochs=3, sample_weight=np.ones(23), resume=True)

@@ -142,6 +142,8 @@ def fit(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     _check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    row_weights = "None" if sample_weight is None else "weights"
+    class_weights = repr(class_weight)
 
     def settings() -> dict[str, str]:
         """Describe what must be the same when training goes on: only where someone asks."""
@@ -156,8 +158,8 @@ def fit(
         }
         return {
             "x": f"{rows} rows",
-            "sample_weight": "None" if sample_weight is None else "weights",
-            "class_weight": repr(class_weight),
+            "sample_weight": row_weights,
+            "class_weight": class_weights,
             **{name: described(value) for name, value in specs.items()},
         }
 
