@@ -1,6 +1,5 @@
 """The compiled core. Every build of it has these names."""
 
-from array import array
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -86,7 +85,7 @@ class _Plan:
         batch_size: int,
         first_step: int,
         steps_before: int,
-        lr: array[float],
+        lr: list[float],
         tolerance: float,
         batch_loss: Array,
         progress: Callable[[int], None] | None,

@@ -1,6 +1,5 @@
 """What a network asks of the side that computes."""
 
-from array import array
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -58,7 +57,7 @@ class Steps(NamedTuple):
     batch_size: int
     first: int
     before: int
-    lr: "array[float]"
+    lr: list[float]
     tolerance: float = 0.0
 
 

@@ -1,7 +1,6 @@
 """Learning rates over time: functions of the step, which counts from 0, evaluated in float64."""
 
 import math
-from array import array
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -199,8 +198,8 @@ def rate(lr: float | Schedule, step: int) -> float:
     return float(lr(step) if isinstance(lr, Schedule) else lr)
 
 
-def rates(lr: float | Schedule, first: int, n_steps: int) -> "array[float]":
+def rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
     """Give the learning rates of some steps."""
     if isinstance(lr, Schedule):
-        return array("d", [lr(step) for step in range(first, first + n_steps)])
-    return array("d", [lr]) * n_steps
+        return [float(lr(step)) for step in range(first, first + n_steps)]
+    return [float(lr)] * n_steps

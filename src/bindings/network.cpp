@@ -261,7 +261,7 @@ template <class T>
 py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
                 const py::array& x, const py::object& targets, const py::object& sample_weight,
                 const py::object& order, Index batch_size, Index first_step, Index steps_before,
-                const py::buffer& lr, double tolerance, const py::object& batch_loss,
+                const std::vector<double>& lr, double tolerance, const py::object& batch_loss,
                 const py::object& progress, const py::tuple& mode) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
   const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
@@ -269,9 +269,7 @@ py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, c
   const Examples examples =
       examples_of(unshared, plan.inputs(), targets, plan.outputs(), sample_weight);
   const Mode<T> how = mode_of(plan, mode);
-  const py::buffer_info rates = lr.request();
-  require(rates.item_type_is_equivalent_to<double>() && rates.ndim == 1, "learning rates");
-  const Index rows = examples.x.rows, n_steps = rates.size;
+  const Index rows = examples.x.rows, n_steps = static_cast<Index>(lr.size());
   require(batch_size > 0 && first_step >= 0 &&
               first_step + n_steps <= (rows + batch_size - 1) / batch_size,
           "range of steps");
@@ -281,7 +279,7 @@ py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, c
                     first_step,
                     n_steps,
                     steps_before,
-                    static_cast<const double*>(rates.ptr),
+                    lr.data(),
                     required<double>(batch_loss, n_steps, "batch losses"),
                     tolerance,
                     &PythonPoll::call,
