@@ -21,10 +21,6 @@ def _offset(slot: Slot | None) -> int:
     return slot.offset if slot else -1
 
 
-def _mode(mode: Mode) -> tuple[Array, bool, int, int, bool]:
-    return mode.running, mode.training, mode.seed, mode.step, mode.update
-
-
 class CompiledEngine:
     """A plan in the compiled core, and nothing else."""
 
@@ -84,18 +80,18 @@ class CompiledEngine:
         return self._plain_targets and self._plan.fits(x, y, self._on_classes)
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
-        return self._plan.forward(flat, x, _mode(mode))
+        return self._plan.forward(flat, x, mode)
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
-        self._plan.backward(flat, x, dy, dflat, dx, _mode(mode))
+        self._plan.backward(flat, x, dy, dflat, dx, mode)
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
         return self._plan.gradients(
-            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, _mode(mode)
+            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, mode
         )
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
@@ -136,7 +132,7 @@ class CompiledEngine:
                 steps.tolerance,
                 batch_loss,
                 progress,
-                _mode(mode),
+                mode,
             )
         )
 
@@ -161,7 +157,7 @@ class CompiledEngine:
         mode: Mode,
     ) -> Profile:
         rule = self._rule_of(optimizer)
-        given = (flat, states, rule, examples.x, examples.targets, steps, _mode(mode))
+        given = (flat, states, rule, examples.x, examples.targets, steps, mode)
         seconds, units, spent = self._plan.profile(*given)
         unfused = optimizer.clip_norm is not None
         rows = len(examples.x)

@@ -73,7 +73,8 @@ void row_product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, c
   finish(Tile<T>{sums, part.rows.begin, part.cols.begin, 1, part.cols.size()});
 }
 
-// The weight gradient of a single row by a narrow layer.
+// The weight gradient of a single row, in tiles of products that are finished some together: by a
+// narrow layer, or alone.
 template <class T>
 void outer_product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, T* products,
                    const Finish<T>& finish) {
