@@ -121,3 +121,10 @@ def test_what_cannot_be_profiled_is_refused():
 def test_an_unsuitable_target_is_named():
     with pytest.raises(ValueError, match="y: expected shape"):
         Network([Linear(40, 5)], MeanSquaredError()).profile(X, np.ones((70, 4)))
+
+
+def test_a_gradient_of_few_rows_is_not_told_apart_from_its_update():
+    profile = Network([Linear(40, 64)], MeanSquaredError()).profile(X[:2], np.ones((2, 64)))
+    (gradient,) = (part for part in profile if part.part == "weight gradient")
+    assert (gradient.product, gradient.gflops, gradient.then) == (0, 0, "update")
+    assert gradient.rest > 0
