@@ -17,7 +17,7 @@ struct Lines {
   Index stride;
 };
 
-// Columns of memory, as wide as a tile: one row of them is fetched every few steps.
+// Columns of memory, as wide as a tile: rows of them are fetched every few steps.
 template <class T>
 class Columns {
  public:
@@ -32,6 +32,13 @@ class Columns {
       if (array != nullptr) add(array, touched.stride, rows);
     }
   }
+  // How many to fetch each time, if it is done so often.
+  Index rows_at_once(Index times) const {
+    Index rows = 0;
+    for (const Column& column : *this) rows += column.rows;
+    return times < rows ? (rows + times - 1) / std::max<Index>(times, 1) : 1;
+  }
+
   const Column* begin() const { return columns_.data(); }
   const Column* end() const { return columns_.data() + count_; }
 

@@ -76,7 +76,7 @@ struct Task {
   Columns<T> columns;  // and these
 };
 
-// Steps along the depth for each row of columns that are fetched.
+// Steps along the depth, after which rows of columns are fetched: one, or as many as it takes.
 constexpr Index kPace = 2;
 
 template <class T, class A, Index Rows, Index Vectors, class Last>
@@ -106,9 +106,12 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
     line += task.line;
     left.next();
   };
-  Fetching<T> fetching(task.columns, task.depth / kPace);
-  for (Index n = task.depth / kPace; n > 0; --n) {
-    if (const T* const next = fetching.next(); next != nullptr) {
+  const Index times = task.depth / kPace, each = task.columns.rows_at_once(times);
+  Fetching<T> fetching(task.columns, times * each);
+  for (Index n = times; n > 0; --n) {
+    for (Index i = each; i > 0; --i) {
+      const T* const next = fetching.next();
+      if (next == nullptr) break;
       prefetch(next);
       prefetch(next + kTileCols<T> / 2);
     }
@@ -190,6 +193,17 @@ constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 // Tiles of a product up to so deep are finished some together.
 constexpr Index kShallow = 64;
 
+// A block of a shallow weight gradient is one such group, if it goes on along the lines: then the
+// update, which takes most of the time, goes along them, too, and not from page to page.
+template <class T>
+Index block_tiles(const RowMajor<T>&, Index, const Depth&) {
+  return kBlockTiles;
+}
+template <class T>
+Index block_tiles(const Transposed<T>&, Index cols, const Depth& depth) {
+  return depth.size <= kShallow && cols >= 8 * kTileCols<T> ? kGroup : kBlockTiles;
+}
+
 template <class T>
 constexpr Index kTileSize = kTileRows * kTileCols<T>;
 
@@ -228,9 +242,10 @@ class Product {
         at_(part.rows.size(), part.cols.size(), depth),
         tiles_(part.rows.size(), kTileRows),
         groups_(tiles_.count, group_tiles(tiles_.count, depth)),
+        block_tiles_(block_tiles(a, part.cols.size(), depth)),
         pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
         pack_b_(worth_packing_strips(b, tiles_.count)),
-        keep_b_(pack_b_ && groups_[0].size() > kBlockTiles) {}
+        keep_b_(pack_b_ && groups_[0].size() > block_tiles_) {}
 
   void compute() const {
     for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
@@ -248,7 +263,7 @@ class Product {
   };
 
   void compute(Range group, Range cols) const {
-    const Parts blocks(group.size(), kBlockTiles);
+    const Parts blocks(group.size(), block_tiles_);
     for (Index i = depth_.chunks.begin; i < depth_.chunks.end; ++i) {
       for (Index block = 0; block < blocks.count; ++block) {
         const Range tiles{group.begin + blocks.begin(block), group.begin + blocks.begin(block + 1)};
@@ -362,6 +377,7 @@ class Product {
   const Touched<T>& touched_;
   const Scratch<T> at_;
   const Parts tiles_, groups_;
+  const Index block_tiles_;
   const bool pack_a_, pack_b_, keep_b_;
 };
 
