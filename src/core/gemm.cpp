@@ -76,9 +76,6 @@ struct Task {
   Columns<T> columns;  // and these
 };
 
-// Steps along the depth, after which rows of columns are fetched: one, or as many as it takes.
-constexpr Index kPace = 2;
-
 template <class T, class A, Index Rows, Index Vectors, class Last>
 void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
   Vec<T> sum[Rows][Vectors];
@@ -106,19 +103,22 @@ void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
     line += task.line;
     left.next();
   };
-  const Index times = task.depth / kPace, each = task.columns.rows_at_once(times);
-  Fetching<T> fetching(task.columns, times * each);
-  for (Index n = times; n > 0; --n) {
-    for (Index i = each; i > 0; --i) {
-      const T* const next = fetching.next();
-      if (next == nullptr) break;
-      prefetch(next);
-      prefetch(next + kTileCols<T> / 2);
+  Fetching<T> fetching(task.columns, task.depth);
+  for (Index rest = task.depth, steps = fetching.wait();;) {
+    rest -= steps;
+    for (; steps >= 2; steps -= 2) {
+      go_down();
+      go_down();
     }
-#pragma GCC unroll 2
-    for (Index i = 0; i < kPace; ++i) go_down();
+    if (steps > 0) go_down();
+    if (rest == 0) break;
+    for (Index n = fetching.now(); n > 0; --n) {
+      const T* const next = fetching.next();
+      prefetch(next);
+      if constexpr (Vectors == 2) prefetch(next + kLanes<T>);
+    }
+    steps = fetching.left() > 0 ? std::min(rest, fetching.kPace) : rest;
   }
-  for (Index n = task.depth % kPace; n > 0; --n) go_down();
 
   for (const T* before = task.before; before != task.before_end; before += task.apart) {
 #pragma GCC unroll 16
@@ -190,22 +190,19 @@ inline Index group_tiles(Index tiles, const Depth& depth) {
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 
-// Tiles of a product up to so deep are finished some together.
+// Tiles of a product up to so deep are finished some together: those below each other in a strip;
+// or those beside each other, in blocks of one tile's rows, where most of the time goes to updates
+// of long lines, which processors then foresee.
 constexpr Index kShallow = 64;
 
-// A block of a shallow weight gradient is one such group, if it goes on along the lines: then the
-// update, which takes most of the time, goes along them, too, and not from page to page.
 template <class T>
-Index block_tiles(const RowMajor<T>&, Index, const Depth&) {
-  return kBlockTiles;
+bool goes_along(const RowMajor<T>&, Index, const Depth&) {
+  return false;
 }
 template <class T>
-Index block_tiles(const Transposed<T>&, Index cols, const Depth& depth) {
-  return depth.size <= kShallow && cols >= 8 * kTileCols<T> ? kGroup : kBlockTiles;
+bool goes_along(const Transposed<T>&, Index cols, const Depth& depth) {
+  return depth.size <= kShallow && cols >= 2 * kGroup * kTileCols<T>;
 }
-
-template <class T>
-constexpr Index kTileSize = kTileRows * kTileCols<T>;
 
 // Where product() works: finished tiles, sums that wait for the rest of their depth, copies.
 template <class T>
@@ -242,7 +239,8 @@ class Product {
         at_(part.rows.size(), part.cols.size(), depth),
         tiles_(part.rows.size(), kTileRows),
         groups_(tiles_.count, group_tiles(tiles_.count, depth)),
-        block_tiles_(block_tiles(a, part.cols.size(), depth)),
+        along_(goes_along(a, part.cols.size(), depth)),
+        block_tiles_(along_ ? 1 : kBlockTiles),
         pack_a_(worth_packing(a, (part.cols.size() + kTileCols<T> - 1) / kTileCols<T>)),
         pack_b_(worth_packing_strips(b, tiles_.count)),
         keep_b_(pack_b_ && groups_[0].size() > block_tiles_) {}
@@ -273,20 +271,29 @@ class Product {
   }
 
   void compute(const Block& block) const {
-    for (Index col = block.cols.begin; col < block.cols.end; col += kTileCols<T>) {
-      const Range cols{col, std::min(col + kTileCols<T>, block.cols.end)};
-      const Strip<T> its_strip = strip(block, cols);
-      const Index group = depth_.size <= kShallow ? kGroup : 1;
-      for (Index t = block.tiles.begin; t < block.tiles.end;) {
-        const Index end = std::min(t + group, block.tiles.end);
-        const Index first = tiles_.begin(t), rows = tiles_.begin(end) - first;
-        for (; t < end; ++t) {
-          tile(block, t, its_strip, cols, memory_ + (tiles_.begin(t) - first) * kTileCols<T>);
-        }
-        if (!is_last(block)) continue;
-        finish_(Tile<T>{memory_, part_.rows.begin + first, cols.begin, rows, cols.size()});
+    const Index group = depth_.size <= kShallow ? kGroup : 1;
+    const Index width = along_ ? group * kTileCols<T> : kTileCols<T>, height = along_ ? 1 : group;
+    for (Index col = block.cols.begin; col < block.cols.end; col += width) {
+      const Range cols{col, std::min(col + width, block.cols.end)};
+      for (Index t = block.tiles.begin; t < block.tiles.end; t += height) {
+        compute(block, Range{t, std::min(t + height, block.tiles.end)}, cols);
       }
     }
+  }
+
+  // Tiles that are finished together.
+  void compute(const Block& block, Range tiles, Range cols) const {
+    const Index first = tiles_.begin(tiles.begin), rows = tiles_.begin(tiles.end) - first;
+    T* sums = memory_;
+    for (Index col = cols.begin; col < cols.end; col += kTileCols<T>, sums += kTileSize<T>) {
+      const Range its_cols{col, std::min(col + kTileCols<T>, cols.end)};
+      const Strip<T> its_strip = strip(block, tiles.begin, its_cols);
+      for (Index t = tiles.begin; t < tiles.end; ++t) {
+        tile(block, t, its_strip, its_cols, sums + (tiles_.begin(t) - first) * kTileCols<T>);
+      }
+    }
+    if (!is_last(block)) return;
+    finish_(Tile<T>{memory_, part_.rows.begin + first, cols.begin, rows, cols.size()});
   }
 
   bool is_last(const Block& block) const { return block.number + 1 == depth_.chunks.end; }
@@ -297,12 +304,14 @@ class Product {
     return pack_b_ && (!keep_b_ || block.tiles.begin == block.group.begin);
   }
 
-  // A strip of B, where it lies or copied.
-  Strip<T> strip(const Block& block, Range cols) const {
+  // A strip of B, where it lies or copied before its first tile.
+  Strip<T> strip(const Block& block, Index number, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
     T* const copied =
         memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * block.chunk.size() : 0);
-    if (copies_strips(block)) pack_strips(b_, block.chunk, cols, copied);
+    if (copies_strips(block) && number == block.tiles.begin) {
+      pack_strips(b_, block.chunk, cols, copied);
+    }
     return {copied, kTileCols<T>, true};
   }
 
@@ -333,7 +342,8 @@ class Product {
         }
       }
     }
-    if (is_last(block)) columns.add(touched_.from(rows.begin, cols.begin), rows.size());
+    const bool near = touched_.stride <= kTileCols<T>;  // as one line: processors foresee it
+    if (is_last(block) && !near) columns.add(touched_.from(rows.begin, cols.begin), rows.size());
     return columns;
   }
 
@@ -377,6 +387,7 @@ class Product {
   const Touched<T>& touched_;
   const Scratch<T> at_;
   const Parts tiles_, groups_;
+  const bool along_;
   const Index block_tiles_;
   const bool pack_a_, pack_b_, keep_b_;
 };

@@ -73,17 +73,18 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
       // dW = xᵀ d
+      const auto step = [use, first = unit.weight](Index i, Vec<T> g, auto lanes) {
+        use(first + i, g, lanes, true);
+      };
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
-        const Use step = use;  // a copy that no store can change stays in registers
-        const Index first = unit.weight, stride = n;
         if (tile.cols == n && n % kLanes<T> != 0) {
-          return for_each_joined(tile, [&](Index i, Vec<T> g, auto lanes) {
-            step(first + tile.row * stride + i, g, lanes, true);
+          return for_each_joined(tile, [step, first = tile.row * n](Index i, Vec<T> g, auto lanes) {
+            step(first + i, g, lanes);
           });
         }
-        for_each_vector(tile, [&](Index row, Index col, Vec<T> g, auto lanes) {
-          step(first + row * stride + col, g, lanes, true);
+        for_each_vector(tile, [step, n](Index row, Index col, Vec<T> g, auto lanes) {
+          step(row * n + col, g, lanes);
         });
       };
       if (by_tiles) {
@@ -93,11 +94,9 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
         });
       } else {
         tiles += part.rows.size() > 0 ? 1 : 0;
-        gradient_by_lines(
-            x, d, part,
-            [use, first = unit.weight, stride = n](Index row, Index col, Vec<T> g, auto lanes) {
-              use(first + row * stride + col, g, lanes, true);
-            });
+        gradient_by_lines(x, d, part, [step, n](Index row, Index col, Vec<T> g, auto lanes) {
+          step(row * n + col, g, lanes);
+        });
       }
     } else {
       // dγ = Σ d ∘ x̂
