@@ -204,3 +204,16 @@ def test_a_gradient_line_after_line_has_the_sums_of_one_by_tiles(dtype, rng, row
     _, by_tiles, _ = kernels.linear_backward(dy, x, network.parameters["0.weight"])
     _, gradients = network.backward(x, dy)
     assert_same_bits(gradients["0.weight"], by_tiles)
+
+
+@pytest.mark.parametrize("rows", [5, 14, 64, 65])
+@pytest.mark.parametrize("outputs", [255, 256, 257, 300, 611])
+def test_tiles_beside_each_other_have_the_sums_of_those_below(dtype, rng, rows, outputs):
+    network = wide(dtype, [Linear(37, outputs)])
+    x, dy = (rng.normal(size=(rows, n)).astype(dtype) for n in (37, outputs))
+    weight = network.parameters["0.weight"]
+    _, gradients = network.backward(x, dy)
+    for begin in range(0, outputs, 100):
+        part = slice(begin, begin + 100)  # too narrow for tiles beside each other
+        _, below, _ = kernels.linear_backward(dy[:, part].copy(), x, weight[part])
+        assert_same_bits(gradients["0.weight"][part], below)
