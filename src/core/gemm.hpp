@@ -30,9 +30,9 @@
 // peak of 118 GFLOP/s, fetching what is copied next brought 3072-128-10 from 2.24 to 2.15 ms, and
 // to 2.04 where that is rows of x, too; four strips read its transposed x, of lines 12 KB apart,
 // in 3 % less where it lies than from a copy; what is touched comes late, 3 % better than first.
-// On one thread, 3072-512-10 with a batch of 32 takes 2.7 ms and not 5.1, and 1024-1024-10 with 16
-// rows 1.1 and not 2.5, since all that an update touches is fetched, however short the sums, and
-// tiles that are finished together lie beside each other: then the processor foresees lines, too.
+// On two threads, 3072-512-10 with a batch of 32 takes 1.3 ms and not 1.6, since all that an update
+// touches is fetched, however short the sums; 2048-2048-10 takes 4.0 and not 5.3, since tiles that
+// are finished together lie beside each other (1024-1024-10, near: 0.98 and 0.87 below each other).
 //
 // Rejected: transposing row-major tiles while they are copied, so that both kinds of A are read
 // alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
@@ -129,8 +129,8 @@ struct Transposed {
 template <class T>
 inline constexpr Index kTileSize = kTileRows * kTileCols<T>;
 
-// Finished tiles, one, or some below each other, or some full ones beside each other: the sum
-// that belongs to C[row + r, col + strip * kTileCols + c] is line(r, strip)[c].
+// Finished tiles: one, or some below each other, or some beside each other. The sum that belongs
+// to C[row + r, col + strip * kTileCols + c] is line(r, strip)[c].
 template <class T>
 struct Tile {
   const T* sums;
