@@ -13,7 +13,7 @@ import pytest
 
 import densenet
 from conftest import NOT_APPLICABLE, assert_same_bits, run_python, try_python
-from densenet import SGD, Adam, Linear, Network
+from densenet import SGD, Adam, Linear, Network, kernels
 from densenet import SoftmaxCrossEntropy as Loss
 from test_same_bits import data, wide
 
@@ -92,6 +92,95 @@ def test_small_steps_are_taken_on_one_thread_where_several_are_slower():
     if densenet.show_config()["openmp"] == "no":
         pytest.skip(NOT_APPLICABLE + "built without OpenMP")
     run_python(_ON_ONE_PROCESSOR)
+
+
+_ALONE_AND_IN_A_ROW = """
+import os, time
+import numpy as np
+from densenet import kernels, set_num_threads
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+set_num_threads(2)
+x = np.ones((100, 1000), "f4")  # some 20 us on one thread
+before = threads()
+for _ in range(5):
+    time.sleep(0.01)
+    kernels.sigmoid_forward(x)
+alone = threads() - before
+for _ in range(2000):
+    kernels.sigmoid_forward(x)
+print(alone, threads() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason=NOT_APPLICABLE + "needs Linux")
+def test_a_small_call_after_a_pause_wakes_nobody_and_a_series_of_them_does():
+    """The second thread, which OpenMP starts when it is first called, tells whether it was."""
+    if densenet.show_config()["openmp"] == "no":
+        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
+    assert run_python(_ALONE_AND_IN_A_ROW) == "0 1"
+
+
+_BESIDE_A_BUSY_PROCESS = """
+import os, subprocess, sys, time
+from pathlib import Path
+import numpy as np
+from densenet import _core, kernels, set_num_threads
+
+def others():
+    return [int(task) for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
+
+def seconds(task):
+    return int(Path(f"/proc/self/task/{task}/schedstat").read_text().split()[0]) / 1e9
+
+x = np.ones((1000, 1000), "f4")
+mine, theirs = sorted(os.sched_getaffinity(0))[:2]
+before = others()
+set_num_threads(2)
+kernels.sigmoid_forward(x)
+(worker,) = set(others()) - set(before)
+busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+try:
+    os.sched_setaffinity(0, {mine})
+    for task in (worker, busy.pid):
+        os.sched_setaffinity(task, {theirs})
+    os.sched_setscheduler(worker, os.SCHED_IDLE, os.sched_param(0))  # it gets what is left over
+    for suspended, calls in ((True, 25), (False, 2000)):
+        _core.suspend_standby(suspended)
+        before = seconds(worker)
+        for _ in range(calls):
+            kernels.sigmoid_forward(x)
+        print((seconds(worker) - before) / calls)
+finally:
+    busy.kill()
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "SCHED_IDLE") or len(os.sched_getaffinity(0)) < 2,
+    reason=NOT_APPLICABLE + "needs Linux and two processors",
+)
+def test_threads_that_come_too_late_are_left_alone():
+    if densenet.show_config()["openmp"] == "no":
+        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
+    share, share_left_alone = map(float, run_python(_BESIDE_A_BUSY_PROCESS).split())
+    assert share > 1e-4  # seconds, of some 8e-4 on one thread
+    assert share_left_alone < 0.2 * share
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason=NOT_APPLICABLE + "needs Linux")
+def test_threads_may_use_all_processors_after_they_have_moved():
+    x = np.ones((1000, 1000), "f4")
+    densenet.set_num_threads(2)
+    for _ in range(5):
+        time.sleep(0.02)
+        for _ in range(3):
+            kernels.sigmoid_forward(x)
+    allowed = os.sched_getaffinity(0)
+    for task in os.listdir("/proc/self/task"):
+        assert os.sched_getaffinity(int(task)) == allowed
 
 
 def test_the_number_of_threads_is_what_was_set():

@@ -41,11 +41,11 @@ template <class T, class A, class B, class Finish>
 void shared_product(const A& a, const B& b, Index rows, Index cols, const Depth& depth,
                     const Finish& finish) {
   const int threads =
-      threads_for(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth.size));
+      threads_now(2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth.size));
   const Index size = product_scratch<T>(rows, cols, depth);
   Buffer<T> scratch;
   scratch.at_least(size * threads);
-  parallel(threads, [&](Team team) {
+  parallel_call(threads, [&](Team team) {
     const Part part = rows >= cols ? Part{team.share(rows, kTileRows), {0, cols}}
                                    : Part{{0, rows}, team.share(cols, kTileCols<T>)};
     product<T>(a, b, part, depth, scratch.get() + size * team.rank, finish);
@@ -138,7 +138,7 @@ py::object activation_forward_(const std::string& name, const py::object& x,
     {
       const py::gil_scoped_release release;
       with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
-        parallel(threads_for_elements(in->size), [&](Team team) {
+        parallel_call(threads_now_for_elements(in->size), [&](Team team) {
           activation_forward(rule, in->data, out, team.share(in->size, kLanes<T>));
         });
       });
@@ -164,7 +164,7 @@ py::object activation_backward_(const std::string& name, const py::object& dy,
     {
       const py::gil_scoped_release release;
       with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
-        parallel(threads_for_elements(d->size), [&](Team team) {
+        parallel_call(threads_now_for_elements(d->size), [&](Team team) {
           activation_backward(rule, d->data, value->data, to, team.share(d->size, kLanes<T>));
         });
       });
@@ -180,7 +180,7 @@ py::object activation_backward_(const std::string& name, const py::object& dy,
 template <class Body>
 void for_each_row(Index rows, Index cols, const Body& body) {
   const py::gil_scoped_release release;
-  parallel(threads_for_elements(rows * cols), [&](Team team) {
+  parallel_call(threads_now_for_elements(rows * cols), [&](Team team) {
     const Range mine = team.share(rows);
     for (Index i = mine.begin; i < mine.end; ++i) body(i);
   });

@@ -49,6 +49,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.def("config", &config, "What this module was built from and for.");
   m.def("get_num_threads", [] { return densenet::thread_limit().load(); });
   m.def("set_num_threads", [](int threads) { densenet::thread_limit() = threads; });
+  m.def("suspend_standby", [](bool suspended) { densenet::Standby::suspended() = suspended; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
         py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
   m.def("meeting_time", &densenet::meeting_time, py::arg("threads"), py::arg("times"),

@@ -114,7 +114,7 @@ void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
 template <class T>
 void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
-  const int threads = threads_for(flop(x.rows));
+  const int threads = threads_now(flop(x.rows));
   const auto pass_on = [&](const Pass& pass, Matrix<const T> in, Held held, T* to) {
     forward_rows(pass, in, held);
     const T* last = work->y.back().get();
@@ -126,7 +126,7 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
     reserve_batch(*work, batch);
-    return parallel(threads, [&](Team team) {
+    return parallel_call(threads, [&](Team team) {
       const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows};
       const Held held = batch.in_place() ? Held::All : Held::Rows;
       pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
@@ -135,7 +135,7 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   // Otherwise each thread takes its own, block by block.
   reserve(*work, kForwardRows * threads, threads);
   work->x.at_least(kForwardRows * threads * inputs());
-  parallel(threads, [&](Team team) {
+  parallel_call(threads, [&](Team team) {
     const Range mine = team.share(x.rows);
     const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
     for (Index begin = mine.begin; begin < mine.end; begin += kForwardRows) {
@@ -153,11 +153,11 @@ template <class OutputGradient>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
                             const Mode<T>& mode, T* dparams, T* dx,
                             const OutputGradient& output_gradient) {
-  const int threads = threads_for(3 * flop(batch.rows));
+  const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
   Mode<T> still = mode;
   still.update_running = false;
-  parallel(threads, [&](Team team) {
+  parallel_call(threads, [&](Team team) {
     const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);

@@ -4,12 +4,20 @@
 // Team::barrier. Results never depend on the team: every output has one writer, and its operations
 // do not depend on who that is. Inside a team denormal numbers are flushed to zero, because
 // decaying moments would otherwise slow an update many times over; the caller's mode is restored.
+//
+// How many threads to take: threads_for() tells from the size of the work. Where training takes many
+// steps, they are timed (pace.hpp). A single call asks threads_now() and runs by parallel_call():
+// its caller remembers how threads have come (standby.hpp).
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "core/float_mode.hpp"
+#include "core/processor.hpp"
+#include "core/standby.hpp"
 #include "core/views.hpp"
 
 #ifdef _OPENMP
@@ -23,38 +31,6 @@
 #endif
 
 namespace densenet {
-
-// Flushes denormal numbers to zero in this thread while it lives, or keeps them.
-class DenormalMode {
-#if defined(__SSE2__) || defined(_M_X64)
- public:
-  explicit DenormalMode(bool flush) : saved_(_mm_getcsr()) {
-    constexpr unsigned kFlush = 0x8040;  // flush-to-zero, denormals-are-zero
-    _mm_setcsr(flush ? saved_ | kFlush : saved_ & ~kFlush);
-  }
-  ~DenormalMode() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
-#elif defined(__aarch64__) && defined(__GNUC__)
- public:
-  explicit DenormalMode(bool flush) {
-    constexpr unsigned long long kFlush = 1ull << 24;
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" : : "r"(flush ? saved_ | kFlush : saved_ & ~kFlush));
-  }
-  ~DenormalMode() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
-
- private:
-  unsigned long long saved_;
-#else
- public:
-  explicit DenormalMode(bool) {}
-#endif
- public:
-  DenormalMode(const DenormalMode&) = delete;
-  DenormalMode& operator=(const DenormalMode&) = delete;
-};
 
 inline std::atomic<int>& thread_limit() {
   static std::atomic<int> limit{1};
@@ -95,30 +71,58 @@ inline int threads_for(double flop, Index steps = 1) {
   return static_cast<int>(std::clamp<double>(wanted, 1, usable_threads()));
 }
 
+// The same for a call that stands by itself, to be run by parallel_call.
+inline int threads_now(double flop) {
+  constexpr double kFlopPerSecond = 1e11;
+  const int threads = threads_for(flop);
+  return threads > 1 && Standby::mine().worth_calling(flop / kFlopPerSecond) ? threads : 1;
+}
+
+// For elementwise work: a transcendental function costs some 20 operations.
+inline int threads_now_for_elements(Index n) { return threads_now(20 * static_cast<double>(n)); }
+
 // Where a team meets. Members wait a few microseconds at work, then give up their processor: on a
 // busy machine it may be the one that the member they wait for needs. (OpenMP's own barrier holds
 // on to it for milliseconds there: 3.7 ms and not 0.08 for a step of 784-16-16-10 beside four busy
 // processes.)
 class Barrier {
  public:
-  void wait(int size) {
+  void wait(int rank, int size) {
     const unsigned round = round_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
       arrived_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
       return;
     }
-    for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
-      if (spin < kSpins) {
-        pause();
-      } else {
-        std::this_thread::yield();
-      }
+    wait_until(rank, [&] { return round_.load(std::memory_order_acquire) != round; });
+  }
+
+  // The last time: thread 0 waits for the others, who wait for nobody.
+  void part(int rank, int size) {
+    if (rank > 0) {
+      arrived_.fetch_add(1, std::memory_order_release);
+    } else {
+      wait_until(0, [&] { return arrived_.load(std::memory_order_acquire) == size - 1; });
     }
   }
 
+  // Seconds that thread 0 has waited, without moments that are too short to count.
+  double waited() const { return waited_; }
+
  private:
   static constexpr int kSpins = 1000;
+
+  template <class Condition>
+  void wait_until(int rank, const Condition& condition) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (condition()) return;
+      pause();
+    }
+    const auto start = std::chrono::steady_clock::now();
+    while (!condition()) std::this_thread::yield();
+    if (rank > 0) return;
+    waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
 
   static void pause() {
 #if defined(__SSE2__) || defined(_M_X64)
@@ -130,10 +134,8 @@ class Barrier {
 
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<unsigned> round_{0};
+  double waited_ = 0;
 };
-
-// Threads worth waking for elementwise work: a transcendental function costs some 20 operations.
-inline int threads_for_elements(Index n) { return threads_for(20 * static_cast<double>(n)); }
 
 struct Team {
   int rank, size;
@@ -147,27 +149,47 @@ struct Team {
   }
 
   void barrier() const {
-    if (size > 1) meeting->wait(size);
+    if (size > 1) meeting->wait(rank, size);
   }
 };
 
+// Returns the seconds that the caller has waited for the others.
 template <class Body>
-void parallel(int threads, const Body& body) {
+double parallel(int threads, const Body& body) {
 #ifdef _OPENMP
   if (threads > 1) {
     Barrier meeting;
+    const int callers = current_processor();
 #pragma omp parallel num_threads(threads)
     {
+      const Team team{omp_get_thread_num(), omp_get_num_threads(), &meeting};
+      // A system may wake a thread on the processor of the one that is going to wait for it, where
+      // it would not run for milliseconds: in 3 to 30 % of all calls after a pause of 20 ms, on a
+      // quiet machine with two processors, that call and the next took 8 ms and not 0.14.
+      if (team.rank > 0 && callers >= 0 && current_processor() == callers &&
+          team.size <= omp_get_num_procs()) {
+        leave_processor(callers);
+      }
       const DenormalMode flush(true);
-      body(Team{omp_get_thread_num(), omp_get_num_threads(), &meeting});
+      body(team);
+      // OpenMP's own end of a region would hold on to the processor, too.
+      meeting.part(team.rank, team.size);
     }
-    return;
+    return meeting.waited();
   }
 #else
   static_cast<void>(threads);
 #endif
   const DenormalMode flush(true);
   body(Team{0, 1, nullptr});
+  return 0;
+}
+
+// A call that stands by itself, on as many threads as threads_now() has given.
+template <class Body>
+void parallel_call(int threads, const Body& body) {
+  const double waited = parallel(threads, body);
+  Standby::mine().done(threads, waited);
 }
 
 }  // namespace densenet
