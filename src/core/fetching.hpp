@@ -49,25 +49,34 @@ class Columns {
 template <class T>
 class Fetching {
  public:
-  static constexpr Index kPace = 4;  // steps from one time to the next
-
   Fetching(const Columns<T>& columns, Index depth) : next_(columns.begin()), left_(columns.rows()) {
-    const Index times = depth / kPace;
-    if (left_ > times) {
-      at_once_ = (left_ + times - 1) / std::max<Index>(times, 1);
-    } else {
-      wait_ = left_ == 0 ? depth : std::max<Index>(depth - kLead - left_ * kPace, 0);
+    if (left_ == 0) {
+      wait_ = depth;
+      return;
     }
+    const Index times = std::max<Index>(depth / kPace, 1);
+    at_once_ = std::max(kLeast, (left_ + times - 1) / times);
+    wait_ = std::max<Index>(depth - kLead - (left_ + at_once_ - 1) / at_once_ * kPace, 0);
   }
 
-  Index wait() const { return wait_; }  // steps before the first time
-  Index left() const { return left_; }  // rows
-  Index now() const { return std::min(left_, at_once_); }
+  // Steps before the next time, of at most so many; they are taken.
+  Index wait(Index most) {
+    const Index steps = std::min(wait_, most);
+    wait_ -= steps;
+    return steps;
+  }
+  // How many rows to fetch.
+  Index now() {
+    if (wait_ > 0 || left_ == 0) return 0;
+    const Index rows = std::min(left_, at_once_);
+    left_ -= rows;
+    wait_ = left_ > 0 ? kPace : kNever;
+    return rows;
+  }
 
   // A row to be fetched. (Where it fetched by itself, GCC 12 took it for a function without effect.
   // It is inline always: a call would put all of a tile's sums into memory.)
   EIGEN_ALWAYS_INLINE const T* next() {
-    --left_;
     if (rows_ == 0) {
       at_ = next_->first;
       stride_ = next_->stride;
@@ -81,9 +90,12 @@ class Fetching {
   }
 
  private:
+  // Steps from one time to the next, and rows at a time, at least.
+  static constexpr Index kPace = kManyRegisters ? 4 : 16, kLeast = kManyRegisters ? 1 : 4;
   // Steps that a row needs to come. With tiles of 14 x 32, 0 to 64 are as good; with 6 x 16, whose
   // steps are short, 784-1024-1024-10 takes 29.0 ms with 0 and 28.0 with 64.
   static constexpr Index kLead = 64;
+  static constexpr Index kNever = Index{1} << 62;
 
   const typename Columns<T>::Column* next_;
   Index left_, at_once_ = 1, wait_ = 0;

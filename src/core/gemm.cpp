@@ -21,9 +21,9 @@ namespace {
 template <class T, Index Rows>
 class RowMajorCursor {
  public:
-  RowMajorCursor(const RowMajor<T>& a, Index row) : stride_(a.stride) {
+  explicit RowMajorCursor(const RowMajor<T>& a) : stride_(a.stride) {
 #pragma GCC unroll 16
-    for (Index g = 0; g < kGroups; ++g) group_[g] = a.at(row + 3 * g, 0);
+    for (Index g = 0; g < kGroups; ++g) group_[g] = a.at(3 * g, 0);
   }
   T operator[](Index r) const { return group_[r / 3][r % 3 * stride_]; }
   void next() {
@@ -40,13 +40,13 @@ class RowMajorCursor {
 template <class T, Index Rows>
 class TransposedCursor {
  public:
-  TransposedCursor(const Transposed<T>& a, Index row) : line_(a.at(row, 0)), stride_(a.stride) {}
+  explicit TransposedCursor(const Transposed<T>& a) : line_(a.data), stride_(a.stride) {}
   T operator[](Index r) const { return line_[r]; }
   void next() {
     line_ += stride_;
     // The lines are far apart, and no processor foresees them.
     prefetch(line_ + kAhead * stride_);
-    prefetch(line_ + kAhead * stride_ + Rows - 1);
+    if constexpr (Rows > 8) prefetch(line_ + kAhead * stride_ + Rows - 1);
   }
 
  private:
@@ -56,91 +56,99 @@ class TransposedCursor {
 };
 
 template <Index Rows, class T>
-RowMajorCursor<T, Rows> cursor(const RowMajor<T>& a, Index row) {
-  return {a, row};
+RowMajorCursor<T, Rows> cursor(const RowMajor<T>& a) {
+  return RowMajorCursor<T, Rows>(a);
 }
 template <Index Rows, class T>
-TransposedCursor<T, Rows> cursor(const Transposed<T>& a, Index row) {
-  return {a, row};
+TransposedCursor<T, Rows> cursor(const Transposed<T>& a) {
+  return TransposedCursor<T, Rows>(a);
 }
 
-// A strip of B over a part of the depth, and where a tile's sums over it go.
+// Tiles of one height below each other: a strip of B over a part of the depth, and where the sums
+// over it go. A step leads from what belongs to a tile to what belongs to the next one.
 template <class T>
 struct Task {
+  Index tiles;
+  Index a_step;
   const T* b;
   Index line, depth;
   const T *before, *before_end;  // sums over parts of the depth before this one,
   Index apart;                   // so far apart
   T* to;
-  Lines<T> lines;      // fetched during the tile, one at each step
-  Columns<T> columns;  // and these
+  Index before_step, to_step;
+  Lines<T> lines;  // fetched during a tile, one at each step along the depth
+  Index lines_step;
+  Columns<T> columns;  // fetched during all of them
 };
 
 template <class T, class A, Index Rows, Index Vectors, class Last>
-void accumulate(const A& a, Index row, const Task<T>& task, Last last) {
-  Vec<T> sum[Rows][Vectors];
-#pragma GCC unroll 16
-  for (Index r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (Index v = 0; v < Vectors; ++v) sum[r][v] = Vec<T>(T(0));
-  }
-  auto left = cursor<Rows>(a, row);
-  const T* line = task.b;
-  const T* ahead = task.lines.first;
-  const auto go_down = [&] {
-    prefetch(ahead);
-    prefetch(ahead + kTileCols<T> / 2);
-    ahead += task.lines.stride;
-    Vec<T> right[Vectors];
-    if constexpr (Vectors == 2) right[0] = load(line, Whole{});
-    right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
+void accumulate(A a, const Task<T>& task, Last last) {
+  Fetching<T> fetching(task.columns, task.tiles * task.depth);
+  for (Index tile = 0; tile < task.tiles; ++tile, a.data += task.a_step) {
+    Vec<T> sum[Rows][Vectors];
 #pragma GCC unroll 16
     for (Index r = 0; r < Rows; ++r) {
-      const Vec<T> same(left[r]);
 #pragma GCC unroll 2
-      for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
+      for (Index v = 0; v < Vectors; ++v) sum[r][v] = Vec<T>(T(0));
     }
-    line += task.line;
-    left.next();
-  };
-  Fetching<T> fetching(task.columns, task.depth);
-  for (Index rest = task.depth, steps = fetching.wait();;) {
-    rest -= steps;
-    for (; steps >= 2; steps -= 2) {
-      go_down();
-      go_down();
+    auto left = cursor<Rows>(a);
+    const T* line = task.b;
+    const T* ahead = task.lines.first + tile * task.lines_step;
+    const auto go_down = [&] {
+      prefetch(ahead);
+      if constexpr (kTileCols<T> * sizeof(T) > 64) prefetch(ahead + kTileCols<T> / 2);
+      ahead += task.lines.stride;
+      Vec<T> right[Vectors];
+      if constexpr (Vectors == 2) right[0] = load(line, Whole{});
+      right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
+#pragma GCC unroll 16
+      for (Index r = 0; r < Rows; ++r) {
+        const Vec<T> same(left[r]);
+#pragma GCC unroll 2
+        for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
+      }
+      line += task.line;
+      left.next();
+    };
+    for (Index rest = task.depth; rest > 0;) {
+      Index steps = fetching.wait(rest);
+      rest -= steps;
+      for (; steps >= 2; steps -= 2) {
+        go_down();
+        go_down();
+      }
+      if (steps > 0) go_down();
+      for (Index n = fetching.now(); n > 0; --n) {
+        const T* const next = fetching.next();
+        prefetch(next);
+        if constexpr (Vectors == 2) prefetch(next + kLanes<T>);
+      }
     }
-    if (steps > 0) go_down();
-    if (rest == 0) break;
-    for (Index n = fetching.now(); n > 0; --n) {
-      const T* const next = fetching.next();
-      prefetch(next);
-      if constexpr (Vectors == 2) prefetch(next + kLanes<T>);
-    }
-    steps = fetching.left() > 0 ? std::min(rest, fetching.kPace) : rest;
-  }
 
-  for (const T* before = task.before; before != task.before_end; before += task.apart) {
+    const Index before_step = tile * task.before_step;
+    for (const T* before = task.before; before != task.before_end; before += task.apart) {
+#pragma GCC unroll 16
+      for (Index r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+        for (Index v = 0; v < Vectors; ++v) {
+          const T* const its = before + before_step + r * kTileCols<T> + v * kLanes<T>;
+          sum[r][v] = load(its, Whole{}) + sum[r][v];
+        }
+      }
+    }
+    T* const to = task.to + tile * task.to_step;
 #pragma GCC unroll 16
     for (Index r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
       for (Index v = 0; v < Vectors; ++v) {
-        sum[r][v] = load(before + r * kTileCols<T> + v * kLanes<T>, Whole{}) + sum[r][v];
+        store(to + r * kTileCols<T> + v * kLanes<T>, sum[r][v], Whole{});
       }
-    }
-  }
-  T* const to = task.to;
-#pragma GCC unroll 16
-  for (Index r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (Index v = 0; v < Vectors; ++v) {
-      store(to + r * kTileCols<T> + v * kLanes<T>, sum[r][v], Whole{});
     }
   }
 }
 
 template <class T, class A, class Last>
-using Accumulate = void (*)(const A&, Index, const Task<T>&, Last);
+using Accumulate = void (*)(A, const Task<T>&, Last);
 
 // One function for each height of a tile, so that rows can be shared out evenly: 32 are 11+11+10.
 template <class T, class A, class Last, Index Vectors, std::size_t... Heights>
@@ -150,22 +158,22 @@ constexpr auto by_height(std::index_sequence<Heights...>) {
 }
 
 template <class T, class A, class Last>
-void accumulate(const A& a, Range rows, Index cols, const Task<T>& task, Last last) {
+void accumulate(const A& a, Index height, Index cols, const Task<T>& task, Last last) {
   constexpr auto kHeights = std::make_index_sequence<static_cast<std::size_t>(kTileRows)>{};
   static constexpr auto kOne = by_height<T, A, Last, 1>(kHeights);
   static constexpr auto kTwo = by_height<T, A, Last, 2>(kHeights);
   const auto& table = cols > kLanes<T> ? kTwo : kOne;
-  table[static_cast<std::size_t>(rows.size() - 1)](a, rows.begin, task, last);
+  table[static_cast<std::size_t>(height - 1)](a, task, last);
 }
 
-// The sums of up to kTileRows rows and kTileCols columns.
+// The sums of tiles of up to kTileRows rows and kTileCols columns.
 template <class T, class A>
-void tile_sums(const A& a, Range rows, Index cols, bool padded, const Task<T>& task) {
+void tile_sums(const A& a, Index height, Index cols, bool padded, const Task<T>& task) {
   const Index ragged = cols % kLanes<T>;
   if (padded || ragged == 0) {
-    accumulate(a, rows, cols, task, Whole{});
+    accumulate(a, height, cols, task, Whole{});
   } else {
-    accumulate(a, rows, cols, task, First{ragged});
+    accumulate(a, height, cols, task, First{ragged});
   }
 }
 
@@ -178,6 +186,10 @@ struct Parts {
   Parts(Index n, Index most) : count((n + most - 1) / most), size(n / count), larger(n % count) {}
   Index begin(Index part) const { return part * size + std::min(part, larger); }
   Range operator[](Index part) const { return {begin(part), begin(part + 1)}; }
+  // The first of `parts` that has another size than their first one, or their end.
+  Index alike(Range parts) const {
+    return parts.begin < larger ? std::min(larger, parts.end) : parts.end;
+  }
 };
 
 // Blocks: a block of A and a strip of B stay in the second-level cache together. A strip is copied
@@ -190,10 +202,10 @@ inline Index group_tiles(Index tiles, const Depth& depth) {
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 
-// Tiles of a product up to so deep are finished some together: those below each other in a strip;
-// or those beside each other, in blocks of one tile's rows, where most of the time goes to updates
-// of long lines, which processors then foresee.
-constexpr Index kShallow = 64;
+// Tiles of a product up to so deep are finished some together: those below each other in a strip; or
+// those beside each other, in blocks of one tile's rows, where most of the time goes to updates of
+// so long lines that processors foresee them better so. Small tiles below each other always are.
+constexpr Index kShallow = 64, kLongLine = (kManyRegisters ? 8 : 32);  // steps, strips
 
 template <class T>
 bool goes_along(const RowMajor<T>&, Index, const Depth&) {
@@ -201,7 +213,7 @@ bool goes_along(const RowMajor<T>&, Index, const Depth&) {
 }
 template <class T>
 bool goes_along(const Transposed<T>&, Index cols, const Depth& depth) {
-  return depth.size <= kShallow && cols >= 2 * kGroup * kTileCols<T>;
+  return depth.size <= kShallow && cols >= kLongLine * kTileCols<T>;
 }
 
 // Where product() works: finished tiles, sums that wait for the rest of their depth, copies.
@@ -271,7 +283,7 @@ class Product {
   }
 
   void compute(const Block& block) const {
-    const Index group = depth_.size <= kShallow ? kGroup : 1;
+    const Index group = depth_.size <= kShallow || !kManyRegisters ? kGroup : 1;
     const Index width = along_ ? group * kTileCols<T> : kTileCols<T>, height = along_ ? 1 : group;
     for (Index col = block.cols.begin; col < block.cols.end; col += width) {
       const Range cols{col, std::min(col + width, block.cols.end)};
@@ -283,19 +295,25 @@ class Product {
 
   // Tiles that are finished together.
   void compute(const Block& block, Range tiles, Range cols) const {
-    const Index first = tiles_.begin(tiles.begin), rows = tiles_.begin(tiles.end) - first;
+    const Range rows = rows_of(tiles);
     T* sums = memory_;
     for (Index col = cols.begin; col < cols.end; col += kTileCols<T>, sums += kTileSize<T>) {
       const Range its_cols{col, std::min(col + kTileCols<T>, cols.end)};
       const Strip<T> its_strip = strip(block, tiles.begin, its_cols);
-      for (Index t = tiles.begin; t < tiles.end; ++t) {
-        tile(block, t, its_strip, its_cols, sums + (tiles_.begin(t) - first) * kTileCols<T>);
+      for (Range alike = tiles; alike.begin < tiles.end; alike.begin = alike.end) {
+        alike.end = tiles_.alike({alike.begin, tiles.end});
+        const Index first = tiles_.begin(alike.begin) - tiles_.begin(tiles.begin);
+        accumulate_tiles(block, alike, its_strip, its_cols, sums + first * kTileCols<T>);
       }
     }
     if (!is_last(block)) return;
-    finish_(Tile<T>{memory_, part_.rows.begin + first, cols.begin, rows, cols.size()});
+    finish_(Tile<T>{memory_, rows.begin, cols.begin, rows.size(), cols.size()});
   }
 
+  Range rows_of(Range tiles) const {
+    return {part_.rows.begin + tiles_.begin(tiles.begin),
+            part_.rows.begin + tiles_.begin(tiles.end)};
+  }
   bool is_last(const Block& block) const { return block.number + 1 == depth_.chunks.end; }
   bool copies_tiles(const Block& block, Range cols) const {
     return pack_a_ && cols.begin == block.cols.begin;
@@ -315,66 +333,79 @@ class Product {
     return {copied, kTileCols<T>, true};
   }
 
-  // A strip in place, before its lines are read. Where it was copied, the tile of A that is next,
-  // while the first strip meets them, or the strip that is copied next, if their lines lie across
-  // the depth.
-  Lines<T> lines_ahead(const Block& block, Index number, const Strip<T>& strip, Range cols) const {
+  // What is fetched a line at a step during tiles: a strip in place, before its lines are read. Where
+  // it was copied, the next tile of A, while the first strip meets them, or the strip that is copied
+  // next, if their lines lie across the depth.
+  void add_lines(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
+                 Task<T>* task) const {
+    task->lines = {strip.data + kAhead * strip.line, strip.line};
+    task->lines_step = 0;
     if constexpr (kTransposedA) {
       if (pack_b_ && cols.begin == block.cols.begin) {
-        return {a_.at(part_.rows.begin + tiles_.begin(number + 1), block.chunk.begin), a_.stride};
+        task->lines = {a_.at(rows_of(tiles).end, block.chunk.begin), a_.stride};
+        task->lines_step = tiles_[tiles.begin].size();
+        return;
       }
     }
     if constexpr (std::is_same_v<B, RowMajor<T>>) {
-      if (copies_strips(block) && number + 1 == block.tiles.end) {
-        return {b_.at(block.chunk.begin, cols.end), b_.stride};
+      if (copies_strips(block) && tiles.end == block.tiles.end) {
+        task->lines = {b_.at(block.chunk.begin, cols.end), b_.stride};
       }
     }
-    return {strip.data + kAhead * strip.line, strip.line};
   }
 
-  // The tile of A that is copied next, if its lines lie along the depth; what `finish` will touch.
-  Columns<T> columns_ahead(const Block& block, Index number, Range rows, Range cols) const {
-    Columns<T> columns;
+  // What is fetched a row now and then: the tiles of A that are copied next, if their lines lie along
+  // the depth; what `finish` will touch.
+  void add_columns(const Block& block, Range tiles, Range cols, Task<T>* task) const {
+    const Range rows = rows_of(tiles);
     if constexpr (!kTransposedA) {
-      if (copies_tiles(block, cols) && number + 1 < block.tiles.end) {
+      if (copies_tiles(block, cols) && tiles.end < block.tiles.end) {
+        const Index next = std::min(tiles.end + tiles.size(), block.tiles.end);
         for (Index k = block.chunk.begin; k < block.chunk.end; k += kTileCols<T>) {
-          columns.add(a_.at(rows.end, k), a_.stride, tiles_[number + 1].size());
+          task->columns.add(a_.at(rows.end, k), a_.stride, rows_of({tiles.end, next}).size());
         }
       }
     }
     const bool near = touched_.stride <= kTileCols<T>;  // as one line: processors foresee it
-    if (is_last(block) && !near) columns.add(touched_.from(rows.begin, cols.begin), rows.size());
-    return columns;
+    if (is_last(block) && !near) {
+      task->columns.add(touched_.from(rows.begin, cols.begin), rows.size());
+    }
   }
 
-  void tile(const Block& block, Index number, const Strip<T>& strip, Range cols,
-            T* finished) const {
-    const Range rows{part_.rows.begin + tiles_.begin(number),
-                     part_.rows.begin + tiles_.begin(number + 1)};
-    const Index place = number - block.tiles.begin;
+  // The sums of tiles of one height over a chunk of the depth.
+  void accumulate_tiles(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
+                        T* finished) const {
     const Range chunk = block.chunk;
-    const Index completed = depth_.completed(block.number - depth_.chunks.begin);
-    const Index in_group = number - block.group.begin;
-    T* const waiting =
-        memory_ + at_.sums + (in_group * at_.width + cols.begin - block.cols.begin) * kTileRows;
-    T* const before_end = waiting + completed * at_.waiting;
-    T* const sums = is_last(block) ? finished : depth_.pairwise ? before_end : waiting;
-    const Task<T> task{strip.data,
-                       strip.line,
-                       chunk.size(),
-                       waiting,
-                       before_end,
-                       at_.waiting,
-                       sums,
-                       lines_ahead(block, number, strip, cols),
-                       columns_ahead(block, number, rows, cols)};
+    const Index height = tiles_[tiles.begin].size(), completed =
+        depth_.completed(block.number - depth_.chunks.begin);
+    const Index waiting_step = at_.width * kTileRows;
+    T* const waiting = memory_ + at_.sums + (tiles.begin - block.group.begin) * waiting_step +
+                       (cols.begin - block.cols.begin) * kTileRows;
+    Task<T> task;
+    task.tiles = tiles.size();
+    task.b = strip.data;
+    task.line = strip.line;
+    task.depth = chunk.size();
+    task.before = waiting;
+    task.before_end = waiting + completed * at_.waiting;
+    task.apart = at_.waiting;
+    task.before_step = waiting_step;
+    const bool last = is_last(block);
+    task.to = last ? finished : waiting + (depth_.pairwise ? completed * at_.waiting : 0);
+    task.to_step = last ? height * kTileCols<T> : waiting_step;
+    add_lines(block, tiles, strip, cols, &task);
+    add_columns(block, tiles, cols, &task);
     if (pack_a_) {
-      T* const copied = memory_ + at_.a + place * at_.tile_size;
-      if (copies_tiles(block, cols)) pack_tile(a_, rows, chunk, copied);
-      tile_sums(A{copied, packed_stride(a_, chunk.size())}, Range{0, rows.size()}, cols.size(),
-                strip.padded, task);
+      T* const copied = memory_ + at_.a + (tiles.begin - block.tiles.begin) * at_.tile_size;
+      if (copies_tiles(block, cols)) {
+        pack_tiles(a_, rows_of(tiles), height, chunk, copied, at_.tile_size);
+      }
+      task.a_step = at_.tile_size;
+      tile_sums(A{copied, packed_stride(a_, chunk.size())}, height, cols.size(), strip.padded, task);
     } else {
-      tile_sums(A{a_.at(0, chunk.begin), a_.stride}, rows, cols.size(), strip.padded, task);
+      const A in_place{a_.at(rows_of(tiles).begin, chunk.begin), a_.stride};
+      task.a_step = in_place.at(height, 0) - in_place.data;
+      tile_sums(in_place, height, cols.size(), strip.padded, task);
     }
   }
 

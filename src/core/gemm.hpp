@@ -52,7 +52,8 @@ namespace densenet {
 
 // 14 x 2 accumulators, 2 registers of B and 1 broadcast fill 31 of AVX-512's or NEON's 32
 // registers; 6 x 2 fill 15 of 16.
-inline constexpr Index kTileRows = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 14 : 6;
+inline constexpr bool kManyRegisters = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
+inline constexpr Index kTileRows = kManyRegisters ? 14 : 6;
 inline constexpr Index kTileVectors = 2;
 inline constexpr Index kChunk = 1024;
 

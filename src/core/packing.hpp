@@ -35,21 +35,39 @@ constexpr Index packed_tile_size(Index depth) {
   return kTransposedLine<T> * (round_up(depth, kLanes<T>) + kLanes<T>);
 }
 
+// Copies tiles of one height below each other, each to its own place.
 template <class T>
-void pack_tile(const RowMajor<T>& a, Range rows, Range depth, T* to) {
+void pack_tiles(const RowMajor<T>& a, Range rows, Index height, Range depth, T* to,
+                Index tile_size) {
   const Index stride = packed_stride(a, depth.size());
-  for (Index i = rows.begin; i < rows.end; ++i, to += stride) {
-    copy(a.at(i, depth.begin), to, depth.size());
+  for (Index begin = rows.begin; begin < rows.end; begin += height, to += tile_size) {
+    for (Index i = 0; i < height; ++i) {
+      copy(a.at(begin + i, depth.begin), to + i * stride, depth.size());
+    }
   }
 }
 template <class T>
-void pack_tile(const Transposed<T>& a, Range rows, Range depth, T* to) {
-  // Whole lines where the matrix goes on beside the tile: what is too much is not read.
-  const bool whole = rows.begin + kTransposedLine<T> <= a.stride;
-  for (Index k = depth.begin; k + 1 < depth.end; ++k, to += kTransposedLine<T>) {
-    copy(a.at(rows.begin, k), to, whole ? kTransposedLine<T> : rows.size());
+void pack_tiles(const Transposed<T>& a, Range rows, Index height, Range depth, T* to,
+                Index tile_size) {
+  // Whole lines where the matrix goes on beside the tiles: what is too much is not read.
+  const bool whole = rows.end - height + kTransposedLine<T> <= a.stride;
+  const Index last = whole ? depth.end - 1 : depth.begin;
+  for (Index k = depth.begin; k < last; ++k, to += kTransposedLine<T>) {
+    const T* from = a.at(rows.begin, k);
+    T* place = to;
+    for (Index i = rows.begin; i < rows.end; i += height, from += height, place += tile_size) {
+#pragma GCC unroll 2
+      for (Index v = 0; v < kTransposedLine<T>; v += kLanes<T>) {
+        store(place + v, load(from + v, Whole{}), Whole{});
+      }
+    }
   }
-  copy(a.at(rows.begin, depth.end - 1), to, rows.size());
+  for (Index k = last; k < depth.end; ++k, to += kTransposedLine<T>) {
+    T* place = to;
+    for (Index i = rows.begin; i < rows.end; i += height, place += tile_size) {
+      copy(a.at(i, k), place, height);
+    }
+  }
 }
 
 // Whether to copy A: lines a multiple of so many bytes apart fall on the same few places of the
