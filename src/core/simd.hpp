@@ -7,6 +7,7 @@
 
 #include <Eigen/Core>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace densenet {
@@ -146,6 +147,63 @@ inline void store(float* to, Vec<float> value, First lanes) {
 template <>
 inline void store(double* to, Vec<double> value, First lanes) {
   _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << lanes.count) - 1), value.packet);
+}
+#endif
+
+#if defined(EIGEN_VECTORIZE_AVX) && !defined(EIGEN_VECTORIZE_AVX512)
+namespace detail {
+
+// All bits of a lane that a partial load fills, none of the others.
+template <class Int, Index Lanes>
+struct LaneMasks {
+  Int bits[2 * Lanes] = {};
+  constexpr LaneMasks() {
+    for (Index i = 0; i < Lanes; ++i) bits[i] = -1;
+  }
+  __m256i of(First lanes) const {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits + Lanes - lanes.count));
+  }
+};
+inline constexpr LaneMasks<std::int32_t, 8> kFloatMasks;
+inline constexpr LaneMasks<std::int64_t, 4> kDoubleMasks;
+
+}  // namespace detail
+
+// The general forms call memcpy, which puts all of a tile's sums into memory at every step: a
+// product of 64 x 128 -> 10 took 19.8 us, and 4.2 so. (Masked stores are microcode on some
+// processors.)
+template <>
+inline Vec<float> load(const float* from, First lanes) {
+  return Vec<float>(_mm256_maskload_ps(from, detail::kFloatMasks.of(lanes)));
+}
+template <>
+inline Vec<double> load(const double* from, First lanes) {
+  return Vec<double>(_mm256_maskload_pd(from, detail::kDoubleMasks.of(lanes)));
+}
+template <>
+inline void store(float* to, Vec<float> value, First lanes) {
+  __m128 rest = _mm256_castps256_ps128(value.packet);
+  if (lanes.count & 4) {
+    _mm_storeu_ps(to, rest);
+    rest = _mm256_extractf128_ps(value.packet, 1);
+    to += 4;
+  }
+  if (lanes.count & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(to), rest);
+    rest = _mm_movehl_ps(rest, rest);
+    to += 2;
+  }
+  if (lanes.count & 1) _mm_store_ss(to, rest);
+}
+template <>
+inline void store(double* to, Vec<double> value, First lanes) {
+  __m128d rest = _mm256_castpd256_pd128(value.packet);
+  if (lanes.count & 2) {
+    _mm_storeu_pd(to, rest);
+    rest = _mm256_extractf128_pd(value.packet, 1);
+    to += 2;
+  }
+  if (lanes.count & 1) _mm_store_sd(to, rest);
 }
 #endif
 
