@@ -1,11 +1,11 @@
-"""Show that more threads are never slower than one: a grid of width x batch for each number.
+"""Show that more threads are never slower than one: a grid of width x batch for each call.
 
     python bench/threads.py
-    python bench/threads.py --call train_step --widths 32,64,128 --batches 16,64
-    python bench/threads.py --budget 20 --markdown threads.md
+    python bench/threads.py --calls all --budget 600
+    python bench/threads.py --calls train_step,adam_step --widths 32,64,128 --batches 16,64
 
-A cell is how many times as fast as one thread so many are, at training n-n-n-10: the median of
-paired rounds in one process, on one network. What looks slower is measured a second time, and the
+A cell is how many times as fast as one thread so many are, at one call over and over: the median of
+paired rounds in one process, on the same arrays. What looks slower is measured again, and the
 second time alone counts. Exit status 1 if a cell is slower than one thread by more than 2 %, with
 99 % confidence. Ctrl-C ends it with the rows that are done.
 """
@@ -15,17 +15,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 import options
 import report
+from calls import CALLS, SHAPES
 from densenet import set_num_threads
 from machine import Machine, describe, pinned, thread_counts
-from peers import Contender, DensenetFit, DensenetStep
 from report import LiveTable
 from timing import Budget, interleaved, median_interval
-from workloads import Net, Task, powers
+from workloads import powers
 
-_CALLS: dict[str, type[Contender]] = {"fit": DensenetFit, "train_step": DensenetStep}
 _WIDTHS, _BATCHES = powers(16, 1024), (1, 4, 16, 64, 256, 1024)
 _FIRST = 0.75  # of the time; the rest is for what looks slower
 _FIRST_ROUNDS, _SECOND_ROUNDS = (3, 25), (10, 101)  # least and most; 8 allow a verdict
@@ -55,45 +55,53 @@ class Cell:
         return f"{median(self.speedups):.2f}x{mark}"
 
 
-class Sweep:
-    """The cells of one call, by number of threads, width and batch."""
+class Key(NamedTuple):
+    """Which cell."""
 
-    def __init__(self, call: str) -> None:
-        self._contender = _CALLS[call]
-        self.cells: dict[tuple[int, int, int], Cell] = {}
+    call: str
+    threads: int
+    width: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.call}, {self.threads} threads, width {self.width}, batch {self.batch}"
+
+
+class Sweep:
+    """The cells that are filled."""
+
+    def __init__(self) -> None:
+        self.cells: dict[Key, Cell] = {}
         self._scalings: dict[int, list[float]] = {}
 
-    def measure(
-        self, threads: int, width: int, batch: int, *, seconds: float, rounds: tuple[int, int]
-    ) -> None:
+    def measure(self, key: Key, *, seconds: float, rounds: tuple[int, int]) -> None:
         """Fill one cell, anew if it was filled."""
-        net = Net("", (width, width, width, 10), batch)
-        contender = self._contender(Task.make(net, threads))
+        call = CALLS[key.call](key.threads, key.width, key.batch)
 
-        def epoch(count: int) -> Callable[[], None]:
+        def on(count: int) -> Callable[[], None]:
             def run() -> None:
                 set_num_threads(count)
-                contender.epoch()
+                call()
 
             return run
 
         samples = interleaved(
-            {"one": epoch(1), "more": epoch(threads)},
+            {"one": on(1), "more": on(key.threads)},
             seconds=seconds,
             pause=_PAUSE,
             least_rounds=rounds[0],
             most_rounds=rounds[1],
         )
         pairs = zip(samples["one"], samples["more"], strict=True)
-        self.cells[threads, width, batch] = Cell([one / more for one, more in pairs])
-        one, more = Machine(1), Machine(threads)
+        self.cells[key] = Cell([one / more for one, more in pairs])
+        one, more = Machine(1), Machine(key.threads)
         one.measure_flops()
         more.measure_flops()
-        self._scalings.setdefault(threads, []).append(more.flops / one.flops)
+        self._scalings.setdefault(key.threads, []).append(more.flops / one.flops)
 
-    def row(self, threads: int, width: int, batches: list[int]) -> list[str]:
+    def row(self, call: str, threads: int, width: int, batches: list[int]) -> list[str]:
         """Give the cells of a width, those that are filled."""
-        cells = (self.cells.get((threads, width, batch)) for batch in batches)
+        cells = (self.cells.get(Key(call, threads, width, batch)) for batch in batches)
         return [str(width), *("-" if cell is None else str(cell) for cell in cells)]
 
     @property
@@ -113,14 +121,28 @@ class Sweep:
             f"Of {len(self.cells)} cells {len(slower)} are slower than one thread, "
             f"{doubtful} perhaps."
         )
-        notes += [f"SLOWER: {t} threads, width {w}, batch {b}" for t, w, b in slower]
-        return notes
+        return notes + [f"SLOWER: {key}" for key in slower]
+
+
+def _calls(text: str) -> list[str]:
+    """Read names of calls, or all."""
+    names = list(CALLS) if text == "all" else text.split(",")
+    for name in names:
+        if name not in CALLS:
+            raise argparse.ArgumentTypeError(f"must be all or of {', '.join(CALLS)}, got {name!r}")
+    return names
 
 
 def _arguments() -> argparse.Namespace:
     parser = options.parser(__doc__)
     options.add_threads(parser)
-    parser.add_argument("--call", choices=_CALLS, default="fit", help="what to time (%(default)s)")
+    parser.add_argument(
+        "--calls",
+        type=_calls,
+        default="fit",
+        metavar="A,B",
+        help=f"what to time (%(default)s): all, or of {', '.join(CALLS)}",
+    )
     for name, default in (("widths", _WIDTHS), ("batches", _BATCHES)):
         parser.add_argument(
             f"--{name}",
@@ -142,32 +164,29 @@ def main() -> int:
     arguments = _arguments()
     counts = thread_counts(arguments.threads)[1:]
     widths, batches = arguments.widths, arguments.batches
+    grids = [(call, threads) for call in arguments.calls for threads in counts]
     header = ["width \\ batch", *map(str, batches)]
-    sweep, budget = Sweep(arguments.call), Budget(arguments.budget)
+    sweep, budget = Sweep(), Budget(arguments.budget)
     first = Budget(_FIRST * arguments.budget)
-    left = len(counts) * len(widths) * len(batches)
+    left = len(grids) * len(widths) * len(batches)
     interrupted = []
     try:
         with pinned(arguments.threads):
-            for threads in counts:
-                print(f"\n{_title(arguments.call, threads)}\n")
+            for call, threads in grids:
+                print(f"\n{_title(call, threads)}\n")
                 live = LiveTable(header, ["", *["0.00x SLOWER"] * len(batches)])
                 for width in widths:
                     for batch in batches:
-                        share = first.share(left)
-                        sweep.measure(threads, width, batch, seconds=share, rounds=_FIRST_ROUNDS)
+                        key = Key(call, threads, width, batch)
+                        sweep.measure(key, seconds=first.share(left), rounds=_FIRST_ROUNDS)
                         left -= 1
-                    live.add(sweep.row(threads, width, batches))
+                    live.add(sweep.row(call, threads, width, batches))
             print(flush=True)
             suspects = [key for key, cell in sweep.cells.items() if cell.suspicious]
             for i, key in enumerate(suspects):
                 before, share = sweep.cells[key], budget.share(len(suspects) - i)
-                sweep.measure(*key, seconds=share, rounds=_SECOND_ROUNDS)
-                print(
-                    f"again, {key[0]} threads, width {key[1]}, batch {key[2]}: "
-                    f"{before}, then {sweep.cells[key]}",
-                    flush=True,
-                )
+                sweep.measure(key, seconds=share, rounds=_SECOND_ROUNDS)
+                print(f"again, {key}: {before}, then {sweep.cells[key]}", flush=True)
     except KeyboardInterrupt:
         interrupted = ["Interrupted before the end."]
 
@@ -175,18 +194,18 @@ def main() -> int:
     notes = [*interrupted, *sweep.notes, about]
     print(*notes, sep="\n\n")
     if arguments.markdown:
-        grids = [
-            f"{_title(arguments.call, threads)}\n\n"
-            + report.table(header, [sweep.row(threads, width, batches) for width in widths])
-            for threads in counts
+        tables = [
+            f"{_title(call, threads)}\n\n"
+            + report.table(header, [sweep.row(call, threads, width, batches) for width in widths])
+            for call, threads in grids
         ]
-        report.save(arguments.markdown, [*grids, *notes])
+        report.save(arguments.markdown, [*tables, *notes])
     slower = any(cell.slower for cell in sweep.cells.values())
     return 130 if interrupted else int(slower)
 
 
 def _title(call: str, threads: int) -> str:
-    return f"**{call}, {threads} threads over one**, n-n-n-10"
+    return f"**{call}, {threads} threads over one**, {SHAPES[call]}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import bench
+import calls
 import cases
 import contest
 import curves
@@ -15,6 +16,8 @@ import report
 import threads
 from densenet import kernels
 from test_bench import STEP, result
+
+ONE_ROUND = {"one": [1.0], "more": [0.5]}  # seconds
 
 
 def run(monkeypatch, tool, *arguments):
@@ -97,11 +100,31 @@ def test_what_looks_slower_is_measured_again(monkeypatch, tmp_path, capsys, agai
     path = tmp_path / "threads.md"
     sizes = ["--widths", "7", "--batches", "1,3", "--threads", "2"]
     assert run(monkeypatch, threads, *sizes, "--markdown", path) == status
-    assert "again, 2 threads, width 7, batch 3: 0.80x SLOWER, then " + word in (
+    assert "again, fit, 2 threads, width 7, batch 3: 0.80x SLOWER, then " + word in (
         capsys.readouterr().out
     )
     *_, row = [line for line in path.read_text(encoding="utf-8").splitlines() if "| 7 " in line]
     assert row.split("|")[2:] == [" 1.50x ", f" {word} ", ""]
+
+
+@pytest.mark.parametrize("call", calls.CALLS)
+def test_every_call_of_the_grid_of_threads_can_be_made(monkeypatch, capsys, keep_threads, call):
+    monkeypatch.setattr(options, "processors", lambda: 2)
+    made = {}
+    monkeypatch.setattr(
+        threads, "interleaved", lambda functions, **_: made.update(functions) or ONE_ROUND
+    )
+    sizes = ["--widths", "7", "--batches", "3", "--threads", "2"]
+    assert run(monkeypatch, threads, "--calls", call, *sizes) == 0
+    for function in made.values():
+        function()
+    assert f"**{call}, 2 threads over one**" in capsys.readouterr().out
+
+
+def test_an_unknown_call_is_refused(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, threads, "--calls", "fit,fly")
+    assert "must be all or of fit, train_step" in capsys.readouterr().err
 
 
 def test_one_thread_is_not_compared(monkeypatch, capsys):

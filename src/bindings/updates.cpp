@@ -69,7 +69,7 @@ bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
   const py::gil_scoped_release release;
   const Index n = walk.size();
   parallel_call(threads_now_for_elements(n),
-           [&](Team team) { update(rule, walk, p, grad, states, team.share(n, kLanes<T>)); });
+                [&](Team team) { update(rule, walk, p, grad, states, team.share(n, kLanes<T>)); });
   return true;
 }
 

@@ -202,9 +202,9 @@ inline Index group_tiles(Index tiles, const Depth& depth) {
 template <class T>
 constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
 
-// Tiles of a product up to so deep are finished some together: those below each other in a strip; or
-// those beside each other, in blocks of one tile's rows, where most of the time goes to updates of
-// so long lines that processors foresee them better so. Small tiles below each other always are.
+// Tiles of a product up to so deep are finished some together: those below each other in a strip;
+// or those beside each other, in blocks of one tile's rows, where most of the time goes to updates
+// of so long lines that processors foresee them better so. Small tiles below each other always are.
 constexpr Index kShallow = 64, kLongLine = (kManyRegisters ? 8 : 32);  // steps, strips
 
 template <class T>
@@ -333,9 +333,9 @@ class Product {
     return {copied, kTileCols<T>, true};
   }
 
-  // What is fetched a line at a step during tiles: a strip in place, before its lines are read. Where
-  // it was copied, the next tile of A, while the first strip meets them, or the strip that is copied
-  // next, if their lines lie across the depth.
+  // What is fetched a line at a step during tiles: a strip in place, before its lines are read.
+  // Where it was copied, the next tile of A, while the first strip meets them, or the strip that is
+  // copied next, if their lines lie across the depth.
   void add_lines(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
                  Task<T>* task) const {
     task->lines = {strip.data + kAhead * strip.line, strip.line};
@@ -354,8 +354,8 @@ class Product {
     }
   }
 
-  // What is fetched a row now and then: the tiles of A that are copied next, if their lines lie along
-  // the depth; what `finish` will touch.
+  // What is fetched a row now and then: the tiles of A that are copied next, if their lines lie
+  // along the depth; what `finish` will touch.
   void add_columns(const Block& block, Range tiles, Range cols, Task<T>* task) const {
     const Range rows = rows_of(tiles);
     if constexpr (!kTransposedA) {
@@ -376,8 +376,8 @@ class Product {
   void accumulate_tiles(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
                         T* finished) const {
     const Range chunk = block.chunk;
-    const Index height = tiles_[tiles.begin].size(), completed =
-        depth_.completed(block.number - depth_.chunks.begin);
+    const Index height = tiles_[tiles.begin].size(),
+                completed = depth_.completed(block.number - depth_.chunks.begin);
     const Index waiting_step = at_.width * kTileRows;
     T* const waiting = memory_ + at_.sums + (tiles.begin - block.group.begin) * waiting_step +
                        (cols.begin - block.cols.begin) * kTileRows;
@@ -401,7 +401,8 @@ class Product {
         pack_tiles(a_, rows_of(tiles), height, chunk, copied, at_.tile_size);
       }
       task.a_step = at_.tile_size;
-      tile_sums(A{copied, packed_stride(a_, chunk.size())}, height, cols.size(), strip.padded, task);
+      tile_sums(A{copied, packed_stride(a_, chunk.size())}, height, cols.size(), strip.padded,
+                task);
     } else {
       const A in_place{a_.at(rows_of(tiles).begin, chunk.begin), a_.stride};
       task.a_step = in_place.at(height, 0) - in_place.data;

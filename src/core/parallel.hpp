@@ -5,9 +5,9 @@
 // do not depend on who that is. Inside a team denormal numbers are flushed to zero, because
 // decaying moments would otherwise slow an update many times over; the caller's mode is restored.
 //
-// How many threads to take: threads_for() tells from the size of the work. Where training takes many
-// steps, they are timed (pace.hpp). A single call asks threads_now() and runs by parallel_call():
-// its caller remembers how threads have come (standby.hpp).
+// How many threads to take: threads_for() tells from the size of the work. Where training takes
+// many steps, they are timed (pace.hpp). A single call asks threads_now() and runs by
+// parallel_call(): its caller remembers how threads have come (standby.hpp).
 #pragma once
 
 #include <algorithm>

@@ -76,7 +76,7 @@ class Standby {
   static constexpr double kWaking = 1e-4, kMost = 0.25, kPatience = 8;  // seconds, seconds, times
 
   bool asked_ = false, called_ = false, judged_ = false;
-  double alone_ = 0;        // seconds of calls on one thread since a pause, or since threads came late
+  double alone_ = 0;  // seconds of calls on one thread since a pause, or since threads came late
   double price_ = kWaking;  // as many are worth calling threads
   Clock::time_point start_ = {}, end_ = {};
 };

@@ -192,8 +192,9 @@ void Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, do
     std::copy_n(states, Rule::kStates, updated.state.begin());
     const Hyperparameters& settings = optimizer.hyperparameters;
     const Rule rule(settings, lr, step), bias_rule(settings.without_penalties(), lr, step);
-    parallel_call(threads_now_for_elements(parameters_),
-             [&](Team team) { update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team); });
+    parallel_call(threads_now_for_elements(parameters_), [&](Team team) {
+      update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team);
+    });
   });
 }
 
