@@ -20,6 +20,7 @@ class Pace {
   struct Block {
     int threads;
     Index steps;
+    bool asleep;  // threads may be
   };
 
   // How to begin to take so many steps of a batch of so many rows. The time until `took` counts.
@@ -30,6 +31,7 @@ class Pace {
       threads_ = threads;
     }
     start_ = Clock::now();
+    block_.asleep = start_ - end_ > kIdle;
     if (start_ - end_ > kPause) {
       wait_ = kShortest;
       until_ = std::min(until_, start_ + wait_);
@@ -85,7 +87,8 @@ class Pace {
   // Until the next trials, which pay after so long a training at least; and without a call.
   static constexpr Clock::duration kShortest = std::chrono::milliseconds(20),
                                    kLongest = std::chrono::milliseconds(250),
-                                   kPause = std::chrono::milliseconds(20);
+                                   kPause = std::chrono::milliseconds(20),
+                                   kIdle = std::chrono::milliseconds(2);  // OpenMP's spin longer
 
   Index rows_ = 0;
   int threads_ = 0, trial_ = 0, chosen_ = 0;

@@ -4,9 +4,9 @@
 // 100 us on the machine this was measured on, longer than many a call; and where other processes
 // keep the processors busy, to wait for them may take milliseconds. So threads that sleep are woken
 // when calls that follow each other have taken one thread as long as waking takes; and threads that
-// came so late that one would have been faster are left alone while one works for several times as
-// long as was lost. Either way a series of calls takes little longer than on one thread, whatever
-// the machine does, and one call after a pause takes as long. Results never depend on it.
+// came so late that one would have been faster are left alone for several times as long as was
+// lost. Either way a series of calls takes little longer than on one thread, whatever the machine
+// does, and one call after a pause takes as long. Results never depend on it.
 #pragma once
 
 #include <algorithm>
@@ -35,12 +35,16 @@ class Standby {
     asked_ = true;
     start_ = Clock::now();
     if (start_ - end_ > kPause) rest();
-    if (!called_ && alone_ + seconds >= price_) {
+    if (start_ < until_) return false;
+    if (!called_ && alone_ + seconds >= kWaking) {
       called_ = true;
       judged_ = false;  // by what comes first: they may have to wake up
     }
     return called_;
   }
+
+  // Whether those who are called have not worked for a while.
+  bool asleep() const { return !judged_; }
 
   // It is done on so many, for whom the caller has waited so many seconds.
   void done(int threads, double waited) {
@@ -52,11 +56,12 @@ class Standby {
       alone_ += elapsed;
       return;
     }
-    const double on_one = threads * (elapsed - waited);
-    if (on_one >= elapsed) {
-      price_ = kWaking;
+    const double lost = elapsed - threads * (elapsed - waited);
+    if (lost <= 0) {
+      patience_ = {};
     } else if (judged_) {
-      price_ = std::min(std::max(2 * price_, kPatience * (elapsed - on_one)), kMost);
+      patience_ = std::min(std::max(2 * patience_, Seconds(kTimes * lost)), kMost);
+      until_ = end_ + std::chrono::duration_cast<Clock::duration>(patience_);
       rest();
     }
     judged_ = true;
@@ -73,12 +78,13 @@ class Standby {
 
   // OpenMP's threads stay awake for longer than this.
   static constexpr Clock::duration kPause = std::chrono::milliseconds(2);
-  static constexpr double kWaking = 1e-4, kMost = 0.25, kPatience = 8;  // seconds, seconds, times
+  static constexpr double kWaking = 1e-4, kTimes = 8;
+  static constexpr Seconds kMost{0.25};
 
   bool asked_ = false, called_ = false, judged_ = false;
-  double alone_ = 0;  // seconds of calls on one thread since a pause, or since threads came late
-  double price_ = kWaking;  // as many are worth calling threads
-  Clock::time_point start_ = {}, end_ = {};
+  double alone_ = 0;       // seconds of calls on one thread that follow each other
+  Seconds patience_ = {};  // how long threads that came late are left alone
+  Clock::time_point start_ = {}, end_ = {}, until_ = {};
 };
 
 }  // namespace densenet

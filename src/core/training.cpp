@@ -170,11 +170,11 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   };
   const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
   for (Range steps{0, 0}; steps.end < epoch.n_steps && go_on && !progress.converged;) {
-    Pace::Block block{threads, epoch.n_steps};
+    Pace::Block block{threads, epoch.n_steps, true};
     if (paced) block = work->pace.next(rows, threads, epoch.n_steps - steps.end);
     steps = {steps.end, steps.end + block.steps};
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
-    parallel(block.threads, [&](Team team) { take(team, steps); });
+    parallel(block.threads, [&](Team team) { take(team, steps); }, block.asleep);
     if (paced) work->pace.took();
   }
   work->laps = nullptr;
