@@ -18,14 +18,22 @@ def activation_forward(name: str, x: Array, settings: dict[str, float], /) -> Ar
 def activation_backward(
     name: str, dy: Array, value: Array, settings: dict[str, float], /
 ) -> Array: ...
-def loss(
+def loss_forward(
     name: str,
     outputs: Array,
     targets: Array,
     sample_weight: Array | None,
     settings: dict[str, float],
     /,
-) -> tuple[float, Array]: ...
+) -> float: ...
+def loss_backward(
+    name: str,
+    outputs: Array,
+    targets: Array,
+    sample_weight: Array | None,
+    settings: dict[str, float],
+    /,
+) -> Array: ...
 def softmax_forward(x: Array, /) -> Array: ...
 def softmax_backward(dy: Array, y: Array, /) -> Array: ...
 def softmax_cross_entropy_forward(

@@ -177,84 +177,84 @@ def cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
     """Loss ``-(1/B) Σ T ln Y`` of probabilities Y."""
-    return _core.loss("cross_entropy", outputs, targets, sample_weight, {})[0]
+    return _core.loss_forward("cross_entropy", outputs, targets, sample_weight, {})
 
 
 def cross_entropy_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> Array:
     """Differentiate the cross-entropy: ``-(1/B) T / Y``."""
-    return _core.loss("cross_entropy", outputs, targets, sample_weight, {})[1]
+    return _core.loss_backward("cross_entropy", outputs, targets, sample_weight, {})
 
 
 def binary_cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
     """Loss ``mean(ln(1 + e^z) - t z)`` of logits z and targets t in [0, 1]."""
-    return _core.loss("binary_cross_entropy", outputs, targets, sample_weight, {})[0]
+    return _core.loss_forward("binary_cross_entropy", outputs, targets, sample_weight, {})
 
 
 def binary_cross_entropy_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> Array:
     """Differentiate the binary cross-entropy: ``(σ(z) - t) / n``."""
-    return _core.loss("binary_cross_entropy", outputs, targets, sample_weight, {})[1]
+    return _core.loss_backward("binary_cross_entropy", outputs, targets, sample_weight, {})
 
 
 def logistic_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
     """Loss ``mean ln(1 + e^(-t z))`` of outputs z and targets t of -1 or 1."""
-    return _core.loss("logistic", outputs, targets, sample_weight, {})[0]
+    return _core.loss_forward("logistic", outputs, targets, sample_weight, {})
 
 
 def logistic_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> Array:
     """Differentiate the logistic loss: ``-t σ(-t z) / n``."""
-    return _core.loss("logistic", outputs, targets, sample_weight, {})[1]
+    return _core.loss_backward("logistic", outputs, targets, sample_weight, {})
 
 
 def mean_squared_error_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
     """Loss ``mean (y - t)²``."""
-    return _core.loss("mean_squared_error", outputs, targets, sample_weight, {})[0]
+    return _core.loss_forward("mean_squared_error", outputs, targets, sample_weight, {})
 
 
 def mean_squared_error_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> Array:
     """Differentiate the mean squared error: ``2 (y - t) / n``."""
-    return _core.loss("mean_squared_error", outputs, targets, sample_weight, {})[1]
+    return _core.loss_backward("mean_squared_error", outputs, targets, sample_weight, {})
 
 
 def mean_absolute_error_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
     """Loss ``mean |y - t|``."""
-    return _core.loss("mean_absolute_error", outputs, targets, sample_weight, {})[0]
+    return _core.loss_forward("mean_absolute_error", outputs, targets, sample_weight, {})
 
 
 def mean_absolute_error_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> Array:
     """Differentiate the mean absolute error: ``sign(y - t) / n``."""
-    return _core.loss("mean_absolute_error", outputs, targets, sample_weight, {})[1]
+    return _core.loss_backward("mean_absolute_error", outputs, targets, sample_weight, {})
 
 
 def huber_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
 ) -> float:
     """Loss ``r²/2`` of the error r up to delta, then ``delta (|r| - delta/2)``; the mean."""
-    return _core.loss("huber", outputs, targets, sample_weight, {"delta": delta})[0]
+    return _core.loss_forward("huber", outputs, targets, sample_weight, {"delta": delta})
 
 
 def huber_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
 ) -> Array:
     """Differentiate the Huber loss: r cut off at ±delta, divided by n."""
-    return _core.loss("huber", outputs, targets, sample_weight, {"delta": delta})[1]
+    return _core.loss_backward("huber", outputs, targets, sample_weight, {"delta": delta})
 
 
 def sgd_step(

@@ -1,7 +1,7 @@
 // Losses, a row (one sample) at a time; the batch's loss is their mean.
 //
 // A loss gives a row's value, in double, and its gradient times a scale (the row's share of the
-// batch). To add one: write its struct and name it in Losses.
+// batch); row() gives both. To add one: write its struct and name it in Losses.
 #pragma once
 
 #include <algorithm>
@@ -168,21 +168,39 @@ struct CrossEntropy {
   explicit CrossEntropy(const LossSettings&) {}
 
   template <class T>
-  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+  double value(const T* outputs, Target<T> target, Index n) const {
     double loss = 0;
     for (Index c = 0; c < n; ++c) {
-      const double t = target.values != nullptr ? static_cast<double>(target.values[c])
-                                                : static_cast<double>(c == target.label);
-      const double y = static_cast<double>(outputs[c]);
-      if (t != 0) loss -= t * std::log(y);
-      doutputs[c] = t != 0 ? static_cast<T>(-scale * t / y) : T(0);
+      const double t = share(target, c);
+      if (t != 0) loss -= t * std::log(static_cast<double>(outputs[c]));
     }
     return loss;
+  }
+
+  template <class T>
+  void gradient(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    for (Index c = 0; c < n; ++c) {
+      const double t = share(target, c), y = static_cast<double>(outputs[c]);
+      doutputs[c] = t != 0 ? static_cast<T>(-scale * t / y) : T(0);
+    }
+  }
+
+  template <class T>
+  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    gradient(outputs, target, scale, doutputs, n);
+    return value(outputs, target, n);
+  }
+
+ private:
+  template <class T>
+  static double share(Target<T> target, Index c) {
+    return target.values != nullptr ? static_cast<double>(target.values[c])
+                                    : static_cast<double>(c == target.label);
   }
 };
 
 // A loss that is the mean of a term for each output: Term has value(y, t) and slope(y, t),
-// dvalue/dy.
+// dvalue/dy, of a register of doubles.
 template <class Term>
 struct MeanOverOutputs {
   static constexpr const char* kName = Term::kName;
@@ -191,25 +209,44 @@ struct MeanOverOutputs {
   explicit MeanOverOutputs(const LossSettings& settings) : term{settings} {}
 
   template <class T>
-  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
-    const double share = 1 / static_cast<double>(n);
+  double value(const T* outputs, Target<T> target, Index n) const {
     double sum = 0;
     for (Index c = 0; c < n; ++c) {
-      const double y = static_cast<double>(outputs[c]);
-      const double t = static_cast<double>(target.values[c]);
-      sum += term.value(y, t);
-      doutputs[c] = static_cast<T>(scale * share * term.slope(y, t));
+      sum += term.value(static_cast<double>(outputs[c]), static_cast<double>(target.values[c]));
     }
-    return sum * share;
+    return sum / static_cast<double>(n);
+  }
+
+  template <class T>
+  void gradient(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    constexpr Index kRun = 32;
+    const Vec<double> share(scale / static_cast<double>(n));
+    double y[kRun], t[kRun];
+    for (Index begin = 0; begin < n; begin += kRun) {
+      const Index run = std::min(kRun, n - begin);
+      std::copy_n(outputs + begin, run, y);
+      std::copy_n(target.values + begin, run, t);
+      for_each_vector<double>(run, [&](Index i, auto lanes) {
+        store(y + i, share * term.slope(load(y + i, lanes), load(t + i, lanes)), lanes);
+      });
+      for (Index i = 0; i < run; ++i) doutputs[begin + i] = static_cast<T>(y[i]);
+    }
+  }
+
+  template <class T>
+  double row(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
+    gradient(outputs, target, scale, doutputs, n);
+    return value(outputs, target, n);
   }
 };
 
 namespace detail {
 
 inline double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-inline double logistic(double x) {
-  const double decay = std::exp(-std::abs(x));
-  return (x >= 0 ? 1 : decay) / (1 + decay);
+
+inline Vec<double> logistic(Vec<double> x) {
+  const Vec<double> decay = exp(-abs(x)), one(1.0);
+  return select(greater(Vec<double>(0.0), x), decay, one) / (one + decay);
 }
 
 }  // namespace detail
@@ -219,7 +256,7 @@ struct BinaryCrossEntropyTerm {
   static constexpr const char* kName = "binary_cross_entropy";
   explicit BinaryCrossEntropyTerm(const LossSettings&) {}
   double value(double z, double t) const { return detail::softplus(z) - t * z; }
-  double slope(double z, double t) const { return detail::logistic(z) - t; }
+  Vec<double> slope(Vec<double> z, Vec<double> t) const { return detail::logistic(z) - t; }
 };
 
 // Targets ±1: ln(1 + e^(-t z)).
@@ -227,23 +264,23 @@ struct LogisticTerm {
   static constexpr const char* kName = "logistic";
   explicit LogisticTerm(const LossSettings&) {}
   double value(double z, double t) const { return detail::softplus(-t * z); }
-  double slope(double z, double t) const { return -t * detail::logistic(-t * z); }
+  Vec<double> slope(Vec<double> z, Vec<double> t) const { return -t * detail::logistic(-t * z); }
 };
 
 struct SquaredErrorTerm {
   static constexpr const char* kName = "mean_squared_error";
   explicit SquaredErrorTerm(const LossSettings&) {}
   double value(double y, double t) const { return (y - t) * (y - t); }
-  double slope(double y, double t) const { return 2 * (y - t); }
+  Vec<double> slope(Vec<double> y, Vec<double> t) const { return Vec<double>(2.0) * (y - t); }
 };
 
 struct AbsoluteErrorTerm {
   static constexpr const char* kName = "mean_absolute_error";
   explicit AbsoluteErrorTerm(const LossSettings&) {}
   double value(double y, double t) const { return std::abs(y - t); }
-  double slope(double y, double t) const {
-    const double r = y - t;
-    return r > 0 ? 1 : r < 0 ? -1 : r;  // 0 at 0, NaN at NaN
+  Vec<double> slope(Vec<double> y, Vec<double> t) const {  // 0 at 0, NaN at NaN
+    const Vec<double> r = y - t, zero(0.0), one(1.0);
+    return select(greater(r, zero), one, select(greater(zero, r), -one, r));
   }
 };
 
@@ -256,9 +293,8 @@ struct HuberTerm {
     const double r = y - t, size = std::abs(r);
     return size <= delta ? 0.5 * r * r : delta * (size - 0.5 * delta);
   }
-  double slope(double y, double t) const {
-    const double r = y - t;
-    return r > delta ? delta : r < -delta ? -delta : r;
+  Vec<double> slope(Vec<double> y, Vec<double> t) const {
+    return max(min(y - t, Vec<double>(delta)), Vec<double>(-delta));
   }
 };
 
