@@ -33,9 +33,10 @@
 // On two threads, 3072-512-10 with a batch of 32 takes 1.3 ms and not 1.6, since all that an update
 // touches is fetched, however short the sums; 2048-2048-10 takes 4.0 and not 5.3, since tiles that
 // are finished together lie beside each other (1024-1024-10, near: 0.98 and 0.87 below each other).
-// With AVX2, on one core of Zen 3 (peak 104), a tile of 6 x 16 and its update of weights, four tiles
-// of one call and rows fetched by fours: 784 x 128, 128 deep, 322 ns and not 388; 518 x 256, 64 deep,
-// 184 and 219; 3072 x 128, 331 and 402; its transposed A copied along the lines of memory 5 to 7 %.
+// With AVX2, on one core of Zen 3 (peak 104), a tile of 6 x 16 and its update of weights, four
+// tiles of one call and rows fetched by fours: 784 x 128, 128 deep, 322 ns and not 388; 518 x 256,
+// 64 deep, 184 and 219; 3072 x 128, 331 and 402; its transposed A copied along the lines of memory
+// 5 to 7 %.
 //
 // Rejected: transposing row-major tiles while they are copied, so that both kinds of A are read
 // alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
