@@ -167,7 +167,7 @@ def test_threads_that_come_too_late_are_left_alone():
         pytest.skip(NOT_APPLICABLE + "built without OpenMP")
     share, share_left_alone = map(float, run_python(_BESIDE_A_BUSY_PROCESS).split())
     assert share > 1e-4  # seconds, of some 8e-4 on one thread
-    assert share_left_alone < 0.2 * share
+    assert share_left_alone < 0.5 * share
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason=NOT_APPLICABLE + "needs Linux")

@@ -328,76 +328,69 @@ py::object softmax_cross_entropy_backward(const py::object& probabilities,
                  label_smoothing);
 }
 
-// A loss on outputs (batch, outputs), tested: use(loss, outputs, targets, weight of a row, their
-// sum) says what becomes of it.
-template <class T, class Use>
+// A loss on outputs (batch, outputs): use(loss, outputs, targets, weight of a row, their sum) says
+// what becomes of it.
+template <class Use>
 py::object use_loss(const std::string& name, const py::object& outputs, const py::object& targets,
-                    const py::object& sample_weight, const py::object& settings, const Use& use) {
-  const auto y = matrix<T>(outputs);
-  const auto weight = optional_vector<T>(sample_weight);
-  const auto told = loss_settings(settings);
-  if (!y || !weight || !told) return kMisfit;
-  const auto target = name == "cross_entropy"
-                          ? class_targets_of<T>(targets, y->rows, y->cols)
-                          : value_targets_of<T>(targets, name, y->rows, y->cols);
-  const auto total = total_weight(*weight, y->rows);
-  if (!target || !total) return kMisfit;
-  const auto weight_of_row = [&](Index i) {
-    return weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
+                    const py::object& sample_weight, const py::dict& settings, const Use& use) {
+  const auto body = [&](auto type, const py::object&, const py::object& outputs_,
+                        const py::object& targets_, const py::object& weight_,
+                        const py::object& settings_) -> py::object {
+    using T = decltype(type);
+    const auto y = matrix<T>(outputs_);
+    const auto weight = optional_vector<T>(weight_);
+    const auto told = loss_settings(settings_);
+    if (!y || !weight || !told) return kMisfit;
+    const auto target = name == "cross_entropy"
+                            ? class_targets_of<T>(targets_, y->rows, y->cols)
+                            : value_targets_of<T>(targets_, name, y->rows, y->cols);
+    const auto total = total_weight(*weight, y->rows);
+    if (!target || !total) return kMisfit;
+    const auto weight_of_row = [&](Index i) {
+      return weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
+    };
+    py::object result;
+    with_loss(loss_named(name, *told), [&](const auto& loss) {
+      // The softmax's cross-entropy has functions of its own.
+      if constexpr (!std::is_same_v<decltype(loss), const SoftmaxCrossEntropy&>) {
+        result = use(loss, *y, *target, weight_of_row, *total);
+      }
+    });
+    return result;
   };
-  py::object result;
-  with_loss(loss_named(name, *told), [&](const auto& loss) {
-    // The softmax's cross-entropy has functions of its own.
-    if constexpr (!std::is_same_v<decltype(loss), const SoftmaxCrossEntropy&>) {
-      result = use(loss, *y, *target, weight_of_row, *total);
-    }
-  });
-  return result;
+  return checked("loss", body, py::str(name), outputs, targets, sample_weight, settings);
 }
 
 py::object loss_forward(const std::string& name, const py::object& outputs,
                         const py::object& targets, const py::object& sample_weight,
                         const py::dict& settings) {
-  const auto body = [&name](auto type, const py::object&, const py::object& outputs_,
-                            const py::object& targets_, const py::object& weight_,
-                            const py::object& settings_) -> py::object {
-    using T = decltype(type);
-    const auto use = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
-                        double total) {
-      Buffer<double> row_loss;
-      row_loss.at_least(y.rows);
-      for_each_row(y.rows, y.cols, [&](Index i) {
-        row_loss.get()[i] = loss.value(y.row(i), target.row(i), y.cols);
-      });
-      double sum = 0;
-      for (Index i = 0; i < y.rows; ++i) sum += weight(i) * row_loss.get()[i];
-      return py::object(py::float_(total > 0 ? sum / total : 0.0));
-    };
-    return use_loss<T>(name, outputs_, targets_, weight_, settings_, use);
+  const auto value = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
+                        double total) -> py::object {
+    Buffer<double> row_loss;
+    row_loss.at_least(y.rows);
+    for_each_row(y.rows, y.cols,
+                 [&](Index i) { row_loss.get()[i] = loss.value(y.row(i), target.row(i), y.cols); });
+    double sum = 0;
+    for (Index i = 0; i < y.rows; ++i) sum += weight(i) * row_loss.get()[i];
+    return py::float_(total > 0 ? sum / total : 0.0);
   };
-  return checked("loss", body, py::str(name), outputs, targets, sample_weight, settings);
+  return use_loss(name, outputs, targets, sample_weight, settings, value);
 }
 
 py::object loss_backward(const std::string& name, const py::object& outputs,
                          const py::object& targets, const py::object& sample_weight,
                          const py::dict& settings) {
-  const auto body = [&name](auto type, const py::object&, const py::object& outputs_,
-                            const py::object& targets_, const py::object& weight_,
-                            const py::object& settings_) -> py::object {
-    using T = decltype(type);
-    const auto use = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
-                        double total) {
-      auto doutputs = new_matrix<T>(y.rows, y.cols);
-      T* d = doutputs.mutable_data();
-      for_each_row(y.rows, y.cols, [&](Index i) {
-        const double share = total > 0 ? weight(i) / total : 0;
-        loss.gradient(y.row(i), target.row(i), share, d + i * y.cols, y.cols);
-      });
-      return py::object(doutputs);
-    };
-    return use_loss<T>(name, outputs_, targets_, weight_, settings_, use);
+  const auto gradient = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
+                           double total) -> py::object {
+    auto doutputs = new_matrix<std::decay_t<decltype(*y.data)>>(y.rows, y.cols);
+    auto* d = doutputs.mutable_data();
+    for_each_row(y.rows, y.cols, [&](Index i) {
+      const double share = total > 0 ? weight(i) / total : 0;
+      loss.gradient(y.row(i), target.row(i), share, d + i * y.cols, y.cols);
+    });
+    return std::move(doutputs);
   };
-  return checked("loss", body, py::str(name), outputs, targets, sample_weight, settings);
+  return use_loss(name, outputs, targets, sample_weight, settings, gradient);
 }
 
 }  // namespace
