@@ -1,5 +1,7 @@
 """Any number of threads computes the same bits."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -168,13 +170,39 @@ def test_a_first_layer_shared_by_the_depth_of_its_sums(dtype, rng, inputs, rows)
     assert_same_for_all_numbers(compute)
 
 
-def test_threads_that_share_depth_go_on_without_waiting_for_each_others_updates(dtype, rng):
-    x, y = rng.normal(size=(2000, 784)).astype("f4"), rng.integers(0, 10, 2000)
+@pytest.mark.parametrize(("hidden", "shuffle"), [(16, True), (128, False)])  # depth; columns
+def test_threads_go_on_without_waiting_for_each_others_updates(dtype, rng, hidden, shuffle):
+    x, y = rng.normal(size=(2000, 784)).astype(dtype), rng.integers(0, 10, 2000)
 
     def compute():
-        network = wide(dtype, [Linear(784, 16), Sigmoid(), Linear(16, 10)])
-        history = network.fit(x, y, epochs=1, batch_size=2, seed=1, optimizer=Adam())
+        network = wide(dtype, [Linear(784, hidden), Sigmoid(), Linear(hidden, 10)])
+        history = network.fit(x, y, batch_size=2, shuffle=shuffle, seed=1, optimizer=Adam())
         return [history.batch_loss, network.flat]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("widths", [(784, 128, 10), (518, 256, 128, 16), (100, 512, 200, 256, 9)])
+@pytest.mark.parametrize("rows", [1, 6, 33, 100, 200])
+def test_layers_by_columns_with_the_next_by_depth(dtype, rng, widths, rows):
+    """Threads have outputs of one layer that are their inputs of the next."""
+    all_rows = 2 * rows + rows // 3 + 1
+    x = rng.normal(size=(all_rows, widths[0])).astype(dtype)  # used where it is
+    y = rng.integers(0, widths[-1], all_rows)
+    stack = []
+    for inputs, outputs in pairwise(widths):
+        stack += [Linear(inputs, outputs), Sigmoid()]
+
+    def compute():
+        results = []
+        for optimizer in (Adam(), Adam(clip_norm=1.0)):
+            network = wide(dtype, stack[:-1])
+            options = {"epochs": 2, "batch_size": rows, "optimizer": optimizer, "shuffle": False}
+            history = network.fit(x, y, **options)
+            own = x[:rows]
+            passes = [network.forward(own), network.input_gradient(own, y[:rows])]
+            results += [history.batch_loss, network.flat, *passes]
+        return results
 
     assert_same_for_all_numbers(compute)
 

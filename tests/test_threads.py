@@ -243,13 +243,18 @@ def test_a_forked_child_computes_the_same_and_does_not_hang(rng):
     assert_same_bits(flat, network.flat)
 
 
-def test_two_networks_train_in_two_threads(rng):
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_two_networks_train_in_two_threads(rng, shuffle):
+    """Four threads, and fewer processors: each goes as far as it can before others go on."""
     densenet.set_num_threads(2)
-    batches = [data(rng, 200), data(rng, 200)]
+    x, y = data(rng, 400)
+    x = x.astype(np.float32)  # used where it is, unless it is shuffled
+    batches = [(x[:200], y[:200]), (x[200:], y[200:])]
 
     def train(number):
         network = wide()
-        history = network.fit(*batches[number], epochs=4, batch_size=32, seed=number)
+        options = {"epochs": 4, "batch_size": 32, "seed": number, "shuffle": shuffle}
+        history = network.fit(*batches[number], **options)
         return history.batch_loss, network.flat
 
     alone = [train(0), train(1)]
@@ -280,7 +285,7 @@ def test_one_network_serves_many_threads_at_once(rng):
 
 def test_other_python_threads_run_during_an_epoch(rng):
     network = wide()
-    x, y = data(rng, 3000)
+    x, y = data(rng, 20_000)
     ticks, running = [], threading.Event()
 
     def tick():
@@ -292,7 +297,7 @@ def test_other_python_threads_run_during_an_epoch(rng):
     ticker.start()
     try:
         start = time.perf_counter()
-        network.fit(x, y, epochs=1, batch_size=100)
+        network.fit(x, y, epochs=1, batch_size=100)  # some 50 ms
         end = time.perf_counter()
     finally:
         running.set()

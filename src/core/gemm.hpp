@@ -114,7 +114,8 @@ Vec<T> add_pairwise(Vec<T>* sums, Index count) {
 inline constexpr Index kMostShares = 32;
 inline Depth forward_depth(Index inputs, Index outputs) {
   Index shares = inputs >= 2 * outputs ? 8 : 1;
-  while (shares > 1 && inputs < 128 * shares) shares /= 2;
+  while (shares > 2 && inputs < 128 * shares) shares /= 2;
+  if (inputs < 128) shares = 1;
   while (shares > 1 && inputs > kChunk * shares) shares *= 2;
   return shares > 1 && shares <= kMostShares ? Depth(inputs, shares, true) : Depth(inputs);
 }

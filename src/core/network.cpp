@@ -52,6 +52,7 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
     if (unit.kind == Unit::LayerNorm || unit.kind == Unit::BatchNorm) parameters_ += unit.outputs;
     if (unit.bias >= 0) parameters_ += unit.outputs;
     if (unit.kind == Unit::BatchNorm) running_ += 2 * unit.outputs;
+    unit.place = units_.size();
     units_.push_back(unit);
   }
   units_.front().first = true;
@@ -94,10 +95,7 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     if (unit.kind == Unit::LayerNorm) work.moments[u].at_least(rows);
     if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
   }
-  const Unit& first = units_.front();
-  // The last batch may have fewer rows.
-  const Index shared = std::min(rows, Sharing<T>{rows, threads}.most_rows_by_depth(first));
-  work.partial_sums.at_least(threads * shared * first.outputs);
+  if (threads > 1) work.partial_sums.at_least(threads * Sharing<T>::partial_sums(units_, rows));
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
   for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
@@ -126,8 +124,9 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
     reserve_batch(*work, batch);
+    work->sharing.decide(units_, x.rows, threads, batch.in_place());
     return parallel_call(threads, [&](Team team) {
-      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows};
+      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, work->sharing};
       const Held held = batch.in_place() ? Held::All : Held::Rows;
       pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
     });
@@ -135,12 +134,13 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   // Otherwise each thread takes its own, block by block.
   reserve(*work, kForwardRows * threads, threads);
   work->x.at_least(kForwardRows * threads * inputs());
+  work->sharing.decide(units_, kForwardRows, 1, true);
   parallel_call(threads, [&](Team team) {
     const Range mine = team.share(x.rows);
     const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
     for (Index begin = mine.begin; begin < mine.end; begin += kForwardRows) {
       const Index rows = std::min(kForwardRows, mine.end - begin);
-      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, Sharing<T>{rows, 1}};
+      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing};
       gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
              work->x.get() + slot * inputs());
       pass_on(pass, {work->x.get(), slots, inputs(), inputs()}, Held::All, y + begin * outputs());
@@ -155,10 +155,11 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
                             const OutputGradient& output_gradient) {
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
+  work.sharing.decide(units_, batch.rows, threads, batch.in_place());
   Mode<T> still = mode;
   still.update_running = false;
   parallel_call(threads, [&](Team team) {
-    const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows};
+    const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows, work.sharing};
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
     output_gradient(pass);

@@ -10,16 +10,7 @@
 //   weights   each thread takes its part of every weight through weight gradient and update
 // One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
 // at barriers of its own; clipping by norm puts the update into a phase of its own.
-//
-// Where a weight is larger than what it is multiplied with, sharing rows would send most of it from
-// core to core at every step, because a thread reads what others have updated. There the threads
-// share something else, which leaves each its own part of the weight for good:
-//   depth     the chunks of the first layer's sums. Each thread reads its own columns of x and its
-//             own inputs of the weight, in both phases; they meet, add up the chunks by rows, and
-//             need no barrier after the weights (3072-128-10, batch 128: 1,097 us a step, 1,219 by
-//             rows; where the cores are far from each other 1,191 and 2,082)
-//   columns   the columns of a layer, if the batch is small; they meet before the next layer
-//             (256-256-256-10, batch 128: 534 us, 572 by rows)
+// sharing.hpp tells what the threads share where it is not the rows.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +44,7 @@ struct Unit {
   Index weight = -1, bias = -1, running = -1;
   double parameter = 0;
   Activation activation = {};
+  std::size_t place = 0;     // among the units
   std::size_t partner = 0;   // of a Close: its Open, and the other way round
   std::uint32_t number = 0;  // of the layer, for its draws
   bool first = false;        // works on the batch itself
@@ -142,9 +134,9 @@ class Plan {
   Matrix<const T> load_batch(const Pass& pass, const Batch& batch) const;
   void forward_rows(const Pass& pass, Matrix<const T> x, Held held) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
-  void partial_sums(const Pass& pass, const Unit& unit, Matrix<const T> x) const;
+  void partial_sums(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   template <class Put>
-  void add_partial_sums(const Pass& pass, const Unit& unit, const Put& put) const;
+  void add_partial_sums(const Pass& pass, std::size_t unit, const Put& put) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;

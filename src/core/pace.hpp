@@ -1,11 +1,12 @@
-// On how many threads steps are taken: on all that there are or on one, whichever is faster here
-// and now.
+// On how many threads steps are taken, all that there are or one, and whether those share the first
+// layer by columns or by depth (sharing.hpp): what is fastest here and now.
 //
 // That depends on where the cores are, which a host may change and does not tell: on two that share
 // a cache a step of 128-128-128-10 with a batch of 16 takes 47 us, on two that do not 211, on one
-// core 49. So some steps are timed on all threads and on one, about half a millisecond of them:
+// core 49; one of 784-128-10 with a batch of 128 takes 130 us by columns and 137 by depth there,
+// and 175 and 159. So some steps are timed each way, about a tenth of a millisecond at a time:
 // every quarter of a second where nothing changes; sooner after a change or a pause, when a core
-// may still be asleep or on its way. Results never depend on the number of threads.
+// may still be asleep or on its way. Results never depend on it.
 #pragma once
 
 #include <algorithm>
@@ -17,18 +18,25 @@ namespace densenet {
 
 class Pace {
  public:
-  struct Block {
+  struct Way {
     int threads;
+    bool by_columns;
+  };
+  struct Block {
+    Way way;
     Index steps;
     bool asleep;  // threads may be
   };
 
   // How to begin to take so many steps of a batch of so many rows. The time until `took` counts.
-  Block next(Index rows, int threads, Index steps) {
-    if (rows != rows_ || threads != threads_) {
+  Block next(Index rows, Way most, Index steps) {
+    const Way& before = ways_[0];
+    if (rows != rows_ || most.threads != before.threads || most.by_columns != before.by_columns) {
       *this = Pace();
       rows_ = rows;
-      threads_ = threads;
+      if (most.by_columns) ways_[count_++] = most;
+      ways_[count_++] = {most.threads, false};
+      ways_[count_++] = {1, false};
     }
     start_ = Clock::now();
     block_.asleep = start_ - end_ > kIdle;
@@ -42,7 +50,7 @@ class Pace {
       seen_ = {};
     }
     const double budget = trying_ ? kTrial - seen_.seconds : left;
-    block_.threads = !trying_ ? chosen_ : trial_ < kTrials ? threads : 1;
+    block_.way = ways_[trying_ ? trial_ / kTrials : chosen_];
     block_.steps = static_cast<Index>(
         std::clamp<double>(step_ > 0 ? budget / step_ : 1, 1, static_cast<double>(steps)));
     return block_;
@@ -59,29 +67,46 @@ class Pace {
     seen_ = {};
     if (!trying_) {
       // Threads that had to be woken first, on a machine that was idle, may not be worth it either.
-      if (chosen_ > 1 && one_ < kClearly * step_) choose(1);
+      const int other = fastest_but(chosen_);
+      if (least_[other] < kClearly * step_) choose(other);
       return;
     }
-    double& least = trial_ < kTrials ? all_ : one_;
+    double& least = least_[trial_ / kTrials];
     // The first trial brings the weights to the cores that will work on them, and does not count.
     least = trial_ % kTrials < 2 ? step_ : std::min(least, step_);
-    if (++trial_ == 2 * kTrials) choose(one_ < kClearly * all_ ? 1 : threads_);
+    if (++trial_ == count_ * kTrials) choose(fastest());
   }
 
  private:
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
 
-  // Takes the steps on so many threads for a while: longer and longer if nothing changes.
-  void choose(int threads) {
-    wait_ = threads == chosen_ ? std::min(2 * wait_, kLongest) : kShortest;
-    chosen_ = threads;
+  // A later way has to be clearly faster.
+  int fastest() const {
+    int best = 0;
+    for (int way = 1; way < count_; ++way) {
+      if (least_[way] < kClearly * least_[best]) best = way;
+    }
+    return best;
+  }
+  int fastest_but(int way) const {
+    int best = way == 0 ? 1 : 0;
+    for (int other = best + 1; other < count_; ++other) {
+      if (other != way && least_[other] < least_[best]) best = other;
+    }
+    return best;
+  }
+
+  // Takes the steps this way for a while: longer and longer if nothing changes.
+  void choose(int way) {
+    wait_ = way == chosen_ ? std::min(2 * wait_, kLongest) : kShortest;
+    chosen_ = way;
     until_ = end_ + wait_;
     worth_ = Seconds(kShortest).count();
     trial_ = 0;
   }
 
-  static constexpr int kTrials = 3;                     // on all threads, and as many on one
+  static constexpr int kTrials = 3;                     // each way
   static constexpr double kTrial = 1e-4, kLook = 1e-3;  // seconds, of steps that are compared
   static constexpr double kClearly = 0.95;
   // Until the next trials, which pay after so long a training at least; and without a call.
@@ -91,10 +116,11 @@ class Pace {
                                    kIdle = std::chrono::milliseconds(2);  // OpenMP's spin longer
 
   Index rows_ = 0;
-  int threads_ = 0, trial_ = 0, chosen_ = 0;
+  Way ways_[3] = {};
+  int count_ = 0, trial_ = 0, chosen_ = 0;
   bool trying_ = true;
-  double all_ = 0, one_ = 0, step_ = 0;  // seconds of a step, the last one
-  double worth_ = 0;                     // seconds of steps on the chosen threads, at least
+  double least_[3] = {}, step_ = 0;  // seconds of a step: in each way, and the last one
+  double worth_ = 0;                 // seconds of steps in the chosen way, at least
   Clock::duration wait_ = kShortest;
   Clock::time_point until_ = {}, start_ = {}, end_ = {};
   Block block_ = {};

@@ -52,10 +52,10 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
       if constexpr (kFromInput<decltype(activation)>) store(z_out + at, z, lanes);
       store(y_out + at, activation.forward(z), lanes);
     };
-    if (pass.depth_shared(unit)) {
-      partial_sums(pass, unit, x);
+    if (pass.sharing.depth(unit)) {
+      partial_sums(pass, u, x);
       pass.meet();
-      return add_partial_sums(pass, unit, put);
+      return add_partial_sums(pass, u, put);
     }
     const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
@@ -66,16 +66,17 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
   });
 }
 
-// The first layer's sums over this thread's part of the depth.
+// The sums over this thread's part of the depth.
 template <class T>
-void Plan<T>::partial_sums(const Pass& pass, const Unit& unit, Matrix<const T> x) const {
+void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
   const Index n = unit.outputs;
   T* const sums = pass.partial_sums(unit, pass.team.rank);
   const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
     store(sums + row * n + col, sum, lanes);
   };
   const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
-  pass.product_of(0, Laps::Forward, finish, [&](const Finish<T>& finished) {
+  pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
     product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
                Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), pass.scratch(), finished,
                {{sums}, n});
@@ -86,9 +87,10 @@ void Plan<T>::partial_sums(const Pass& pass, const Unit& unit, Matrix<const T> x
 // sum, lanes).
 template <class T>
 template <class Put>
-void Plan<T>::add_partial_sums(const Pass& pass, const Unit& unit, const Put& put) const {
+void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
+  const Unit& unit = units_[u];
   const Index n = unit.outputs, threads = pass.team.size;
-  const Timer timer(pass.rest(0, Laps::Forward));
+  const Timer timer(pass.rest(u, Laps::Forward));
   for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
     Vec<T> sums[Sharing<T>::kMostThreads];
     for (Index t = 0; t < threads; ++t) {
@@ -139,8 +141,8 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) c
     const Unit& unit = units_[u];
     const Index n = unit.outputs;
     const Matrix<const T> x = pass.input(u, unit, batch);
-    const bool by_columns = pass.outputs_shared(unit);
-    pass.need(by_columns, held);
+    const bool by_columns = pass.sharing.outputs(unit);
+    if (!pass.sharing.depth(unit)) pass.need(by_columns, held);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
     const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::Forward));
     switch (unit.kind) {
@@ -302,7 +304,7 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
   const Index n = unit.inputs;
   const Matrix<const T> x = pass.input(u, unit, batch);
   const auto d = [&](Index i) { return pass.d(u) + i * n; };
-  const bool by_columns = pass.inputs_shared(unit);
+  const bool by_columns = pass.sharing.inputs(unit);
   pass.need(by_columns, held);
   held = by_columns ? Held::Columns : Held::Rows;
   const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::InputGradient));

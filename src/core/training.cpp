@@ -96,7 +96,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
   const int threads = threads_for(step_flop, epoch.n_steps);
   reserve(*work, rows, threads);
-  reserve_batch(*work, Batch(examples, epoch.order, 0, rows));
+  const Batch first(examples, epoch.order, 0, rows);
+  reserve_batch(*work, first);
   // The update is fused with the weight gradient unless the whole gradient's norm must come first.
   const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
   if (whole) {
@@ -113,23 +114,28 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
     epoch.laps->assign(static_cast<std::size_t>(threads), Laps{});
     for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
   }
+  const auto begin_of = [&](Index step) { return (epoch.first_step + step) * epoch.batch_size; };
+  const auto rows_of = [&](Index step) { return std::min(rows, examples.x.rows - begin_of(step)); };
+  const auto sharing_of = [&](Index step) -> const Sharing<T>& {
+    return rows_of(step) == rows ? work->sharing : work->sharing_last;
+  };
   Poll poll(epoch);  // of thread 0
   const auto take = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
-      const Index begin = (epoch.first_step + step) * epoch.batch_size;
-      const Batch batch(examples, epoch.order, begin, std::min(rows, examples.x.rows - begin));
+      const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
       const bool moves = batch.total_weight > 0;
       Mode<T> step_mode = mode;
       step_mode.step += static_cast<std::uint32_t>(step);
       step_mode.update_running = moves;
-      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows};
+      const Sharing<T>& sharing = sharing_of(step);
+      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows, sharing};
 
       const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
       loss_rows(pass, batch);
-      backward_rows(pass, x, nullptr);
       if (team.rank == 0) go_on = poll.go_on(step);
-      pass.meet();
+      backward_rows(pass, x, nullptr);
+      if (!sharing.leads()) pass.meet();
       const bool stopped = !go_on;
 
       bool converged = false;
@@ -163,18 +169,25 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
         progress.converged = converged;
       }
       if (converged || stopped) break;
-      // Layers read what others have updated; but where the depth of the first is shared, the
-      // threads meet again before they read more than their own parts.
-      if (whole || !pass.depth_shared(units_.front())) pass.meet();
+      // Layers read what others have updated; but where each thread has its own part of the first,
+      // and will have it in the next step, they meet before they read more than that.
+      if (whole || !sharing.apart() || rows_of(step + 1) != batch.rows) pass.meet();
     }
   };
   const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
+  work->sharing.decide(units_, rows, threads, first.in_place());
+  const Pace::Way most{threads, work->sharing.ahead()};
   for (Range steps{0, 0}; steps.end < epoch.n_steps && go_on && !progress.converged;) {
-    Pace::Block block{threads, epoch.n_steps, true};
-    if (paced) block = work->pace.next(rows, threads, epoch.n_steps - steps.end);
+    Pace::Block block{most, epoch.n_steps, true};
+    if (paced) block = work->pace.next(rows, most, epoch.n_steps - steps.end);
     steps = {steps.end, steps.end + block.steps};
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
-    parallel(block.threads, [&](Team team) { take(team, steps); }, block.asleep);
+    const auto decide = [&](Sharing<T>& sharing, Index batch) {
+      sharing.decide(units_, batch, block.way.threads, first.in_place(), block.way.by_columns);
+    };
+    decide(work->sharing, rows);
+    decide(work->sharing_last, rows_of(epoch.n_steps - 1));
+    parallel(block.way.threads, [&](Team team) { take(team, steps); }, block.asleep);
     if (paced) work->pace.took();
   }
   work->laps = nullptr;

@@ -68,7 +68,7 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
     const Part part = pass.weight_part(unit);
     const Range columns =
-        pass.outputs_shared(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
+        pass.sharing.outputs(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
     const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, n, pass.batch);
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {

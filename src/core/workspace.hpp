@@ -7,6 +7,7 @@
 #include "core/normalization.hpp"
 #include "core/pace.hpp"
 #include "core/profile.hpp"
+#include "core/sharing.hpp"
 
 namespace densenet {
 
@@ -19,7 +20,8 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<T>> y, d, z;
   std::vector<Buffer<Moments<T>>> moments;
   std::vector<Buffer<T>> columns;
-  Buffer<T> partial_sums;  // of the first layer, one matrix a thread
+  Sharing<T> sharing, sharing_last;  // with the rows of most batches, and with those of the last
+  Buffer<T> partial_sums;            // where depth is shared, one matrix a thread
   Buffer<double> row_loss, partial_norms;
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // that each thread has computed
@@ -56,41 +58,6 @@ struct Plan<T>::Batch {
   }
 };
 
-// What the threads share of a product where it is not the rows of the batch.
-template <class T>
-struct Sharing {
-  Index batch;    // rows of it
-  Index threads;  // that pass through the same batch
-
-  static constexpr Index kMostThreads = 16;  // that share depth
-
-  // The columns, for few rows, and where the weight is much larger than what it is multiplied with
-  // (a small one costs less than meeting more often). Then a thread's columns of the weight are its
-  // own, forward and in the update, and stay in its cache.
-  bool by_columns(Index depth, Index cols) const {
-    const Index strips = (cols + kTileCols<T> - 1) / kTileCols<T>;
-    const Index most_cols = (strips + threads - 1) / threads * kTileCols<T>;
-    const Index most_rows = (batch + threads - 1) / threads;
-    return threads > 1 && depth * cols >= kLeastWeights && 2 * batch <= std::min(depth, cols) &&
-           8 * most_cols * batch <= 9 * most_rows * cols;
-  }
-
-  // The depth of the first layer's sums, where the weight is larger than what the threads then
-  // exchange. A thread's columns of x are its own, too.
-  bool by_depth(const Unit& unit) const { return batch <= most_rows_by_depth(unit); }
-  Index most_rows_by_depth(const Unit& unit) const {
-    if (!unit.first || unit.kind != Unit::Linear) return 0;
-    const Depth depth = forward_depth(unit.inputs, unit.outputs);
-    const bool even = depth.pairwise && depth.count % threads == 0;
-    if (!even || threads == 1 || threads > kMostThreads) return 0;
-    return std::min(unit.inputs / 3, kMostSums / unit.outputs);
-  }
-
- private:
-  static constexpr Index kLeastWeights = Index{1} << 16;
-  static constexpr Index kMostSums = Index{1} << 17;  // of a thread: they stay in its cache
-};
-
 // One thread's part of a pass over a batch: some of its rows, or what else the threads share.
 template <class T>
 struct Plan<T>::Pass {
@@ -100,50 +67,41 @@ struct Plan<T>::Pass {
   Team team;
   Range rows;   // this thread's
   Index batch;  // rows of the whole batch
-  Sharing<T> sharing{batch, team.size};
+  const Sharing<T>& sharing;
 
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
-  // A thread's part of the sums of the first layer.
-  T* partial_sums(const Unit& first, Index thread) const {
-    return work.partial_sums.get() + thread * batch * first.outputs;
+  // A thread's part of the sums of a unit whose depth is shared.
+  T* partial_sums(const Unit& unit, Index thread) const {
+    return work.partial_sums.get() + thread * batch * unit.outputs;
   }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
-
-  bool depth_shared(const Unit& unit) const { return sharing.by_depth(unit); }
-  bool outputs_shared(const Unit& unit) const {
-    return unit.kind == Unit::Linear && !depth_shared(unit) &&
-           sharing.by_columns(unit.inputs, unit.outputs);
-  }
-  bool inputs_shared(const Unit& unit) const {
-    return unit.kind == Unit::Linear && sharing.by_columns(unit.outputs, unit.inputs);
-  }
 
   // This thread's part of the batch's x, of a linear unit's y, of the gradient with respect to its
   // x, and of its weight.
   Part x_part(const Unit& first) const {
-    return depth_shared(first) ? Part{{0, batch}, own_inputs(first)}
-                               : Part{rows, {0, first.inputs}};
+    return sharing.depth(first) ? Part{{0, batch}, own_inputs(first)}
+                                : Part{rows, {0, first.inputs}};
   }
   Part y_part(const Unit& unit) const {
-    return outputs_shared(unit) ? Part{{0, batch}, own_outputs(unit)}
-                                : Part{rows, {0, unit.outputs}};
+    return sharing.outputs(unit) ? Part{{0, batch}, own_outputs(unit)}
+                                 : Part{rows, {0, unit.outputs}};
   }
   Part dx_part(const Unit& unit) const {
-    return inputs_shared(unit) ? Part{{0, batch}, team.share(unit.inputs, kTileCols<T>)}
-                               : Part{rows, {0, unit.inputs}};
+    return sharing.inputs(unit) ? Part{{0, batch}, team.share(unit.inputs, kTileCols<T>)}
+                                : Part{rows, {0, unit.inputs}};
   }
   Part weight_part(const Unit& unit) const {
-    return outputs_shared(unit) ? Part{{0, unit.inputs}, own_outputs(unit)}
-                                : Part{own_inputs(unit), {0, unit.outputs}};
+    return sharing.outputs(unit) ? Part{{0, unit.inputs}, own_outputs(unit)}
+                                 : Part{own_inputs(unit), {0, unit.outputs}};
   }
   Range own_outputs(const Unit& unit) const { return team.share(unit.outputs, kTileCols<T>); }
   Range own_inputs(const Unit& unit) const {
-    if (!depth_shared(unit)) return team.share(unit.inputs, kLanes<T>);
+    if (!sharing.depth(unit)) return team.share(unit.inputs, kLanes<T>);
     return own_depth(unit).terms();
   }
-  Depth own_depth(const Unit& first) const {
-    Depth depth = forward_depth(first.inputs, first.outputs);
+  Depth own_depth(const Unit& unit) const {
+    Depth depth = forward_depth(unit.inputs, unit.outputs);
     depth.chunks = team.share(depth.count);
     return depth;
   }
