@@ -207,6 +207,23 @@ def test_layers_by_columns_with_the_next_by_depth(dtype, rng, widths, rows):
     assert_same_for_all_numbers(compute)
 
 
+@pytest.mark.parametrize("classes", [1, 2, 9, 32, 33])
+@pytest.mark.parametrize("rows", [2, 7, 16, 37])
+def test_a_row_of_softmax_does_not_depend_on_those_beside_it(dtype, rng, rows, classes):
+    """Few classes are taken with a row in each lane of a register."""
+    z = rng.normal(scale=5, size=(rows, classes)).astype(dtype)
+    targets, weights = rng.integers(0, classes, rows), np.eye(rows, dtype=dtype)
+    alone = [kernels.softmax_cross_entropy_forward(z[i : i + 1], targets[[i]]) for i in range(rows)]
+    together = [
+        kernels.softmax_cross_entropy_forward(z, targets, sample_weight=w)[0] for w in weights
+    ]
+    assert together == [loss for loss, _ in alone]
+    expected = np.concatenate([probabilities for _, probabilities in alone])
+    z[-1, 0] = np.nan
+    assert_same_bits(kernels.softmax_forward(z)[:-1], expected[:-1])
+    assert np.isnan(kernels.softmax_forward(z)[-1]).all()
+
+
 @pytest.mark.parametrize("first", [0, 1, 10, 37])
 def test_a_prediction_does_not_depend_on_the_rows_around_it(dtype, rng, first):
     x, _ = data(rng, 300)

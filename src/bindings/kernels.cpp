@@ -178,12 +178,15 @@ py::object activation_backward_(const std::string& name, const py::object& dy,
   return checked(check_name, body, dy, from, settings);
 }
 
-// Shares rows among threads: body(row).
+// Shares rows among threads: body(those of one).
+template <class Body>
+void share_rows(Index rows, Index cols, const Body& body) {
+  const py::gil_scoped_release release;
+  parallel_call(threads_now_for_elements(rows * cols), [&](Team team) { body(team.share(rows)); });
+}
 template <class Body>
 void for_each_row(Index rows, Index cols, const Body& body) {
-  const py::gil_scoped_release release;
-  parallel_call(threads_now_for_elements(rows * cols), [&](Team team) {
-    const Range mine = team.share(rows);
+  share_rows(rows, cols, [&](Range mine) {
     for (Index i = mine.begin; i < mine.end; ++i) body(i);
   });
 }
@@ -195,8 +198,8 @@ py::object softmax_forward(const py::object& x) {
     if (!in) return kMisfit;
     auto y = new_matrix<T>(in->rows, in->cols);
     T* out = y.mutable_data();
-    for_each_row(in->rows, in->cols,
-                 [&](Index i) { softmax_row(in->row(i), out + i * in->cols, in->cols); });
+    share_rows(in->rows, in->cols,
+               [&](Range mine) { softmax_rows(*in, mine, out, [](Index, const SoftmaxSums&) {}); });
     return std::move(y);
   };
   return checked("matrix", body, x);
@@ -286,8 +289,10 @@ py::object softmax_cross_entropy_forward(const py::object& logits, const py::obj
     Buffer<double> row_loss;
     row_loss.at_least(z->rows);
     const SoftmaxCrossEntropy loss(LossSettings{*smoothing, 1});
-    for_each_row(z->rows, z->cols, [&](Index i) {
-      row_loss.get()[i] = loss.forward(z->row(i), target->row(i), p + i * z->cols, z->cols);
+    share_rows(z->rows, z->cols, [&](Range mine) {
+      softmax_rows(*z, mine, p, [&](Index i, const SoftmaxSums& sums) {
+        row_loss.get()[i] = loss.value(z->row(i), sums, target->row(i), z->cols);
+      });
     });
     double sum = 0;
     for (Index i = 0; i < z->rows; ++i) {

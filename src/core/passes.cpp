@@ -1,5 +1,6 @@
 // The two phases of a step: rows of the batch forward and backward, then the weights' gradients.
 #include <algorithm>
+#include <utility>
 
 #include "core/random.hpp"
 #include "core/workspace.hpp"
@@ -160,7 +161,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) c
         });
         break;
       case Unit::Softmax:
-        for (Index i = rows.begin; i < rows.end; ++i) softmax_row(x.row(i), y(i), n);
+        softmax_rows(x, rows, pass.y(u), [](Index, const SoftmaxSums&) {});
         break;
       case Unit::Dropout:
         for (Index i = rows.begin; i < rows.end; ++i) {
@@ -217,16 +218,17 @@ void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
   const Index n = outputs();
   const std::size_t last = units_.size() - 1;
   const Targets<T> targets{nullptr, pass.work.targets.get(), n};
+  const auto asked = [&](Index i) {
+    const std::int64_t* labels = batch.examples.labels;
+    const Target<T> target =
+        labels != nullptr ? Target<T>{labels[batch.place(i)], nullptr} : targets.row(i);
+    return std::pair{target, batch.total_weight > 0 ? batch.weight(i) / batch.total_weight : 0.0};
+  };
+  const auto put = [&](Index i, double value) {
+    pass.work.row_loss.get()[i] = batch.weight(i) * value;
+  };
   with_loss(loss_, [&](const auto& loss) {
-    for (Index i = pass.rows.begin; i < pass.rows.end; ++i) {
-      const std::int64_t* labels = batch.examples.labels;
-      const Target<T> target =
-          labels != nullptr ? Target<T>{labels[batch.place(i)], nullptr} : targets.row(i);
-      const double weight = batch.weight(i);
-      const double scale = batch.total_weight > 0 ? weight / batch.total_weight : 0;
-      const double value = loss.row(pass.y(last) + i * n, target, scale, pass.d(last) + i * n, n);
-      pass.work.row_loss.get()[i] = weight * value;
-    }
+    loss.rows(pass.y(last), pass.rows, asked, pass.d(last), n, put);
   });
   activation_gradient(pass, last, pass.d(last));
 }

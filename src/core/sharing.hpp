@@ -10,7 +10,8 @@
 // The two go together (Shoeybi et al. 2019): what a layer by columns leaves to a thread is what the
 // next one by depth wants of it, and only the sums of that are exchanged, which are fewer. On two
 // cores of Zen 5, near each other, 518-256-128-16 with a batch of 64 takes 127 us a step, and 133
-// with the first layer by depth and the second by rows; 784-128-10 with a batch of 128, 130 and 137.
+// with the first layer by depth and the second by rows; 784-128-10 with a batch of 128, 130 and
+// 137.
 //
 // Columns have a price where cores are far from each other: processors foresee lines beyond a
 // thread's columns, and take them from the core that updates them. Halves of the columns of 784 x
