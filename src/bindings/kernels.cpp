@@ -119,8 +119,11 @@ py::object linear_backward(const py::object& dy, const py::object& x, const py::
       }
       shared_product<T>(Transposed<T>{d->data, d->stride}, RowMajor<T>{in->data, in->cols}, d->cols,
                         in->cols, d->rows, store_in(dw_out));
-      column_sums<T>(*d, Range{0, d->cols},
-                     [&](Vec<T> sum, Index col, auto lanes) { store(db_out + col, sum, lanes); });
+      const int threads = threads_now(static_cast<double>(d->rows * d->cols));
+      parallel_call(threads, [&](Team team) {
+        column_sums<T>(*d, team.share(d->cols, kLanes<T>),
+                       [&](Vec<T> sum, Index col, auto lanes) { store(db_out + col, sum, lanes); });
+      });
     }
     return py::make_tuple(dx, dweight, dbias);
   };

@@ -236,21 +236,32 @@ template <class T>  // weight gradient
 void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched = {});
 
-// Sums value(row, column, lanes) over the rows, a register of columns at a time, in the same chunks
-// as a product. Calls finish(sum, column, lanes).
+// Sums value(row, column, lanes) over the rows, some registers of columns at a time, in the same
+// chunks as a product. Calls finish(sum, column, lanes) on each.
+template <Index Vectors, class T, class Lanes, class Value, class Finish>
+void sums_below(Index rows, Index first, Lanes lanes, const Value& value, const Finish& finish) {
+  Vec<T> total[Vectors];
+  const Depth depth(rows);
+  for (Index chunk = 0; chunk < depth.count; ++chunk) {
+    const Range terms = depth[chunk];
+    Vec<T> sum[Vectors];
+    std::fill_n(sum, Vectors, Vec<T>(T(0)));
+    for (Index i = terms.begin; i < terms.end; ++i) {
+#pragma GCC unroll 4
+      for (Index v = 0; v < Vectors; ++v) sum[v] = sum[v] + value(i, first + v * kLanes<T>, lanes);
+    }
+    for (Index v = 0; v < Vectors; ++v) total[v] = chunk == 0 ? sum[v] : total[v] + sum[v];
+  }
+  for (Index v = 0; v < Vectors; ++v) finish(total[v], first + v * kLanes<T>, lanes);
+}
 template <class T, class Value, class Finish>
 void column_sums_of(Index rows, Range cols, const Value& value, const Finish& finish) {
+  constexpr Index kVectors = 4, kWidth = kVectors * kLanes<T>;
+  for (; cols.size() >= kWidth; cols.begin += kWidth) {
+    sums_below<kVectors, T>(rows, cols.begin, Whole{}, value, finish);
+  }
   for_each_vector<T>(cols.size(), [&](Index offset, auto lanes) {
-    const Index col = cols.begin + offset;
-    Vec<T> total(T(0));
-    const Depth depth(rows);
-    for (Index chunk = 0; chunk < depth.count; ++chunk) {
-      const Range terms = depth[chunk];
-      Vec<T> sum(T(0));
-      for (Index i = terms.begin; i < terms.end; ++i) sum = sum + value(i, col, lanes);
-      total = chunk == 0 ? sum : total + sum;
-    }
-    finish(total, col, lanes);
+    sums_below<1, T>(rows, cols.begin + offset, lanes, value, finish);
   });
 }
 
