@@ -107,12 +107,14 @@ void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
 template <class T>
 void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
   constexpr int kSide = static_cast<int>(kLanes<T>);
+  constexpr Index kFar = 6;  // squares ahead, so far along lines that nothing foresees
   for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
     for (Index v = 0; v < kTileVectors; ++v) {
       const Index first = col + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
       for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
         Eigen::internal::PacketBlock<Packet<T>, kSide> square;
         for (Index c = 0; c < kSide; ++c) {
+          prefetch(b.at(depth.begin + k + kFar * kLanes<T>, first + c));
           const Vec<T> column =
               c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
           square.packet[c] = column.packet;
