@@ -67,8 +67,8 @@ class Pace {
     seen_ = {};
     if (!trying_) {
       // Threads that had to be woken first, on a machine that was idle, may not be worth it either.
-      const int other = fastest_but(chosen_);
-      if (least_[other] < kClearly * step_) choose(other);
+      const int alone = count_ - 1;
+      if (chosen_ != alone && least_[alone] < kClearly * step_) choose(alone);
       return;
     }
     double& least = least_[trial_ / kTrials];
@@ -86,13 +86,6 @@ class Pace {
     int best = 0;
     for (int way = 1; way < count_; ++way) {
       if (least_[way] < kClearly * least_[best]) best = way;
-    }
-    return best;
-  }
-  int fastest_but(int way) const {
-    int best = way == 0 ? 1 : 0;
-    for (int other = best + 1; other < count_; ++other) {
-      if (other != way && least_[other] < least_[best]) best = other;
     }
     return best;
   }
