@@ -203,12 +203,13 @@ class Product {
     }
   }
 
-  // What is fetched a row now and then: the tiles of A that are copied next, if their lines lie
-  // along the depth; what `finish` will touch.
+  // What is fetched a row now and then: the tiles of A that the first of several strips meets next,
+  // if their lines lie along the depth; what `finish` will touch.
   void add_columns(const Block& block, Range tiles, Range cols, Task<T>* task) const {
     const Range rows = rows_of(tiles);
     if constexpr (!kTransposedA) {
-      if (copies_tiles(block, cols) && tiles.end < block.tiles.end) {
+      const bool first = cols.begin == block.cols.begin && cols.end < part_.cols.end;
+      if (first && tiles.end < block.tiles.end) {
         const Index next = std::min(tiles.end + tiles.size(), block.tiles.end);
         for (Index k = block.chunk.begin; k < block.chunk.end; k += kTileCols<T>) {
           task->columns.add(a_.at(rows.end, k), a_.stride, rows_of({tiles.end, next}).size());
