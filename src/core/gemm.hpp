@@ -21,7 +21,8 @@
 // that no processor foresees fetched some steps ahead, and copied only where that pays:
 //   B, strip by strip   its lines side by side, just before they are used; always, if transposed
 //   A, tile by tile     where many strips will read it, or its rows evict each other
-// While a tile is computed, what the update will touch is fetched, too, and what is copied next.
+// While a tile is computed, what the update will touch is fetched, too, what is copied next, and
+// the rows of A that the first strip meets next.
 //
 // Measured on one core (peak 152 GFLOP/s): 112 tiles of a transposed A, 128 deep, of stride 784,
 // took 127 us in place, 95 with lines fetched ahead and 103 copied first; B in place with 256
@@ -42,7 +43,7 @@
 // alike (10 % of a product of 128 columns); copies of all weights that the update refreshes and all
 // threads read (3 % of a step of 784-1024-1024-10: they push moments out of the cache); keeping the
 // sums of a whole block for one longer `finish` (12 % of 392 x 128 x 128); fetching the next tile
-// of an A in place (2 %: an instruction more at each step); fetching for writing (no gain);
+// of an A in place, a line at each step (2 %: an instruction more); fetching for writing (no gain);
 // fetching what the next update touches during an update, and not during a tile (784-16-16-10 with
 // a batch of 1 on two threads: 6.7 us, 5.3 so; 784-1024-1024-10: 2 %); with AVX-512, copying four
 // tiles or strips at a time, along the lines of memory (1.5 % of 3072-2048-2048-10); with AVX2,
