@@ -44,15 +44,14 @@ class Sharing {
     batch_ = batch;
     threads_ = threads;
     in_place_ = in_place;
-    ahead_ = false;
+    ahead_ = by_columns && in_place && threads > 1 && units.size() > 1 &&
+             batch * units[0].inputs <= kMostX && goes_on(units[0], units[1]);
     units_.assign(units.size(), Shared{});
     for (std::size_t u = 0; u < units.size() && threads > 1; ++u) {
       const Unit& unit = units[u];
       if (unit.kind != Unit::Linear) continue;
       Shared& its = units_[u];
       const bool after = u > 0 && units_[u - 1].outputs && goes_on(units[u - 1], unit);
-      ahead_ = ahead_ || (by_columns && in_place && unit.first && u + 1 < units.size() &&
-                          batch * unit.inputs <= kMostX && goes_on(unit, units[u + 1]));
       const bool ahead = ahead_ && unit.first;
       its.depth = after || (unit.first && !ahead && depth_pays(unit));
       its.outputs = ahead || (!its.depth && columns_pay(unit.inputs, unit.outputs));
