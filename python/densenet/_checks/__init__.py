@@ -1,0 +1,54 @@
+"""Every argument check, once: both backends raise these errors, and no others.
+
+The reference calls a check first. The compiled side tests its arguments itself, in a few
+nanoseconds, and calls the check of the same name only where a test fails. A check raises the one
+clear error, or returns arguments that can be used: contiguous, aligned, in native byte order.
+
+``TypeError`` is for what a thing is (not an array, another element type), ``ValueError`` for what
+it holds. A message names the argument, what was expected and what came.
+"""
+
+from densenet._checks.arrays import describe, matching, real, same_length
+from densenet._checks.kernels import (
+    elementwise,
+    elementwise_backward,
+    elementwise_backward_from_x,
+    linear_backward,
+    linear_forward,
+    loss,
+    matrix,
+    matrix_backward,
+    softmax_cross_entropy_backward,
+    softmax_cross_entropy_forward,
+)
+from densenet._checks.network import inputs, layers
+from densenet._checks.numbers import OPTIONAL, count, setting, settings
+from densenet._checks.targets import class_targets, value_targets, weights
+from densenet._checks.updates import update
+
+__all__ = [
+    "OPTIONAL",
+    "class_targets",
+    "count",
+    "describe",
+    "elementwise",
+    "elementwise_backward",
+    "elementwise_backward_from_x",
+    "inputs",
+    "layers",
+    "linear_backward",
+    "linear_forward",
+    "loss",
+    "matching",
+    "matrix",
+    "matrix_backward",
+    "real",
+    "same_length",
+    "setting",
+    "settings",
+    "softmax_cross_entropy_backward",
+    "softmax_cross_entropy_forward",
+    "update",
+    "value_targets",
+    "weights",
+]

@@ -1,0 +1,87 @@
+"""Types, shapes and memory of arrays: what the other checks are made of."""
+
+from typing import Any
+
+import numpy as np
+
+from densenet._typing import Array
+
+
+def describe(value: object) -> str:
+    """Say what came in place of what was expected."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return "None" if value is None else type(value).__name__
+
+
+def floating(**arrays: Any) -> None:
+    """Require arrays that are all of float32, or all of float64."""
+    first = ""
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
+        dtype = array.dtype.newbyteorder("=")
+        if not first:
+            if dtype not in (np.float32, np.float64):
+                raise TypeError(f"{name}: expected float32 or float64, got {array.dtype}")
+            first, wanted = name, dtype
+        elif dtype != wanted:
+            raise TypeError(f"{name}: expected {wanted} like {first}, got {array.dtype}")
+
+
+def of_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
+    """Require this shape; a word in it stands for any length but 0."""
+    if array.shape == expected:
+        return
+    fits = len(expected) == array.ndim and all(
+        got > 0 if isinstance(want, str) else got == want
+        for want, got in zip(expected, array.shape, strict=True)
+    )
+    if not fits:
+        words = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+        raise ValueError(f"{name}: expected shape ({words}), got {array.shape}")
+
+
+def not_empty(name: str, array: Array) -> None:
+    if array.size == 0:
+        raise ValueError(f"{name}: expected at least one element, got shape {array.shape}")
+
+
+def usable(array: Array, *, either_order: bool = False) -> Array:
+    """Give the array itself if it is aligned, native and contiguous, otherwise a copy that is."""
+    flags = array.flags
+    contiguous = flags.c_contiguous or (either_order and flags.f_contiguous)
+    if contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
+
+
+def common(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Give the array, converted where its type is a float that the core does not read."""
+    read = array.dtype.kind != "f" or array.dtype.itemsize in (4, 8)
+    return array if read else array.astype(dtype)
+
+
+def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Check an array of the network's own element type."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
+    if array.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {array.dtype}")
+    of_shape(name, array, shape)
+    return usable(array)
+
+
+def real(name: str, array: Any, shape: tuple[int, ...]) -> Array:
+    """Check an array of real numbers of this shape."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {describe(array)}")
+    of_shape(name, values, shape)
+    return values
+
+
+def same_length(name: str, array: Array, batch: int) -> None:
+    """Require one entry for each row."""
+    if array.shape[:1] != (batch,):
+        raise ValueError(f"{name}: expected {batch} rows, got shape {array.shape}")

@@ -1,0 +1,32 @@
+"""A network's input and layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from densenet._checks.arrays import describe, of_shape
+from densenet._typing import Array
+
+
+def inputs(x: Any, width: int, name: str = "x") -> Array:
+    """Check a network's input: any real element type and strides, converted later row by row."""
+    array = np.asarray(x)
+    dtype = array.dtype
+    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
+        got = describe(x) if array is x else dtype
+        raise TypeError(f"{name}: expected float32, float64, integers or bool, got {got}")
+    of_shape(name, array, ("batch", width))
+    return array
+
+
+def layers(name: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """Check a sequence of at least one layer."""
+    if not isinstance(given, Sequence):
+        raise TypeError(f"{name}: expected a sequence of layers, got {describe(given)}")
+    if not given:
+        raise ValueError(f"{name}: expected at least one layer, got none")
+    for index, layer in enumerate(given):
+        if not isinstance(layer, kind):
+            raise TypeError(f"{name}[{index}]: expected a layer, got {describe(layer)}")
+    return tuple(given)

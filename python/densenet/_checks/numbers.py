@@ -1,0 +1,83 @@
+"""Hyper-parameters against the ranges of their names, and counts."""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from densenet._checks.arrays import describe
+
+_Range: TypeAlias = tuple[str, Callable[[float], bool]]
+_DECAY: _Range = ("[0, 1)", lambda value: 0 <= value < 1)
+_RATE: _Range = ("[0, inf)", lambda value: 0 <= value < math.inf)
+_POSITIVE: _Range = ("(0, inf)", lambda value: 0 < value < math.inf)
+_RANGES: dict[str, _Range] = {
+    "lr": _RATE,
+    "eps": _RATE,
+    "l1": _RATE,
+    "l2": _RATE,
+    "momentum": _DECAY,
+    "beta": _DECAY,
+    "beta1": _DECAY,
+    "beta2": _DECAY,
+    "label_smoothing": _DECAY,
+    "rate": _DECAY,
+    "min_delta": _RATE,
+    "tolerance": _RATE,
+    "factor": _RATE,
+    "final": _RATE,
+    "slope": _RATE,
+    "alpha": _RATE,
+    "weight_decay": _RATE,
+    "delta": _POSITIVE,
+    "clip_norm": _POSITIVE,
+    "clip_value": _POSITIVE,
+    "dampening": ("[0, 1]", lambda value: 0 <= value <= 1),
+    "nesterov": ("{False, True}", lambda value: value in (0, 1)),
+}
+OPTIONAL = ("clip_norm", "clip_value")
+"""Settings that None turns off."""
+
+
+def setting(name: str, value: Any) -> float:
+    """Check a hyper-parameter against the range of its name."""
+    words, fits = _RANGES[name]
+    if not isinstance(value, (float, Real, np.bool_)):  # float first: Real takes time
+        raise TypeError(f"{name} must be a number in {words}, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
+    if not fits(number):
+        raise ValueError(f"{name} must be in {words}, got {value}")
+    return number
+
+
+def settings(values: Mapping[str, Any]) -> dict[str, float]:
+    """Check the hyper-parameters of an optimizer, one by one and against each other."""
+    numbers = {
+        name: setting(name, value)
+        for name, value in values.items()
+        if not (value is None and name in OPTIONAL)
+    }
+    if numbers.get("nesterov") and (not numbers["momentum"] or numbers["dampening"]):
+        raise ValueError(
+            "nesterov must be used with momentum > 0 and dampening 0, got "
+            f"momentum {values['momentum']} and dampening {values['dampening']}"
+        )
+    return numbers
+
+
+def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
+    """Check a whole number."""
+    words = f">= {least}" if most == math.inf else f"in [{least}, {most}]"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer {words}, got {describe(value)}") from None
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be an integer {words}, got {number}")
+    return number

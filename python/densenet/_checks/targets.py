@@ -1,0 +1,87 @@
+"""Targets and weights of rows, for losses and networks."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from densenet._checks.arrays import common, describe, of_shape, usable
+from densenet._typing import Array
+
+
+def class_targets(
+    targets: Any, batch: int, classes: int, dtype: np.dtype[Any], name: str = "targets"
+) -> Array:
+    """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
+    if not isinstance(targets, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
+    kind = targets.dtype.kind
+    if kind not in "biuf" or (kind == "f" and targets.ndim == 1):
+        raise TypeError(
+            f"{name}: expected integer class indices of shape ({batch},) or rows of "
+            f"probabilities of shape ({batch}, {classes}), got {describe(targets)}"
+        )
+    if targets.ndim == 1:
+        of_shape(name, targets, (batch,))
+        for label in (targets[targets.argmin()], targets[targets.argmax()]):  # min runs Python
+            if not 0 <= label < classes:
+                raise ValueError(f"{name}: expected class indices in [0, {classes}), got {label}")
+        return usable(targets.astype(np.int64, copy=False))
+    of_shape(name, targets, (batch, classes))
+    given = targets.dtype if kind == "f" else dtype
+    tolerance = math.sqrt(max(np.finfo(dtype).eps, np.finfo(given).eps))
+    rows = 1 + (1 << 20) // classes  # a bounded part of the targets at a time
+    for begin in range(0, batch, rows):
+        part = np.asarray(targets[begin : begin + rows], np.float64)
+        with np.errstate(invalid="ignore"):
+            sums = part.sum(axis=1)
+        wrong = ~((part >= 0).all(axis=1) & (np.abs(sums - 1) <= tolerance))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"{name}: expected rows >= 0 that sum to 1, got a smallest value of "
+                f"{part[row].min():g} and a sum of {sums[row]:.9g} in row {begin + row}"
+            )
+    if kind == "f" and np.finfo(given).eps > np.finfo(dtype).eps:  # make up for its rounding
+        wide = targets.astype(dtype)
+        targets = wide / wide.sum(axis=1, keepdims=True)
+    return common(targets, dtype)
+
+
+_ADMITTED: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "binary_cross_entropy": ("numbers in [0, 1]", lambda t: (t >= 0) & (t <= 1)),
+    "logistic": ("-1 or 1", lambda t: np.abs(t) == 1),
+}
+
+
+def value_targets(
+    targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any], name: str = "targets"
+) -> Array:
+    """Check targets that are a real number for each output: (batch, outputs) comes back."""
+    if not isinstance(targets, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
+    if targets.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {describe(targets)}")
+    if outputs == 1 and targets.ndim == 1:
+        targets = targets[:, None]
+    of_shape(name, targets, (batch, outputs))
+    if loss in _ADMITTED:
+        words, admits = _ADMITTED[loss]
+        wrong = ~admits(targets)
+        if wrong.any():
+            raise ValueError(f"{name}: expected {words}, got {targets[wrong][0]}")
+    return common(targets, dtype)
+
+
+def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Array:
+    """Check sample weights: finite, at least 0, one for each row. float64 comes back."""
+    array = np.asarray(sample_weight)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got {describe(sample_weight)}")
+    of_shape(name, array, (batch,))
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if wrong.any():
+        first = array[np.argmax(wrong)]
+        raise ValueError(f"{name}: expected finite numbers >= 0, got {first:g}")
+    return usable(array.astype(np.float64, copy=False))
