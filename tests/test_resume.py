@@ -240,19 +240,36 @@ def test_other_training_in_between_is_refused(interrupted, data):
     )
 
 
-def test_only_what_was_left_resumes(data):
-    network = make()
-    for _ in range(2):
-        with pytest.raises(ValueError, match="resume: expected a network whose training was left"):
-            network.fit(*data, resume=True)
-        network.fit(*data, epochs=1)
+def test_only_what_was_trained_resumes(engine, data):
+    with pytest.raises(ValueError, match="resume: expected a network that fit has trained, got"):
+        make(engine).fit(*data, resume=True)
+
+
+OTHER_ENDS = {
+    "epochs": {},
+    "early stopping": {"early_stopping": EarlyStopping("loss", patience=5), "optimizer": SGD(0.01)},
+    "validation": {"early_stopping": EarlyStopping(patience=3), "optimizer": Adam(0.05)},
+    "whole batches": {"shuffle": False, "drop_last": True, "optimizer": RMSprop()},
+}
+
+
+@pytest.mark.parametrize("options", OTHER_ENDS.values(), ids=OTHER_ENDS)
+def test_a_training_that_had_ended_takes_more_epochs(engine, data, tmp_path, options):
+    """In this process and from a file, as a checkpoint of the same training does."""
+    options = {"batch_size": 8, "validation_data": data, **options}
+    whole = make(engine)
+    expected = whole.fit(*data, epochs=6, **options)
+    network = make(engine)
+    network.fit(*data, epochs=3, **options)
+    again = through_file(network, tmp_path / "model", backend=engine)
+    for each in (network, again, copy.deepcopy(network)):
+        assert_same(each, each.fit(*data, epochs=6, resume=True, **options), whole, expected)
 
 
 def test_without_resume_training_begins_anew(interrupted, data):
     history = interrupted.fit(*data, epochs=2, batch_size=23, optimizer=Adam(lr=0.01))
     assert [record["epoch"] for record in history.epochs] == [1, 2]
     assert interrupted.optimizer_state["step"] == 7
-    assert interrupted._position is None
 
 
 def test_a_finished_training_takes_more_epochs_from_its_checkpoint(data, tmp_path):

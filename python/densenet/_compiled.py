@@ -1,13 +1,14 @@
 """The engine that computes in C++."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from densenet import _core, kernels
 from densenet._engine import Examples, Mode, Outcome, Stepper, Steps
-from densenet._layout import Layout, Slot
+from densenet._layout import Layout, Slot, aligned
+from densenet._turn import refused
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import CustomLoss, Loss, MeanSquaredError
@@ -116,25 +117,26 @@ class CompiledEngine:
         progress: Callable[[int], None] | None,
         mode: Mode,
     ) -> Outcome:
-        return Outcome(
-            *self._plan.train(
-                flat,
-                states,
-                self._rule_of(optimizer),
-                examples.x,
-                examples.targets,
-                examples.sample_weight,
-                steps.order,
-                steps.batch_size,
-                steps.first,
-                steps.before,
-                steps.lr,
-                steps.tolerance,
-                batch_loss,
-                progress,
-                mode,
-            )
+        outcome = self._plan.train(
+            flat,
+            states,
+            self._rule_of(optimizer),
+            examples.x,
+            examples.targets,
+            examples.sample_weight,
+            steps.order,
+            steps.batch_size,
+            steps.first,
+            steps.taken,
+            steps.lr,
+            steps.tolerance,
+            batch_loss,
+            progress,
+            mode,
         )
+        if outcome is None:
+            raise _refused()
+        return Outcome(*outcome)
 
     def update(
         self,
@@ -142,10 +144,23 @@ class CompiledEngine:
         states: list[Array],
         optimizer: Optimizer,
         lr: float,
-        step: int,
+        taken: Array,
         gradient: Array,
+        mode: Mode,
+        moved: Array,
     ) -> None:
-        self._plan.update(flat, states, self._rule_of(optimizer), lr, step, gradient)
+        rule = self._rule_of(optimizer)
+        if not self._plan.update(flat, states, rule, lr, taken, gradient, mode.running, moved):
+            raise _refused()
+
+    def copies(self, arrays: Sequence[Array]) -> list[Array]:
+        own = [aligned(array.size, array.dtype) for array in arrays]
+        self._plan.look(list(zip(own, arrays, strict=True)))
+        return own
+
+    def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
+        if not self._plan.change(list(pairs)):
+            raise _refused()
 
     def profile(
         self,
@@ -164,12 +179,22 @@ class CompiledEngine:
         return collect(self._layout.places, units, spent, seconds, steps, rows, unfused)
 
     def stepper(
-        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        taken: Array,
+        running: Array,
+        seed: int,
     ) -> Stepper | None:
         if not self._plain_targets or isinstance(optimizer.lr, Schedule):
             return None
         rule = self._rule_of(optimizer)
-        return self._plan.stepper(flat, states, rule, running, seed, self._on_classes)
+        return self._plan.stepper(flat, states, rule, taken, running, seed, self._on_classes)
+
+
+def _refused() -> RuntimeError:
+    return refused("train", "one that train_step trains in another thread")
 
 
 _HOW = {

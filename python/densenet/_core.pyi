@@ -93,24 +93,28 @@ class _Plan:
         order: Array | None,
         batch_size: int,
         first_step: int,
-        steps_before: int,
+        taken: Array,
         lr: list[float],
         tolerance: float,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: _Mode,
         /,
-    ) -> tuple[int, int, bool, BaseException | None]: ...
+    ) -> tuple[int, int, bool, bool, BaseException | None] | None: ...
     def update(
         self,
         flat: Array,
         states: list[Array],
         rule: Rule,
         lr: float,
-        step: int,
+        taken: Array,
         gradient: Array,
+        running: Array,
+        moved: Array,
         /,
-    ) -> None: ...
+    ) -> bool: ...
+    def look(self, pairs: list[tuple[Array, Array]], /) -> None: ...
+    def change(self, pairs: list[tuple[Array, Array]], /) -> bool: ...
     def profile(
         self,
         flat: Array,
@@ -132,6 +136,7 @@ class _Plan:
         flat: Array,
         states: list[Array],
         rule: Rule,
+        taken: Array,
         running: Array,
         seed: int,
         on_classes: bool,
@@ -140,7 +145,7 @@ class _Plan:
 
 class _Stepper:
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # a plan makes it
-    def __call__(self, x: object, y: object, steps_before: int, /) -> float | None: ...
+    def __call__(self, x: object, y: object, /) -> float | None: ...
 
 class StepperFloat32(_Stepper): ...
 class StepperFloat64(_Stepper): ...

@@ -1,6 +1,6 @@
 """What a network asks of the side that computes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -49,36 +49,48 @@ class Mode(NamedTuple):
 class Steps(NamedTuple):
     """Part of an epoch: one step for each learning rate, from `first` on.
 
-    ``order`` is None for the natural order; ``before`` counts the optimizer's steps so far. A step
-    whose gradient is shorter than ``tolerance`` is not taken and ends the call, unless it is 0.
+    ``order`` is None for the natural order. ``taken``, of one element, is the optimizer's count of
+    steps, which the engine raises with each step. A step whose gradient is shorter than
+    ``tolerance`` is not taken and ends the call, unless it is 0.
     """
 
     order: Array | None
     batch_size: int
     first: int
-    before: int
+    taken: Array
     lr: list[float]
     tolerance: float = 0.0
 
 
 class Outcome(NamedTuple):
-    """What became of a call: convergence, a signal or a progress function may have ended it."""
+    """What became of a call that trains.
+
+    It may have ended early: because a step ``converged`` (its gradient was shorter than the
+    tolerance) or ``diverged`` (its loss was not finite), which is then not taken; or with the
+    ``error`` that a signal handler or the progress function raised between two steps.
+    """
 
     steps: int
     threads: int
-    converged: bool
-    error: BaseException | None
+    converged: bool = False
+    diverged: bool = False
+    error: BaseException | None = None
 
 
 class Stepper(Protocol):
     """Takes one training step with everything but the batch settled beforehand."""
 
-    def __call__(self, x: object, y: object, steps_before: int, /) -> float | None:
+    def __call__(self, x: object, y: object, /) -> float | None:
         """Give the loss before the step; None, with nothing done, where checks must come first."""
 
 
 class Engine(Protocol):
-    """Computes with parameters, moments and data that belong to others."""
+    """Computes with parameters, moments and data that belong to others.
+
+    One call trains at a time, and others may read meanwhile: they see parameters, moments and
+    counts as they are between two steps. `train`, `update` and `change` raise RuntimeError where
+    another call trains.
+    """
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         """Tell how each layer is computed; `unfused` where the whole gradient comes first."""
@@ -119,7 +131,10 @@ class Engine(Protocol):
         progress: Callable[[int], None] | None,
         mode: Mode,
     ) -> Outcome:
-        """Update parameters, running moments and optimizer's state; write each step's loss."""
+        """Update parameters, running moments and optimizer's state; write each step's loss.
+
+        All of a step is there, its count included, before a signal handler or `progress` runs.
+        """
 
     def update(
         self,
@@ -127,13 +142,30 @@ class Engine(Protocol):
         states: list[Array],
         optimizer: Optimizer,
         lr: float,
-        step: int,
+        taken: Array,
         gradient: Array,
+        mode: Mode,
+        moved: Array,
     ) -> None:
-        """Step down a gradient that is there already; steps count from 1."""
+        """Take a step down a gradient that is there already, all at once.
+
+        It counts the step in `taken`, and the mode's running moments become `moved`.
+        """
+
+    def copies(self, arrays: Sequence[Array]) -> list[Array]:
+        """Copy arrays that training changes, as they stand between two steps."""
+
+    def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
+        """Give, for each (array, values), the array new values, all at once."""
 
     def stepper(
-        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        taken: Array,
+        running: Array,
+        seed: int,
     ) -> Stepper | None:
         """Prepare steps with this optimizer, where that is of use."""
 

@@ -1,11 +1,12 @@
 """The state of a network: arrays that the user can see, and nothing hidden in compiled memory."""
 
-import copy
 import os
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from densenet import _checks, _summary
 from densenet._engine import Engine, Mode, Stepper
 from densenet._layout import Layout, aligned, moments
 from densenet._position import Position
+from densenet._turn import Turn, refused
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
 from densenet.layers import Layer, Sigmoid, Softmax
@@ -23,16 +25,26 @@ from densenet.optimizers import Optimizer
 if TYPE_CHECKING:
     from densenet.network import Network
 
+_ONE_AT_A_TIME = threading.RLock()  # a signal handler may come in between
+Self = TypeVar("Self", bound="State")
 _DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
 
 
-@dataclass(slots=True)
+@dataclass
 class _OptimizerState:
-    """What an optimizer has learned: one array like `flat` for each of its moments."""
+    """What an optimizer has learned: one array like `flat` for each of its moments.
+
+    ``taken``, an array of one element, counts its steps: the engine raises it with each step, so
+    that no signal can come between a step and its count.
+    """
 
     rule: type[Optimizer]
     arrays: dict[str, Array]
-    step: int
+    taken: Array = field(default_factory=lambda: np.zeros(1, np.int64))
+
+    @property
+    def step(self) -> int:
+        return int(self.taken[0])
 
 
 class _Prepared(NamedTuple):
@@ -64,11 +76,11 @@ class State:
         known = isinstance(dtype, str | type | np.dtype) and any(dtype == d for d in _DTYPES)
         if not known:
             raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
-        self.loss_function = loss
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.backend = backend
+        self._loss = loss
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        self._backend = backend
         self._layout = Layout(layers)
-        self.layers: tuple[Layer, ...] = tuple(self._layout.layers)
+        self._layers: tuple[Layer, ...] = tuple(self._layout.layers)
         _refuse_double_activation(self.layers[-1], loss)
         self._rng = np.random.default_rng(seed)
         self._flat = aligned(self._layout.size, self.dtype)
@@ -78,7 +90,58 @@ class State:
         self._state: _OptimizerState | None = None
         self._position: Position | None = None
         self._prepared: _Prepared | None = None
+        self._turn: Turn | None = None
         self._engine = self._make_engine()
+
+    # ---- what it is ------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, as given. What a network is made of is settled when it is made.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(2, 1)], MeanSquaredError()).layers
+        (Linear(inputs=2, outputs=1, bias=True, init='glorot_uniform'),)
+        """
+        return self._layers
+
+    @property
+    def loss_function(self) -> Loss | CustomLoss:
+        """What training minimises, as given.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(2, 1)], MeanSquaredError()).loss_function
+        MeanSquaredError()
+        """
+        return self._loss
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type of parameters, moments and arithmetic.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(2, 1)], MeanSquaredError()).dtype
+        dtype('float32')
+        """
+        return self._dtype
+
+    @property
+    def backend(self) -> Literal["compiled", "reference"]:
+        """Which engine computes: C++, or its twin in NumPy.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(2, 1)], MeanSquaredError()).backend
+        'compiled'
+        """
+        return self._backend
 
     def _initialize(self) -> None:
         for layer, weight in self._layout.linear():
@@ -183,6 +246,8 @@ class State:
     def reset_optimizer(self) -> None:
         """Forget the optimizer's state; the next step starts anew.
 
+        A callback may do so between two calls of the engine: in all its methods but `is_due`.
+
         Examples
         --------
         >>> from densenet import Adam, Linear, MeanSquaredError, Network
@@ -191,8 +256,18 @@ class State:
         >>> network.reset_optimizer()
         >>> network.optimizer_state
         {}
+
+        Raises
+        ------
+        RuntimeError
+            If steps of the network are being taken.
         """
+        turn, position = self._turn, self._position
+        if turn is not None and turn.lasts and (turn.elsewhere or turn.stepping):
+            raise refused("reset_optimizer", f"one that {turn.method} trains")
         self._state = self._prepared = None
+        if position is not None and position.counted is None:
+            position.count_anew()
 
     def _check_optimizer(self, optimizer: Optimizer, stacklevel: int) -> None:
         """Refuse what is no optimizer; warn where the state of another one will be discarded."""
@@ -205,23 +280,27 @@ class State:
                 stacklevel=stacklevel + 1,
             )
 
-    def _state_for(self, optimizer: Optimizer) -> _OptimizerState:
+    def _ready(self, optimizer: Optimizer) -> _OptimizerState:
         """Give the state that this optimizer goes on with: new where the rule's class changed."""
         state = self._state
         if state is None or state.rule is not type(optimizer):
-            state = _OptimizerState(type(optimizer), {}, 0)
+            state = _OptimizerState(type(optimizer), {})
         missing = [name for name in optimizer.states if name not in state.arrays]
-        if not missing:
-            return state
-        new = moments(missing, self.n_parameters, self.dtype)
-        return replace(state, arrays=state.arrays | new)
+        if missing:
+            new = moments(missing, self.n_parameters, self.dtype)
+            state = replace(state, arrays=state.arrays | new)
+        if state is not self._state:
+            self._state, self._prepared = state, None
+        return state
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network into a file of the safetensors format.
 
         It holds layers, loss, parameters and running moments, the optimizer's state, the random
-        generator and, within a call of `fit` or after one that was left, where that call stands:
-        `load` and ``fit(..., resume=True)`` go on from there, to the bit.
+        generator and, within a call of `fit` or after one, where that call stands: `load` and
+        ``fit(..., resume=True)`` go on from there, to the bit. While the network is trained, a
+        callback or a signal handler may save it in the thread that trains, at any moment: what is
+        saved is what the network was after a whole number of steps.
 
         Parameters
         ----------
@@ -235,6 +314,8 @@ class State:
             cannot hold. Of a loss of one's own, the file holds only the name.
         OSError
             If the file cannot be written.
+        RuntimeError
+            If `fit` trains the network in another thread.
 
         Examples
         --------
@@ -289,9 +370,39 @@ class State:
 
         return serialization.load(path, backend=backend, loss=loss)[0]
 
+    # ---- copies ----------------------------------------------------------------------------------
+
+    def _still(self: Self) -> Self:
+        """Give all that the network is, but the engine, as it stands between two steps."""
+        if self._turn is not None and self._turn.method == "fit" and self._turn.elsewhere:
+            raise refused("save, copy and pickle", "one that fit trains in another thread")
+        mine, state = vars(self).copy(), self._state
+        names = [] if state is None else list(state.arrays)
+        arrays = [] if state is None else [*state.arrays.values(), state.taken]
+        mine["_flat"], mine["_running"], *learned = self._engine.copies(
+            [self._flat, self._running, *arrays]
+        )
+        taken = np.zeros(1, np.int64)
+        if state is not None:
+            taken = learned.pop()
+            arrays_of = dict(zip(names, learned, strict=True))
+            mine["_state"] = replace(state, arrays=arrays_of, taken=taken)
+        if self._position is not None:
+            mine["_position"] = self._position.still(taken)
+        for name in ("_engine", "_prepared", "_turn"):
+            del mine[name]
+        still = object.__new__(type(self))
+        vars(still).update(mine)
+        return still
+
+    def _drawn(self) -> Mapping[str, Any]:
+        """Give the state of the random generator after the draws that count."""
+        position = self._position
+        own = position is not None and position.counted is None and position.rng is None
+        return position.drawn if position is not None and own else self._rng.bit_generator.state
+
     def __getstate__(self) -> dict[str, Any]:
-        mine = vars(self).items()
-        return {name: value for name, value in mine if name not in ("_engine", "_prepared")}
+        return vars(self._still())
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
@@ -301,10 +412,12 @@ class State:
             arrays = moments(self._state.arrays, self.n_parameters, self.dtype)
             for name, own in arrays.items():
                 own[...] = self._state.arrays[name]
-            self._state = replace(self._state, arrays=arrays)
-        self._prepared = None
-        self._rng = copy.deepcopy(self._rng)
-        self._position = copy.deepcopy(self._position)
+            self._state = replace(self._state, arrays=arrays, taken=self._state.taken.copy())
+        self._prepared = self._turn = None
+        self._rng = deepcopy(self._rng)
+        self._position = deepcopy(self._position)
+        if self._position is not None:
+            self._position.leave()  # whoever trained it trains another network
         self._engine = self._make_engine()
 
     def _own(self, array: Array) -> Array:
@@ -318,6 +431,15 @@ class State:
 
     def _repr_html_(self) -> str:
         return _summary.html(self)
+
+    def _begin(self, turn: Turn) -> None:
+        """Let a call train the network, unless another one does."""
+        with _ONE_AT_A_TIME:
+            other = self._turn
+            if other is not None and other.lasts:
+                where = "in another thread" if other.elsewhere else "in this thread"
+                raise refused(turn.method, f"one that {other.method} trains {where}")
+            self._turn = turn
 
     def _mode(self, training: bool, draws: int | None = None) -> Mode:
         """How layers behave in the optimizer's step at hand."""

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from densenet import _checks
 from densenet.history import Record
 
@@ -81,6 +83,9 @@ def overriding(method: str, callbacks: Iterable[Callback]) -> list[Callback]:
 class Checkpoint(Callback):
     """Save the network while it is trained, with all that it takes to go on from there.
 
+    A network with a parameter that is not finite is not saved: the file keeps the last one whose
+    parameters are.
+
     Parameters
     ----------
     path : str or path
@@ -133,8 +138,9 @@ class Checkpoint(Callback):
         return time.monotonic() - self._last >= self.seconds
 
     def on_pause(self, network: "Network") -> None:
-        """Save."""
-        network.save(self.path)
+        """Save, if all parameters are finite."""
+        if np.isfinite(network.flat).all():
+            network.save(self.path)
         self._last = time.monotonic()
 
     def on_epoch_end(self, network: "Network", record: Record) -> None:

@@ -81,11 +81,11 @@ class Learned(NamedTuple):
     @classmethod
     def of(cls, network: "State") -> "Learned":
         """Copy it."""
-        return cls(network._flat.copy(), network._running.copy())
+        return cls(*network._engine.copies([network._flat, network._running]))
 
     def put_back(self, network: "State") -> None:
         """Let the network have it again."""
-        network._flat[...], network._running[...] = self
+        network._engine.change([(network._flat, self.flat), (network._running, self.running)])
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,15 @@ class History:
     Attributes
     ----------
     batch_loss : list of float
-        The loss of each step, before its update.
+        The loss of each step, before its update. Where training diverged, the last one is not
+        finite: that step was not taken.
     epochs : list of dict
         For each epoch ``"epoch"`` (counts from 1), ``"loss"`` (the mean over its rows),
         ``"lr"`` (of its last step), ``"seconds"`` (of training, without validation) and, with
         validation data, ``"val_loss"`` and ``"val_" + name`` for each metric.
     stopped : str
-        Why training ended: ``"epochs"``, ``"early stopping"``, ``"callback"`` or ``"tolerance"``.
+        Why training ended: ``"epochs"``, ``"early stopping"``, ``"callback"``, ``"tolerance"`` or
+        ``"diverged"`` (a loss, or at the end a parameter, was not finite).
 
     Examples
     --------

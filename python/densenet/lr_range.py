@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _checks
+from densenet import _checks, training
 from densenet._typing import Array
+from densenet.callbacks import Callback
 from densenet.network import Network
 from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import ExponentialLR, rates
-from densenet.training import Callback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,7 +134,8 @@ def lr_range_test(
     trained.reset_optimizer()
     trained._check_optimizer(optimizer, stacklevel=2)
     reach = max(1, steps // 20)
-    history = trained.fit(
+    history = training.fit(
+        trained,
         x,
         y,
         epochs=steps,  # each has a step at least

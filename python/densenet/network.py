@@ -1,5 +1,6 @@
 """A network: its passes, and training, which changes its state."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
-from densenet._engine import Examples, Steps
+from densenet._engine import Examples, Outcome, Steps
 from densenet._passes import Passes
 from densenet._state import _Prepared
+from densenet._turn import Turn
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
@@ -92,12 +94,19 @@ class Network(Passes):
         Returns
         -------
         float
-            The loss before the step.
+            The loss before the step. If it is not finite, the step is not taken: parameters,
+            moments and the optimizer's count are as they were.
 
         Raises
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+        RuntimeError
+            If another call trains the network: one in another thread, or the `fit` whose callback
+            or signal handler asks for the step.
+        KeyboardInterrupt
+            Or what else a signal handler raises. The step has been taken, and is counted in
+            `optimizer_state`, or neither.
 
         Examples
         --------
@@ -108,23 +117,30 @@ class Network(Passes):
         """
         ready = self._prepared if sample_weight is None else None
         if ready is not None and ready.optimizer is optimizer and ready.state is self._state:
-            value = ready.stepper(x, y, ready.state.step)
+            value = ready.stepper(x, y)
             if value is not None:
-                ready.state.step += 1
                 return value
-        examples = self._examples(x, y, sample_weight)
-        self._check_optimizer(optimizer, stacklevel=2)
-        loss = np.zeros(1)
-        self._run(examples, optimizer, loss, batch_size=len(examples.x))
-        self._prepare(optimizer)
-        return float(loss[0])
+        turn = Turn("train_step")
+        try:
+            self._begin(turn)
+            examples = self._examples(x, y, sample_weight)
+            self._check_optimizer(optimizer, stacklevel=2)
+            if self._position is not None:
+                self._position.leave()
+            loss = np.zeros(1)
+            self._run(examples, optimizer, loss, batch_size=len(examples.x))
+            self._prepare(optimizer)
+            return float(loss[0])
+        finally:
+            turn.over = True
 
     def _prepare(self, optimizer: Optimizer) -> None:
-        """Settle what further steps with this optimizer have in common."""
+        """Cache a fast stepper for later `train_step` calls with this optimizer."""
         state = self._state
         assert state
         arrays = [state.arrays[name] for name in optimizer.states]
-        stepper = self._engine.stepper(self._flat, arrays, optimizer, self._running, self._draws)
+        given = (self._flat, arrays, optimizer, state.taken, self._running, self._draws)
+        stepper = self._engine.stepper(*given)
         self._prepared = _Prepared(stepper, optimizer, state) if stepper is not None else None
 
     def _run(
@@ -139,27 +155,31 @@ class Network(Passes):
         tolerance: float = 0.0,
         progress: training.Progress | None = None,
         draws: int | None = None,
-    ) -> tuple[int, bool]:
-        """Take a step for each element of `batch_loss`; give their number, and if converged."""
-        before, state = self._state, self._state_for(optimizer)
-        lr = rates(optimizer.lr, state.step, len(batch_loss))
-        steps = Steps(order, batch_size, first, state.step, lr, tolerance)
+    ) -> Outcome:
+        """Take a step for each element of `batch_loss`, unless one of them is the last."""
+        before, state = self._state, self._ready(optimizer)
+        counted = state.step
+        lr = rates(optimizer.lr, counted, len(batch_loss))
+        steps = Steps(order, batch_size, first, state.taken, lr, tolerance)
         arrays = [state.arrays[name] for name in optimizer.states]
-        if state is not before:
-            self._state, self._prepared = state, None
         mode = self._mode(True, draws)
         known = isinstance(self.loss_function, Loss)
         train = self._engine.train if known else partial(training.steps_in_python, self)
         given = (self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode)
+        turn = self._turn
+        assert turn is not None
         try:
-            done, _, converged, error = train(*given)
+            turn.stepping = True
+            outcome = train(*given)
         except BaseException:
-            self._state = before
+            if state.step == counted:
+                self._state = before
             raise
-        state.step += done
-        if error is not None:
-            raise error
-        return done, converged
+        finally:
+            turn.stepping = False
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     def fit(
         self,
@@ -183,6 +203,11 @@ class Network(Passes):
         resume: bool = False,
     ) -> training.History:
         """Train for a number of epochs; a further call goes on from there.
+
+        An error, Ctrl-C or any other exception of a signal handler ends the call between two steps.
+        While it trains, callbacks and signal handlers in its thread may `save` the network, and
+        other threads may predict and compute gradients with the parameters of some step; nothing
+        else may train it.
 
         Parameters
         ----------
@@ -217,19 +242,29 @@ class Network(Passes):
         seed : int, optional
             Of the order of the rows and of dropout; without one, the network's generator goes on.
         resume : bool
-            Whether to go on from where the last call was left by an error, Ctrl-C or a callback, in
-            this process or in the one that saved the network. With the same data and settings, all
-            but the seconds is then to the bit what a call that was not left gives; `epochs` may be
-            more, metrics and callbacks are free.
+            Whether to go on from where the last call was left by an error, Ctrl-C or a callback, or
+            had ended, in this process or in the one that saved the network. With the same data and
+            settings, all but the seconds is then to the bit what a call that was not left gives;
+            `epochs` may be more, metrics and callbacks are free.
 
         Returns
         -------
         History
+            Its ``stopped`` tells why training ended.
+
+        Warns
+        -----
+        RuntimeWarning
+            If training diverged: a step's loss was not finite. That step is not taken, the loss is
+            the last one of ``batch_loss``, and ``stopped`` is "diverged". Early stopping restores
+            the best parameters then, too.
 
         Raises
         ------
         TypeError, ValueError
             If an argument does not fit; nothing has changed then.
+        RuntimeError
+            If another call trains the network.
 
         Examples
         --------
@@ -249,13 +284,13 @@ class Network(Passes):
         >>> len(history.epochs), history.epochs[-1]["val_accuracy"] > 0.9
         (10, True)
         """
-        return training.fit(
+        history = training.fit(
             self,
             x,
             y,
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=Adam() if optimizer is None else optimizer,
+            optimizer=optimizer,
             validation_data=validation_data,
             metrics=metrics,
             shuffle=shuffle,
@@ -269,6 +304,9 @@ class Network(Passes):
             seed=seed,
             resume=resume,
         )
+        if history.stopped == "diverged":
+            warnings.warn(training.divergence(history), RuntimeWarning, stacklevel=2)
+        return history
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:
         """Tell how each layer is computed.
@@ -343,7 +381,7 @@ class Network(Passes):
         twin = copy(self)  # whose arrays are its own
         twin.reset_optimizer()
         twin._check_optimizer(optimizer, stacklevel=2)
-        state = twin._state_for(optimizer)
+        state = twin._ready(optimizer)
         arrays = [state.arrays[name] for name in optimizer.states]
         mode = twin._mode(True)
         return twin._engine.profile(twin._flat, arrays, optimizer, examples, steps, mode)

@@ -6,6 +6,7 @@ Parameters and running moments are stored under the names and in the shapes of
 classes. A checksum covers every byte.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,12 +67,13 @@ def save(
     >>> serialization.load(path)[1]
     {'columns': ['a', 'b', 'c']}
     """
+    network = network._still()
     arrays = {**network.parameters, **network.running_moments}
     about = {
         "dtype": network.dtype.name,
         "layers": [_layer(layer, f"init.{i}", arrays) for i, layer in enumerate(network.layers)],
         "loss": _loss(network.loss_function),
-        "generator": _generator(network._rng),
+        "generator": _generator(network._drawn()),
         "draws": network._draws,
         "optimizer": _optimizer(network, arrays),
         "position": _position(network, arrays),
@@ -226,11 +228,11 @@ def _read_optimizer(
     for name, moment in state.items():
         _fill(moment, network._layout.slots, arrays, f"optimizer.{name}.")
     step = _checks.count("step", about["step"], 0, _MANY)
-    return _OptimizerState(_OPTIMIZERS[about["rule"]], state, step)
+    return _OptimizerState(_OPTIMIZERS[about["rule"]], state, np.array([step], np.int64))
 
 
-def _generator(rng: np.random.Generator) -> dict[str, Any]:
-    state = dict(rng.bit_generator.state)
+def _generator(state: Mapping[str, Any]) -> dict[str, Any]:
+    state = dict(state)
     if state["bit_generator"] != "PCG64":
         got = state["bit_generator"]
         raise TypeError(f"save: expected NumPy's default generator, PCG64, got {got}")
@@ -251,7 +253,10 @@ def _position(network: Network, arrays: dict[str, Array]) -> dict[str, Any] | No
     if at is None:
         return None
     arrays["position.batch_loss"] = at.batch_loss
-    arrays["position.history"] = np.array(at.history.batch_loss, np.float64)
+    past = at.past()
+    # Without the times of a training that has ended, equal trainings leave equal files.
+    records = [{k: v for k, v in r.items() if k != "seconds" or not at.ended} for r in past.epochs]
+    arrays["position.history"] = np.array(past.batch_loss, np.float64)
     if at.order is not None:
         arrays["position.order"] = at.order
     for name, learned in (("best", at.best.kept), ("last", at.last)):
@@ -260,13 +265,13 @@ def _position(network: Network, arrays: dict[str, Array]) -> dict[str, Any] | No
             arrays |= _split(learned.running, network._layout.running_slots, f"position.{name}.")
     return {
         "settings": dict(at.settings()),
-        "generator": None if at.rng is None else _generator(at.rng),
+        "generator": None if at.rng is None else _generator(at.drawn),
         "draws": at.draws,
-        "counted": at.counted,
+        "counted": at.count,
         "begun": at.begun,
         "step": at.step,
         "ordered": at.order is not None,
-        "epochs": at.history.epochs,
+        "epochs": records,
         "best": {"score": at.best.score, "waited": at.best.waited},
         "kept": [name for name, has in (("best", at.best.kept), ("last", at.last)) if has],
     }
@@ -283,16 +288,23 @@ def _read_position(
     if order is not None and not np.array_equal(np.sort(order), np.arange(order.size)):
         raise ValueError("position.order: expected each row once, got others")
     learned = {name: _read_learned(network, f"position.{name}.", arrays) for name in about["kept"]}
+    epochs = [{"seconds": math.nan, **record} for record in about["epochs"]]
+    rng = None if about["generator"] is None else _read_generator(about["generator"])
+    counted = _checks.count("counted", about["counted"], 0, _MANY)
     return Position(
         settings=partial(dict, {str(n): str(value) for n, value in about["settings"].items()}),
-        rng=None if about["generator"] is None else _read_generator(about["generator"]),
+        rng=rng,
+        drawn=(rng or network._rng).bit_generator.state,
         draws=_checks.count("draws", about["draws"], 0, 2**64 - 1),
-        counted=_checks.count("counted", about["counted"], 0, _MANY),
+        taken=np.array([counted], np.int64),
+        first=counted - _checks.count("step", about["step"], 0, len(batch_loss)),
+        counted=counted,
         begun=bool(about["begun"]),
-        step=_checks.count("step", about["step"], 0, len(batch_loss)),
         order=order,
         batch_loss=batch_loss,
-        history=History(history.tolist(), [dict(record) for record in about["epochs"]]),
+        history=History(history.tolist(), epochs),
+        epochs=len(epochs),
+        losses=len(history),
         best=Best(
             float(about["best"]["score"]),
             _checks.count("waited", about["best"]["waited"], 0, _MANY),

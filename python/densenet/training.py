@@ -1,5 +1,6 @@
 """Training: epochs of mini-batches, what is recorded of them, and who may stop them."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,12 +13,13 @@ from densenet._clipping import clip
 from densenet._engine import Examples, Mode, Outcome, Steps, apart
 from densenet._extras import require
 from densenet._position import Position, Settings, described
+from densenet._turn import Turn
 from densenet._typing import Array
 from densenet.callbacks import Callback, Checkpoint, overriding
-from densenet.early_stopping import EarlyStopping, Learned
+from densenet.early_stopping import Best, EarlyStopping, Learned
 from densenet.history import History, Record
 from densenet.losses import Loss
-from densenet.optimizers import Optimizer
+from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import rate
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = [
     "Metric",
     "Progress",
     "Record",
+    "divergence",
     "fit",
     "steps_in_python",
 ]
@@ -112,23 +115,24 @@ def fit(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    epochs: int,
-    batch_size: int,
-    optimizer: Optimizer,
-    validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None,
-    metrics: Sequence[Metric],
-    shuffle: bool,
-    drop_last: bool,
-    callbacks: Sequence[Callback],
-    progress: bool,
-    early_stopping: EarlyStopping | None,
-    sample_weight: npt.ArrayLike | None,
-    class_weight: Mapping[int, float] | Literal["balanced"] | None,
-    tolerance: float,
-    seed: int | None,
-    resume: bool,
+    epochs: int = 10,
+    batch_size: int = 128,
+    optimizer: Optimizer | None = None,
+    validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    metrics: Sequence[Metric] = (),
+    shuffle: bool = True,
+    drop_last: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+    early_stopping: EarlyStopping | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+    tolerance: float = 0.0,
+    seed: int | None = None,
+    resume: bool = False,
 ) -> History:
-    """Train as `Network.fit` describes."""
+    """Train as `Network.fit` describes, but leave it to the caller to warn of divergence."""
+    optimizer = Adam() if optimizer is None else optimizer
     examples = network._examples(x, y, sample_weight, keep=True)  # a callback may change y
     if class_weight is not None:
         loss = network.loss_function
@@ -163,93 +167,130 @@ def fit(
             **{name: described(value) for name, value in specs.items()},
         }
 
-    counted = _counted(network, optimizer)
-    if resume:
-        position = _left(network, settings, counted, epochs)
-    else:
-        position = _start(network, settings, counted, seed)
-    network._check_optimizer(optimizer, stacklevel=3)
-    rng = network._rng if position.rng is None else position.rng
-    n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
-    bar = _bar(n_steps * epochs, position.steps(n_steps)) if progress else None
-
-    network._position = position
-    best, rest = position.best, History()
-    ran_out = early_stopping is not None and best.waited >= early_stopping.patience
-    stopped = "early stopping" if ran_out else ""
+    turn = Turn("fit")
     try:
+        network._begin(turn)
+        position = _left(network, settings, optimizer, epochs) if resume else None
+        network._check_optimizer(optimizer, stacklevel=3)
+        taken = network._ready(optimizer).taken
+        network._prepared = None
+        if position is None:
+            position = _start(network, settings, taken, seed)
+        rng = network._rng if position.rng is None else position.rng
+        n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
+        bar = _bar(n_steps * epochs, position.steps(n_steps)) if progress else None
+
+        rng.bit_generator.state = position.drawn
         position.put_back(network)
-        while not stopped and position.epoch <= epochs:
-            if not position.begun:
-                position.begin(rng.permutation(rows) if shuffle else None, n_steps)
-            start = time.perf_counter()
-            stopped = _take_steps(
-                network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
+        position.go_on(taken)
+        position.ended = False
+        network._position = position
+        best, rest = position.best, History()
+        ran_out = early_stopping is not None and best.waited >= early_stopping.patience
+        stopped = "early stopping" if ran_out else ""
+        try:
+            while not stopped and position.epoch <= epochs:
+                if not position.begun:
+                    order = rng.permutation(rows) if shuffle else None
+                    position.begin(order, n_steps, rng.bit_generator.state)
+                start = time.perf_counter()
+                stopped = _take_steps(
+                    network, examples, optimizer, position, batch_size, tolerance, callbacks, bar
+                )
+                seconds = time.perf_counter() - start
+                shown = position.step + (stopped == "diverged")  # that step has a loss, too
+                losses = position.batch_loss.tolist()[: max(shown, 1)]
+                given = (examples, optimizer, position, batch_size, losses, seconds)
+                record = _record(*given)
+                if validation is not None:
+                    record |= _validate(network, validation, metrics)
+                if early_stopping is not None:
+                    best = position.best.after(early_stopping, record, network)
+                    if best.waited >= early_stopping.patience:
+                        stopped = stopped or "early stopping"
+                if position.step == n_steps:
+                    position.end(losses, record, best)
+                else:
+                    rest = History(losses[:shown], [record])
+                if bar is not None:
+                    bar.n = record["epoch"] * n_steps
+                    bar.set_postfix(loss=f"{record['loss']:.4f}")
+                stops = [callback.on_epoch_end(network, record) for callback in callbacks]
+                if any(stops):
+                    stopped = stopped or "callback"
+            if not stopped and not _finite(network._flat):
+                stopped = "diverged"
+            position.ended = stopped != "callback"
+            done = position.past()
+            return History(
+                done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
             )
-            seconds = time.perf_counter() - start
-            losses = position.batch_loss.tolist()[: max(position.step, 1)]
-            record = _record(network, examples, optimizer, position, batch_size, losses, seconds)
-            if validation is not None:
-                record |= _validate(network, validation, metrics)
-            if early_stopping is not None:
-                best = position.best.after(early_stopping, record, network)
-                if best.waited >= early_stopping.patience:
-                    stopped = stopped or "early stopping"
-            if position.step == n_steps:
-                position.end(losses, record, best)
-            else:
-                rest = History(losses[: position.step], [record])
-            if bar is not None:
-                bar.n = record["epoch"] * n_steps
-                bar.set_postfix(loss=f"{record['loss']:.4f}")
-            stops = [callback.on_epoch_end(network, record) for callback in callbacks]
-            if any(stops):
-                stopped = stopped or "callback"
-        if stopped != "callback":  # nothing is left to go on with
-            network._position = None
+        finally:
+            _leave(network, position, best, early_stopping, bar)
     finally:
-        if bar is not None:
-            bar.close()
-        if best.kept is not None:
-            if network._position is position:
-                position.last = Learned.of(network)
-            best.kept.put_back(network)
-    done = position.history
-    return History(
-        done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
+        turn.over = True
+
+
+def _leave(
+    network: "Network", position: Position, best: Best, rule: EarlyStopping | None, bar: Any
+) -> None:
+    """Restore the best parameters, if they were kept. Those that were left are then kept, too."""
+    if bar is not None:
+        bar.close()
+    if best.kept is not None:
+        if rule is None or position.best.waited < rule.patience:  # training may go on from there
+            position.last = Learned.of(network)
+        best.kept.put_back(network)
+    position.leave()
+
+
+def _finite(flat: Array) -> bool:
+    """Tell whether all parameters are finite, without another array of their size."""
+    with np.errstate(invalid="ignore"):
+        return math.isfinite(flat.min()) and math.isfinite(flat.max())
+
+
+def divergence(history: History) -> str:
+    """Say where training diverged."""
+    steps = sum(math.isfinite(loss) for loss in history.batch_loss)
+    if steps == len(history.batch_loss):
+        return (
+            f"fit: training diverged: after step {steps}, the last one, a parameter is not finite"
+        )
+    return (
+        f"fit: training diverged: the loss of step {steps + 1}, in epoch {len(history.epochs)}, is "
+        f"{history.batch_loss[-1]}; the step is not taken"
     )
 
 
-def _start(network: "Network", settings: Settings, counted: int, seed: int | None) -> Position:
+def _start(network: "Network", settings: Settings, taken: Array, seed: int | None) -> Position:
     """Make the position of a training that begins."""
-    if seed is None:
-        return Position(settings, None, network._draws, counted)
-    rng = np.random.default_rng(seed)
-    return Position(settings, rng, int(rng.integers(2**63)), counted)
+    rng, draws = None, network._draws
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        draws = int(rng.integers(2**63))
+    drawn = (rng or network._rng).bit_generator.state
+    return Position(settings, rng, drawn, draws, taken, int(taken[0]))
 
 
-def _left(network: "Network", settings: Settings, counted: int, epochs: int) -> Position:
+def _left(network: "Network", settings: Settings, optimizer: Optimizer, epochs: int) -> Position:
     """Give the position at which training was left, if it can go on from there."""
     position = network._position
     if position is None:
-        raise ValueError("resume: expected a network whose training was left, got another one")
+        raise ValueError("resume: expected a network that fit has trained, got another one")
+    state = network._state
+    counted = state.step if state is not None and state.rule is type(optimizer) else 0
     given = settings()
     for name, was in position.settings().items():
         if given.get(name) != was:
             raise ValueError(f"{name}: expected {was} to resume, got {given.get(name)}")
-    if counted != position.counted:
+    if counted != position.count:
         raise ValueError(
-            f"resume: expected the optimizer at step {position.counted}, where training was left, "
+            f"resume: expected the optimizer at step {position.count}, where training was left, "
             f"got step {counted}"
         )
     _checks.count("epochs", epochs, position.epoch - (not position.begun))
     return position
-
-
-def _counted(network: "Network", optimizer: Optimizer) -> int:
-    """Count the steps that this optimizer has taken."""
-    state = network._state
-    return state.step if state is not None and state.rule is type(optimizer) else 0
 
 
 def _take_steps(
@@ -269,11 +310,11 @@ def _take_steps(
     while position.step < n_steps:
         end = position.step + 1 if watchers else n_steps
         part = position.batch_loss[position.step : end]
-        before, counted = position.steps(n_steps), _counted(network, optimizer)
+        position.go_on(network._ready(optimizer).taken)  # a callback may have reset the optimizer
+        before = position.steps(n_steps)
         progress = _watch(bar, before, pausing) if bar is not None or pausing else None
-        converged = False
         try:
-            converged = network._run(
+            outcome = network._run(
                 examples,
                 optimizer,
                 part,
@@ -283,14 +324,11 @@ def _take_steps(
                 tolerance=tolerance,
                 progress=progress,
                 draws=position.draws,
-            )[1]
+            )
+            if outcome.converged or outcome.diverged:
+                return "tolerance" if outcome.converged else "diverged"
         except _Pause:
             pass
-        finally:
-            position.counted = _counted(network, optimizer)
-            position.step += position.counted - counted
-        if converged:
-            return "tolerance"
         stops = [w.on_step_end(network, before + 1, float(part[0])) for w in watchers]
         stops += [callback.on_pause(network) for callback in pausing if callback.is_due()]
         if any(stops):
@@ -299,7 +337,6 @@ def _take_steps(
 
 
 def _record(
-    network: "Network",
     examples: Examples,
     optimizer: Optimizer,
     position: Position,
@@ -308,7 +345,7 @@ def _record(
     seconds: float,
 ) -> Record:
     """Say what the steps of the epoch at hand have come to, or the one that was not taken."""
-    last = max(_counted(network, optimizer) - 1, 0)
+    last = max(position.count - 1, 0)
     return {
         "epoch": position.epoch,
         "loss": _mean(losses, examples, position.order, batch_size),
@@ -379,24 +416,24 @@ def steps_in_python(
     gradient = np.empty_like(flat)
     examples = apart(examples, (flat, *states))
     rows = np.arange(len(examples.x)) if steps.order is None else steps.order
-    running = mode.running.copy()
-    done = 0
+    done, before = 0, int(steps.taken[0])
     try:
         for lr in steps.lr:
             begin = (steps.first + done) * steps.batch_size
             batch = rows[begin : begin + steps.batch_size]
             part = Examples(examples.x[batch], examples.targets[batch])
-            now = mode._replace(step=mode.step + done, update=True)
+            moved = mode.running.copy()  # which a step that fails leaves behind
+            now = mode._replace(running=moved, step=mode.step + done, update=True)
             batch_loss[done] = network._gradients(flat, part, gradient, None, now)
+            if not math.isfinite(batch_loss[done]):
+                return Outcome(done, 1, diverged=True)
             if clip(gradient, optimizer) < steps.tolerance:
-                return Outcome(done, 1, True, None)
-            step = steps.before + done + 1
-            network._engine.update(flat, states, optimizer, lr, step, gradient)
-            running[...] = mode.running
+                return Outcome(done, 1, converged=True)
+            given = (flat, states, optimizer, lr, steps.taken, gradient, mode, moved)
+            network._engine.update(*given)
             done += 1
             if progress:
                 progress(done)
     except BaseException as error:
-        mode.running[...] = running  # the step that failed has changed nothing
-        return Outcome(done, 1, False, error)
-    return Outcome(done, 1, False, None)
+        return Outcome(int(steps.taken[0]) - before, 1, error=error)
+    return Outcome(done, 1)

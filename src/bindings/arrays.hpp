@@ -5,7 +5,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -54,6 +56,16 @@ std::optional<Vector<T>> optional_vector(py::handle object) {
   const py::array array = array_of<T>(object);
   if (!array || array.ndim() != 1 || !c_contiguous(array)) return std::nullopt;
   return Vector<T>{static_cast<const T*>(array.data()), array.size()};
+}
+
+// Copies class indices; false if one of them is out of range.
+inline bool copy_labels(const Vector<std::int64_t>& from, Index classes, std::int64_t* to) {
+  std::uint64_t most = 0;  // a negative label is a very large one
+  for (Index i = 0; i < from.size; ++i) {
+    to[i] = from.data[i];
+    most = std::max(most, static_cast<std::uint64_t>(to[i]));
+  }
+  return most < static_cast<std::uint64_t>(classes);
 }
 
 // Any shape, C-contiguous.

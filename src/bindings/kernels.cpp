@@ -8,6 +8,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
+#include "bindings/unlocked.hpp"
 #include "core/activations.hpp"
 #include "core/buffer.hpp"
 #include "core/gemm.hpp"
@@ -74,7 +75,7 @@ py::object linear_forward(const py::object& x, const py::object& weight, const p
     auto y = new_matrix<T>(in->rows, w->outputs);
     T* out = y.mutable_data();
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       const RowMajor<T> rows{in->data, in->stride};
       const Depth depth = forward_depth(w->inputs, w->outputs);
       const auto finish = [&](const Tile<T>& tile) { store_tile(tile, b->data, out, w->outputs); };
@@ -105,7 +106,7 @@ py::object linear_backward(const py::object& dy, const py::object& x, const py::
     py::array_t<T> dbias(d->cols);
     T *dx_out = dx.mutable_data(), *dw_out = dweight.mutable_data(), *db_out = dbias.mutable_data();
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       const RowMajor<T> rows{d->data, d->stride};
       const auto store_in = [&](T* to) {
         return [&w, to](const Tile<T>& tile) { store_tile<T>(tile, nullptr, to, w->inputs); };
@@ -141,7 +142,7 @@ py::object activation_forward_(const std::string& name, const py::object& x,
     auto y = like<T>(x_);
     T* out = y.mutable_data();
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
         parallel_call(threads_now_for_elements(in->size), [&](Team team) {
           activation_forward(rule, in->data, out, team.share(in->size, kLanes<T>));
@@ -167,7 +168,7 @@ py::object activation_backward_(const std::string& name, const py::object& dy,
     auto dx = like<T>(dy_);
     T* to = dx.mutable_data();
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       with_activation<T>(activation_named(name, *parameter), [&](auto rule) {
         parallel_call(threads_now_for_elements(d->size), [&](Team team) {
           activation_backward(rule, d->data, value->data, to, team.share(d->size, kLanes<T>));
@@ -184,7 +185,7 @@ py::object activation_backward_(const std::string& name, const py::object& dy,
 // Shares rows among threads: body(those of one).
 template <class Body>
 void share_rows(Index rows, Index cols, const Body& body) {
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   parallel_call(threads_now_for_elements(rows * cols), [&](Team team) { body(team.share(rows)); });
 }
 template <class Body>
@@ -224,14 +225,26 @@ py::object softmax_backward(const py::object& dy, const py::object& y) {
   return checked("matrix_backward", body, dy, y);
 }
 
+// Targets that have been checked; of class indices a copy, because another thread may write into
+// the caller's array while they are used.
+template <class T>
+struct CheckedTargets {
+  Targets<T> targets;
+  Buffer<std::int64_t> labels = {};
+
+  Target<T> row(Index i) const { return targets.row(i); }
+};
+
 // Targets of `rows` samples: class indices in range, or rows of probabilities.
 template <class T>
-std::optional<Targets<T>> class_targets_of(const py::object& object, Index rows, Index classes) {
-  if (const auto labels = elements<std::int64_t>(object)) {
-    if (py::array(object).ndim() != 1 || labels->size != rows) return std::nullopt;
-    const auto in_range = [classes](std::int64_t label) { return label >= 0 && label < classes; };
-    if (!std::all_of(labels->data, labels->data + rows, in_range)) return std::nullopt;
-    return Targets<T>{labels->data, nullptr, classes};
+std::optional<CheckedTargets<T>> class_targets_of(const py::object& object, Index rows,
+                                                  Index classes) {
+  if (const auto given = elements<std::int64_t>(object)) {
+    if (py::array(object).ndim() != 1 || given->size != rows) return std::nullopt;
+    Buffer<std::int64_t> labels;
+    if (!copy_labels(*given, classes, labels.at_least(rows))) return std::nullopt;
+    const std::int64_t* data = labels.get();
+    return CheckedTargets<T>{{data, nullptr, classes}, std::move(labels)};
   }
   const auto soft = matrix<T>(object);
   if (!soft || soft->rows != rows || soft->cols != classes) return std::nullopt;
@@ -242,13 +255,13 @@ std::optional<Targets<T>> class_targets_of(const py::object& object, Index rows,
     const double sum = detail::sum_in_double(row, classes);
     if (!positive || !(std::abs(sum - 1) <= tolerance)) return std::nullopt;
   }
-  return Targets<T>{nullptr, soft->data, classes};
+  return CheckedTargets<T>{{nullptr, soft->data, classes}};
 }
 
 // Targets of a loss on values. What a loss admits besides a shape is for the Python check.
 template <class T>
-std::optional<Targets<T>> value_targets_of(const py::object& object, const std::string& loss,
-                                           Index rows, Index outputs) {
+std::optional<CheckedTargets<T>> value_targets_of(const py::object& object, const std::string& loss,
+                                                  Index rows, Index outputs) {
   const auto values = matrix<T>(object);
   if (!values || values->rows != rows || values->cols != outputs) return std::nullopt;
   const auto all = [&](const auto& admits) {
@@ -258,7 +271,7 @@ std::optional<Targets<T>> value_targets_of(const py::object& object, const std::
   const auto sign = [](T t) { return std::abs(t) == 1; };
   if (loss == "binary_cross_entropy" && !all(share)) return std::nullopt;
   if (loss == "logistic" && !all(sign)) return std::nullopt;
-  return Targets<T>{nullptr, values->data, outputs};
+  return CheckedTargets<T>{{nullptr, values->data, outputs}};
 }
 
 // Σ w over the rows, or their number where there are no weights; none where a weight is unusable.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bindings/register.hpp"
+#include "bindings/unlocked.hpp"
 #include "core/parallel.hpp"
 #include "core/peak.hpp"
 
@@ -51,9 +52,9 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.def("set_num_threads", [](int threads) { densenet::thread_limit() = threads; });
   m.def("suspend_standby", [](bool suspended) { densenet::Standby::suspended() = suspended; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
-        py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
+        py::arg("rounds"), py::call_guard<densenet::Unlocked>());
   m.def("meeting_time", &densenet::meeting_time, py::arg("threads"), py::arg("times"),
-        py::call_guard<py::gil_scoped_release>());
+        py::call_guard<densenet::Unlocked>());
   m.def("update_bandwidth", &densenet::update_bandwidth<float>, py::arg("threads"), py::arg("n"),
-        py::call_guard<py::gil_scoped_release>());
+        py::call_guard<densenet::Unlocked>());
 }

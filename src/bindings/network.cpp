@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -14,6 +16,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
+#include "bindings/unlocked.hpp"
 
 namespace densenet {
 
@@ -112,23 +115,21 @@ bool is_trained(py::handle x, const Plan<T>& plan, const T* params, const std::v
   return shared(params) || std::any_of(states.begin(), states.end(), shared);
 }
 
-// A batch that can be learned from as it is; none is left to densenet._checks.
+// A batch that can be learned from as it is. Where there is none, densenet._checks converts it or
+// says what is wrong. Class indices are copied into `labels`, and the copy is checked: another
+// thread may write into y.
 template <class T>
 std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::handle y,
-                                     bool on_classes) {
+                                     bool on_classes, Buffer<std::int64_t>& labels) {
   const py::array in = array_of<T>(x);
   if (!in || in.ndim() != 2 || in.shape(1) != plan.inputs()) return std::nullopt;
   Examples examples{source_of(in, plan.inputs()), nullptr, {}, nullptr};
   const Index rows = examples.x.rows;
   if (on_classes) {
-    const auto labels = optional_vector<std::int64_t>(y);
-    if (!labels || labels->size != rows) return std::nullopt;
-    std::uint64_t most = 0;  // a negative label is a very large one
-    for (Index i = 0; i < rows; ++i) {
-      most = std::max(most, static_cast<std::uint64_t>(labels->data[i]));
-    }
-    if (most >= static_cast<std::uint64_t>(plan.outputs())) return std::nullopt;
-    examples.labels = labels->data;
+    const auto given = optional_vector<std::int64_t>(y);
+    if (!given || given->size != rows) return std::nullopt;
+    if (!copy_labels(*given, plan.outputs(), labels.at_least(rows))) return std::nullopt;
+    examples.labels = labels.get();
   } else {
     const auto targets = matrix<T>(y);
     if (!targets || targets->rows != rows || targets->cols != plan.outputs()) return std::nullopt;
@@ -141,28 +142,29 @@ std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::hand
 template <class T>
 bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
   const py::handle array(reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_));
+  Buffer<std::int64_t> labels;
   return py::type::handle_of(x).is(array) && py::type::handle_of(y).is(array) &&
-         usable_batch(plan, x, y, on_classes);
+         usable_batch(plan, x, y, on_classes, labels);
 }
 
-// Lets Python's signal handlers and a progress function run inside a long call. What they raise is
-// kept, and raised when the call is over.
+// Lets Python's signal handlers and a progress function run inside a long call, between two steps.
+// What they raise is kept, and raised when the call is over.
 struct PythonPoll {
   py::object progress;  // None or f(steps_done)
   py::object raised = py::none();
+  Unlocked* unlocked = nullptr;
 
   static bool call(void* context, Index steps_done) {
     auto* self = static_cast<PythonPoll*>(context);
-    const py::gil_scoped_acquire acquire;
-    const DenormalMode keep(false);  // Python's arithmetic is the user's
-    try {
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (!self->progress.is_none()) self->progress(steps_done);
-      return true;
-    } catch (py::error_already_set& error) {
-      self->raised = error.value();
-      return false;
-    }
+    self->unlocked->locked([&] {
+      try {
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (!self->progress.is_none()) self->progress(steps_done);
+      } catch (py::error_already_set& error) {
+        self->raised = error.value();
+      }
+    });
+    return self->raised.ptr() == Py_None;
   }
 };
 
@@ -225,7 +227,7 @@ py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
   auto y = new_matrix<T>(source.rows, plan.outputs());
   T* out = y.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     plan.forward(params, source, out, how);
   }
   return std::move(y);
@@ -240,7 +242,7 @@ double gradients(Plan<T>& plan, const py::object& flat, const py::array& x,
   const Mode<T> how = mode_of(plan, mode);
   T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
   T* dx_out = vector_of<T>(dx, examples.x.rows * plan.inputs(), "input gradient");
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   return plan.gradients(params, examples, dparams_out, dx_out, how);
 }
 
@@ -253,16 +255,17 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
   const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
   T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
   T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   plan.backward(params, source, d, dparams_out, dx_out, how);
 }
 
+// None where another call trains.
 template <class T>
-py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
-                const py::array& x, const py::object& targets, const py::object& sample_weight,
-                const py::object& order, Index batch_size, Index first_step, Index steps_before,
-                const std::vector<double>& lr, double tolerance, const py::object& batch_loss,
-                const py::object& progress, const py::tuple& mode) {
+py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+                 const py::array& x, const py::object& targets, const py::object& sample_weight,
+                 const py::object& order, Index batch_size, Index first_step,
+                 const py::object& taken, const std::vector<double>& lr, double tolerance,
+                 const py::object& batch_loss, const py::object& progress, const py::tuple& mode) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
   const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
   const py::array unshared = is_trained(x, plan, params, moments) ? py::array(x.attr("copy")()) : x;
@@ -273,33 +276,86 @@ py::tuple train(Plan<T>& plan, const py::object& flat, const py::list& states, c
   require(batch_size > 0 && first_step >= 0 &&
               first_step + n_steps <= (rows + batch_size - 1) / batch_size,
           "range of steps");
+  auto* const count = required<std::int64_t>(taken, 1, "count of steps");
   PythonPoll poll{progress};
   const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
                     batch_size,
                     first_step,
                     n_steps,
-                    steps_before,
+                    *count,
                     lr.data(),
                     required<double>(batch_loss, n_steps, "batch losses"),
                     tolerance,
+                    count,
                     &PythonPoll::call,
                     &poll};
-  Progress done;
+  std::optional<Progress> done;
   {
-    const py::gil_scoped_release release;
+    Unlocked unlocked;
+    poll.unlocked = &unlocked;
     done = plan.train(params, moments.data(), rule.optimizer, examples, epoch, how);
   }
-  return py::make_tuple(done.steps, done.busy_threads, done.converged, poll.raised);
+  if (!done) return py::none();
+  return py::make_tuple(done->steps, done->busy_threads, done->converged, done->diverged,
+                        poll.raised);
 }
 
+// False where another call trains.
 template <class T>
-void update(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
-            double lr, Index step, const py::object& gradient) {
+bool update(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+            double lr, const py::object& taken, const py::object& gradient,
+            const py::object& running, const py::object& moved) {
   T* params = required<T>(flat, plan.parameters(), "parameters");
   const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
   const T* g = required<const T>(gradient, plan.parameters(), "gradient");
-  const py::gil_scoped_release release;
-  plan.update(params, moments.data(), rule.optimizer, lr, step, g);
+  T *to = nullptr, *from = nullptr;
+  if (plan.running() > 0) {
+    to = required<T>(running, plan.running(), "running moments");
+    from = required<T>(moved, plan.running(), "running moments");
+  }
+  auto* const count = required<std::int64_t>(taken, 1, "count of steps");
+  const Unlocked unlocked;
+  return plan.update(params, moments.data(), rule.optimizer, lr, count, g, to, from);
+}
+
+// Memory to be copied: from an array into another of the same size, both contiguous.
+struct Copies {
+  struct Block {
+    const void* from;
+    void* to;
+    std::size_t bytes;
+  };
+  std::vector<Block> blocks;
+
+  explicit Copies(const py::list& pairs) {
+    for (const py::handle pair : pairs) {
+      auto [to, from] = py::cast<std::pair<py::array, py::array>>(pair);
+      require(
+          to.nbytes() == from.nbytes() && to.writeable() && c_contiguous(to) && c_contiguous(from),
+          "copy");
+      blocks.push_back({from.data(), to.mutable_data(), static_cast<std::size_t>(to.nbytes())});
+    }
+  }
+
+  void operator()() const {
+    for (const Block& block : blocks) std::memcpy(block.to, block.from, block.bytes);
+  }
+};
+
+// Copies, for each (to, from), what the network is made of, as it stands between two steps.
+template <class T>
+void look(Plan<T>& plan, const py::list& pairs) {
+  const Copies copies(pairs);
+  const Unlocked unlocked;
+  plan.look(copies);
+}
+
+// The same into the network, all at once. False where another call trains.
+template <class T>
+bool change(Plan<T>& plan, const py::list& pairs) {
+  const Copies copies(pairs);
+  const Unlocked unlocked;
+  return plan.change(copies);
 }
 
 // Takes the same step a number of times and tells where the time went: seconds of all of it, a
@@ -315,11 +371,11 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
   const double lr = 0;
   double loss = 0, elapsed = 0;
   std::vector<Laps> laps;
-  Epoch epoch{nullptr, examples.x.rows, 0, 1, 0, &lr, &loss, 0, nullptr, nullptr, &laps};
+  Epoch epoch{nullptr, examples.x.rows, 0, 1, 0, &lr, &loss, 0, nullptr, nullptr, nullptr, &laps};
   py::list spent;
   for (Index step = 0; step < steps; ++step) {
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       const Timer timer(&elapsed);
       plan.train(params, moments.data(), rule.optimizer, examples, epoch, how);
     }
@@ -349,36 +405,56 @@ template <class T>
 class Stepper {
  public:
   Stepper(const py::object& plan, const py::object& flat, const py::list& states, const Rule& rule,
-          const py::object& running, std::uint64_t seed, bool on_classes)
-      : kept_{plan, flat, states, running},
+          const py::object& taken, const py::object& running, std::uint64_t seed, bool on_classes)
+      : kept_{plan, taken, running},
+        written_{py::cast<std::vector<py::array>>(states)},
         plan_(py::cast<Plan<T>&>(plan)),
         params_(required<T>(flat, plan_.parameters(), "parameters")),
         states_(states_of(plan_, rule.optimizer, states)),
+        taken_(required<std::int64_t>(taken, 1, "count of steps")),
         rule_(rule),
         mode_(mode_of(plan_, py::make_tuple(running, true, seed, 0, true))),
-        on_classes_(on_classes) {}
+        on_classes_(on_classes) {
+    written_.push_back(flat);
+  }
 
   // The loss before the step.
-  std::optional<double> operator()(py::handle x, py::handle y, std::uint32_t steps_before) {
-    const auto examples = usable_batch(plan_, x, y, on_classes_);
-    if (!examples || is_trained(x, plan_, params_, states_)) return std::nullopt;
-    double loss = 0;
-    const Epoch epoch{nullptr, examples->x.rows, 0,      1, steps_before, &rule_.lr, &loss,
-                      0,       nullptr,          nullptr};
-    mode_.step = steps_before;
-    const py::gil_scoped_release release;
-    plan_.train(params_, states_.data(), rule_.optimizer, *examples, epoch, mode_);
+  std::optional<double> operator()(py::handle x, py::handle y) {
+    if (busy_.exchange(true)) return std::nullopt;  // in another thread
+    const auto loss = step(x, y);
+    busy_ = false;
     return loss;
   }
 
  private:
-  std::array<py::object, 4> kept_;  // alive
+  std::optional<double> step(py::handle x, py::handle y) {
+    for (const py::array& each : written_) {
+      if (!each.writeable()) return std::nullopt;
+    }
+    const auto examples = usable_batch(plan_, x, y, on_classes_, labels_);
+    if (!examples || is_trained(x, plan_, params_, states_)) return std::nullopt;
+    double loss = 0;
+    const Epoch epoch{nullptr, examples->x.rows, 0,       1,      *taken_, &rule_.lr, &loss,
+                      0,       taken_,           nullptr, nullptr};
+    mode_.step = static_cast<std::uint32_t>(*taken_);
+    const Unlocked unlocked;
+    if (!plan_.train(params_, states_.data(), rule_.optimizer, *examples, epoch, mode_)) {
+      return std::nullopt;
+    }
+    return loss;
+  }
+
+  std::array<py::object, 3> kept_;  // alive
+  std::vector<py::array> written_;
   Plan<T>& plan_;
   T* params_;
   std::vector<T*> states_;
+  std::int64_t* taken_;
   Rule rule_;
   Mode<T> mode_;
   bool on_classes_;
+  Buffer<std::int64_t> labels_;
+  std::atomic<bool> busy_{false};
 };
 
 // Which the stub can name.
@@ -396,12 +472,15 @@ void register_plan(py::module_& m, const char* name) {
       .def("train", &train<T>)
       .def("update", &update<T>)
       .def("profile", &profile<T>)
+      .def("look", &look<T>)
+      .def("change", &change<T>)
       .def("fits", &fits<T>)
-      .def("stepper",
-           [](const py::object& plan, const py::object& flat, const py::list& states,
-              const Rule& rule, const py::object& running, std::uint64_t seed, bool on_classes) {
-             return Stepper<T>(plan, flat, states, rule, running, seed, on_classes);
-           });
+      .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
+                         const Rule& rule, const py::object& taken, const py::object& running,
+                         std::uint64_t seed, bool on_classes) {
+        return std::make_unique<Stepper<T>>(plan, flat, states, rule, taken, running, seed,
+                                            on_classes);
+      });
 }
 
 }  // namespace

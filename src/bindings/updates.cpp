@@ -7,6 +7,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
+#include "bindings/unlocked.hpp"
 #include "core/parallel.hpp"
 #include "core/strided.hpp"
 
@@ -66,7 +67,7 @@ bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
   for (std::size_t s = 0; s < kStates; ++s) {
     states[s] = {static_cast<T*>(places[2 + s].mutable_data()), strides(places[2 + s])};
   }
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   const Index n = walk.size();
   parallel_call(threads_now_for_elements(n),
                 [&](Team team) { update(rule, walk, p, grad, states, team.share(n, kLanes<T>)); });

@@ -109,9 +109,34 @@ void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
 
 // ---- the calls -------------------------------------------------------------------------------
 
+// Calls body(params, mode) with parameters and running moments that nobody changes meanwhile.
+template <class T>
+template <class Body>
+void Plan<T>::read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body) {
+  Mode<T> copied = mode;
+  const bool in_place = access_.begin_reading([&] {
+    std::copy_n(params, parameters_, work.params.at_least(parameters_));
+    if (running_ == 0) return;
+    copied.running = work.running.at_least(running_);
+    std::copy_n(mode.running, running_, copied.running);
+  });
+  if (!in_place) return body(work.params.get(), copied);
+  body(params, mode);
+  access_.end_reading();
+}
+
 template <class T>
 void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
+  read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
+    forward_all(read_params, x, y, read_mode, *work);
+  });
+}
+
+template <class T>
+void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
+                          Workspace& scratch) const {
+  Workspace* const work = &scratch;
   const int threads = threads_now(flop(x.rows));
   const auto pass_on = [&](const Pass& pass, Matrix<const T> in, Held held, T* to) {
     forward_rows(pass, in, held);
@@ -129,6 +154,7 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
       const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, work->sharing};
       const Held held = batch.in_place() ? Held::All : Held::Rows;
       pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
+      if (mode.update_running) move_running(pass);
     });
   }
   // Otherwise each thread takes its own, block by block.
@@ -156,17 +182,18 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
   work.sharing.decide(units_, batch.rows, threads, batch.in_place());
-  Mode<T> still = mode;
-  still.update_running = false;
-  parallel_call(threads, [&](Team team) {
-    const Pass pass{params, work, still, team, team.share(batch.rows), batch.rows, work.sharing};
-    const Matrix<const T> x = load_batch(pass, batch);
-    forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
-    output_gradient(pass);
-    backward_rows(pass, x, dx);
-    if (dparams == nullptr) return;
-    team.barrier();
-    weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
+  read(params, mode, work, [&](const T* read_params, const Mode<T>& read_mode) {
+    parallel_call(threads, [&](Team team) {
+      const Pass pass{read_params, work,        read_mode, team, team.share(batch.rows),
+                      batch.rows,  work.sharing};
+      const Matrix<const T> x = load_batch(pass, batch);
+      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
+      output_gradient(pass);
+      backward_rows(pass, x, dx);
+      if (dparams == nullptr) return;
+      team.barrier();
+      weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
+    });
   });
 }
 

@@ -8,15 +8,19 @@
 // A step has two phases, with a barrier after each:
 //   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
 //   weights   each thread takes its part of every weight through weight gradient and update
-// One parallel region runs all steps of a call. Batch normalisation looks across rows, and so meets
-// at barriers of its own; clipping by norm puts the update into a phase of its own.
+// One parallel region runs all steps of a call, but for pauses between two steps: parameters,
+// moments, running moments and the count of the steps then belong together, and whoever asks may
+// look at them (access.hpp tells who asks). Batch normalisation looks across rows, and so meets at
+// barriers of its own; clipping by norm puts the update into a phase of its own.
 // sharing.hpp tells what the threads share where it is not the rows.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/access.hpp"
 #include "core/activations.hpp"
 #include "core/buffer.hpp"
 #include "core/losses.hpp"
@@ -73,19 +77,23 @@ struct Epoch {
   const std::int64_t* order;  // null: the natural one
   Index batch_size;
   Index first_step, n_steps;
-  Index steps_before;  // optimizer steps taken before first_step
-  const double* lr;    // one for each step
-  double* batch_loss;  // one for each step, written
-  double tolerance;    // a step whose gradient is shorter than this ends the call, unless it is 0
-  bool (*poll)(void*, Index steps_done);  // thread 0, at most every 20 ms; false stops
+  Index steps_before;   // optimizer steps taken before first_step
+  const double* lr;     // one for each step
+  double* batch_loss;   // one for each step, written
+  double tolerance;     // a step whose gradient is shorter than this ends the call, unless it is 0
+  std::int64_t* taken;  // the optimizer's steps, counted as they are taken; null: not counted
+  bool (*poll)(void*, Index steps_done);  // between two steps, at most every 20 ms; false stops
   void* poll_context;
   std::vector<Laps>* laps = nullptr;  // filled, one a thread, if it is there
 };
 
+// What became of a call. A step that converged or diverged is the call's last one and is not taken:
+// it has changed nothing, and only its loss is written.
 struct Progress {
   Index steps;         // taken
   Index busy_threads;  // that have computed a part of the last weights' gradient
   bool converged;      // the gradient was shorter than the tolerance
+  bool diverged;       // the loss was not finite
 };
 
 // What a thread may read of a matrix: all of it, or what it has written itself.
@@ -114,19 +122,40 @@ class Plan {
   void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
                 const Mode<T>& mode);
 
-  // Trains in place. The mode's step is that of the call's first step.
-  Progress train(T* params, T* const* states, const Optimizer& optimizer, const Examples& examples,
-                 const Epoch& epoch, const Mode<T>& mode);
+  // Trains in place. The mode's step is that of the call's first step. Nothing is done, and nothing
+  // returned, where another call trains.
+  std::optional<Progress> train(T* params, T* const* states, const Optimizer& optimizer,
+                                const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
 
-  // Steps down a gradient that is there already.
-  void update(T* params, T* const* states, const Optimizer& optimizer, double lr, Index step,
-              const T* gradient);
+  // Takes a step down a gradient that is there already: it counts the step, and the running moments
+  // become `moved`. False, with nothing done, where another call trains.
+  bool update(T* params, T* const* states, const Optimizer& optimizer, double lr,
+              std::int64_t* taken, const T* gradient, T* running, const T* moved);
+
+  // Runs copy() between two steps.
+  template <class Copy>
+  void look(const Copy& copy) {
+    if (!access_.begin_reading(copy)) return;
+    copy();
+    access_.end_reading();
+  }
+
+  // Runs change() while nobody reads. False, with nothing done, where another call trains.
+  template <class Change>
+  bool change(const Change& change) {
+    if (!access_.begin_training()) return false;
+    change();
+    access_.end_training();
+    return true;
+  }
 
  private:
   struct Workspace;
   struct Batch;
   struct Pass;
 
+  void forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
+                   Workspace& work) const;
   double flop(Index rows) const;
   void reserve(Workspace& work, Index rows, int threads) const;
   void reserve_batch(Workspace& work, const Batch& batch) const;
@@ -138,6 +167,7 @@ class Plan {
   template <class Put>
   void add_partial_sums(const Pass& pass, std::size_t unit, const Put& put) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
+  void move_running(const Pass& pass) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;
   void linear_backward(const Pass& pass, std::size_t unit, T* dx) const;
@@ -153,7 +183,10 @@ class Plan {
                   const T* gradient, T scale, Team team) const;
   double norm(const T* gradient, double* partial, Team team) const;
 
+  bool finite_loss(const Pass& pass) const;
   double batch_loss(const Batch& batch, const Workspace& work) const;
+  template <class Body>
+  void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
   template <class OutputGradient>
   void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
                      T* dparams, T* dx, const OutputGradient& output_gradient);
@@ -165,6 +198,7 @@ class Plan {
   Loss loss_;
   Index parameters_ = 0, running_ = 0;
   Pool<Workspace> workspaces_;
+  Access access_;
 };
 
 }  // namespace densenet

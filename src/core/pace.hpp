@@ -56,12 +56,13 @@ class Pace {
     return block_;
   }
 
-  void took() {
+  // So many of the block's steps have been taken; a pause may have cut it short.
+  void took(Index steps) {
     end_ = Clock::now();
     const double elapsed = Seconds(end_ - start_).count();
     if (!trying_) worth_ -= elapsed;
     seen_.seconds += elapsed;
-    seen_.steps += block_.steps;
+    seen_.steps += steps;
     step_ = seen_.seconds / static_cast<double>(seen_.steps);
     if (seen_.seconds < (trying_ ? kTrial : kLook)) return;
     seen_ = {};

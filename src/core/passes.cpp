@@ -101,31 +101,21 @@ void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) 
   });
 }
 
-// In training the batch's own moments count, and the running ones follow them by a tenth.
+// In training the batch's own moments count.
 template <class T>
 void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
   const Unit& unit = units_[u];
   const Index n = unit.outputs;
   T* mean = pass.work.columns[u].get();
   T* variance = mean + n;
-  T *running_mean = pass.mode.running + unit.running, *running_variance = running_mean + n;
   if (pass.mode.training) {
     pass.team.barrier();  // all rows of x are there
     const Range mine = pass.team.share(n, kLanes<T>);
     batch_moments(x, mine, mean, variance);
-    if (pass.mode.update_running) {
-      const T keep = T(0.9), rest = T(0.1);
-      const T unbiased =
-          pass.batch > 1 ? static_cast<T>(pass.batch) / static_cast<T>(pass.batch - 1) : T(1);
-      for (Index c = mine.begin; c < mine.end; ++c) {
-        running_mean[c] = keep * running_mean[c] + rest * mean[c];
-        running_variance[c] = keep * running_variance[c] + rest * (variance[c] * unbiased);
-      }
-    }
     pass.team.barrier();
   } else {
-    mean = running_mean;
-    variance = running_variance;
+    mean = pass.mode.running + unit.running;
+    variance = mean + n;
   }
   const T *gamma = pass.params + unit.weight, *beta = pass.params + unit.bias;
   for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
@@ -133,6 +123,26 @@ void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T
     const Vec<T> xhat = (load(x.row(i) + c, lanes) - load(mean + c, lanes)) * inverse;
     store(pass.y(u) + i * n + c, xhat * load(gamma + c, lanes) + load(beta + c, lanes), lanes);
   });
+}
+
+// The running moments follow those of the batch by a tenth; their variance is the unbiased one.
+template <class T>
+void Plan<T>::move_running(const Pass& pass) const {
+  const T keep = T(0.9), rest = T(0.1);
+  const T unbiased =
+      pass.batch > 1 ? static_cast<T>(pass.batch) / static_cast<T>(pass.batch - 1) : T(1);
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    if (unit.kind != Unit::BatchNorm) continue;
+    const Index n = unit.outputs;
+    const T *mean = pass.work.columns[u].get(), *variance = mean + n;
+    T *running_mean = pass.mode.running + unit.running, *running_variance = running_mean + n;
+    const Range mine = pass.team.share(n, kLanes<T>);
+    for (Index c = mine.begin; c < mine.end; ++c) {
+      running_mean[c] = keep * running_mean[c] + rest * mean[c];
+      running_variance[c] = keep * running_variance[c] + rest * (variance[c] * unbiased);
+    }
+  }
 }
 
 template <class T>
@@ -231,6 +241,14 @@ void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
     loss.rows(pass.y(last), pass.rows, asked, pass.d(last), n, put);
   });
   activation_gradient(pass, last, pass.d(last));
+}
+
+// Whether the losses of this thread's rows are finite.
+template <class T>
+bool Plan<T>::finite_loss(const Pass& pass) const {
+  double zero = 0;  // or NaN, where one of them is not
+  for (Index i = pass.rows.begin; i < pass.rows.end; ++i) zero += 0 * pass.work.row_loss.get()[i];
+  return zero == 0;
 }
 
 // dx = d Wᵀ, and on through the activation of the unit before.
@@ -364,11 +382,15 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
 template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
 template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Held) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<float>::move_running(const Pass&) const;
+template bool Plan<float>::finite_loss(const Pass&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
 template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Held) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<double>::move_running(const Pass&) const;
+template bool Plan<double>::finite_loss(const Pass&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
 template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
 

@@ -1,6 +1,7 @@
 // Training: the steps of an epoch in one parallel region, and the updates.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 
@@ -17,16 +18,17 @@ constexpr Index kNormPart = 4096;
 // that is long enough for all threads, wherever they are.
 constexpr double kUpdateFlop = 34, kLongStep = 2e8;
 
-// Calls a user's poll function at most every 20 ms.
+// The user's poll function, and when to call it: every 20 ms.
 class Poll {
  public:
   explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
 
+  bool due() const {
+    return epoch_.poll != nullptr && Clock::now() - last_ >= std::chrono::milliseconds(20);
+  }
+
   bool go_on(Index steps_done) {
-    if (epoch_.poll == nullptr) return true;
-    const auto now = Clock::now();
-    if (now - last_ < std::chrono::milliseconds(20)) return true;
-    last_ = now;
+    last_ = Clock::now();
     return epoch_.poll(epoch_.poll_context, steps_done);
   }
 
@@ -77,13 +79,16 @@ void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& r
 }
 
 template <class T>
-Progress Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
-                        const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+std::optional<Progress> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
+                                       const Examples& examples, const Epoch& epoch,
+                                       const Mode<T>& mode) {
+  if (!access_.begin_training()) return std::nullopt;
   Progress progress{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
     progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
   });
+  access_.end_training();
   return progress;
 }
 
@@ -107,7 +112,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   Updated<T, Rule::kStates> updated{params, {}};
   std::copy_n(states, Rule::kStates, updated.state.begin());
   Progress progress{};
-  bool go_on = true;  // written by thread 0 before a barrier, read after it
+  bool pause = false;              // written by thread 0 before a barrier, read after it
+  std::atomic<bool> finite{true};  // likewise, by any thread
 
   work->laps = epoch.laps;
   if (epoch.laps != nullptr) {
@@ -123,23 +129,23 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   const auto take = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
-      const bool moves = batch.total_weight > 0;
+      const bool weighs = batch.total_weight > 0;
       Mode<T> step_mode = mode;
       step_mode.step += static_cast<std::uint32_t>(step);
-      step_mode.update_running = moves;
       const Sharing<T>& sharing = sharing_of(step);
       const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows, sharing};
 
       const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
       loss_rows(pass, batch);
-      if (team.rank == 0) go_on = poll.go_on(step);
+      if (weighs && !finite_loss(pass)) finite = false;
+      if (team.rank == 0) pause = access_.wanted() || poll.due();
       backward_rows(pass, x, nullptr);
       if (!sharing.leads()) pass.meet();
-      const bool stopped = !go_on;
+      const bool pauses = pause, diverged = !finite;
 
       bool converged = false;
-      if (moves) {
+      if (weighs && !diverged) {
         const Index count = epoch.steps_before + step + 1;
         const Rule rule(settings, epoch.lr[step], count);
         const Rule bias_rule =
@@ -161,14 +167,17 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
             update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
           }
         }
+        if (!converged) move_running(pass);
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
       }
+      const bool taken = !converged && !diverged;
       if (team.rank == 0) {
         epoch.batch_loss[step] = batch_loss(batch, *work);
-        progress.steps = step + (converged ? 0 : 1);
+        progress.steps = step + (taken ? 1 : 0);
         progress.converged = converged;
+        progress.diverged = diverged;
       }
-      if (converged || stopped) break;
+      if (!taken || pauses) break;
       // Layers read what others have updated; but where each thread has its own part of the first,
       // and will have it in the next step, they meet before they read more than that.
       if (whole || !sharing.apart() || rows_of(step + 1) != batch.rows) pass.meet();
@@ -177,10 +186,12 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
   work->sharing.decide(units_, rows, threads, first.in_place());
   const Pace::Way most{threads, work->sharing.ahead()};
-  for (Range steps{0, 0}; steps.end < epoch.n_steps && go_on && !progress.converged;) {
-    Pace::Block block{most, epoch.n_steps, true};
-    if (paced) block = work->pace.next(rows, most, epoch.n_steps - steps.end);
-    steps = {steps.end, steps.end + block.steps};
+  bool go_on = true;
+  while (go_on && progress.steps < epoch.n_steps) {
+    const Index before = progress.steps, left = epoch.n_steps - before;
+    Pace::Block block{most, left, true};
+    if (paced) block = work->pace.next(rows, most, left);
+    const Range steps{before, before + block.steps};
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
     const auto decide = [&](Sharing<T>& sharing, Index batch) {
       sharing.decide(units_, batch, block.way.threads, first.in_place(), block.way.by_columns);
@@ -188,7 +199,14 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
     decide(work->sharing, rows);
     decide(work->sharing_last, rows_of(epoch.n_steps - 1));
     parallel(block.way.threads, [&](Team team) { take(team, steps); }, block.asleep);
-    if (paced) work->pace.took();
+    if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + progress.steps;
+    go_on = !progress.converged && !progress.diverged;
+    if (paced && go_on) work->pace.took(progress.steps - before);
+    if (access_.wanted()) access_.let_copy();
+    if (!poll.due()) continue;
+    access_.rest();
+    go_on = poll.go_on(progress.steps) && go_on;
+    access_.go_on();
   }
   work->laps = nullptr;
   const auto busy = [](Index tiles) { return tiles > 0; };
@@ -197,8 +215,10 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
 }
 
 template <class T>
-void Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr, Index step,
-                     const T* gradient) {
+bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr,
+                     std::int64_t* taken, const T* gradient, T* running, const T* moved) {
+  if (!access_.begin_training()) return false;
+  const Index step = *taken + 1;
   with_rule<T>(optimizer.rule, [&](auto* type) {
     using Rule = std::remove_pointer_t<decltype(type)>;
     Updated<T, Rule::kStates> updated{params, {}};
@@ -209,16 +229,23 @@ void Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, do
       update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team);
     });
   });
+  std::copy_n(moved, running_, running);
+  *taken = step;
+  if (access_.wanted()) access_.let_copy();
+  access_.end_training();
+  return true;
 }
 
 // What the bindings call.
-template Progress Plan<float>::train(float*, float* const*, const Optimizer&, const Examples&,
-                                     const Epoch&, const Mode<float>&);
-template Progress Plan<double>::train(double*, double* const*, const Optimizer&, const Examples&,
-                                      const Epoch&, const Mode<double>&);
-template void Plan<float>::update(float*, float* const*, const Optimizer&, double, Index,
-                                  const float*);
-template void Plan<double>::update(double*, double* const*, const Optimizer&, double, Index,
-                                   const double*);
+template std::optional<Progress> Plan<float>::train(float*, float* const*, const Optimizer&,
+                                                    const Examples&, const Epoch&,
+                                                    const Mode<float>&);
+template std::optional<Progress> Plan<double>::train(double*, double* const*, const Optimizer&,
+                                                     const Examples&, const Epoch&,
+                                                     const Mode<double>&);
+template bool Plan<float>::update(float*, float* const*, const Optimizer&, double, std::int64_t*,
+                                  const float*, float*, const float*);
+template bool Plan<double>::update(double*, double* const*, const Optimizer&, double, std::int64_t*,
+                                   const double*, double*, const double*);
 
 }  // namespace densenet

@@ -23,6 +23,7 @@ struct Plan<T>::Workspace {
   Sharing<T> sharing, sharing_last;  // with the rows of most batches, and with those of the last
   Buffer<T> partial_sums;            // where depth is shared, one matrix a thread
   Buffer<double> row_loss, partial_norms;
+  Buffer<T> params, running;          // copies, where the network is trained meanwhile
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // that each thread has computed
   Pace pace;                          // of training

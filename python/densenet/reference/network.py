@@ -1,6 +1,11 @@
 """The engine that computes in NumPy: a network's passes and steps, as a textbook has them."""
 
-from collections.abc import Callable
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from operator import setitem
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,6 +38,7 @@ class ReferenceEngine:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
+        self._lock = threading.RLock()  # a signal handler may read while this thread changes
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         return [
@@ -144,18 +150,32 @@ class ReferenceEngine:
 
     # ---- the engine's calls --------------------------------------------------------------------
 
+    def _still(self, flat: Array, mode: Mode) -> tuple[Array, Mode]:
+        """Give parameters and running moments that no training changes meanwhile."""
+        if mode.update:  # it is the training that asks
+            return flat, mode
+        flat, running = self.copies([flat, mode.running])
+        return flat, mode._replace(running=running)
+
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
+        flat, mode = self._still(flat, mode)
         return self._values(flat, x, mode)[-1]
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
+        flat, mode = self._still(flat, mode)
         dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
         if dx is not None:
             dx[...] = dinputs
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        return self._gradients(*self._still(flat, mode), examples, dflat, dx)
+
+    def _gradients(
+        self, flat: Array, mode: Mode, examples: Examples, dflat: Array | None, dx: Array | None
     ) -> float:
         values = self._values(flat, examples.x, mode)
         loss, dy = self._loss_and_gradient(values[-1], examples)
@@ -207,7 +227,7 @@ class ReferenceEngine:
         examples = apart(examples, (flat, *states))
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
         weights = examples.sample_weight
-        done = 0
+        done, before = 0, int(steps.taken[0])
         try:
             for lr in steps.lr:
                 begin = (steps.first + done) * steps.batch_size
@@ -218,18 +238,23 @@ class ReferenceEngine:
                     None if weights is None else weights[batch],
                 )
                 moves = part.sample_weight is None or bool(part.sample_weight.sum() > 0)
-                now = mode._replace(step=mode.step + done, update=moves)
-                batch_loss[done] = self.gradients(flat, part, gradient, None, now)
+                moved = mode.running.copy()
+                now = mode._replace(running=moved, step=mode.step + done, update=moves)
+                batch_loss[done] = self._gradients(flat, now, part, gradient, None)
                 if moves:
+                    if not math.isfinite(batch_loss[done]):
+                        return Outcome(done, 1, diverged=True)
                     if clip(gradient, optimizer) < steps.tolerance:
-                        return Outcome(done, 1, True, None)
-                    self.update(flat, states, optimizer, lr, steps.before + done + 1, gradient)
+                        return Outcome(done, 1, converged=True)
+                    self.update(flat, states, optimizer, lr, steps.taken, gradient, mode, moved)
+                else:
+                    self.change([(steps.taken, steps.taken + 1)])
                 done += 1
                 if progress:
                     progress(done)
         except BaseException as error:
-            return Outcome(done, 1, False, error)
-        return Outcome(done, 1, False, None)
+            return Outcome(int(steps.taken[0]) - before, 1, error=error)
+        return Outcome(done, 1)
 
     def update(
         self,
@@ -237,21 +262,43 @@ class ReferenceEngine:
         states: list[Array],
         optimizer: Optimizer,
         lr: float,
-        step: int,
+        taken: Array,
         gradient: Array,
+        mode: Mode,
+        moved: Array,
     ) -> None:
-        counted = (step,) if optimizer.rule in _COUNTS_STEPS else ()
+        step = taken + 1
+        new = [array.copy() for array in (flat, *states)]
+        counted = (int(step[0]),) if optimizer.rule in _COUNTS_STEPS else ()
         for slot in self._layout.slots:
             settings = optimizer.settings() | {"lr": lr}
             settings.pop("clip_norm", None)
             settings.pop("clip_value", None)
             if not slot.is_weight:
                 settings |= {name: 0.0 for name in _FOR_WEIGHTS if name in settings}
-            arrays = [slot.view(array) for array in (flat, gradient, *states)]
+            arrays = [slot.view(array) for array in (new[0], gradient, *new[1:])]
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
+        old = (flat, *states, mode.running, taken)
+        self.change(list(zip(old, (*new, moved, step), strict=True)))
+
+    def copies(self, arrays: Sequence[Array]) -> list[Array]:
+        with self._lock:
+            return [array.copy() for array in arrays]
+
+    def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
+        arrays, values = zip(*pairs, strict=True)
+        with self._lock:
+            # One call of C, within which Python runs no signal handler.
+            deque(map(setitem, arrays, repeat(...), values), maxlen=0)
 
     def stepper(
-        self, flat: Array, states: list[Array], optimizer: Optimizer, running: Array, seed: int
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        taken: Array,
+        running: Array,
+        seed: int,
     ) -> None:
         return None  # nothing to be gained
 
