@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import ENGINES, assert_apart, assert_same_bits
-from densenet import Adam, Linear, Network
+from densenet import Adam, Linear, MeanSquaredError, Network
 from densenet import SoftmaxCrossEntropy as Loss
 from test_network import STACKS, examples, layers, make
 
@@ -154,3 +154,29 @@ def test_initial_weights_have_their_variance(init, variance):
     assert abs(weight.mean()) < 0.01 * np.sqrt(variance) * 3
     bounded = np.abs(weight).max() <= np.sqrt(3 * variance) * 1.0001
     assert bounded == init.endswith("uniform")
+
+
+# ---- what cannot be assigned ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loss_function", MeanSquaredError()),
+        ("layers", ()),
+        ("dtype", np.dtype(np.float64)),
+        ("backend", "reference"),
+        ("flat", np.zeros(3)),
+        ("parameters", {}),
+        ("n_parameters", 3),
+        ("running_moments", {}),
+        ("optimizer_state", {}),
+    ],
+)
+def test_what_the_engine_was_made_from_cannot_be_assigned(engine, name, value):
+    network = Network([Linear(2, 3)], Loss(), seed=1, backend=engine)
+    before = repr(getattr(network, name))
+    with pytest.raises(AttributeError):
+        setattr(network, name, value)
+    assert repr(getattr(network, name)) == before
+    network.gradients(np.ones((4, 2)), np.array([0, 1, 2, 0]))

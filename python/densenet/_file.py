@@ -7,9 +7,7 @@ format's version and the SHA-256 of all bytes of the file, where the digest itse
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from densenet._typing import Array
+from densenet._whole import written_whole
 
 VERSION = 1
 """Of the format; files of a version that was released stay readable."""
@@ -47,17 +46,9 @@ def write(
         raise ValueError(f"{path}: expected what safetensors can hold, got {error}") from error
     at = data.index(_BLANK)
     digest = _digest(data, at).encode()
-    target = Path(os.path.realpath(path))  # a link goes on pointing to its file
-    beside = target.with_name(f".densenet-{secrets.token_hex(8)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            file.write(data[:at] + digest)
-            file.write(memoryview(data)[at + len(digest) :])
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        file.write(data[:at] + digest)
+        file.write(memoryview(data)[at + len(digest) :])
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -181,16 +181,18 @@ class Passes(State):
         x: npt.ArrayLike,
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
-        *,
-        keep: bool = False,
     ) -> Examples:
-        """Check rows to learn from; `keep` classes as they are, whoever may change them later."""
+        """Check rows to learn from.
+
+        Classes are copied before they are checked: whoever writes into `y` later, a callback or
+        another thread, changes nothing.
+        """
+        if type(y) is np.ndarray and y.ndim == 1:
+            y = y.copy()
         if sample_weight is None and self._engine.fits(x, y):
             rows, targets, weights = cast("Array", x), cast("Array", y), None
         else:
             rows, targets, weights = self._checked(x, y, sample_weight)
-        if keep and targets.ndim == 1:
-            targets = targets.copy()
         return Examples(rows, targets, weights)
 
     def _checked(
@@ -247,11 +249,25 @@ class Passes(State):
         """
         return self._loss_of(self._examples(x, y, sample_weight))
 
+    def _at_one_step(self, mode: Mode) -> tuple[Array, Mode]:
+        """Copy parameters and running moments for several passes: another thread may train them."""
+        flat, running = self._engine.copies([self._flat, self._running])
+        return flat, mode._replace(running=running)
+
+    def _of_one_pass(self, training: bool) -> tuple[Array, Mode]:
+        """Give parameters and mode for a gradient."""
+        mode = self._mode(training)
+        known = isinstance(self.loss_function, Loss)
+        return (self._flat, mode) if known else self._at_one_step(mode)
+
     def _loss_of(self, examples: Examples) -> float:
         sums, total = 0.0, 0.0
+        flat, mode = self._flat, self._mode(False)
+        if len(examples.x) > _ROWS_AT_ONCE:
+            flat, mode = self._at_one_step(mode)
         for begin in range(0, len(examples.x), _ROWS_AT_ONCE):
             part = slice(begin, begin + _ROWS_AT_ONCE)
-            outputs = self._engine.forward(self._flat, examples.x[part], self._mode(False))
+            outputs = self._engine.forward(flat, examples.x[part], mode)
             targets, weights = examples.targets[part], None
             weight = float(len(outputs))
             if not isinstance(self.loss_function, Loss):
@@ -269,9 +285,12 @@ class Passes(State):
         return sums / total if total > 0 else 0.0
 
     def _gradients(
-        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+        self, flat: Array, mode: Mode, examples: Examples, dflat: Array | None, dx: Array | None
     ) -> float:
-        """Compute loss and gradients at any parameters, for any loss."""
+        """Compute loss and gradients at any parameters, for any loss.
+
+        A loss of the user's own takes two passes: nobody may train `flat` in between.
+        """
         loss = self.loss_function
         if isinstance(loss, Loss):
             return self._engine.gradients(flat, examples, dflat, dx, mode)
@@ -322,7 +341,7 @@ class Passes(State):
         """
         dflat = np.empty_like(self._flat)
         examples = self._examples(x, y, sample_weight)
-        loss = self._gradients(self._flat, examples, dflat, None, self._mode(training))
+        loss = self._gradients(*self._of_one_pass(training), examples, dflat, None)
         return loss, self._layout.views(dflat)
 
     def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
@@ -354,7 +373,7 @@ class Passes(State):
         """
         examples = self._examples(x, y)
         dx = np.empty(examples.x.shape, self.dtype)
-        self._gradients(self._flat, examples, None, dx, self._mode(training))
+        self._gradients(*self._of_one_pass(training), examples, None, dx)
         return dx
 
     def value_and_gradient(
@@ -391,5 +410,5 @@ class Passes(State):
         point = aligned(self.n_parameters, self.dtype)
         point[...] = _checks.real("flat", flat, (self.n_parameters,))
         gradient = np.empty_like(point)
-        loss = self._gradients(point, self._examples(x, y), gradient, None, self._mode(training))
+        loss = self._gradients(point, self._mode(training), self._examples(x, y), gradient, None)
         return loss, gradient.astype(np.float64)

@@ -133,7 +133,7 @@ def fit(
 ) -> History:
     """Train as `Network.fit` describes, but leave it to the caller to warn of divergence."""
     optimizer = Adam() if optimizer is None else optimizer
-    examples = network._examples(x, y, sample_weight, keep=True)  # a callback may change y
+    examples = network._examples(x, y, sample_weight)
     if class_weight is not None:
         loss = network.loss_function
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -252,14 +252,12 @@ def _finite(flat: Array) -> bool:
 
 def divergence(history: History) -> str:
     """Say where training diverged."""
-    steps = sum(math.isfinite(loss) for loss in history.batch_loss)
+    steps = sum(map(math.isfinite, history.batch_loss))
     if steps == len(history.batch_loss):
-        return (
-            f"fit: training diverged: after step {steps}, the last one, a parameter is not finite"
-        )
+        return f"training has diverged: a parameter is not finite after the last step, {steps}"
     return (
-        f"fit: training diverged: the loss of step {steps + 1}, in epoch {len(history.epochs)}, is "
-        f"{history.batch_loss[-1]}; the step is not taken"
+        f"training has diverged: the loss of step {steps + 1}, in epoch {len(history.epochs)}, is "
+        f"{history.batch_loss[-1]}; the step was not taken"
     )
 
 
@@ -424,7 +422,7 @@ def steps_in_python(
             part = Examples(examples.x[batch], examples.targets[batch])
             moved = mode.running.copy()  # which a step that fails leaves behind
             now = mode._replace(running=moved, step=mode.step + done, update=True)
-            batch_loss[done] = network._gradients(flat, part, gradient, None, now)
+            batch_loss[done] = network._gradients(flat, now, part, gradient, None)
             if not math.isfinite(batch_loss[done]):
                 return Outcome(done, 1, diverged=True)
             if clip(gradient, optimizer) < steps.tolerance:
