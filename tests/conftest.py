@@ -130,7 +130,7 @@ def refused(command, empty_folder):
 
 
 def assert_ulp(actual, desired, ulp=4):
-    """Check that elements differ by at most so many units in the last place.
+    """Check that elements differ by at most so many units in the last place, and zeros not in sign.
 
     Differences up to the smallest normal number are none, because threads flush denormals.
     """
@@ -145,6 +145,13 @@ def assert_ulp(actual, desired, ulp=4):
     limit = np.maximum(ulp * unit, np.finfo(actual.dtype).tiny)
     worst = np.max(np.abs(a - d) / limit, initial=0)
     assert worst <= 1, f"{float(worst * ulp):.3g} units in the last place"
+    assert_signs_of_zeros(actual, desired)
+
+
+def assert_signs_of_zeros(actual, desired):
+    """Check that where both are zero, both are 0 or both are -0."""
+    zeros = (actual == 0) & (desired == 0)
+    np.testing.assert_array_equal(np.signbit(actual[zeros]), np.signbit(desired[zeros]))
 
 
 def assert_product(actual, a, b, plus=None):

@@ -5,7 +5,14 @@ import inspect
 import numpy as np
 import pytest
 
-from conftest import LAYOUTS, assert_product, assert_same_bits, assert_ulp, run_python
+from conftest import (
+    LAYOUTS,
+    assert_product,
+    assert_same_bits,
+    assert_signs_of_zeros,
+    assert_ulp,
+    run_python,
+)
 from densenet import reference
 from test_optimizers import PENALTIES, SGD_SETTINGS
 from test_reference import random_targets
@@ -179,6 +186,69 @@ def test_class_indices_may_be_any_integers(backend, dtype, rng, index_type):
     loss, probabilities = backend.softmax_cross_entropy_forward(logits, labels.astype(index_type))
     assert loss == expected[0]
     assert_same_bits(probabilities, expected[1])
+
+
+# ---- the sign of zero --------------------------------------------------------------------------
+
+# What an activation gives for -0, where that is a zero.
+OF_MINUS_ZERO = {
+    "relu": 0.0,
+    "leaky_relu": -0.0,
+    "elu": -0.0,
+    "gelu": -0.0,
+    "silu": -0.0,
+    "tanh": -0.0,
+}
+SETTINGS = [("leaky_relu", {"slope": 0.0}), ("leaky_relu", {"slope": 0.5})]
+SETTINGS += [("elu", {"alpha": 0.0}), ("elu", {"alpha": 0.5}), ("sigmoid", {})]
+SETTINGS += [(name, {}) for name in OF_MINUS_ZERO]
+WAYS = ("forward", "backward")
+FROM_INPUT = ("gelu", "silu")  # whose derivatives are written in x
+LENGTHS = range(1, 36)  # whole registers of any width, and every ragged end
+
+
+@pytest.mark.parametrize(("name", "expected"), OF_MINUS_ZERO.items())
+def test_an_activation_of_minus_zero_has_its_sign_in_every_lane(backend, dtype, name, expected):
+    forward = getattr(backend, f"{name}_forward")
+    for size in LENGTHS:
+        assert_same_bits(forward(np.full(size, -0.0, dtype)), np.full(size, expected, dtype))
+        assert_same_bits(forward(np.zeros(size, dtype)), np.zeros(size, dtype))
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=str)
+def test_zeros_beside_other_values_have_the_sign_of_the_reference(
+    twins, dtype, rng, name, settings
+):
+    tiny, most = np.finfo(dtype).tiny, np.finfo(dtype).max / 4
+    positive = [0.0, tiny, 1e-3, 0.5, 1.0, 2.0, 30.0, 1000.0, most, np.inf]
+    values = np.array([*positive, *np.negative(positive), np.nan], dtype)
+    forward, backward = ([getattr(m, f"{name}_{way}") for m in twins] for way in WAYS)
+    for size in LENGTHS:
+        x, dy = rng.choice(values, size), rng.choice(values, size)
+        assert_ulp(forward[0](x, **settings), forward[1](x, **settings))
+        y = x if name in FROM_INPUT else forward[1](x, **settings)
+        for of in (y, rng.choice(values, size)):
+            compiled, twin = (function(dy, of, **settings) for function in backward)
+            assert_signs_of_zeros(compiled, twin)
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=str)
+def test_the_gradient_of_a_zero_has_the_sign_of_the_reference(twins, dtype, name, settings):
+    signs = np.array([0.0, -0.0, 1.0, -1.0], dtype)
+    dy, of = (np.ravel(part) for part in np.meshgrid(signs, signs))
+    for turn in range(16):  # each pair in every lane
+        pair = np.roll(dy, turn), np.roll(of, turn)
+        compiled, twin = (getattr(m, f"{name}_backward")(*pair, **settings) for m in twins)
+        assert_ulp(compiled, twin)
+
+
+@pytest.mark.parametrize("name", ["adam_step", "rmsprop_step", "sgd_step"])
+def test_weights_that_l1_makes_zero_have_no_sign(backend, dtype, rng, name):
+    arrays = step_arguments(rng, dtype, (65,), {"adam_step": 2, "rmsprop_step": 1}.get(name, 0))
+    param = arrays[0]
+    param[:3] = 0.0, -0.0, 1e-3
+    take_step(backend, name, arrays, {"lr": 0.1, "l1": 1e5})
+    assert_same_bits(param, np.zeros_like(param))
 
 
 # ---- optimizers, from random moments at step 10 ------------------------------------------------

@@ -37,22 +37,22 @@ struct Sigmoid {
   Vec<T> derivative(Vec<T> y) const { return y * (Vec<T>(T(1)) - y); }
 };
 
-// With t = e^(-2|x|) - 1, |y| = -t / (2 + t).
+// With t = e^(-2|x|) - 1, |y| = -t / (2 + t). y has the sign of x, that of zero too.
 template <class T>
 struct Tanh {
   static constexpr const char* kName = "tanh";
   Vec<T> forward(Vec<T> x) const {
     const Vec<T> t = expm1_negative(Vec<T>(T(-2)) * abs(x));
-    const Vec<T> size = -t / (Vec<T>(T(2)) + t);
-    return select(greater(Vec<T>(T(0)), x), -size, size);
+    return copy_sign(t / (Vec<T>(T(2)) + t), x);
   }
   Vec<T> derivative(Vec<T> y) const { return Vec<T>(T(1)) - y * y; }
 };
 
+// The maximum of -0 and 0 is -0: its sign goes.
 template <class T>
 struct ReLU {
   static constexpr const char* kName = "relu";
-  Vec<T> forward(Vec<T> x) const { return max(x, Vec<T>(T(0))); }
+  Vec<T> forward(Vec<T> x) const { return abs(max(x, Vec<T>(T(0)))); }
   Vec<T> derivative(Vec<T> y) const {
     return select(greater(y, Vec<T>(T(0))), Vec<T>(T(1)), Vec<T>(T(0)));
   }
@@ -69,7 +69,7 @@ struct LeakyReLU {
   }
 };
 
-// y = α (e^x - 1) for x <= 0. Clevert et al. 2016.
+// y = α (e^x - 1) for x < 0, otherwise x. Clevert et al. 2016.
 template <class T>
 struct ELU {
   static constexpr const char* kName = "elu";
@@ -77,7 +77,7 @@ struct ELU {
   explicit ELU(double parameter) : alpha(static_cast<T>(parameter)) {}
   Vec<T> forward(Vec<T> x) const {
     const Vec<T> zero(T(0));
-    return select(greater(x, zero), x, Vec<T>(alpha) * expm1_negative(min(x, zero)));
+    return select(greater(zero, x), Vec<T>(alpha) * expm1_negative(min(x, zero)), x);
   }
   Vec<T> derivative(Vec<T> y) const {
     return select(greater(y, Vec<T>(T(0))), Vec<T>(T(1)), y + Vec<T>(alpha));

@@ -32,7 +32,8 @@ struct Vec {
   friend Vec operator-(Vec a, Vec b) { return Vec(Eigen::internal::psub(a.packet, b.packet)); }
   friend Vec operator*(Vec a, Vec b) { return Vec(Eigen::internal::pmul(a.packet, b.packet)); }
   friend Vec operator/(Vec a, Vec b) { return Vec(Eigen::internal::pdiv(a.packet, b.packet)); }
-  friend Vec operator-(Vec a) { return Vec(Eigen::internal::pnegate(a.packet)); }
+  // Flips the sign, that of zero too. (Eigen's pnegate is 0 - a in some builds.)
+  friend Vec operator-(Vec a) { return Vec(Eigen::internal::pxor(a.packet, Vec(T(-0.0)).packet)); }
 };
 
 // a b + c with one rounding where the processor has FMA, two where it has not: for products only.
@@ -44,17 +45,6 @@ inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
 template <class T>
 inline Vec<T> sqrt(Vec<T> a) {
   return Vec<T>(Eigen::internal::psqrt(a.packet));
-}
-
-// std::max(a, b) and std::min(a, b), lane by lane: a NaN in `a` stays.
-template <class T>
-inline Vec<T> max(Vec<T> a, Vec<T> b) {
-  return Vec<T>(Eigen::internal::pmax(a.packet, b.packet));
-}
-
-template <class T>
-inline Vec<T> min(Vec<T> a, Vec<T> b) {
-  return Vec<T>(Eigen::internal::pmin(a.packet, b.packet));
 }
 
 // Lanes in which a > b, as a mask for `select`. No NaN is greater than anything.
@@ -71,6 +61,57 @@ inline Vec<T> select(Vec<T> mask, Vec<T> yes, Vec<T> no) {
 template <class T>
 inline Vec<T> abs(Vec<T> a) {
   return Vec<T>(Eigen::internal::pabs(a.packet));
+}
+
+// `size` with the sign of `from`, be either zero.
+template <class T>
+inline Vec<T> copy_sign(Vec<T> size, Vec<T> from) {
+  const Packet<T> sign = Eigen::internal::pand(from.packet, Vec<T>(T(-0.0)).packet);
+  return Vec<T>(Eigen::internal::por(abs(size).packet, sign));
+}
+
+#if defined(EIGEN_VECTORIZE_SSE)
+namespace detail {
+
+// Where both are zero, or one is NaN, these instructions give the second.
+inline __m128 larger(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+inline __m128d larger(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
+inline __m128 smaller(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+inline __m128d smaller(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
+#if defined(EIGEN_VECTORIZE_AVX)
+inline __m256 larger(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+inline __m256d larger(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+inline __m256 smaller(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+inline __m256d smaller(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+#endif
+#if defined(EIGEN_VECTORIZE_AVX512)
+inline __m512 larger(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
+inline __m512d larger(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+inline __m512 smaller(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
+inline __m512d smaller(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
+#endif
+
+}  // namespace detail
+#endif
+
+// std::max(a, b) and std::min(a, b), lane by lane: `a` where both are zero, or one is NaN. (Eigen's
+// pmax and pmin leave both cases to the processor.)
+template <class T>
+inline Vec<T> max(Vec<T> a, Vec<T> b) {
+#if defined(EIGEN_VECTORIZE_SSE)
+  return Vec<T>(detail::larger(b.packet, a.packet));
+#else
+  return select(greater(b, a), b, a);
+#endif
+}
+
+template <class T>
+inline Vec<T> min(Vec<T> a, Vec<T> b) {
+#if defined(EIGEN_VECTORIZE_SSE)
+  return Vec<T>(detail::smaller(b.packet, a.packet));
+#else
+  return select(greater(a, b), b, a);
+#endif
 }
 
 // x 2ⁿ for a whole n.

@@ -1,6 +1,7 @@
 """Activations: elementwise functions, each with its derivative.
 
 The derivative is written in y where y tells it, otherwise in x. At 0 it is that of the left side.
+Of -0 the ReLU makes 0; where the others give a zero for it, that is -0.
 Transcendental functions are evaluated in float64 and rounded once.
 """
 
@@ -109,7 +110,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 @np.errstate(all="ignore")
 def relu_forward(x: Array) -> Array:
-    """Cut each element off at 0: ``y = max(x, 0)``.
+    """Cut each element off at 0: ``y = max(x, 0)``. Of -0 it makes 0.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def relu_forward(x: Array) -> Array:
         As `sigmoid_forward`.
     """
     x, _ = _checks.elementwise(x, {})
-    y: Array = np.maximum(x, 0)
+    y: Array = np.where(x <= 0, x.dtype.type(0), x)  # NaN stays
     return np.asarray(y)
 
 
@@ -203,7 +204,7 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float = 0.01) -> Array:
 
 @np.errstate(all="ignore")
 def elu_forward(x: Array, alpha: float = 1.0) -> Array:
-    """Bend what is negative: ``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``.
+    """Bend what is negative: ``y = x`` for x >= 0, otherwise ``alpha (e^x - 1)``.
 
     Clevert, Unterthiner and Hochreiter 2016.
 
@@ -224,7 +225,7 @@ def elu_forward(x: Array, alpha: float = 1.0) -> Array:
     x, h = _checks.elementwise(x, {"alpha": alpha})
     alpha = h["alpha"]
     bent = np.expm1(np.minimum(x, 0), dtype=np.float64).astype(x.dtype)
-    y: Array = np.where(x > 0, x, alpha * bent)
+    y: Array = np.where(x < 0, alpha * bent, x)
     return np.asarray(y)
 
 

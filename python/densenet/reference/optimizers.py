@@ -24,7 +24,8 @@ def _with_l2(grad: Array, param: Array, l2: float) -> Array:
 
 def _shrink(param: Array, amount: Array | float) -> None:
     """Move each element towards 0 by `amount`, and no further."""
-    param[...] = np.sign(param) * np.maximum(np.abs(param) - param.dtype.type(amount), 0)
+    amount = np.asarray(amount, param.dtype)
+    param -= np.clip(param, -amount, amount)  # w - w is 0, never -0
 
 
 @np.errstate(all="ignore")
