@@ -4,7 +4,9 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
+#include "bindings/eigen_version.hpp"
 #include "bindings/register.hpp"
 #include "bindings/unlocked.hpp"
 #include "core/parallel.hpp"
@@ -29,8 +31,7 @@ std::string compiler() {
 std::map<std::string, std::string> config() {
   return {
       {"compiler", compiler()},
-      {"eigen", std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) +
-                    "." + std::to_string(EIGEN_MINOR_VERSION)},
+      {"eigen", densenet::eigen_version()},
       {"instruction_set", DENSENET_LEVEL},
       {"openmp", densenet::has_openmp() ? "yes" : "no"},
       {"vector_bits", std::to_string(densenet::kLanes<float> * 32)},
