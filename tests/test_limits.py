@@ -2,9 +2,11 @@
 
 import math
 import os
+from pathlib import Path
 
 import pytest
 
+import densenet
 from conftest import NOT_APPLICABLE, run_python
 from densenet import _limits
 
@@ -73,3 +75,108 @@ def test_the_default_keeps_to_the_affinity_mask(allowed):
     )
     threads, cores = map(int, run_python(code, DENSENET_NUM_THREADS="").split())
     assert 1 <= threads <= cores <= len(cpus)
+
+
+# ---- OpenMP binds threads to processors ---------------------------------------------------------
+#
+# GNU's runtime does so to the thread that loads it, as soon as it is loaded.
+
+BINDINGS = [
+    {"OMP_PROC_BIND": "true"},
+    {"OMP_PROC_BIND": "close"},
+    {"OMP_PROC_BIND": "spread"},
+    {"OMP_PROC_BIND": "false"},
+    {"OMP_PLACES": "threads"},
+    {"OMP_PLACES": "cores", "OMP_PROC_BIND": "close"},
+    {"GOMP_CPU_AFFINITY": "{first}-{second}"},
+    {"OMP_PLACES": "{{{first}}},{{{second}}}"},
+]
+TO_ONE = [
+    {"OMP_PROC_BIND": "master", "OMP_PLACES": "threads"},
+    {"GOMP_CPU_AFFINITY": "{second}"},
+    {"OMP_PLACES": "{{{second}}}", "OMP_PROC_BIND": "close"},
+]
+
+
+def two_processors():
+    """Two processors of different cores, which such tests need, besides OpenMP."""
+    if not hasattr(os, "sched_getaffinity") or densenet.show_config()["openmp"] == "no":
+        pytest.skip(NOT_APPLICABLE + "needs Linux and OpenMP")
+    cpus = sorted(os.sched_getaffinity(0))
+    for cpu in cpus:
+        if _limits._physical_cores({cpus[0], cpu}) == 2 and _limits._container_limit() >= 2:
+            return cpus[0], cpu
+    pytest.skip(NOT_APPLICABLE + "needs two cores")
+
+
+def default_threads(binding, code="", before=""):
+    """The default number where two processors are allowed; runs `code` before it is told."""
+    first, second = two_processors()
+    asked = {name: text.format(first=first, second=second) for name, text in binding.items()}
+    return run_python(
+        _DEFAULT.format(cpus={first, second}, asked=asked, names=_limits._BINDING)
+        + f"{before}\nimport densenet\n{code}\nprint(densenet.get_num_threads())"
+    )
+
+
+_DEFAULT = """
+import os
+for name in (*{names}, "OMP_NUM_THREADS", "DENSENET_NUM_THREADS"):
+    os.environ.pop(name, None)
+os.environ.update({asked})
+os.sched_setaffinity(0, {cpus})
+"""
+
+
+@pytest.mark.parametrize("binding", BINDINGS, ids=str)
+def test_the_default_is_all_cores_where_threads_are_bound(binding):
+    assert default_threads(binding) == "2"
+
+
+@pytest.mark.parametrize("binding", TO_ONE, ids=str)
+def test_the_default_is_one_where_all_threads_are_bound_to_one_processor(binding):
+    assert default_threads(binding) == "1"
+
+
+def test_the_default_keeps_to_the_mask_and_to_openmp_where_threads_are_bound():
+    first, _ = two_processors()
+    alone = f"os.sched_setaffinity(0, {{{first}}})"
+    assert default_threads({"OMP_PROC_BIND": "close"}, before=alone) == "1"
+    assert default_threads({"OMP_PROC_BIND": "close", "OMP_NUM_THREADS": "1"}) == "1"
+    assert default_threads({"OMP_PROC_BIND": "close", "DENSENET_NUM_THREADS": "3"}) == "3"
+
+
+# Each thread has done work, on a processor of its own.
+_ALL_WORK = """
+import numpy as np
+from densenet import _core, kernels
+_core.suspend_standby(True)
+x = np.ones((1000, 1000), "f4")
+for _ in range(20):
+    kernels.sigmoid_forward(x)
+masks = [os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")]
+ours = [mask for mask in masks if len(mask) == 1]
+print(len(set(map(tuple, ours))))
+"""
+
+ANOTHER = {
+    "another copy": "import sklearn.utils._openmp_helpers",
+    "the same": "import ctypes; ctypes.CDLL('libgomp.so.1')",
+    "none": "",
+}
+
+
+@pytest.mark.parametrize("before", ANOTHER.values(), ids=ANOTHER)
+@pytest.mark.parametrize("binding", BINDINGS[:3], ids=str)
+def test_threads_are_bound_to_all_cores_whichever_runtime_is_loaded_first(binding, before):
+    if "sklearn" in before:
+        pytest.importorskip("sklearn")
+    if "ctypes" in before and "libgomp.so.1" not in Path("/proc/self/maps").read_text():
+        pytest.skip(NOT_APPLICABLE + "densenet brings its own OpenMP, or another one")
+    assert default_threads(binding, _ALL_WORK, before).split() == ["2", "2"]
+
+
+def test_importing_leaves_this_thread_where_another_runtime_has_bound_it():
+    pytest.importorskip("sklearn")
+    before = ANOTHER["another copy"] + "\nmask = os.sched_getaffinity(0); assert len(mask) == 1"
+    default_threads({"OMP_PROC_BIND": "close"}, "assert os.sched_getaffinity(0) == mask", before)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from densenet._limits import default_num_threads
+from densenet._limits import binding_is_asked, default_num_threads, unbound, usable_cpus
 
 
 def _installed() -> set[str]:
@@ -42,8 +42,14 @@ def _load() -> ModuleType:
             f"densenet: none of the installed builds ({', '.join(sorted(installed))}) runs on "
             f"this processor ({', '.join(runs)})"
         )
-    module = importlib.import_module(f"densenet._core_{wanted or usable[0]}")
-    module.set_num_threads(default_num_threads())
+    mask = usable_cpus()  # of now: OpenMP may bind this thread as soon as it is loaded
+    with unbound():
+        module = importlib.import_module(f"densenet._core_{wanted or usable[0]}")
+
+    def cpus() -> set[int]:
+        return (set(module.bound_processors()) if binding_is_asked() else set()) or mask
+
+    module.set_num_threads(default_num_threads(cpus))
     return module
 
 

@@ -1,18 +1,71 @@
 """How many threads this process may use: looked up when the compiled core is imported."""
 
+import ctypes
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from densenet import _checks
 from densenet.config import MOST_THREADS
 
 
-def _usable_cpus() -> set[int]:
-    """Processors that the affinity mask allows."""
+def usable_cpus() -> set[int]:
+    """Processors that the affinity mask allows this thread."""
     try:
         return set(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return set(range(os.cpu_count() or 1))
+
+
+# Variables that make OpenMP bind threads, each to processors of its own: a place.
+_BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+
+
+def binding_is_asked() -> bool:
+    """Tell whether a variable of the environment asks OpenMP to bind threads to processors."""
+    return any(os.environ.get(name) for name in _BINDING)
+
+
+def _places(runtime: str) -> list[set[int]]:
+    """Places of an OpenMP runtime that is loaded already; none where it does not bind threads."""
+    openmp = ctypes.CDLL(runtime, mode=os.RTLD_LAZY | os.RTLD_NOLOAD)
+    places = []
+    for place in range(openmp.omp_get_num_places() if openmp.omp_get_proc_bind() else 0):
+        processors = (ctypes.c_int * openmp.omp_get_place_num_procs(place))()
+        openmp.omp_get_place_proc_ids(place, processors)
+        places.append(set(processors))
+    return places
+
+
+def _runtimes(maps: Path = Path("/proc/self/maps")) -> list[str]:
+    """Paths of the OpenMP runtimes that are loaded, as Linux tells."""
+    try:
+        paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()}
+    except OSError:  # not Linux
+        return []
+    names = ("libgomp", "libomp", "libiomp")
+    return sorted(p for p in paths if Path(p).name.startswith(names) and Path(p).exists())
+
+
+@contextmanager
+def unbound() -> Iterator[None]:
+    """Let this thread, for a while, use what it could before an OpenMP runtime has bound it.
+
+    GNU's runtime binds the thread that loads it, and takes the processors that this thread may use
+    for all there are. Each package brings a runtime of its own: the second to be loaded would see
+    the one place where the first has left this thread, and would have all threads share it.
+    """
+    before = usable_cpus() if binding_is_asked() else set()
+    places = [place for runtime in _runtimes() for place in _places(runtime)] if before else []
+    if before not in places:
+        yield
+        return
+    os.sched_setaffinity(0, set().union(*places))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _physical_cores(cpus: set[int]) -> int:
@@ -72,11 +125,16 @@ def _openmp_limit() -> float:
     return int(first) if first.isdecimal() and int(first) else float("inf")
 
 
-def default_num_threads() -> int:
+def default_num_threads(cpus: Callable[[], set[int]] = usable_cpus) -> int:
     """Give ``DENSENET_NUM_THREADS``, or the cores that this process may use.
 
     ``OMP_NUM_THREADS`` lowers the number of cores, but never raises it: process pools such as
     joblib's set it, so that all workers together have no more threads than there are cores.
+
+    Parameters
+    ----------
+    cpus : callable
+        Tells the processors to count; not called where the variable decides.
 
     Raises
     ------
@@ -90,5 +148,5 @@ def default_num_threads() -> int:
                 f"DENSENET_NUM_THREADS must be an integer in [1, {MOST_THREADS}], got {wanted!r}"
             )
         return _checks.count("DENSENET_NUM_THREADS", int(wanted), most=MOST_THREADS)
-    cores = min(_physical_cores(_usable_cpus()), _container_limit(), _openmp_limit())
+    cores = min(_physical_cores(cpus()), _container_limit(), _openmp_limit())
     return max(1, int(cores))

@@ -49,8 +49,14 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   densenet::register_updates(m);
   densenet::register_network(m);
   m.def("config", &config, "What this module was built from and for.");
-  m.def("get_num_threads", [] { return densenet::thread_limit().load(); });
+  m.def("get_num_threads", &densenet::allowed_threads);
   m.def("set_num_threads", [](int threads) { densenet::thread_limit() = threads; });
+  m.def(
+      "limit_this_thread",
+      [](int threads) { return std::exchange(densenet::own_thread_limit(), threads); },
+      "Set the limit of calls from this thread and return the last; 0: as the process.");
+  m.def("bound_processors", &densenet::bound_processors,
+        "All processors to which OpenMP binds threads; none where it does not.");
   m.def("suspend_standby", [](bool suspended) { densenet::Standby::suspended() = suspended; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
         py::arg("rounds"), py::call_guard<densenet::Unlocked>());

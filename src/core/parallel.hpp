@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "core/float_mode.hpp"
 #include "core/processor.hpp"
@@ -32,8 +33,15 @@
 
 namespace densenet {
 
+// The threads that a call may use, in the whole process.
 inline std::atomic<int>& thread_limit() {
   static std::atomic<int> limit{1};
+  return limit;
+}
+
+// The same for calls from this thread alone; 0: as the process.
+inline int& own_thread_limit() {
+  thread_local int limit = 0;
   return limit;
 }
 
@@ -59,7 +67,54 @@ inline constexpr bool has_openmp() {
 #endif
 }
 
-inline int usable_threads() { return has_openmp() && !forked() ? thread_limit().load() : 1; }
+// The number to which others have lowered OpenMP's for this thread (omp_set_num_threads, as
+// threadpoolctl calls it); `threads` where it is what OpenMP began with, or more. OpenMP keeps that
+// number for each thread: one that has just begun has the first.
+inline int openmp_leaves(int threads) {
+#ifdef _OPENMP
+  static const int first = [] {
+    int number = 0;
+    std::thread([&number] { number = omp_get_max_threads(); }).join();
+    return number;
+  }();
+  const int now = omp_get_max_threads();  // 2 ns
+  return now < first ? std::min(now, threads) : threads;
+#else
+  return threads;
+#endif
+}
+
+// What a call from this thread may use. OpenMP is not asked where it will not be called.
+inline int allowed_threads() {
+  const int own = own_thread_limit(), limit = own > 0 ? own : thread_limit().load();
+  return limit > 1 && !forked() ? openmp_leaves(limit) : limit;
+}
+
+inline int usable_threads() { return has_openmp() && !forked() ? allowed_threads() : 1; }
+
+// Whether OpenMP keeps each thread to processors of its own (OMP_PROC_BIND, OMP_PLACES and others).
+inline bool binds_threads() {
+#if defined(_OPENMP) && _OPENMP >= 201511
+  return omp_get_proc_bind() != omp_proc_bind_false;
+#else
+  return false;
+#endif
+}
+
+// All processors to which OpenMP binds the threads that this one calls; none where it does not.
+inline std::vector<int> bound_processors() {
+  std::vector<int> processors;
+#if defined(_OPENMP) && _OPENMP >= 201511
+  const bool together = omp_get_proc_bind() == omp_proc_bind_master;  // in the place of this one
+  for (int place = 0; binds_threads() && place < omp_get_num_places(); ++place) {
+    if (together && place != omp_get_place_num()) continue;
+    std::vector<int> some(static_cast<std::size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, some.data());
+    processors.insert(processors.end(), some.begin(), some.end());
+  }
+#endif
+  return processors;
+}
 
 // Threads worth waking for a number of steps of so many floating point operations. Waking and
 // joining a team costs a few microseconds, and meeting within a step a few tenths of one, in which
@@ -159,7 +214,8 @@ struct Team {
 // A system may wake a thread on the processor of the one that is going to wait for it, where it
 // would not run for milliseconds: in 3 to 30 % of all calls after a pause of 20 ms, on a quiet
 // machine with two processors, that call and the next took 8 ms and not 0.14. So the caller lets
-// those who sleep begin, and whoever finds itself on the caller's processor goes to another.
+// those who sleep begin, and whoever finds itself on the caller's processor goes to another, unless
+// OpenMP has bound it there.
 template <class Body>
 double parallel(int threads, const Body& body, bool asleep = true) {
 #ifdef _OPENMP
@@ -171,7 +227,7 @@ double parallel(int threads, const Body& body, bool asleep = true) {
       const Team team{omp_get_thread_num(), omp_get_num_threads(), &meeting};
       if (team.rank == 0) {
         if (asleep) std::this_thread::yield();
-      } else if (callers >= 0 && current_processor() == callers &&
+      } else if (callers >= 0 && current_processor() == callers && !binds_threads() &&
                  team.size <= omp_get_num_procs()) {
         leave_processor(callers);
       }

@@ -13,8 +13,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-import densenet
 from densenet._typing import Array
+from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _stochastic
 from densenet.estimators._objective import Objective
 from densenet.estimators._rows import Rows, outputs
@@ -24,20 +24,6 @@ from densenet.optimizers import Optimizer
 from densenet.training import Callback
 
 Solver: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"] | Optimizer
-
-
-@contextmanager
-def _threads(n: int | None) -> Iterator[None]:
-    """Compute on so many threads for a while."""
-    if n is None:
-        yield
-        return
-    before = densenet.get_num_threads()
-    densenet.set_num_threads(n)
-    try:
-        yield
-    finally:
-        densenet.set_num_threads(before)
 
 
 def has_partial_fit(estimator: "DenseEstimator") -> bool:
@@ -157,7 +143,7 @@ class DenseEstimator(BaseEstimator):
         weight = self._weigh(labels[train], None if weight is None else weight[train])
         rows = Rows(checked[train], self._coded(labels[train]), weight, self._objective)
 
-        with _threads(self.n_threads):
+        with limit_this_thread(self.n_threads):
             watch = Watch(self, held, fresh=fresh, goes_on=incremental)
             if not stochastic:
                 _lbfgs.train(self, rows, watch)
@@ -242,7 +228,7 @@ class DenseEstimator(BaseEstimator):
         """Compute what the network makes of rows: probabilities or values."""
         check_is_fitted(self)
         x = validate_data(self, x, reset=False, **self._reads)
-        with _threads(self.n_threads):
+        with limit_this_thread(self.n_threads):
             return self._objective.activate(outputs(self.network_, x))
 
     # ---- the weights -----------------------------------------------------------------------------
