@@ -81,6 +81,7 @@ def test_the_default_keeps_to_the_affinity_mask(allowed):
 #
 # GNU's runtime does so to the thread that loads it, as soon as it is loaded.
 
+NAMES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 BINDINGS = [
     {"OMP_PROC_BIND": "true"},
     {"OMP_PROC_BIND": "close"},
@@ -114,7 +115,7 @@ def default_threads(binding, code="", before=""):
     first, second = two_processors()
     asked = {name: text.format(first=first, second=second) for name, text in binding.items()}
     return run_python(
-        _DEFAULT.format(cpus={first, second}, asked=asked, names=_limits._BINDING)
+        _DEFAULT.format(cpus={first, second}, asked=asked, names=NAMES)
         + f"{before}\nimport densenet\n{code}\nprint(densenet.get_num_threads())"
     )
 
