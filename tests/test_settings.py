@@ -1,10 +1,23 @@
 """Bad hyper-parameters: the same clear error from both twins and from the specs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conftest import error_of, same_error
-from densenet import SGD, Adam, Linear, RMSprop, SoftmaxCrossEntropy
+from densenet import (
+    SGD,
+    Adam,
+    AdamW,
+    ConstantLR,
+    CosineLR,
+    Linear,
+    RMSprop,
+    SoftmaxCrossEntropy,
+    StepLR,
+    WarmupLR,
+)
 from test_arguments import arguments_of, assert_refused
 
 # ---- settings ----------------------------------------------------------------------------------
@@ -151,3 +164,34 @@ SPECS = [
 @pytest.mark.parametrize(("make", "kind", "text"), SPECS)
 def test_specs_refuse_what_makes_no_sense(make, kind, text):
     same_error([error_of(make, [])], kind, text)
+
+
+# ---- schedules ---------------------------------------------------------------------------------
+
+SCHEDULED = [
+    *((SGD, name) for name in ("momentum", "dampening", "nesterov", "l1", "l2", "clip_norm")),
+    *((RMSprop, name) for name in ("beta", "eps", "clip_value")),
+    *((Adam, name) for name in ("beta1", "beta2", "eps", "l2")),
+    *((AdamW, name) for name in ("weight_decay", "beta1", "clip_norm")),
+]
+SCHEDULES = [ConstantLR(0.5), CosineLR(0.9, steps=100), WarmupLR(StepLR(0.5, every=3), steps=2)]
+
+
+@pytest.mark.parametrize(("rule", "name"), SCHEDULED)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
+def test_only_the_learning_rate_follows_a_schedule(rule, name, schedule):
+    error = error_of(lambda: rule(0.1, **{name: schedule}), [])
+    assert type(error) is TypeError
+    assert str(error).startswith(f"{name} must be a number in ")
+    assert str(error).endswith(f", got {type(schedule).__name__}")
+    assert rule(schedule).lr is schedule
+    error = error_of(lambda: replace(rule(schedule), **{name: schedule}), [])
+    assert str(error).startswith(f"{name} must be a number in ")
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "l1", "l2", "dampening"])
+def test_a_kernel_takes_no_schedule(twins, dtype, rng, name):
+    arguments = arguments_of("sgd_step", rng, dtype) | {name: CosineLR(0.9, steps=100)}
+    words = {"momentum": "[0, 1)", "dampening": "[0, 1]"}.get(name, "[0, inf)")
+    text = f"{name} must be a number in {words}, got CosineLR"
+    assert_refused(twins, "sgd_step", arguments, TypeError, text)

@@ -15,7 +15,7 @@ __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """Any optimizer; its settings are checked when it is made."""
+    """Any optimizer; its settings are checked when it is made. Only `lr` may be a schedule."""
 
     lr: float | Schedule
     l1: float = 0.0
@@ -29,7 +29,7 @@ class Optimizer:
             object.__setattr__(self, name, kind(value))
 
     def settings(self) -> dict[str, float]:
-        """Give the hyper-parameters by name, without those that are None or a schedule.
+        """Give the hyper-parameters by name, without those that are None and a scheduled `lr`.
 
         Examples
         --------
@@ -40,7 +40,8 @@ class Optimizer:
         return {
             name: value
             for name, value in vars(self).items()
-            if not isinstance(value, Schedule) and not (value is None and name in _checks.OPTIONAL)
+            if not (name == "lr" and isinstance(value, Schedule))
+            and not (value is None and name in _checks.OPTIONAL)
         }
 
     @property
@@ -73,8 +74,10 @@ class SGD(Optimizer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these.
+    TypeError
+        If an argument is no number: a schedule, say, for any but `lr`.
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -123,8 +126,10 @@ class RMSprop(Optimizer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these.
+    TypeError
+        If an argument is no number: a schedule, say, for any but `lr`.
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -161,8 +166,10 @@ class Adam(Optimizer):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these.
+    TypeError
+        If an argument is no number: a schedule, say, for any but `lr`.
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -195,8 +202,10 @@ class AdamW(Adam):
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these.
+    TypeError
+        If an argument is no number: a schedule, say, for any but `lr`.
+    ValueError
+        If an argument is outside its range.
 
     Examples
     --------
