@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from conftest import assert_same_bits
+from conftest import assert_same_bits, error_of, same_error
 from densenet import (
     SGD,
     Adam,
@@ -414,3 +414,73 @@ def test_a_step_that_is_not_taken_has_no_loss(engine, rng):
     history = network.fit(x, y, epochs=500, batch_size=20, optimizer=SGD(lr=0.4), tolerance=0.02)
     assert history.stopped == "tolerance"
     assert len(history.batch_loss) == network.optimizer_state["step"]
+
+
+# ---- which way is better -----------------------------------------------------------------------
+
+LESS = (
+    "rmse mae mse mape log_loss root_mean_squared_error median_absolute_error max_error nll"
+    " mean_poisson_deviance brier_score_loss hamming_loss"
+)
+MORE = (
+    "acc f1 f1_macro f1_score roc_auc roc_auc_ovr_weighted auc precision recall_micro r2_score"
+    " balanced_accuracy_score explained_variance neg_mean_squared_error neg_log_loss score"
+    " matthews_corrcoef average_precision_score d2_absolute_error_score"
+)
+
+
+@pytest.mark.parametrize("prefix", ["", "val_"])
+def test_auto_knows_the_usual_names(prefix):
+    for names, sign in ((LESS, -1), (MORE, 1)):
+        for name in names.split():
+            assert EarlyStopping(prefix + name).sign == sign, name
+
+
+@pytest.mark.parametrize(
+    "monitor", ["val_regret", "val_gini", "<lambda>", "val_my_error", "neg_r2", "val_", "", "f2"]
+)
+def test_auto_asks_for_the_mode_of_other_names(monitor):
+    text = (
+        f"mode: expected 'min' or 'max' with monitor={monitor!r}, a name that does not tell which "
+        "way is better, got 'auto'"
+    )
+    same_error([error_of(lambda: EarlyStopping(monitor), [])], ValueError, text)
+    assert EarlyStopping(monitor, mode="min").sign == -1
+    assert EarlyStopping(monitor, mode="max").sign == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"loss", ["loss"]])
+def test_what_is_monitored_has_a_name(wrong):
+    text = f"monitor: expected a name, got {'None' if wrong is None else type(wrong).__name__}"
+    same_error([error_of(lambda: EarlyStopping(wrong), [])], TypeError, text)
+
+
+def test_auto_knows_every_metric_of_scikit_learn_that_judges_predictions():
+    metrics = pytest.importorskip("sklearn.metrics")
+    clustering = "mutual rand completeness homogeneity measure mallows likelihood"
+    names = [n for n in metrics.get_scorer_names() if not any(c in n for c in clustering.split())]
+    assert len(names) > 40
+    for name in names:
+        assert EarlyStopping(f"val_{name}").sign == 1, name  # a scorer's errors are negated
+
+
+def rmse(y_true, y_pred):
+    return float(np.sqrt(np.mean((y_true - y_pred) ** 2)))
+
+
+def test_the_least_error_is_kept(engine, rng):
+    x = rng.normal(size=(60, 3))
+    y = x.sum(axis=1)
+    network = Network([Linear(3, 1)], MeanSquaredError(), dtype="float64", seed=1, backend=engine)
+    history = network.fit(
+        x,
+        y,
+        epochs=40,
+        optimizer=SGD(lr=0.1),
+        validation_data=(x, y),
+        metrics=[rmse],
+        early_stopping=EarlyStopping("val_rmse", patience=5),
+    )
+    scores = [record["val_rmse"] for record in history.epochs]
+    assert len(scores) == 40
+    assert rmse(y, network.predict(x)) == pytest.approx(min(scores), rel=1e-12)

@@ -14,6 +14,38 @@ if TYPE_CHECKING:
 
 __all__ = ["EarlyStopping"]
 
+_LESS = """
+    loss error log_loss nll cross_entropy softmax_cross_entropy binary_cross_entropy perplexity
+    mean_squared_error mse root_mean_squared_error rmse mean_absolute_error mae
+    mean_absolute_percentage_error mape mean_squared_log_error msle
+    root_mean_squared_log_error rmsle median_absolute_error max_error huber mean_pinball_loss
+    mean_poisson_deviance mean_gamma_deviance mean_tweedie_deviance brier_score brier_score_loss
+    zero_one_loss hamming_loss hinge_loss coverage_error label_ranking_loss
+    """
+_MORE = """
+    score accuracy acc balanced_accuracy top_k_accuracy precision recall sensitivity specificity f1
+    fbeta jaccard iou average_precision roc_auc auc matthews_corrcoef mcc cohen_kappa kappa
+    r2 explained_variance d2_absolute_error d2_pinball d2_tweedie d2_log_loss d2_brier
+    dcg ndcg label_ranking_average_precision
+    """
+_ENDINGS = ("_weighted", "_samples", "_macro", "_micro", "_ovo", "_ovr", "_score")
+
+
+def _better(monitor: str) -> float:
+    """Give 1 for a score of which more is better, -1 for an error or a loss, 0 if neither is known.
+
+    Known are the metrics of densenet, and those of scikit-learn by the names of their functions and
+    scorers (a negated error is a score), and the usual short names.
+    """
+    name = monitor.removeprefix("val_")
+    if name in _LESS.split():
+        return -1.0
+    if name.startswith("neg_"):
+        return float(name.removeprefix("neg_") in _LESS.split())
+    for ending in _ENDINGS:
+        name = name if name == "score" else name.removesuffix(ending)
+    return float(name in _MORE.split())
+
 
 @dataclass(frozen=True)
 class EarlyStopping:
@@ -24,7 +56,8 @@ class EarlyStopping:
     monitor : str
         A name in the epochs' records: ``"val_loss"``, ``"val_accuracy"``, ``"loss"``, ...
     mode : "auto", "min" or "max"
-        Which way is better; "auto" takes "min" for names that end in loss or error, else "max".
+        Which way is better. "auto" knows the names of this package's metrics, of scikit-learn's,
+        and short ones such as "rmse", all with or without "val_"; any other wants "min" or "max".
     patience : int
         Epochs without an improvement after which training stops.
     min_delta : float
@@ -35,8 +68,11 @@ class EarlyStopping:
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these.
+    TypeError
+        If `monitor` is no text, `patience` no integer or `min_delta` no number.
+    ValueError
+        If `mode` is another, or "auto" with a name that it does not know; if `patience` or
+        `min_delta` is outside its range.
 
     Examples
     --------
@@ -48,8 +84,10 @@ class EarlyStopping:
     ... )
     >>> history.stopped, len(history.epochs)  # at that rate it never improves
     ('early stopping', 3)
-    >>> EarlyStopping("val_accuracy").sign
-    1.0
+    >>> EarlyStopping("val_accuracy").sign, EarlyStopping("val_rmse").sign
+    (1.0, -1.0)
+    >>> EarlyStopping("val_regret", mode="min").sign
+    -1.0
     """
 
     monitor: str = "val_loss"
@@ -59,8 +97,15 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor: expected a name, got {_checks.describe(self.monitor)}")
         if self.mode not in ("auto", "min", "max"):
             raise ValueError(f"mode: expected 'auto', 'min' or 'max', got {self.mode!r}")
+        if self.mode == "auto" and not _better(self.monitor):
+            raise ValueError(
+                f"mode: expected 'min' or 'max' with monitor={self.monitor!r}, a name that does "
+                "not tell which way is better, got 'auto'"
+            )
         object.__setattr__(self, "patience", _checks.count("patience", self.patience))
         object.__setattr__(self, "min_delta", _checks.setting("min_delta", self.min_delta))
 
@@ -68,7 +113,7 @@ class EarlyStopping:
     def sign(self) -> float:
         """Give 1 where more is better and -1 where less is."""
         if self.mode == "auto":
-            return -1.0 if self.monitor.endswith(("loss", "error")) else 1.0
+            return _better(self.monitor)
         return 1.0 if self.mode == "max" else -1.0
 
 
