@@ -95,6 +95,9 @@ class CompiledEngine:
             flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, mode
         )
 
+    def count_probabilities_from(self, least: float) -> None:
+        self._plan.count_probabilities_from(least)
+
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
         forward = getattr(kernels, f"{self._loss.kind}_forward")
         value = forward(outputs, targets, sample_weight=sample_weight, **self._loss.settings())

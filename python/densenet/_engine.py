@@ -111,6 +111,12 @@ class Engine(Protocol):
     ) -> float:
         """Give the loss; write its gradients."""
 
+    def count_probabilities_from(self, least: float) -> None:
+        """Count no probability as less, or as more than ``1 - least``, in losses of training.
+
+        So does scikit-learn's log-loss. Gradients stay those of the loss itself; 0 ends it.
+        """
+
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
         """Give the loss of outputs that are there already."""
 

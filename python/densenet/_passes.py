@@ -25,8 +25,9 @@ class Passes(State):
 
         Parameters
         ----------
-        x : array of shape (batch, inputs)
-            float32, float64, integers or bool, of any strides; never modified.
+        x : array or frame of shape (batch, inputs)
+            float32, float64, integers or bool, of any strides; never modified. A frame may have
+            columns of any types, all of them numbers and without gaps that its library marks.
         training : bool
             Whether layers that behave differently in training do so.
 
@@ -38,9 +39,10 @@ class Passes(State):
         Raises
         ------
         TypeError
-            If `x` does not hold real numbers.
+            If `x` does not hold real numbers, has a mask, or is a frame with another column, which
+            is named.
         ValueError
-            If the shape of `x` does not fit.
+            If the shape of `x` does not fit, or a frame's column has gaps.
 
         Examples
         --------
@@ -200,7 +202,7 @@ class Passes(State):
     ) -> tuple[Array, Array, Array | None]:
         x = _checks.inputs(x, self._layout.inputs)
         batch, outputs = len(x), self._layout.outputs
-        loss, targets = self.loss_function, np.asarray(y)
+        loss, targets = self.loss_function, _checks.plain("y", y)
         if not isinstance(loss, Loss):
             _checks.same_length("y", targets, batch)
         elif loss.predicts == "classes":
@@ -226,7 +228,8 @@ class Passes(State):
         y : array of shape (batch,) or (batch, classes)
             Class indices, or rows of probabilities.
         sample_weight : array of shape (batch,), optional
-            Finite and >= 0.
+            Finite and >= 0. Only their ratios count, so that they may be of any size; one of less
+            than 2⁻¹⁰²² times the largest counts as 0.
 
         Returns
         -------
@@ -236,7 +239,7 @@ class Passes(State):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit.
+            If an argument does not fit; a masked array never does.
 
         Examples
         --------

@@ -30,7 +30,7 @@ Self = TypeVar("Self", bound="State")
 _DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
 
 
-@dataclass
+@dataclass  # without slots, which pickle's oldest protocols and skops cannot carry
 class _OptimizerState:
     """What an optimizer has learned: one array like `flat` for each of its moments.
 
@@ -171,6 +171,8 @@ class State:
     def flat(self) -> Array:
         """All parameters as one vector, live and writeable.
 
+        After ``flat.setflags(write=False)`` training is a ValueError; all else goes on.
+
         Examples
         --------
         >>> from densenet import Linear, MeanSquaredError, Network
@@ -273,12 +275,19 @@ class State:
         """Refuse what is no optimizer; warn where the state of another one will be discarded."""
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer: expected an optimizer, got {_checks.describe(optimizer)}")
+        self._check_writeable()
         if self._state is not None and self._state.rule is not type(optimizer):
             warnings.warn(
                 f"the state of {self._state.rule.__name__} is discarded: training goes on with "
                 f"{type(optimizer).__name__}",
                 stacklevel=stacklevel + 1,
             )
+
+    def _check_writeable(self) -> None:
+        """Refuse to train what the user has made read-only."""
+        _checks.writeable("flat", self._flat)
+        for name, array in (self._state.arrays if self._state is not None else {}).items():
+            _checks.writeable(name, array)
 
     def _ready(self, optimizer: Optimizer) -> _OptimizerState:
         """Give the state that this optimizer goes on with: new where the rule's class changed."""

@@ -28,7 +28,7 @@ Average: TypeAlias = Literal["macro", "micro", "weighted"]
 
 def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str) -> list[Array]:
     """Two arrays of one shape, with at least one row, whose elements are of these kinds."""
-    pair = {"y_true": np.asarray(y_true), "y_pred": np.asarray(y_pred)}
+    pair = {"y_true": _checks.plain("y_true", y_true), "y_pred": _checks.plain("y_pred", y_pred)}
     for name, array in pair.items():
         if array.dtype.kind not in kinds:
             raise TypeError(f"{name}: expected {wanted}, got {array.dtype}")

@@ -157,6 +157,7 @@ class Network(Passes):
         draws: int | None = None,
     ) -> Outcome:
         """Take a step for each element of `batch_loss`, unless one of them is the last."""
+        self._check_writeable()  # a callback may have changed that
         before, state = self._state, self._ready(optimizer)
         counted = state.step
         lr = rates(optimizer.lr, counted, len(batch_loss))

@@ -78,7 +78,9 @@ def _class_weights(
     else:
         raise TypeError(f"class_weight: expected a dict or 'balanced', got {class_weight!r}")
     weights: Array = by_class[targets] if targets.ndim == 1 else targets @ by_class
-    return weights if examples.sample_weight is None else weights * examples.sample_weight
+    if examples.sample_weight is not None:
+        weights = weights * examples.sample_weight
+    return _checks.scaled(weights)
 
 
 def _check_listeners(

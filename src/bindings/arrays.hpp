@@ -21,10 +21,20 @@ namespace densenet {
 
 namespace py = pybind11;
 
-// An array of this very element type, aligned and in native byte order; null otherwise.
+// Whether an array masks some of its elements, which nothing here would see: densenet._checks
+// refuses it. Without its module, which takes time to import, there is none.
+inline bool masked(py::handle array) {
+  const py::handle plain(reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_));
+  if (py::type::handle_of(array).is(plain)) return false;
+  const auto module = py::reinterpret_borrow<py::object>(
+      PyDict_GetItemString(PyImport_GetModuleDict(), "numpy.ma"));
+  return module && py::isinstance(array, module.attr("MaskedArray"));
+}
+
+// An array of this very element type, unmasked, aligned and in native byte order; null otherwise.
 template <class T>
 py::array array_of(py::handle object) {
-  if (!py::isinstance<py::array_t<T>>(object))
+  if (!py::isinstance<py::array_t<T>>(object) || masked(object))
     return py::reinterpret_borrow<py::array>(py::handle());
   auto array = py::reinterpret_borrow<py::array>(object);
   const bool aligned = array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/register.hpp"
@@ -274,17 +275,34 @@ std::optional<CheckedTargets<T>> value_targets_of(const py::object& object, cons
   return CheckedTargets<T>{{nullptr, values->data, outputs}};
 }
 
-// Σ w over the rows, or their number where there are no weights; none where a weight is unusable.
-template <class T>
-std::optional<double> total_weight(const Vector<T>& weights, Index rows) {
-  if (weights.data == nullptr) return static_cast<double>(rows);
-  if (weights.size != rows) return std::nullopt;
-  double total = 0;
-  for (Index i = 0; i < rows; ++i) {
-    if (!(weights.data[i] >= 0) || std::isinf(weights.data[i])) return std::nullopt;
-    total += static_cast<double>(weights.data[i]);
+// What each row weighs, and the sum. As in densenet._checks.scaled, a power of two has brought the
+// largest into [1/2, 1): no sum overflows, and none of them is flushed to 0.
+struct RowWeights {
+  std::vector<double> each;  // empty: all 1
+  double total;
+
+  double operator()(Index i) const {
+    return each.empty() ? 1.0 : each[static_cast<std::size_t>(i)];
   }
-  return total;
+  double share(Index i) const { return total > 0 ? (*this)(i) / total : 0.0; }
+};
+
+// None where a weight is unusable.
+template <class T>
+std::optional<RowWeights> row_weights(const Vector<T>& given, Index rows) {
+  if (given.data == nullptr) return RowWeights{{}, static_cast<double>(rows)};
+  if (given.size != rows) return std::nullopt;
+  const auto usable = [](T weight) { return weight >= 0 && !std::isinf(weight); };
+  if (!std::all_of(given.data, given.data + rows, usable)) return std::nullopt;
+  RowWeights weights{{given.data, given.data + rows}, 0};
+  int exponent = 0;
+  std::frexp(*std::max_element(weights.each.begin(), weights.each.end()), &exponent);
+  for (double& weight : weights.each) {
+    weight = std::ldexp(weight, -exponent);
+    if (weight < std::numeric_limits<double>::min()) weight = 0;
+    weights.total += weight;
+  }
+  return weights;
 }
 
 py::object softmax_cross_entropy_forward(const py::object& logits, const py::object& targets,
@@ -298,8 +316,8 @@ py::object softmax_cross_entropy_forward(const py::object& logits, const py::obj
     const auto smoothing = setting("label_smoothing", smoothing_);
     if (!z || !weight || !smoothing) return kMisfit;
     const auto target = class_targets_of<T>(targets_, z->rows, z->cols);
-    const auto total = total_weight(*weight, z->rows);
-    if (!target || !total) return kMisfit;
+    const auto weights = row_weights(*weight, z->rows);
+    if (!target || !weights) return kMisfit;
     auto probabilities = new_matrix<T>(z->rows, z->cols);
     T* p = probabilities.mutable_data();
     Buffer<double> row_loss;
@@ -311,11 +329,8 @@ py::object softmax_cross_entropy_forward(const py::object& logits, const py::obj
       });
     });
     double sum = 0;
-    for (Index i = 0; i < z->rows; ++i) {
-      sum += (weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0) *
-             row_loss.get()[i];
-    }
-    return py::make_tuple(*total > 0 ? sum / *total : 0.0, probabilities);
+    for (Index i = 0; i < z->rows; ++i) sum += (*weights)(i)*row_loss.get()[i];
+    return py::make_tuple(weights->total > 0 ? sum / weights->total : 0.0, probabilities);
   };
   return checked("softmax_cross_entropy_forward", body, logits, targets, sample_weight,
                  label_smoothing);
@@ -333,14 +348,13 @@ py::object softmax_cross_entropy_backward(const py::object& probabilities,
     const auto smoothing = setting("label_smoothing", smoothing_);
     if (!p || !weight || !smoothing) return kMisfit;
     const auto target = class_targets_of<T>(targets_, p->rows, p->cols);
-    const auto total = total_weight(*weight, p->rows);
-    if (!target || !total) return kMisfit;
+    const auto weights = row_weights(*weight, p->rows);
+    if (!target || !weights) return kMisfit;
     auto dlogits = new_matrix<T>(p->rows, p->cols);
     T* d = dlogits.mutable_data();
     const SoftmaxCrossEntropy loss(LossSettings{*smoothing, 1});
     for_each_row(p->rows, p->cols, [&](Index i) {
-      const double w = weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
-      const T scale = static_cast<T>(*total > 0 ? w / *total : 0.0);
+      const T scale = static_cast<T>(weights->share(i));
       loss.backward(p->row(i), target->row(i), scale, d + i * p->cols, p->cols);
     });
     return std::move(dlogits);
@@ -349,8 +363,7 @@ py::object softmax_cross_entropy_backward(const py::object& probabilities,
                  label_smoothing);
 }
 
-// A loss on outputs (batch, outputs): use(loss, outputs, targets, weight of a row, their sum) says
-// what becomes of it.
+// A loss on outputs (batch, outputs): use(loss, outputs, targets, weights) says what becomes of it.
 template <class Use>
 py::object use_loss(const std::string& name, const py::object& outputs, const py::object& targets,
                     const py::object& sample_weight, const py::dict& settings, const Use& use) {
@@ -365,16 +378,13 @@ py::object use_loss(const std::string& name, const py::object& outputs, const py
     const auto target = name == "cross_entropy"
                             ? class_targets_of<T>(targets_, y->rows, y->cols)
                             : value_targets_of<T>(targets_, name, y->rows, y->cols);
-    const auto total = total_weight(*weight, y->rows);
-    if (!target || !total) return kMisfit;
-    const auto weight_of_row = [&](Index i) {
-      return weight->data != nullptr ? static_cast<double>(weight->data[i]) : 1.0;
-    };
+    const auto weights = row_weights(*weight, y->rows);
+    if (!target || !weights) return kMisfit;
     py::object result;
     with_loss(loss_named(name, *told), [&](const auto& loss) {
       // The softmax's cross-entropy has functions of its own.
       if constexpr (!std::is_same_v<decltype(loss), const SoftmaxCrossEntropy&>) {
-        result = use(loss, *y, *target, weight_of_row, *total);
+        result = use(loss, *y, *target, *weights);
       }
     });
     return result;
@@ -385,15 +395,15 @@ py::object use_loss(const std::string& name, const py::object& outputs, const py
 py::object loss_forward(const std::string& name, const py::object& outputs,
                         const py::object& targets, const py::object& sample_weight,
                         const py::dict& settings) {
-  const auto value = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
-                        double total) -> py::object {
+  const auto value = [](const auto& loss, const auto& y, const auto& target,
+                        const RowWeights& weights) -> py::object {
     Buffer<double> row_loss;
     row_loss.at_least(y.rows);
     for_each_row(y.rows, y.cols,
                  [&](Index i) { row_loss.get()[i] = loss.value(y.row(i), target.row(i), y.cols); });
     double sum = 0;
-    for (Index i = 0; i < y.rows; ++i) sum += weight(i) * row_loss.get()[i];
-    return py::float_(total > 0 ? sum / total : 0.0);
+    for (Index i = 0; i < y.rows; ++i) sum += weights(i) * row_loss.get()[i];
+    return py::float_(weights.total > 0 ? sum / weights.total : 0.0);
   };
   return use_loss(name, outputs, targets, sample_weight, settings, value);
 }
@@ -401,13 +411,12 @@ py::object loss_forward(const std::string& name, const py::object& outputs,
 py::object loss_backward(const std::string& name, const py::object& outputs,
                          const py::object& targets, const py::object& sample_weight,
                          const py::dict& settings) {
-  const auto gradient = [](const auto& loss, const auto& y, const auto& target, const auto& weight,
-                           double total) -> py::object {
+  const auto gradient = [](const auto& loss, const auto& y, const auto& target,
+                           const RowWeights& weights) -> py::object {
     auto doutputs = new_matrix<std::decay_t<decltype(*y.data)>>(y.rows, y.cols);
     auto* d = doutputs.mutable_data();
     for_each_row(y.rows, y.cols, [&](Index i) {
-      const double share = total > 0 ? weight(i) / total : 0;
-      loss.gradient(y.row(i), target.row(i), share, d + i * y.cols, y.cols);
+      loss.gradient(y.row(i), target.row(i), weights.share(i), d + i * y.cols, y.cols);
     });
     return std::move(doutputs);
   };

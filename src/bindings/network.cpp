@@ -475,6 +475,7 @@ void register_plan(py::module_& m, const char* name) {
       .def("look", &look<T>)
       .def("change", &change<T>)
       .def("fits", &fits<T>)
+      .def("count_probabilities_from", &Plan<T>::count_probabilities_from)
       .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
                          const Rule& rule, const py::object& taken, const py::object& running,
                          std::uint64_t seed, bool on_classes) {

@@ -156,25 +156,42 @@ void softmax_backward_row(const T* dy, const T* y, T* dx, Index classes) {
   });
 }
 
-// What all losses may be told.
+// What all losses may be told. With `least`, the value of a cross-entropy on logits counts every
+// probability as within [least, 1 - least]; its gradient does not.
 struct LossSettings {
-  double label_smoothing = 0, delta = 1;
+  double label_smoothing = 0, delta = 1, least = 0;
+};
+
+// -ln of a probability, within these bounds; NaN stays what it is.
+struct Surprise {
+  double least = 0, most = 0;
+  bool bounded;
+
+  explicit Surprise(double least_probability) : bounded(least_probability > 0) {
+    if (!bounded) return;
+    least = -std::log1p(-least_probability);
+    most = -std::log(least_probability);
+  }
+  double operator()(double value) const {
+    return bounded ? std::min(std::max(value, least), most) : value;
+  }
 };
 
 // On logits. Label smoothing ε turns a target T into T' = (1 - ε) T + ε / C.
 struct SoftmaxCrossEntropy {
   static constexpr const char* kName = "softmax_cross_entropy";
   double label_smoothing = 0;
+  Surprise within;
 
   explicit SoftmaxCrossEntropy(const LossSettings& settings)
-      : label_smoothing(settings.label_smoothing) {}
+      : label_smoothing(settings.label_smoothing), within(settings.least) {}
 
   // -Σ_c T'_c ln softmax(logits)_c
   template <class T>
   double value(const T* logits, const SoftmaxSums& sums, Target<T> target, Index classes) const {
     const double log_total = std::log(sums.total);
     const auto surprise = [&](Index c) {
-      return log_total - (static_cast<double>(logits[c]) - sums.largest);
+      return within(log_total - (static_cast<double>(logits[c]) - sums.largest));
     };
     double loss = 0;
     if (target.values == nullptr) {
@@ -320,8 +337,12 @@ inline Vec<double> logistic(Vec<double> x) {
 // On logits z, targets in [0, 1]: ln(1 + e^z) - t z.
 struct BinaryCrossEntropyTerm {
   static constexpr const char* kName = "binary_cross_entropy";
-  explicit BinaryCrossEntropyTerm(const LossSettings&) {}
-  double value(double z, double t) const { return detail::softplus(z) - t * z; }
+  Surprise within;
+  explicit BinaryCrossEntropyTerm(const LossSettings& settings) : within(settings.least) {}
+  double value(double z, double t) const {
+    if (!within.bounded) return detail::softplus(z) - t * z;
+    return t * within(detail::softplus(-z)) + (1 - t) * within(detail::softplus(z));
+  }
   Vec<double> slope(Vec<double> z, Vec<double> t) const { return detail::logistic(z) - t; }
 };
 

@@ -111,6 +111,9 @@ class Plan {
   Index parameters() const { return parameters_; }
   Index running() const { return running_; }
 
+  // Losses that are reported from now on count no probability as less; see LossSettings.
+  void count_probabilities_from(double least) { loss_.settings.least = least; }
+
   // Output of the last layer, (rows, outputs).
   void forward(const T* params, const Source& x, T* y, const Mode<T>& mode);
 

@@ -1,6 +1,9 @@
 // What a step needs besides the parameters: private to the plan's own files.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/gather.hpp"
 #include "core/gemm.hpp"
 #include "core/network.hpp"
@@ -37,6 +40,7 @@ struct Plan<T>::Batch {
   const std::int64_t* order;  // null: begin, begin + 1, ...
   Index begin, rows;
   double total_weight;
+  double unit = 1;  // a power of two that brings the largest weight into [1/2, 1)
 
   Batch(const Examples& all, const std::int64_t* whole_order, Index first, Index count)
       : examples(all),
@@ -46,12 +50,16 @@ struct Plan<T>::Batch {
         total_weight(static_cast<double>(count)) {
     if (all.sample_weight == nullptr) return;
     total_weight = 0;
+    double largest = 0;
+    for (Index i = 0; i < rows; ++i) largest = std::max(largest, weight(i));
+    if (largest == 0) return;
+    unit = std::ldexp(1.0, -std::ilogb(largest) - 1);
     for (Index i = 0; i < rows; ++i) total_weight += weight(i);
   }
 
   Index place(Index i) const { return order != nullptr ? order[i] : begin + i; }
   double weight(Index i) const {
-    return examples.sample_weight != nullptr ? examples.sample_weight[place(i)] : 1.0;
+    return examples.sample_weight != nullptr ? examples.sample_weight[place(i)] * unit : 1.0;
   }
   bool in_place() const { return order == nullptr && usable_in_place<T>(examples.x); }
   void gather_part(const Source& source, const Part& part, T* to) const {

@@ -8,7 +8,8 @@ clear error, or returns arguments that can be used: contiguous, aligned, in nati
 it holds. A message names the argument, what was expected and what came.
 """
 
-from densenet._checks.arrays import describe, matching, real, same_length
+from densenet._checks.arrays import describe, matching, real, same_length, unmasked
+from densenet._checks.frames import columns, plain
 from densenet._checks.kernels import (
     elementwise,
     elementwise_backward,
@@ -23,12 +24,13 @@ from densenet._checks.kernels import (
 )
 from densenet._checks.network import inputs, layers
 from densenet._checks.numbers import OPTIONAL, count, setting, settings
-from densenet._checks.targets import class_targets, value_targets, weights
-from densenet._checks.updates import update
+from densenet._checks.targets import class_targets, scaled, value_targets, weights
+from densenet._checks.updates import update, writeable
 
 __all__ = [
     "OPTIONAL",
     "class_targets",
+    "columns",
     "count",
     "describe",
     "elementwise",
@@ -42,13 +44,17 @@ __all__ = [
     "matching",
     "matrix",
     "matrix_backward",
+    "plain",
     "real",
     "same_length",
+    "scaled",
     "setting",
     "settings",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
+    "unmasked",
     "update",
     "value_targets",
     "weights",
+    "writeable",
 ]

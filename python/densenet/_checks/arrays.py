@@ -1,5 +1,6 @@
 """Types, shapes and memory of arrays: what the other checks are made of."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,24 @@ def describe(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
+def unmasked(name: str, value: object) -> None:
+    """Refuse a masked array, or a list of some: what reads the numbers would not see the mask."""
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked is None:  # nobody has imported that module, which takes time
+        return
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(part, masked) for part in parts):
+        raise TypeError(
+            f"{name}: expected an array without a mask, got a masked one: fill its gaps with "
+            "filled(value), or leave those rows out"
+        )
+
+
 def floating(**arrays: Any) -> None:
     """Require arrays that are all of float32, or all of float64."""
     first = ""
     for name, array in arrays.items():
+        unmasked(name, array)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
         dtype = array.dtype.newbyteorder("=")
@@ -64,6 +79,7 @@ def common(array: Array, dtype: np.dtype[Any]) -> Array:
 
 def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Check an array of the network's own element type."""
+    unmasked(name, array)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
     if array.dtype.newbyteorder("=") != dtype:
@@ -74,6 +90,7 @@ def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
 
 def real(name: str, array: Any, shape: tuple[int, ...]) -> Array:
     """Check an array of real numbers of this shape."""
+    unmasked(name, array)
     values = np.asarray(array)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(array)}")

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from densenet._checks.arrays import describe, of_shape
+from densenet._checks.frames import plain
 from densenet._typing import Array
 
 
 def inputs(x: Any, width: int, name: str = "x") -> Array:
     """Check a network's input: any real element type and strides, converted later row by row."""
-    array = np.asarray(x)
+    array = plain(name, x)
     dtype = array.dtype
     if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
         got = describe(x) if array is x else dtype

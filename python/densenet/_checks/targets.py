@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from densenet._checks.arrays import common, describe, of_shape, usable
+from densenet._checks.arrays import common, describe, of_shape, unmasked, usable
+from densenet._checks.frames import plain
 from densenet._typing import Array
 
 
@@ -14,6 +15,7 @@ def class_targets(
     targets: Any, batch: int, classes: int, dtype: np.dtype[Any], name: str = "targets"
 ) -> Array:
     """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
+    unmasked(name, targets)
     if not isinstance(targets, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
     kind = targets.dtype.kind
@@ -59,6 +61,7 @@ def value_targets(
     targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any], name: str = "targets"
 ) -> Array:
     """Check targets that are a real number for each output: (batch, outputs) comes back."""
+    unmasked(name, targets)
     if not isinstance(targets, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
     if targets.dtype.kind not in "biuf":
@@ -75,8 +78,8 @@ def value_targets(
 
 
 def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Array:
-    """Check sample weights: finite, at least 0, one for each row. float64 comes back."""
-    array = np.asarray(sample_weight)
+    """Check sample weights: finite, at least 0, one for each row. They come back scaled."""
+    array = plain(name, sample_weight)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(sample_weight)}")
     of_shape(name, array, (batch,))
@@ -84,4 +87,16 @@ def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Arra
     if wrong.any():
         first = array[np.argmax(wrong)]
         raise ValueError(f"{name}: expected finite numbers >= 0, got {first:g}")
-    return usable(array.astype(np.float64, copy=False))
+    return scaled(usable(array))
+
+
+def scaled(sample_weight: Array) -> Array:
+    """Multiply weights by the power of two that brings the largest into [1/2, 1), in float64.
+
+    No weighted mean changes, and their sum cannot overflow. What is then below the smallest normal
+    number counts as 0, as it does where a processor's arithmetic flushes such numbers.
+    """
+    weights: Array = sample_weight.astype(np.float64)
+    weights = np.ldexp(weights, -np.frexp(weights.max())[1])
+    weights[weights < np.finfo(np.float64).tiny] = 0
+    return weights

@@ -10,10 +10,15 @@ from densenet._checks.numbers import count, settings
 from densenet._typing import Array
 
 
-def _in_place(name: str, array: Array) -> None:
-    """Require what can be written where it is: no copy can stand in for what the caller holds."""
+def writeable(name: str, array: Array) -> None:
+    """Require an array that its owner lets others write to."""
     if not array.flags.writeable:
         raise ValueError(f"{name}: expected a writeable array, got a read-only one")
+
+
+def _in_place(name: str, array: Array) -> None:
+    """Require what can be written where it is: no copy can stand in for what the caller holds."""
+    writeable(name, array)
     if not array.dtype.isnative:
         raise ValueError(f"{name}: expected native byte order, got {array.dtype.str}")
     if not array.flags.aligned:

@@ -7,6 +7,7 @@ import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
+from densenet.losses import CustomLoss, Loss, SoftmaxCrossEntropy
 
 
 def _distributions(targets: Array, classes: int, label_smoothing: float, like: Array) -> Array:
@@ -18,9 +19,21 @@ def _distributions(targets: Array, classes: int, label_smoothing: float, like: A
     return wanted
 
 
+def _powers(logits: Array) -> tuple[Array, Array, Array]:
+    """``z - max z``, its exponential and the sum of that.
+
+    The exponential is of the difference as the logits' type has it, which may be -inf; the
+    difference itself comes in float64, where none of float32 overflows.
+    """
+    largest = logits.max(axis=1, keepdims=True)
+    powers = np.exp((logits - largest).astype(np.float64))
+    total = powers.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
+    return logits.astype(np.float64) - largest, powers, total
+
+
 def _row_weights(sample_weight: Array | None, batch: int) -> tuple[Array, float]:
     """Each row's weight and their sum, in float64."""
-    weights = np.ones(batch) if sample_weight is None else sample_weight.astype(np.float64)
+    weights = np.ones(batch) if sample_weight is None else _checks.scaled(sample_weight)
     return weights, float(weights.sum())
 
 
@@ -35,7 +48,8 @@ def softmax_cross_entropy_forward(
     """Measure how surprised the softmax of the logits is by the targets.
 
     ``loss = -(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c``, where
-    ``ln softmax(z)_c = z_c - max z - ln Σ_k e^(z_k - max z)`` is finite for every finite z.
+    ``ln softmax(z)_c = z_c - max z - ln Σ_k e^(z_k - max z)`` is evaluated in float64, where it is
+    finite for every finite z of float32.
 
     Parameters
     ----------
@@ -43,7 +57,8 @@ def softmax_cross_entropy_forward(
     targets : array of shape (batch,) or (batch, classes)
         Class indices, or rows >= 0 that sum to 1 within the square root of the machine epsilon.
     sample_weight : array of shape (batch,), optional
-        Finite and >= 0; the loss is then ``Σ w_i l_i / Σ w_i``.
+        Finite and >= 0; the loss is then ``Σ w_i l_i / Σ w_i``. A weight of less than 2⁻¹⁰²²
+        times the largest counts as 0.
     label_smoothing : float in [0, 1)
         ε of ``T' = (1 - ε) T + ε / C`` (Szegedy et al. 2016).
 
@@ -66,9 +81,7 @@ def softmax_cross_entropy_forward(
         logits, targets, sample_weight, label_smoothing
     )
     classes = logits.shape[1]
-    shifted = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
-    powers = np.exp(shifted)
-    total = powers.sum(axis=1, keepdims=True, dtype=np.longdouble).astype(np.float64)
+    shifted, powers, total = _powers(logits)
     probabilities = (powers / total).astype(logits.dtype)
 
     surprise = np.log(total) - shifted
@@ -111,6 +124,38 @@ def softmax_cross_entropy_backward(
     scale = shares(sample_weight, batch).astype(wanted.dtype)
     dlogits: Array = (probabilities - wanted) * scale[:, None]
     return dlogits
+
+
+@np.errstate(all="ignore")
+def bounded_loss(
+    loss: Loss | CustomLoss,
+    logits: Array,
+    targets: Array,
+    sample_weight: Array | None,
+    least: float,
+) -> float:
+    """Measure a cross-entropy on logits that counts every probability as in [least, 1 - least].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import BinaryCrossEntropy
+    >>> from densenet.reference.losses import bounded_loss
+    >>> logits, targets = np.array([[-1000.0]]), np.array([[1.0]])
+    >>> round(bounded_loss(BinaryCrossEntropy(), logits, targets, None, least=0.01), 3)  # -ln 0.01
+    4.605
+    """
+    bounds = -np.log1p(-least), -np.log(least)
+    if isinstance(loss, SoftmaxCrossEntropy):
+        shifted, _, total = _powers(logits)
+        surprise = np.clip(np.log(total) - shifted, *bounds)
+        wanted = _distributions(targets, logits.shape[1], loss.label_smoothing, logits)
+        row_loss = (wanted * surprise).sum(axis=1)
+    else:
+        z, t = logits.astype(np.float64), targets.astype(np.float64)
+        hit, miss = (np.clip(np.logaddexp(0, side), *bounds) for side in (-z, z))
+        row_loss = (t * hit + (1 - t) * miss).mean(axis=1)
+    return mean_loss(row_loss, sample_weight)
 
 
 def mean_loss(row_loss: Array, sample_weight: Array | None) -> float:

@@ -16,9 +16,10 @@ from densenet._engine import Examples, Mode, Outcome, Steps, apart, unit_weights
 from densenet._layout import Layout, Place
 from densenet._typing import Array
 from densenet.layers import Activation
-from densenet.losses import CustomLoss, Loss
+from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
+from densenet.reference.losses import bounded_loss
 from densenet.reference.normalization import moments, norm_backward, norm_forward
 from densenet.reference.regularization import dropout
 
@@ -39,6 +40,7 @@ class ReferenceEngine:
         self._loss = loss
         self._dtype = dtype
         self._lock = threading.RLock()  # a signal handler may read while this thread changes
+        self._least = 0.0
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         return [
@@ -190,6 +192,9 @@ class ReferenceEngine:
             targets = targets.astype(self._dtype)
         value = self._loss_forward(outputs, targets, weights)
         loss, saved = value if isinstance(value, tuple) else (value, outputs)
+        if self._least:
+            unit = None if weights is None else unit_weights(weights, self._dtype)
+            loss = bounded_loss(self._loss, outputs, targets, unit, self._least)
         return loss, self._call_loss("backward", saved, targets, weights)
 
     def _loss_forward(self, outputs: Array, targets: Array, weights: Array | None) -> Any:
@@ -201,6 +206,10 @@ class ReferenceEngine:
             weights = unit_weights(weights, self._dtype)
         function = getattr(reference, f"{self._loss.kind}_{way}")
         return function(outputs, targets, sample_weight=weights, **self._loss.settings())
+
+    def count_probabilities_from(self, least: float) -> None:
+        bounded = isinstance(self._loss, SoftmaxCrossEntropy | BinaryCrossEntropy)
+        self._least = least if bounded else 0.0
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
         value = self._loss_forward(outputs, targets, sample_weight)

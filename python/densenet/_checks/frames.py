@@ -1,0 +1,70 @@
+"""Frames, whose columns may differ in type, and whatever else NumPy can make an array of."""
+
+from typing import Any
+
+import numpy as np
+
+from densenet._checks.arrays import unmasked
+from densenet._typing import Array
+
+
+def plain(name: str, value: Any) -> Array:
+    """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers."""
+    unmasked(name, value)
+    return np.asarray(value) if _columns_of(value) is None else _matrix(name, value)
+
+
+def columns(name: str, value: Any) -> list[Array]:
+    """Check that a frame has numbers in every column; give those columns, none of what is no frame.
+
+    Numbers are those of NumPy and of the nullable and other types of a frame's library, and objects
+    and texts that Python's ``float`` takes. A gap, which such a type marks in its own way, is none.
+    """
+    labels = _columns_of(value)
+    if labels is None:
+        return []
+    cells = getattr(value, "iloc", value)  # pandas' way by position; a label may come twice
+    return [_numbers(name, label, cells[:, place]) for place, label in enumerate(labels)]
+
+
+def _columns_of(value: Any) -> list[Any] | None:
+    """Give the labels of a frame's columns: pandas', polars' and those that are made like them."""
+    is_frame = hasattr(value, "dtypes") and hasattr(value, "columns")
+    return list(value.columns) if is_frame else None
+
+
+def _numbers(name: str, label: Any, column: Any) -> Array:
+    values = np.asarray(column)
+    own = values.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype)
+    if own:
+        return values
+    try:
+        if values.dtype.kind in "mMc":
+            raise TypeError
+        if values.dtype.kind not in "biuf":
+            by_pandas = hasattr(column, "isna")  # which has its own mark for a gap
+            values = (
+                column.to_numpy(np.float64, na_value=np.nan)
+                if by_pandas
+                else values.astype(np.float64)
+            )
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name}: expected numbers in every column, got {column.dtype} in column {label!r}"
+        ) from None
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise ValueError(f"{name}: expected numbers in every column, got gaps in column {label!r}")
+    return values
+
+
+def _matrix(name: str, frame: Any) -> Array:
+    """Join a frame's columns, in a type that holds them all."""
+    found = columns(name, frame)
+    if not found:
+        return np.empty(frame.shape)
+    dtype = np.result_type(*found)
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):  # half and long double
+        dtype = np.result_type(dtype, np.float32) if dtype.itemsize < 4 else np.dtype(np.float64)
+    if len({column.dtype for column in found}) == 1:  # then the library may have the matrix
+        return np.asarray(frame, dtype)
+    return np.stack(found, axis=1, dtype=dtype, casting="same_kind")
