@@ -1,7 +1,9 @@
 """What both estimators share: their parameters, and the way from data to a trained network."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -13,12 +15,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from densenet import _checks
 from densenet._typing import Array
 from densenet.config import limit_this_thread
-from densenet.estimators import _build, _lbfgs, _parameters, _stochastic
+from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
 from densenet.estimators._objective import Objective
 from densenet.estimators._rows import Rows, outputs
 from densenet.estimators._watch import Held, Watch
+from densenet.estimators._weights import Weights
 from densenet.network import Network
 from densenet.optimizers import Optimizer
 from densenet.training import Callback
@@ -108,7 +112,7 @@ class DenseEstimator(BaseEstimator):
 
     @contextmanager
     def _unchanged_by_errors(self) -> Iterator[None]:
-        """Put all attributes back where training fails; weights that were trained on stay."""
+        """Put all attributes back where training fails."""
         before = self.__dict__.copy()
         try:
             yield
@@ -119,7 +123,16 @@ class DenseEstimator(BaseEstimator):
     def _fit(
         self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool
     ) -> "DenseEstimator":
-        """Train, from the start or on."""
+        """Train, from the start or on; nothing that was there before is changed in place."""
+        x_val, y_val, weight_val = held_out
+        _rows.check(X=x, X_val=x_val)
+        for name, value in {
+            "y": y,
+            "sample_weight": sample_weight,
+            "y_val": y_val,
+            "sample_weight_val": weight_val,
+        }.items():
+            _checks.unmasked(name, value)
         _parameters.check(self)
         fresh = not hasattr(self, "network_") or not (self.warm_start or incremental)
         checked, labels = self._read(x, y, fresh)
@@ -133,34 +146,38 @@ class DenseEstimator(BaseEstimator):
         self._prepare(labels, checked.dtype, fresh, random_state)
 
         stochastic = self.solver != "lbfgs"
-        x_val, y_val, weight_val = held_out
         train: Any = slice(None)
         if x_val is None and self.early_stopping and stochastic:
             train, val = self._split(labels, random_state)
-            x_val, y_val = _safe_indexing(x, val), labels[val]
+            # Scorers want a frame where fit was given one.
+            x_val, y_val = _safe_indexing(x if _rows.is_frame(x) else checked, val), labels[val]
             weight_val = None if weight is None else weight[val]
         held = None if x_val is None else self._hold(x_val, y_val, weight_val)
         weight = self._weigh(labels[train], None if weight is None else weight[train])
-        rows = Rows(checked[train], self._coded(labels[train]), weight, self._objective)
+        index = None if isinstance(train, slice) else train
+        rows = Rows(checked, self._coded(labels[train]), weight, self._objective, index)
 
-        with limit_this_thread(self.n_threads):
+        with limit_this_thread(self.n_threads), self._objective.watched(self.network_):
             watch = Watch(self, held, fresh=fresh, goes_on=incremental)
             if not stochastic:
                 _lbfgs.train(self, rows, watch)
+            elif incremental:
+                _stochastic.train(self, rows, watch, random_state, 1)
+                if self.stopped_ == "early stopping":
+                    watch.restore_best()
+                    self._no_improvement_count = 0
             else:
-                epochs = 1 if incremental else self.max_iter
-                _stochastic.train(self, rows, watch, random_state, epochs)
-                if not incremental and not self.stopped_:
+                try:
+                    _stochastic.train(self, rows, watch, random_state, self.max_iter)
+                except KeyboardInterrupt:
+                    watch.warn_of_an_interrupt(stacklevel=3)
+                if not self.stopped_:
                     watch.warn_of_the_end(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
                         "the optimization hasn't converged yet.",
                         stacklevel=3,
                     )
-                if not incremental:
-                    watch.restore_best()
-                elif self.stopped_ == "early stopping":
-                    watch.restore_best()
-                    self._no_improvement_count = 0
+                watch.restore_best()
         if not np.isfinite(self.network_.flat).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
@@ -175,7 +192,8 @@ class DenseEstimator(BaseEstimator):
         if fresh:
             network = _build.network_of(self, width, objective, dtype, random_state)
         else:
-            network = self.network_
+            self.network_._check_writeable()
+            network = copy(self.network_)
             layers = _build.layers_of(self, width, objective)
             wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)
             if repr(wanted) != repr(found):
@@ -227,6 +245,7 @@ class DenseEstimator(BaseEstimator):
     def _outputs(self, x: Any) -> Array:
         """Compute what the network makes of rows: probabilities or values."""
         check_is_fitted(self)
+        _rows.check(X=x)
         x = validate_data(self, x, reset=False, **self._reads)
         with limit_this_thread(self.n_threads):
             return self._objective.activate(outputs(self.network_, x))
@@ -237,6 +256,9 @@ class DenseEstimator(BaseEstimator):
     def coefs_(self) -> list[Array]:
         """Weights of the linear layers, live views of shape (inputs, outputs).
 
+        Assigning to an item, to a slice or to the whole copies the values into the network, after a
+        check of their shapes. The list keeps its length and order.
+
         Examples
         --------
         >>> from densenet.estimators import DenseRegressor
@@ -244,8 +266,12 @@ class DenseEstimator(BaseEstimator):
         >>> regressor = DenseRegressor(solver="lbfgs", random_state=0).fit(x, y)
         >>> [weight.shape for weight in regressor.coefs_]
         [(2, 100), (100, 1)]
+        >>> import numpy as np
+        >>> regressor.coefs_[1] = np.zeros((100, 1))  # what is left is the last bias
+        >>> np.ptp(regressor.predict(x))
+        np.float64(0.0)
         """
-        return _build.coefs(self._network("coefs_"))
+        return Weights("coefs_", _build.coefs(self._network("coefs_")))
 
     @coefs_.setter
     def coefs_(self, given: Sequence[Any]) -> None:
@@ -253,7 +279,9 @@ class DenseEstimator(BaseEstimator):
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Biases of the linear layers, live views of shape (outputs,).
+        """Biases of the linear layers, live views of shape (outputs,), assigned like `coefs_`.
+
+        Of a layer without a bias they are zeros, and cannot be anything else.
 
         Examples
         --------
@@ -264,7 +292,7 @@ class DenseEstimator(BaseEstimator):
         >>> bool((regressor.predict(x) > 10).all())
         True
         """
-        return _build.intercepts(self._network("intercepts_"))
+        return Weights("intercepts_", _build.intercepts(self._network("intercepts_")))
 
     @intercepts_.setter
     def intercepts_(self, given: Sequence[Any]) -> None:
@@ -288,5 +316,39 @@ def _assign(name: str, views: list[Array], given: Sequence[Any]) -> None:
     expected, got = [view.shape for view in views], [array.shape for array in arrays]
     if expected != got:
         raise ValueError(f"{name}: expected arrays of the shapes {expected}, got {got}")
-    for view, array in zip(views, arrays, strict=True):
-        view[...] = array
+    views[:] = given
+
+
+class Attempt:
+    """A copy of an estimator, which is trained and takes its place when all has gone well.
+
+    Until then whoever looks at the estimator, from a signal handler or another thread, sees it as
+    it was; and so does everybody where training fails, generator of random numbers included.
+    """
+
+    def __init__(self, estimator: DenseEstimator) -> None:
+        given = estimator.random_state
+        self._estimator, self._before = estimator, estimator.__dict__
+        self._generator = check_random_state(given)  # NumPy's own where None is given
+        self._drawn = self._generator.get_state()
+        self.copy: Any = object.__new__(type(estimator))
+        self.copy.__dict__.update(self._before)
+        self._draws_apart = self._generator is given
+        if self._draws_apart:
+            self.copy.random_state = deepcopy(given)
+
+    def succeed(self) -> None:
+        """Let the estimator be what its copy has become."""
+        drawn = self.copy.random_state.get_state() if self._draws_apart else None
+        self._put({**self.copy.__dict__, "random_state": self._estimator.random_state}, drawn)
+
+    def undo(self) -> None:
+        """Let all be as it was."""
+        self._put(self._before, self._drawn)
+
+    def _put(self, attributes: dict[str, Any], drawn: Any) -> None:
+        steps = [partial(setattr, self._estimator, "__dict__", attributes)]
+        if drawn is not None:
+            steps.append(partial(self._generator.set_state, drawn))
+        # One call in C, between whose parts no signal handler runs.
+        deque(map(partial.__call__, steps), maxlen=0)

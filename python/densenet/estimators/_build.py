@@ -120,13 +120,20 @@ def coefs(network: Network) -> list[Array]:
 
 
 def intercepts(network: Network) -> list[Array]:
-    """Give each linear layer's bias as a live view, or zeros where there is none."""
+    """Give each linear layer's bias as a live view, or read-only zeros where there is none."""
     found = network.parameters
-    return [
-        found.get(name.removesuffix("weight") + "bias", np.zeros(len(value), value.dtype))
-        for name, value in found.items()
-        if value.ndim == 2
-    ]
+    biases = []
+    for name, value in found.items():
+        if value.ndim == 2:
+            bias = found.get(name.removesuffix("weight") + "bias")
+            biases.append(_no_bias(value) if bias is None else bias)
+    return biases
+
+
+def _no_bias(weight: Array) -> Array:
+    zeros = np.zeros(len(weight), weight.dtype)
+    zeros.setflags(write=False)
+    return zeros
 
 
 # ---- the optimizer -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What an estimator minimises: a loss, how its targets are coded, what its outputs mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from densenet.losses import (
     MeanSquaredError,
     SoftmaxCrossEntropy,
 )
+from densenet.network import Network
 
 
 def _same(values: Array) -> Array:
@@ -74,11 +76,26 @@ class Objective:
     activation: str
     scale: float = 1.0
     code: Callable[[Array], Array] = _same
+    bounded: bool = False  # whether the loss is scikit-learn's log-loss
 
     @property
     def last_layers(self) -> tuple[Layer, ...]:
         """Layers that the loss wants after the last linear one."""
         return (Softmax(),) if isinstance(self.loss, CrossEntropy) else ()
+
+    @contextmanager
+    def watched(self, network: Network) -> Iterator[None]:
+        """Let a network report its losses as scikit-learn does, for a while.
+
+        Its log-loss counts every probability as within ``[ε, 1 - ε]``, with the machine epsilon of
+        the element type; the gradient is that of the loss itself.
+        """
+        if self.bounded:
+            network._engine.count_probabilities_from(float(np.finfo(network.dtype).eps))
+        try:
+            yield
+        finally:
+            network._engine.count_probabilities_from(0.0)
 
     def activate(self, outputs: Array) -> Array:
         """Turn the network's outputs into probabilities or values."""
@@ -114,8 +131,9 @@ def for_classes(loss: Any, classes: int, multilabel: bool) -> Objective:
     outputs = classes if multilabel else 1
     if isinstance(loss, str) and loss == "log_loss":
         if bits:
-            return Objective(BinaryCrossEntropy(), outputs, "logistic", outputs, _column)
-        return Objective(SoftmaxCrossEntropy(), classes, "softmax")
+            loss_of_bits = BinaryCrossEntropy()
+            return Objective(loss_of_bits, outputs, "logistic", outputs, _column, bounded=True)
+        return Objective(SoftmaxCrossEntropy(), classes, "softmax", bounded=True)
     if isinstance(loss, Loss):
         if loss.predicts == "classes" and not multilabel:
             return Objective(loss, max(classes, 2), "softmax")

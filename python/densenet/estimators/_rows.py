@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from densenet import _checks
 from densenet._typing import Array
 from densenet.estimators._objective import Objective
 from densenet.network import Network
@@ -18,6 +19,29 @@ ROWS_AT_ONCE = 8192
 def parts(n: int) -> Iterator[slice]:
     """Cut rows into parts that are dense at a time."""
     return (slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE))
+
+
+def is_frame(x: Any) -> bool:
+    """Tell a frame from an array."""
+    return hasattr(x, "columns")
+
+
+def check(**given: Any) -> None:
+    """Refuse masked arrays, and frames that have a column without numbers, by name.
+
+    Raises
+    ------
+    TypeError
+        If an array has a mask.
+    ValueError
+        If a frame has a column of something else than numbers, or with gaps.
+    """
+    for name, x in given.items():
+        _checks.unmasked(name, x)
+        try:
+            _checks.columns(name, x)
+        except TypeError as error:  # which scikit-learn calls a wrong value
+            raise ValueError(str(error)) from None
 
 
 def dense(x: Any) -> Array:
@@ -35,12 +59,16 @@ def outputs(network: Network, x: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows with their targets, coded for a loss, and weights."""
+    """Rows of x, with their targets, coded for a loss, and weights.
+
+    With an index they are those rows of x, which are never copied as a whole.
+    """
 
     x: Any
     targets: Array
     weight: Array | None
     objective: Objective
+    index: Array | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -48,7 +76,8 @@ class Rows:
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
         """Give some rows, dense, and the arguments by which a network learns their targets."""
         weight = None if self.weight is None else self.weight[rows]
-        return dense(self.x[rows]), self.objective.given(self.targets[rows], weight)
+        places = rows if self.index is None else self.index[rows]
+        return dense(self.x[places]), self.objective.given(self.targets[rows], weight)
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch: without weights, its number of rows."""

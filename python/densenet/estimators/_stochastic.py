@@ -18,35 +18,26 @@ _PART = 100  # of the steps so far that Adam takes with one ε; it changes by 1 
 
 
 def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: int) -> None:
-    """Train until the loss or the score no longer improves, or for so many epochs.
-
-    `KeyboardInterrupt` ends the training with a warning, as in scikit-learn.
-    """
+    """Train until the loss or the score no longer improves, or for so many epochs."""
     order = np.arange(len(rows))
     batch_size = _batch_size(estimator, len(rows))
-    try:
-        for _ in range(epochs):
-            if estimator.shuffle:
-                drawn = np.arange(len(rows))
-                random_state.shuffle(drawn)
-                order = order[drawn]  # as sklearn.utils.shuffle, without its checks
-            start = time.perf_counter()
-            loss, stops = _epoch(estimator, rows, order, batch_size)
-            seconds = time.perf_counter() - start
-            estimator.t_ += len(rows)
-            stops |= watch.note(loss, seconds)
-            if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-                watch.set_rate(
-                    estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t
-                )
-            if watch.out_of_patience():
-                break
-            if stops:
-                estimator.stopped_ = "callback"
-                break
-    except KeyboardInterrupt:
-        estimator.stopped_ = "interrupted"
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+    for _ in range(epochs):
+        if estimator.shuffle:
+            drawn = np.arange(len(rows))
+            random_state.shuffle(drawn)
+            order = order[drawn]  # as sklearn.utils.shuffle, without its checks
+        start = time.perf_counter()
+        loss, stops = _epoch(estimator, rows, order, batch_size)
+        seconds = time.perf_counter() - start
+        estimator.t_ += len(rows)
+        stops |= watch.note(loss, seconds)
+        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+            watch.set_rate(estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t)
+        if watch.out_of_patience():
+            break
+        if stops:
+            estimator.stopped_ = "callback"
+            break
 
 
 def _batch_size(estimator: Any, n: int) -> int:

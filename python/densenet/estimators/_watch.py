@@ -40,6 +40,10 @@ class Watch:
             estimator.validation_scores_ = estimator.validation_loss_curve_ = None
             estimator.best_validation_score_ = None
             estimator._no_improvement_count = 0
+        else:  # what an estimator has that this one is a copy of stays as it is
+            for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
+                curve = getattr(estimator, name)
+                setattr(estimator, name, None if curve is None else list(curve))
         if self._stops_early:
             estimator.best_loss_ = None
         elif estimator.best_loss_ is None:
@@ -148,6 +152,11 @@ class Watch:
             estimator.network_.flat[...] = flat
             for name, value in moments.items():
                 estimator.network_.running_moments[name][...] = value
+
+    def warn_of_an_interrupt(self, stacklevel: int) -> None:
+        """Say that the user has ended the training."""
+        self._estimator.stopped_ = "interrupted"
+        warnings.warn("Training interrupted by user.", stacklevel=stacklevel + 1)
 
     def warn_of_the_end(self, message: str, stacklevel: int) -> None:
         """Say that training has ended before it converged."""

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from densenet._typing import Array
-from densenet.estimators._base import DenseEstimator, has_partial_fit
+from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit
 from densenet.estimators._objective import Objective, for_classes
 
 
@@ -166,8 +166,11 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
 
         Raises
         ------
-        TypeError, ValueError
-            If a parameter or an array cannot be used, or the weights have become infinite.
+        TypeError
+            If a parameter is of a wrong type, or an array has a mask.
+        ValueError
+            If a parameter is outside its range, an array does not fit, a frame has a column that
+            is not of numbers, which is named, or the weights have become infinite.
         """
         with self._unchanged_by_errors():
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
@@ -191,6 +194,12 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         `early_stopping`, each call is validated like an epoch; when the score has not improved for
         `n_iter_no_change` calls, the best weights are put back, `stopped_` says so, and a further
         call goes on from them.
+
+        All or nothing: a copy of the network is trained, and takes its place at the end, with all
+        other attributes, in one assignment. After an exception, Ctrl-C included, the estimator and
+        its generator are as before the call, which may be made again as if it had not been. A
+        signal handler or a thread that looks at the estimator meanwhile sees it as before. Views
+        taken from `coefs_` before belong to the network before.
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -200,13 +209,19 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         known: Array | None = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        with self._unchanged_by_errors():
+        attempt = Attempt(self)
+        try:
             if classes is not None:
-                self.classes_ = unique_labels(classes)
-                if known is not None and not np.array_equal(known, self.classes_):
-                    raise ValueError(f"classes: expected {known} as before, got {self.classes_}")
-            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
-        return self
+                found = attempt.copy.classes_ = unique_labels(classes)
+                if known is not None and not np.array_equal(known, found):
+                    raise ValueError(f"classes: expected {known} as before, got {found}")
+            held_out = (X_val, y_val, sample_weight_val)
+            attempt.copy._fit(X, y, sample_weight, held_out, incremental=True)
+            attempt.succeed()
+            return self
+        except BaseException:
+            attempt.undo()
+            raise
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """Compute the probability of each class, or of each label, of shape (n, classes).

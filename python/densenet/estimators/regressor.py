@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from densenet._typing import Array
-from densenet.estimators._base import DenseEstimator, has_partial_fit
+from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit
 from densenet.estimators._objective import HalfPoissonDeviance, Objective, for_values
 
 
@@ -76,8 +76,11 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
 
         Raises
         ------
-        TypeError, ValueError
-            If a parameter or an array cannot be used, or the weights have become infinite.
+        TypeError
+            If a parameter is of a wrong type, or an array has a mask.
+        ValueError
+            If a parameter is outside its range, an array does not fit, a frame has a column that
+            is not of numbers, which is named, or the weights have become infinite.
         """
         with self._unchanged_by_errors():
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
@@ -99,10 +102,19 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
         Parameters, result and errors are those of `fit`. With `early_stopping`, each call is
         validated like an epoch; when the score has not improved for `n_iter_no_change` calls, the
         best weights are put back, `stopped_` says so, and a further call goes on from them.
+
+        All or nothing, as in `DenseClassifier.partial_fit`: after an exception, Ctrl-C included,
+        the estimator and its generator are as before the call.
         """
-        with self._unchanged_by_errors():
-            self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=True)
-        return self
+        attempt = Attempt(self)
+        try:
+            held_out = (X_val, y_val, sample_weight_val)
+            attempt.copy._fit(X, y, sample_weight, held_out, incremental=True)
+            attempt.succeed()
+            return self
+        except BaseException:
+            attempt.undo()
+            raise
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Predict values, of shape (n,) or (n, outputs)."""
