@@ -222,3 +222,16 @@ def test_scores_that_are_not_finite_do_not_end_training(engine, data):
         x, labels, epochs=2, validation_data=(x, labels), metrics=[nothing], batch_size=100
     )
     assert history.stopped == "epochs"
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_estimators_raise_the_error_of_scikit_learn(data, solver):
+    estimators = pytest.importorskip("densenet.estimators")
+    x, y = data
+    regressor = estimators.DenseRegressor(
+        (8,), solver=solver, learning_rate_init=1e9, max_iter=50, activation="identity"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+            regressor.fit(x * 1e6, y[:, 0] * 1e6)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet import training
 from densenet._typing import Array
 from densenet.callbacks import overriding
 from densenet.estimators import _build
@@ -95,11 +96,12 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
         if len(batches) == 1:
             losses = [network.train_step(x, optimizer=optimizer, **given)]
         else:
-            history = network.fit(
-                x, epochs=1, batch_size=batch_size, optimizer=optimizer, shuffle=False, **given
-            )
+            options: dict[str, Any] = given | {"batch_size": batch_size, "optimizer": optimizer}
+            history = training.fit(network, x, epochs=1, shuffle=False, **options)
             losses = history.batch_loss
             after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
+        if not np.isfinite(losses).all():
+            raise not_finite()
         n = len(batches)
         counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
         # The mean of the penalty before each step, if it changes evenly over the steps.
@@ -110,6 +112,14 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
         if stops:
             break
     return total / len(rows), stops
+
+
+def not_finite() -> ValueError:
+    """Make scikit-learn's error for a training that has diverged."""
+    return ValueError(
+        "Solver produced non-finite parameter weights. The input data may contain large values and "
+        "need to be preprocessed."
+    )
 
 
 def penalty(weights: list[Array], l1: float, l2: float) -> float:
