@@ -1,6 +1,6 @@
 """The style of all pictures: a palette, room between panels, and lines labelled at their ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ def curves(
     axes: "Axes",
     lines: Mapping[str, Sequence[float]],
     dots: Mapping[str, Sequence[float]],
-    number: str,
+    number: Callable[[float], str],
     least: float | None = None,
 ) -> None:
     """Draw curves over the epochs, each with its name and last value written at its end."""
@@ -67,7 +67,7 @@ def curves(
     heights = np.array([(value - low) / (high - low) for value, _, _ in ends])
     heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # of a training that diverged
     for (value, name, color), height in zip(ends, _spread(heights, 0.075), strict=True):
-        text = f"{name} {number.format(value)}".strip()
+        text = f"{name} {number(value)}".strip()
         axes.text(1.01, height, text, color=color, transform=axes.transAxes, va="center")
 
 

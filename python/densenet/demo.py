@@ -6,6 +6,7 @@ writers in common with the rows trained on; its accuracy is therefore above that
 which were written by 13 other people.
 """
 
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 
 from densenet import plotting
 from densenet._extras import require
+from densenet._figures import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads, set_num_threads
 from densenet.datasets import Digits, load_digits
@@ -158,7 +160,7 @@ def _experiment(settings: Settings) -> Outcome:
     order = np.random.default_rng(settings.seed).permutation(len(digits.x_train))
     validation, train = np.split(order, [len(order) // 10])
     rate = learning_rate(settings.batch_size)
-    print(
+    _say(
         f"UCI handwritten digits: {len(train):,} rows to train on, {len(validation):,} to "
         f"validate, {len(digits.x_test):,} to test\n"
         f"network 64-{HIDDEN}-10, sigmoid, float32; Adam, learning rate {rate:.2g}, batches of "
@@ -191,7 +193,9 @@ def _experiment(settings: Settings) -> Outcome:
         )
         return network, history
 
+    _say(f"training in C++: {settings.epochs} epochs ...")
     network, compiled = fit("compiled")
+    _say("the same in NumPy, which takes longer ...")
     with _one_blas_thread():
         _, reference = fit("reference", _Table(compiled))
     probabilities = network.predict_proba(scale(digits.x_test))
@@ -233,22 +237,28 @@ def scale(pixels: Array) -> Array:
 
 
 class _Table(Callback):
-    """Prints each epoch of the second training beside the same one of the first."""
+    """Prints each epoch of the second training beside the same one of the first, at once."""
 
     def __init__(self, first: History) -> None:
         self.first = first
 
     def on_epoch_end(self, network: Network, record: Record) -> None:
         """Print a line above the progress bar."""
-        from tqdm.auto import tqdm
-
         if record["epoch"] == 1:
-            tqdm.write("epoch   loss in C++   in NumPy   validation accuracy")
+            _say("epoch   loss in C++   in NumPy   validation accuracy")
         first = self.first.epochs[int(record["epoch"]) - 1]
-        tqdm.write(
+        _say(
             f"{record['epoch']:5.0f}{first['loss']:14.6f}{record['loss']:11.6f}"
-            f"{first['val_accuracy']:22.2%}"
+            f"{rounded(first['val_accuracy'], 2, '%'):>22}"
         )
+
+
+def _say(line: str) -> None:
+    """Print a line above a progress bar, at once even into a pipe."""
+    from tqdm.auto import tqdm
+
+    tqdm.write(line)
+    sys.stdout.flush()
 
 
 def _seconds(history: History) -> float:
@@ -262,7 +272,7 @@ def _column(history: History, name: str) -> list[float]:
 
 def _report(outcome: Outcome) -> None:
     print(
-        f"\ntest accuracy {outcome.score:.2%}: {len(outcome.misread)} of "
+        f"\ntest accuracy {rounded(outcome.score, 2, '%')}: {len(outcome.misread)} of "
         f"{len(outcome.predicted):,} digits misread, all by people who wrote no training row\n\n"
         "confusion matrix (rows true, columns predicted)"
     )
@@ -283,7 +293,8 @@ def _picture(outcome: Outcome) -> "Figure":
 
     figure = Figure(figsize=(11, 9), layout=plotting.spacious(), facecolor="white")
     figure.suptitle(
-        f"{outcome.score:.1%} of {len(outcome.predicted):,} handwritten digits read correctly,\n"
+        f"{rounded(outcome.score, 1, '%')} of {len(outcome.predicted):,} handwritten digits read "
+        "correctly,\n"
         f"and the same losses in C++ and in NumPy, to within {outcome.difference:.0e}",
         x=0.01,
         ha="left",

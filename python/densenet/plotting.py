@@ -23,6 +23,7 @@ from densenet._drawing import (
     spacious,
     title,
 )
+from densenet._figures import rounded
 from densenet._images import misclassified, plot_misclassified
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def loss_curves(
     >>> [text.get_text() for text in axes.texts]
     ['training 0.500', 'validation 0.800']
     """
-    curves(axes, lines, dots or {}, "{:.3f}", least)
+    curves(axes, lines, dots or {}, "{:.3f}".format, least)
     title(axes, "Loss")
 
 
@@ -93,7 +94,7 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     scores : sequence of float
         One per epoch.
     name : str
-        Of the score. An accuracy is shown in per cent.
+        Of the score. An accuracy is shown in per cent. What is not 1 is not rounded to 1.
 
     Examples
     --------
@@ -105,10 +106,11 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     '90.0%'
     """
     if name == "accuracy":
-        curves(axes, {"": [100 * score for score in scores]}, {}, "{:.1f}%")
+        percent = [100 * score for score in scores]
+        curves(axes, {"": percent}, {}, lambda score: rounded(score / 100, 1, "%"))
         axes.yaxis.set_major_formatter("{x:g}%")
     else:
-        curves(axes, {"": scores}, {}, "{:.3g}")
+        curves(axes, {"": scores}, {}, lambda score: rounded(score, 3, "g"))
     title(axes, f"Validation {name.replace('_', ' ')}")
 
 
