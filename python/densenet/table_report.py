@@ -7,6 +7,7 @@ import numpy as np
 
 from densenet import plotting
 from densenet._extras import require
+from densenet._figures import rounded
 from densenet.metrics import confusion_matrix
 from densenet.preprocessing import Categories, Features, Numbers
 from densenet.table_model import Part, TableModel
@@ -101,7 +102,7 @@ def score_report(model: TableModel, part: Part) -> str:
     Returns
     -------
     str
-        Lines: scores and, for classes, the confusion matrix.
+        Lines: what is not as in training, scores and, for classes, the confusion matrix.
 
     Examples
     --------
@@ -114,7 +115,18 @@ def score_report(model: TableModel, part: Part) -> str:
     >>> lines[2].split()
     ['accuracy', '100.00%']
     """
-    parts = [_table_of({"score": part.scores}), _confusion(model.target, part, "these")]
+    notes = []
+    if part.unlabelled:
+        notes.append(f"note: {part.unlabelled:,} rows without a target are not scored")
+    if part.unknown:
+        rows = int(np.sum(part.y_true >= model.target.outputs))
+        names = ", ".join(map(_clipped, part.unknown[:_MOST_CLASSES]))
+        more = ", ..." if len(part.unknown) > _MOST_CLASSES else ""
+        notes.append(
+            f"note: {rows:,} rows of classes that training had not ({names}{more}) count as wrong; "
+            "the loss is of the other rows"
+        )
+    parts = [notes, _table_of({"score": part.scores}), _confusion(model.target, part, "these")]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
@@ -143,13 +155,15 @@ def describe(model: TableModel) -> str:
     """
     facts = model.facts
     scores = {name: facts[name] for name in ("training", "validation") if facts.get(name)}
-    parts = [
-        [
-            *_about_columns(model),
+    training = []
+    if facts:  # `densenet.table_training.fit` gives them
+        training = [
             f"trained on {facts['source']} by densenet {facts['densenet']}: "
             f"{facts['training_rows']:,} rows, {facts['validation_rows']:,} to validate, "
             f"{facts['epochs']} epochs, seed {facts['settings']['seed']}",
-        ],
+        ]
+    parts = [
+        [*_about_columns(model), *training],
         _every_column(model.features),
         [repr(model.network)],
         _table_of(scores),
@@ -230,17 +244,17 @@ def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _number(name: str, value: float) -> str:
-    if name in ("loss", "r2", "rmse", "mae"):
+    if name in ("loss", "rmse", "mae"):
         return f"{value:.4g}"
-    return f"{value:.2%}"
+    return rounded(value, 4, "g") if name == "r2" else rounded(value, 2, "%")
 
 
 def _confusion(target: Target, part: Part, which: str) -> list[str]:
     """Write the confusion matrix, or of one too wide the most frequent errors."""
     if not isinstance(target, Classes):
         return []
-    counts = confusion_matrix(part.y_true, part.y_pred, len(target.values))
-    names = [_clipped(name) for name in target.values]
+    names = [_clipped(name) for name in (*target.values, *part.unknown)]
+    counts = confusion_matrix(part.y_true, part.y_pred, len(names))
     if len(names) > _MOST_CLASSES:
         wrong = counts * ~np.eye(len(counts), dtype=bool)
         pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
@@ -313,9 +327,11 @@ def picture(fitted: Fitted) -> "Figure":
     side = 4.5
     if isinstance(target, Classes):
         side = min(max(side, 0.3 * len(target.values) + 1), 9)
-        result = f"{part.scores['accuracy']:.1%} of {len(part.y_true):,} {which} rows right"
+        result = (
+            f"{rounded(part.scores['accuracy'], 1, '%')} of {len(part.y_true):,} {which} rows right"
+        )
     else:
-        result = f"R² {part.scores['r2']:.2f} on {len(part.y_true):,} {which} rows"
+        result = f"R² {rounded(part.scores['r2'], 2, 'f')} on {len(part.y_true):,} {which} rows"
     figure = Figure(figsize=(6.5 + side, side + 0.6), layout=plotting.spacious(), facecolor="white")
     figure.suptitle(
         f"{_clipped(target.column, 40)}: {result}".replace("$", r"\$"),

@@ -4,12 +4,11 @@ The work behind ``densenet fit``; what it says is in `densenet.table_report`.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from densenet._typing import Array
 from densenet._version import __version__
@@ -20,6 +19,7 @@ from densenet.network import Network
 from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from densenet.preprocessing import Features, Imputation
 from densenet.table_model import Part, TableModel, score
+from densenet.table_notes import notes
 from densenet.tables import Table
 from densenet.targets import Classes, Target, Task, fit_target, infer_task
 from densenet.training import EarlyStopping, History
@@ -76,6 +76,8 @@ class Settings:
         Epochs without a lower validation loss after which training stops.
     seed : int
         Of validation rows, initial weights, order and dropout.
+    present : sequence of str
+        Words of `densenet.table_files.MISSING` that the table was read with as values.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Settings:
     validation: float = 0.2
     patience: int = 10
     seed: int = 0
+    present: tuple[str, ...] = ()
 
     def make_optimizer(self) -> Optimizer:
         """Make the optimizer."""
@@ -148,7 +151,7 @@ class Fitted(NamedTuple):
     >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
     (2, 80, 20)
     >>> fitted.notes
-    ["'x' numbers the rows: leave it out unless that is meant"]
+    ["'x' numbers the rows: leave it out unless that is meant (--id x or --ignore x)"]
     """
 
     model: TableModel
@@ -200,9 +203,11 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     missing = table.missing(settings.target)
     if missing.all():
         raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
-    notes = _notes(table, settings, int(missing.sum()))
-    table = table.take(np.flatnonzero(~missing))
+    whole, table = table, table.take(np.flatnonzero(~missing))
     task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
+    said = notes(whole, settings.target, task, settings.id, {*settings.ignore, *settings.text})
+    if missing.any():
+        said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
     fit_target(table, settings.target, task)  # what is none is told before rows are held out
     rows, held_out = _split(table, settings, task)
     training_rows = table.take(rows)
@@ -236,7 +241,9 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
             f"lr: expected a learning rate at which training converges, got "
             f"{history.epochs[-1]['lr']:g}"
         )
-    model = TableModel(network, features, target, settings.id, settings.missing)
+    model = TableModel(
+        network, features, target, settings.id, settings.missing, present=settings.present
+    )
     train = score(model, x[rows], y[rows])
     validation = score(model, x[held_out], y[held_out]) if validates else None
     facts = {
@@ -250,33 +257,8 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
         "training": train.scores,
         "validation": validation.scores if validation else {},
     }
-    model = TableModel(network, features, target, settings.id, settings.missing, facts)
-    return Fitted(model, history, train, validation, notes)
-
-
-def _notes(table: Table, settings: Settings, unlabelled: int) -> list[str]:
-    """Say what in a table may not be as its owner thinks."""
-    notes = []
-    if unlabelled:
-        notes.append(f"{unlabelled:,} rows without {settings.target!r} are left out")
-    if settings.id is not None:
-        ids = [text for text in table.texts(settings.id).tolist() if text]
-        repeated = len(ids) - len(set(ids))
-        if repeated:
-            notes.append(
-                f"{repeated:,} rows have the {settings.id!r} of another: such rows are not divided "
-                "between training and validation"
-            )
-    for name in table.columns:
-        asked = name in (settings.target, settings.id, *settings.ignore, *settings.text)
-        if not asked and not table.is_text(name) and _counts_rows(table.numbers(name)):
-            notes.append(f"{name!r} numbers the rows: leave it out unless that is meant")
-    return notes
-
-
-def _counts_rows(values: npt.NDArray[np.float64]) -> bool:
-    """Tell whether numbers are the places of their rows, from whichever start."""
-    return len(values) > 2 and bool(np.all(np.diff(values) == 1))
+    model = replace(model, facts=facts)
+    return Fitted(model, history, train, validation, said)
 
 
 def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
@@ -310,6 +292,7 @@ def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
 
 
 def _codes(table: Table, column: str) -> Array:
-    """Give a number for each different text of a column: NumPy is slow at comparing texts."""
-    codes: Array = np.unique(table.texts(column), return_inverse=True)[1]
-    return codes
+    """Give a number for each different cell of a column: NumPy is slow at comparing texts."""
+    keys = table.keys(column)
+    places = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([places[key] for key in keys])

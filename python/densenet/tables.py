@@ -1,18 +1,23 @@
 """Tables: columns of cells that are texts or numbers, and where they stood in a file.
 
-A cell stays the text that it was, so that the class ``01`` is not the class ``1``; what a column
-means is decided by `densenet.preprocessing` and `densenet.targets`.
+A cell stays the text that it was, so that an id is written as it was read; in a column of numbers
+alone, ``01`` and ``1`` are the same class or category all the same. What a column means is decided
+by `densenet.preprocessing` and `densenet.targets`.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from densenet import table_cells
 from densenet._typing import Array
+from densenet.table_cells import Kind
+from densenet.table_numerals import PLAIN, Guess, Numerals, recognise
 
 __all__ = ["Table"]
 
@@ -36,6 +41,10 @@ class Table:
         What `places` counts, from 1.
     unreadable : mapping of str to str
         Columns that no one can use, and what they hold.
+    guesses : mapping of str to Guess
+        How the numbers of columns are written, where that is not as programs do.
+    unnamed : mapping of str to str
+        Columns that are no features unless asked for, and why: an index that pandas wrote.
 
     Examples
     --------
@@ -45,6 +54,13 @@ class Table:
     (['007', '008'], [118.5, nan])
     >>> table.is_text("id"), table.missing("tempo").tolist()
     (False, [False, True])
+    >>> codes = Table.from_columns({"code": ["1", "1.0", "02"], "price": ["1,5", "2,25", ""]})
+    >>> codes.kind("code"), codes.keys("code"), codes.spellings("code")
+    ('numbers', ['1', '1', '2'], {'1': '1', '2': '02'})
+    >>> codes.numerals("price").decimal, codes.numbers("price").tolist()
+    (',', [1.5, 2.25, nan])
+    >>> codes.names("price").tolist(), codes.with_guesses(thousands=",").numerals("code").thousands
+    (['1.5', '2.25', ''], ',')
     >>> last = table.take([1])
     >>> len(last), last.where(0, "tempo")
     (1, "table, row 2, column 'tempo'")
@@ -58,7 +74,9 @@ class Table:
     places: Array
     unit: str = "line"
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    _numbers: dict[str, tuple[Numbers, Flags]] = field(
+    guesses: Mapping[str, Guess] = field(default_factory=dict)
+    unnamed: Mapping[str, str] = field(default_factory=dict)
+    _numbers: dict[tuple[str, Numerals], tuple[Numbers, Flags]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -73,7 +91,18 @@ class Table:
         lengths = sorted({len(values) for values in cells.values()})
         if len(lengths) != 1:
             raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
-        return cls(source, cells, np.arange(1, 1 + lengths[0]), "row")
+        return cls(source, cells, np.arange(1, 1 + lengths[0]), "row").with_guesses()
+
+    def with_guesses(
+        self, *, delimiter: str = "", decimal: str | None = None, thousands: str | None = None
+    ) -> "Table":
+        """Give the table with what `densenet.table_numerals.recognise` finds out, beside guesses.
+
+        Its parameters and errors are those of that function.
+        """
+        unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
+        guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
+        return replace(self, guesses=guesses)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -97,32 +126,115 @@ class Table:
         """Give a table of some of the rows."""
         at = np.asarray(rows)
         columns = {name: cells[at] for name, cells in self.columns.items()}
-        parsed = {name: (n[at], others[at]) for name, (n, others) in self._numbers.items()}
+        parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
         return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
 
     def texts(self, name: str) -> Array:
-        """Give a column's cells as they are written, "" where missing, as array of object."""
+        """Give a column's cells as they are written, "" where missing, as array of object.
+
+        Numbers are written with the fewest digits that tell them, whole ones without a dot.
+        """
         cells = self._cells(name)
         if cells.dtype == object:
             return cells
-        texts = ["" if cell != cell else str(cell) for cell in cells.tolist()]
-        return np.array(texts, object)
+        if cells.dtype.kind != "f":
+            return np.array([str(cell) for cell in cells.tolist()], object)
+        return np.array([_written(cell) for cell in cells], object)
+
+    def names(self, name: str) -> Array:
+        """Give a column's cells as classes and categories are named, as array of object.
+
+        They are `texts`, but numbers of a column with decimal commas and the like are written
+        plainly.
+        """
+        texts = self.texts(name)
+        guess = self.guesses.get(name)
+        if guess is None or guess.doubt or guess.numerals == PLAIN:
+            return texts
+        plain = {text: guess.numerals.plain(text) for text in set(texts.tolist())}
+        return np.array([plain[text] or text for text in texts.tolist()], object)
+
+    def kind(self, name: str) -> Kind:
+        """Tell how a column's cells are compared: as numbers or booleans where all are such."""
+        is_number = self._cells(name).dtype != object
+        return "numbers" if is_number else table_cells.kind_of(set(self.names(name).tolist()))
+
+    def keys(self, name: str, kind: Kind | None = None) -> list[str]:
+        """Give for each cell a text that is equal where cells are the same; "" where missing.
+
+        Parameters
+        ----------
+        name : str
+        kind : "numbers", "booleans" or "texts", optional
+            How to compare; by default as `kind` tells.
+        """
+        names = self.names(name).tolist()
+        key = table_cells.key_of(kind or self.kind(name))
+        known = {text: key(text) for text in set(names)}
+        return [known[text] for text in names]
+
+    def spellings(self, name: str) -> dict[str, str]:
+        """Give for each of a column's keys the name that most rows have for it."""
+        counts = Counter(self.names(name).tolist())
+        order = sorted(counts, key=lambda text: (counts[text], -len(text), text))
+        key = table_cells.key_of(self.kind(name))
+        return {key(text): text for text in order}  # the last stays
 
     def missing(self, name: str) -> Flags:
         """Tell which of a column's cells have no value."""
         cells = self._cells(name)
-        missing: Flags = cells == "" if cells.dtype == object else cells != cells
+        values, others = self._parsed(name, self._guess(name).numerals)
+        missing: Flags = cells == "" if others.any() else values != values
         return missing
 
-    def numbers(self, name: str) -> Numbers:
-        """Give a column's cells as numbers, NaN where missing.
+    def numerals(self, name: str, like: Numerals | None = None) -> Numerals:
+        """Tell how a column's numbers are written.
+
+        Parameters
+        ----------
+        name : str
+        like : Numerals, optional
+            How they are written in a table that is known, which decides where this one leaves it
+            open.
 
         Raises
         ------
         ValueError
-            If a cell is something else, or its number is infinite.
+            If that can be one thing or another, or one of the tables has a sign such as % and the
+            other has not.
         """
-        values, others = self._parsed(name)
+        guess = self._guess(name)
+        chosen = guess.numerals
+        if not guess.sure and self._cells(name).dtype == object:
+            if like is not None and self._fits(name, like):
+                chosen = like
+            elif guess.doubt:
+                raise self._doubt(name, guess.doubt)
+            elif like is not None and self._fits_with_dots(name, like):
+                raise self._doubt(name, "dots may stand before decimals or between thousands")
+        if like is not None and like.unit != chosen.unit and not self.missing(name).all():
+            wanted = f"with {like.unit}" if like.unit else "without a sign"
+            got = f"with {chosen.unit}" if chosen.unit else "without"
+            raise self._doubt(
+                name, f"expected numbers {wanted}, as in the training rows, got {got}"
+            )
+        return chosen
+
+    def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
+        """Give a column's cells as numbers, NaN where missing.
+
+        Parameters
+        ----------
+        name : str
+        like : Numerals, optional
+            As for `numerals`.
+
+        Raises
+        ------
+        ValueError
+            If a cell is something else, or its number is infinite; or for what `numerals` raises.
+        """
+        values, others = self._parsed(name, self.numerals(name, like))
         rows = np.flatnonzero(others)
         if len(rows):
             got = self._cells(name)[rows[0]]
@@ -141,10 +253,12 @@ class Table:
         Raises
         ------
         ValueError
-            If it holds numbers and a few texts: in at most a tenth of the cells with a value.
+            If it holds numbers and a few texts: in at most a tenth of the cells with a value. Or
+            for what `numerals` raises.
         """
-        others = np.flatnonzero(self._parsed(name)[1])
-        present = len(self) - int(self.missing(name).sum())
+        values, found = self._parsed(name, self.numerals(name))
+        others = np.flatnonzero(found)
+        present = len(others) + int(np.sum(values == values))
         if 0 < len(others) <= present / 10:
             got = self._cells(name)[others[0]]
             raise ValueError(
@@ -153,11 +267,24 @@ class Table:
             )
         return len(others) > 0
 
-    def _parsed(self, name: str) -> tuple[Numbers, Flags]:
+    def _guess(self, name: str) -> Guess:
+        return self.guesses.get(name, Guess(PLAIN, sure=False))
+
+    def _doubt(self, name: str, words: str) -> ValueError:
+        return ValueError(f"{self.source}, column {name!r}: {words}")
+
+    def _fits(self, name: str, numerals: Numerals) -> bool:
+        return not self._parsed(name, numerals)[1].any()
+
+    def _fits_with_dots(self, name: str, like: Numerals) -> bool:
+        return like.decimal == "," and self._fits(name, replace(like, thousands="."))
+
+    def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
         """Give a column's numbers, and which cells are none; each column is parsed once."""
-        if name not in self._numbers:
-            self._numbers[name] = _parse(self._cells(name))
-        return self._numbers[name]
+        key = name, numerals
+        if key not in self._numbers:
+            self._numbers[key] = _parse(self._cells(name), numerals)
+        return self._numbers[key]
 
     def _cells(self, name: str) -> Array:
         self.require([name])
@@ -169,36 +296,45 @@ class Table:
         return self.columns[name]
 
 
-def _parse(cells: Array) -> tuple[Numbers, Flags]:
+def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
     if cells.dtype != object:
         return cells.astype(np.float64), np.zeros(len(cells), bool)
     texts = cells.tolist()
     try:
-        if "_" not in "".join(texts):  # the fast way, for the usual column
+        if numerals == PLAIN and "_" not in "".join(texts):  # the fast way, for the usual column
             values = [float(text) if text else math.nan for text in texts]
             return np.array(values), np.zeros(len(texts), bool)
     except ValueError:
         pass
-    known = {text: _number(text) for text in set(texts)}
+    known = {text: _number(text, numerals) for text in set(texts)}
     parsed = [known[text] for text in texts]
     others = np.array([value is None for value in parsed])
     return np.array([math.nan if value is None else value for value in parsed]), others
 
 
-def _number(cell: str) -> float | None:
+def _number(cell: str, numerals: Numerals) -> float | None:
     """Give a cell's number, NaN where it is missing, and None where it is something else."""
-    if not cell:
-        return math.nan
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return None if "_" in cell else value  # 12_3 is a number to Python alone
+    if numerals == PLAIN:
+        return table_cells.number(cell)
+    plain = numerals.plain(cell)
+    return None if plain is None else table_cells.number(plain)
 
 
-def is_number(cell: str) -> bool:
-    """Tell whether a cell holds a number, or nothing."""
-    return _number(cell) is not None
+def _written(cell: "np.floating[Any]") -> str:
+    """Write a number with the fewest digits that tell it, "" for NaN."""
+    value = float(cell)
+    if value != value:
+        return ""
+    return str(int(value)) if abs(value) < 1e16 and value.is_integer() else str(cell)
+
+
+def check_names(source: str, names: Sequence[str]) -> None:
+    """Refuse columns of which there are none, or two of one name."""
+    if not names:
+        raise ValueError(f"{source}: expected columns, got none")
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{source}: expected names that differ, got column {name!r} {times} times")
 
 
 def _short(cell: str) -> str:

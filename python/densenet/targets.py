@@ -6,8 +6,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _specs
-from densenet.tables import Table, is_number
+from densenet import _specs, table_cells
+from densenet.table_numerals import PLAIN, Numerals
+from densenet.tables import Table
 
 __all__ = ["Classes", "Values", "fit_target", "infer_task"]
 
@@ -26,6 +27,9 @@ TASK_RULES = {
 @dataclass(frozen=True)
 class Classes:
     """A target that is one of a few classes, named as they are written.
+
+    Where all classes are numbers, ``1``, ``1.0`` and ``01`` are the same one, named as most rows
+    write it; and where all are booleans, ``True``, ``TRUE`` and ``true`` are.
 
     Parameters
     ----------
@@ -48,6 +52,9 @@ class Classes:
     2
     >>> genre.values, genre.encode(train).tolist(), genre.decode([1, 0])
     (('Pop', 'Rock'), [1, 0, 1], ['Rock', 'Pop'])
+    >>> places, unknown = genre.places(Table.from_columns({"genre": ["Jazz", "Pop"]}))
+    >>> places.tolist(), unknown
+    ([2, 0], ['Jazz'])
     """
 
     column: str
@@ -61,19 +68,19 @@ class Classes:
     @classmethod
     def fit(cls, table: Table, column: str) -> "Classes":
         """Find the classes of a table without missing targets; numbers are sorted as numbers."""
-        texts = table.texts(column)
-        values = sorted(set(texts.tolist()))
+        values = list(table.spellings(column).values())
         if len(values) == 1:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected at least two classes, "
                 f"got only {values[0]!r}"
             )
-        if len(values) > max(MOST_CLASSES, len(texts) / 2):
+        if len(values) > max(MOST_CLASSES, len(table) / 2):
             raise ValueError(
                 f"{table.source}, column {column!r}: expected classes that repeat, "
-                f"got {len(values):,} different ones in {len(texts):,} rows"
+                f"got {len(values):,} different ones in {len(table):,} rows"
             )
-        if all(map(is_number, values)):
+        values.sort()
+        if table_cells.kind_of(values) == "numbers":
             values.sort(key=float)
         return cls(column, tuple(values))
 
@@ -82,19 +89,29 @@ class Classes:
         """Width of the network's last layer."""
         return len(self.values)
 
+    def places(self, table: Table) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Give each row's class as an index, (rows,), and classes that are not known.
+
+        The indices of the latter follow those of `values`.
+        """
+        names = table.names(self.column).tolist()
+        place = table_cells.place_of(self.values)
+        known = {name: place(name) for name in set(names)}
+        unknown = sorted(name for name in known if known[name] < 0)
+        known |= {name: i for i, name in enumerate(unknown, self.outputs)}
+        return np.array([known[name] for name in names], np.int64), unknown
+
     def encode(self, table: Table) -> npt.NDArray[np.int64]:
         """Give each row's class as an index, (rows,); a class that is not known is an error."""
-        index = {text: i for i, text in enumerate(self.values)}
-        texts = table.texts(self.column).tolist()
-        try:
-            return np.array([index[text] for text in texts], np.int64)
-        except KeyError:
-            row = next(i for i, text in enumerate(texts) if text not in index)
-            names = ", ".join(map(repr, self.values[:6])) + (", ..." if len(index) > 6 else "")
+        places, unknown = self.places(table)
+        if unknown:
+            row = int(np.argmax(places >= self.outputs))
+            names = ", ".join(map(repr, self.values[:6])) + (", ..." if self.outputs > 6 else "")
             raise ValueError(
                 f"{table.where(row, self.column)}: expected one of the classes {names}, "
-                f"got {texts[row]!r}"
-            ) from None
+                f"got {table.names(self.column)[row]!r}"
+            )
+        return places
 
     def decode(self, outputs: npt.ArrayLike) -> list[str]:
         """Name the classes of indices, (rows,)."""
@@ -110,6 +127,8 @@ class Values:
     column : str
     mean, scale : float
         Mean and standard deviation of the training rows.
+    numerals : Numerals
+        How the training rows write numbers.
 
     Raises
     ------
@@ -131,6 +150,7 @@ class Values:
     column: str
     mean: float
     scale: float
+    numerals: Numerals = PLAIN
 
     def __post_init__(self) -> None:
         _specs.check_numbers(self)
@@ -143,7 +163,7 @@ class Values:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected values that differ, got only {mean:g}"
             )
-        return cls(column, mean, scale)
+        return cls(column, mean, scale, table.numerals(column))
 
     @property
     def outputs(self) -> int:
@@ -152,7 +172,7 @@ class Values:
 
     def encode(self, table: Table) -> npt.NDArray[np.float32]:
         """Give each row's standardised value, (rows,)."""
-        values = table.numbers(self.column)
+        values = table.numbers(self.column, self.numerals)
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
             raise ValueError(f"{table.where(missing[0], self.column)}: expected a number, got none")

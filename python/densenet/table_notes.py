@@ -1,0 +1,132 @@
+"""What in a table may not be as its owner thinks: notes of one line each."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet.table_cells import looks_like_a_date, number
+from densenet.table_numerals import PLAIN
+from densenet.tables import Table
+from densenet.targets import MOST_CLASSES, Task
+
+__all__ = ["notes"]
+
+_BEGINS_AS_NUMBER = re.compile(r"[-+−~<>≈]?\s?[$€£¥]?\s?[0-9][0-9.,'’\s]*.{0,15}", re.DOTALL)
+_MOST = 0.9
+
+
+def notes(
+    table: Table, target: str, task: Task, id: str | None = None, asked: Collection[str] = ()
+) -> list[str]:
+    r"""Say what in a table may not be as its owner thinks.
+
+    Parameters
+    ----------
+    table : Table
+    target : str
+    task : "classification" or "regression"
+    id : str, optional
+        The column that names rows.
+    asked : collection of str
+        Columns that are left out or read as categories because the owner says so.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If a column has a few cells that are no numbers among many that are, or its numbers may
+        mean two things.
+
+    Examples
+    --------
+    >>> from densenet.table_notes import notes
+    >>> from densenet.tables import Table
+    >>> rows = {"when": ["2024-01-01", "2024-01-02"], "price": ["1,5", "2"], "y": [0, 1]}
+    >>> print("\n".join(notes(Table.from_columns(rows), "y", "classification")))
+    'when' holds dates, which are read as categories: give year, month or day columns of their own
+    'price': '1,5' is read as 1.5
+    """
+    said = []
+    if id is not None:
+        ids = [key for key in table.keys(id) if key]
+        repeated = len(ids) - len(set(ids))
+        if repeated:
+            said.append(
+                f"{repeated:,} rows have the {id!r} of another: such rows are not divided "
+                "between training and validation"
+            )
+    for name in table.columns:
+        if name == id or name in asked or name in table.unnamed:
+            continue
+        if name == target and task == "classification":
+            said += _about_texts(table, name, "classes") + _about_numerals(table, name)
+        elif table.is_text(name):
+            said += _about_texts(table, name, "categories")
+        else:
+            said += _about_numerals(table, name)
+            said += [] if name == target else _about_numbers(name, table.numbers(name))
+    return said
+
+
+def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
+    """Point out numbers that tell rows apart, as an id does."""
+    if len(values) > 2 and bool(np.all(np.diff(values) == 1)):
+        words = "numbers the rows: leave it out unless that is meant"
+    else:
+        known = values[values == values]
+        whole = len(known) > MOST_CLASSES and bool(np.all(known == np.rint(known)))
+        if not whole or len(np.unique(known)) < len(known):
+            return []
+        words = "has another whole number in each row: leave it out if that is an id"
+    return [f"{name!r} {words} (--id {name} or --ignore {name})"]
+
+
+def _about_numerals(table: Table, name: str) -> list[str]:
+    """Say how numbers are read that are not written as programs do."""
+    guess = table.guesses.get(name)
+    if guess is None or guess.doubt or guess.numerals == PLAIN:
+        return []
+    texts = [text for text in table.texts(name).tolist() if number(text) is None]
+    read = [(text, guess.numerals.plain(text)) for text in texts]
+    shown = [(text, plain) for text, plain in read if plain]
+    if not shown:
+        return []
+    text, plain = max(shown, key=lambda pair: len(pair[0]))
+    return [f"{name!r}: {text!r} is read as {float(plain):.15g}"]
+
+
+def _about_texts(table: Table, name: str, what: str) -> list[str]:
+    """Point out texts that may be meant as dates or numbers."""
+    counts = Counter(text for text in table.texts(name).tolist() if text)
+    if not counts or table.columns[name].dtype != object:
+        return []
+
+    def share(texts: Collection[str]) -> float:
+        return sum(counts[text] for text in texts) / counts.total()
+
+    if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
+        return [
+            f"{name!r} holds dates, which are read as {what}: give year, month or day columns of "
+            "their own"
+        ]
+    others = [text for text, _ in counts.most_common() if number(text) is None]
+    if 0.5 <= 1 - share(others) < 1:
+        words = ", ".join(map(_short, others[:3])) + (", ..." if len(others) > 3 else "")
+        return [
+            f"{name!r}: {1 - share(others):.0%} of the cells are numbers, but it is read as {what} "
+            f"because of {words} (--missing takes words as missing)"
+        ]
+    like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
+    if len(counts) > MOST_CLASSES and share(like) >= _MOST:
+        return [f"{name!r}: cells such as {_short(like[0])} are read as {what}, not as numbers"]
+    return []
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 20 else f"{text[:19]}…")
