@@ -233,9 +233,9 @@ class TableModel:
     @classmethod
     def _from_json(cls, network: Network, about: Any) -> "TableModel":
         """Make a model of what `save` attached; a type that is not as it should be is an error."""
-        if not isinstance(about, dict) or about.get("version") not in (1, _VERSION):
-            got = about.get("version") if isinstance(about, dict) else about
-            raise ValueError(f"version: expected {_VERSION} or 1, got {got!r}")
+        version = about.get("version")
+        if type(version) is not int or version not in (1, _VERSION):
+            raise ValueError(f"version: expected {_VERSION} or 1, got {version!r}")
         features, target = Features.from_json(about["features"]), targets.from_json(about["target"])
         id_, facts = about["id"], about["facts"]
         if id_ is not None and not isinstance(id_, str):
@@ -244,7 +244,7 @@ class TableModel:
         for name, values in words.items():
             if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
                 raise ValueError(f"{name}: expected words, got {values!r}")
-        if about["version"] == 1:  # which knew fewer words: some of its values are words of today
+        if version == 1:  # which knew fewer words: some of its values are words of today
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
             asked = is_missing(words["missing"])
             words["present"] = [one for values in known for one in values if one and asked(one)]
