@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.datasets import _pack_digits, load_digits
+from densenet.datasets import _pack_digits, load_digits, write_digits
+from densenet.table_files import read_table
 
 
 def test_digits_are_the_official_split() -> None:
@@ -33,6 +34,20 @@ def test_test_rows_are_those_of_scikit_learn() -> None:
     ours = load_digits()
     np.testing.assert_array_equal(ours.x_test, theirs.data)
     np.testing.assert_array_equal(ours.y_test, theirs.target)
+
+
+def test_tables_hold_every_number(tmp_path: Path) -> None:
+    digits = load_digits()
+    parts = (digits.x_train, digits.y_train), (digits.x_test, digits.y_test)
+    for path, (x, y) in zip(write_digits(tmp_path), parts, strict=True):
+        assert path.parent == tmp_path
+        table = read_table(path)
+        names = [f"pixel{i}" for i in range(64)]
+        assert list(table.columns) == [*names, "digit"]
+        np.testing.assert_array_equal(np.column_stack([table.numbers(n) for n in names]), x)
+        np.testing.assert_array_equal(table.numbers("digit"), y)
+    with pytest.raises(FileNotFoundError):
+        write_digits(tmp_path / "none")
 
 
 @pytest.mark.parametrize("header", ["", "Block 1,Block 2,Class\n"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tracks import HEADER, tracks, write
+from densenet import datasets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,16 +30,31 @@ def test_the_programs_run_one_after_the_other(empty_folder, capsys):
     assert (empty_folder / "digits.h").exists()
 
 
-def test_the_commands_run(empty_folder, command, rng):
-    write("train.csv", HEADER, tracks(rng))
-    write("test.csv", HEADER, tracks(rng, 50, 300))
+def test_the_commands_run(empty_folder, command):
+    pytest.importorskip("matplotlib")
     lines = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert {line[1] for line in lines} == {"fit", "predict", "info"}
+    assert [line[1] for line in lines] == ["-c", "fit", "predict", "info"]
     for program, *arguments in lines:
+        if program == "python":
+            exec(arguments[1], {})
+            continue
         assert program == "densenet"
         status, out, _ = command(*arguments)
         assert status == 0, arguments
         assert out
+    assert (empty_folder / "digits.png").exists()
+
+
+def test_the_report_is_what_the_command_prints(empty_folder, command):
+    datasets.write_digits()
+    told = next(block for block in blocks("") if block.startswith("digits-train.csv: "))
+    out = command("fit", "digits-train.csv", "--target", "digit", "--epochs", "1", "--no-picture")[
+        1
+    ]
+    lines = [line for line in told.splitlines() if line and line[0] not in " 0123456789"]
+    for line in lines:
+        name = re.split(r"  +", line)[0]
+        assert any(printed.startswith(name) for printed in out.splitlines()), line
 
 
 def test_links_and_names_of_files_lead_somewhere():

@@ -1,5 +1,6 @@
 """Data that comes with the package, so that it can be tried without a network connection."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Digits", "load_digits"]
+__all__ = ["Digits", "load_digits", "write_digits"]
 
 
 class Digits(NamedTuple):
@@ -68,6 +69,43 @@ def load_digits() -> Digits:
             np.ascontiguousarray(arrays["x_test"]),
             arrays["y_test"].astype(np.int64),
         )
+
+
+def write_digits(folder: str | os.PathLike[str] = ".") -> tuple[Path, Path]:
+    """Write the digits as two tables for the command line, in CSV with a header.
+
+    Each row is an image: columns pixel0 to pixel63, from 0 to 16, and digit.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where ``digits-train.csv`` and ``digits-test.csv`` are written; it must exist.
+
+    Returns
+    -------
+    train, test : Path
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> from densenet.datasets import write_digits
+    >>> train, test = write_digits()
+    >>> len(train.read_text().splitlines()), test.name
+    (3824, 'digits-test.csv')
+    """
+    digits = load_digits()
+    header = ",".join([*(f"pixel{i}" for i in range(digits.x_train.shape[1])), "digit"])
+    paths = Path(folder, "digits-train.csv"), Path(folder, "digits-test.csv")
+    parts = (digits.x_train, digits.y_train), (digits.x_test, digits.y_test)
+    for path, (x, y) in zip(paths, parts, strict=True):
+        rows = np.column_stack([x, y]).tolist()
+        lines = [header, *(",".join(map(str, row)) for row in rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    return paths
 
 
 def _pack_digits(folder: Path, packed: Path) -> None:
