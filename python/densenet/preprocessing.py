@@ -100,10 +100,15 @@ class Numbers:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; nothing says an empty text."""
+        said = []
+        if table.numerals(self.column, self.numerals) != self.numerals:
+            said = [table.example(self.column, self.numerals)]
         beyond = int(np.sum(np.abs(self._deviations(table)) > FURTHEST))
-        if not beyond:
-            return ""
-        return f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
+        if beyond:
+            said.append(
+                f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
+            )
+        return ", ".join(filter(None, said))
 
     def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
         values = table.numbers(self.column, self.numerals)

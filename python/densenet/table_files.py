@@ -5,15 +5,14 @@ The whole table is held in memory: a CSV file there takes about six times its si
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from densenet._typing import Array
-from densenet.table_cells import MISSING, is_missing, number
+from densenet.table_cells import MISSING, clean, missing_words, number
 from densenet.table_kinds import is_parquet, refuse_others
 from densenet.table_parquet import read_parquet
 from densenet.tables import Table, check_names
@@ -96,21 +95,16 @@ def read_table(
     [5.1, nan]
     """
     path = Path(path)
-    asked = is_missing(missing, present)
-
-    def clean(cells: Iterable[str]) -> Array:
-        """Strip cells, and empty those that are missing."""
-        stripped = map(str.strip, cells)
-        return np.array(["" if asked(text) else text for text in stripped], object)
+    words = missing_words(missing, present)
 
     refuse_others(path)
     if is_parquet(path):
-        table = read_parquet(path, clean, INDEX)
+        table = read_parquet(path, words, INDEX)
         return table.with_guesses(decimal=decimal, thousands=thousands)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
     try:
-        table, delimiter = _read_csv(path, header, delimiter, encoding, clean)
+        table, delimiter = _read_csv(path, header, delimiter, encoding, words)
     except UnicodeDecodeError as error:
         # The decoder works through the file in blocks, so that the place it tells is none of ours.
         byte = error.object[error.start]
@@ -130,7 +124,7 @@ def _read_csv(
     header: bool,
     delimiter: str | None,
     encoding: str,
-    clean: Callable[[Iterable[str]], Array],
+    words: Collection[str],
 ) -> tuple[Table, str]:
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
@@ -147,7 +141,7 @@ def _read_csv(
         if start is None:
             raise ValueError(f"{path}: expected a table, got an empty file")
         width = len(start[1])
-        unnamed = []
+        unnamed: list[str] = []
         if header:
             names = [name.strip() or f"c{i}" for i, name in enumerate(start[1])]
             unnamed = _index(start[1], names)
@@ -166,9 +160,12 @@ def _read_csv(
             places.append(place)
     if not rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
-    columns = dict(zip(names, map(clean, zip(*rows, strict=True)), strict=True))
-    unnamed_ = dict.fromkeys(unnamed, INDEX)
-    return Table(str(path), columns, np.array(places), unnamed=unnamed_), delimiter
+    columns = {
+        name: np.array(clean(cells, words), object)
+        for name, cells in zip(names, zip(*rows, strict=True), strict=True)
+    }
+    indices = dict.fromkeys(unnamed, INDEX)
+    return Table(str(path), columns, np.array(places), unnamed=indices), delimiter
 
 
 def _text_lines(path: Path, lines: Iterable[str]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from densenet.metrics import (
 )
 from densenet.network import Network
 from densenet.preprocessing import Features
-from densenet.table_cells import is_missing
+from densenet.table_cells import missing_words
 from densenet.table_facts import check_facts
 from densenet.tables import Table
 from densenet.targets import Classes, Target, Values
@@ -246,8 +246,10 @@ class TableModel:
                 raise ValueError(f"{name}: expected words, got {values!r}")
         if version == 1:  # which knew fewer words: some of its values are words of today
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
-            asked = is_missing(words["missing"])
-            words["present"] = [one for values in known for one in values if one and asked(one)]
+            of_today = missing_words(words["missing"])
+            words["present"] = [
+                one for values in known for one in values if one and one.casefold() in of_today
+            ]
         check_facts(facts)
         return cls(
             network,

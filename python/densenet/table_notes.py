@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet.table_cells import looks_like_a_date, number
-from densenet.table_numerals import PLAIN
 from densenet.tables import Table
 from densenet.targets import MOST_CLASSES, Task
 
@@ -90,15 +89,8 @@ def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
 def _about_numerals(table: Table, name: str) -> list[str]:
     """Say how numbers are read that are not written as programs do."""
     guess = table.guesses.get(name)
-    if guess is None or guess.doubt or guess.numerals == PLAIN:
-        return []
-    texts = [text for text in table.texts(name).tolist() if number(text) is None]
-    read = [(text, guess.numerals.plain(text)) for text in texts]
-    shown = [(text, plain) for text, plain in read if plain]
-    if not shown:
-        return []
-    text, plain = max(shown, key=lambda pair: len(pair[0]))
-    return [f"{name!r}: {text!r} is read as {float(plain):.15g}"]
+    example = table.example(name) if guess and not guess.doubt else ""
+    return [f"{name!r}: {example}"] if example else []
 
 
 def _about_texts(table: Table, name: str, what: str) -> list[str]:

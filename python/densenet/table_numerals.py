@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from densenet._typing import Array
-from densenet.table_cells import MARKS, number
+from densenet.table_cells import MARKS, are_numbers, number
 
 __all__ = ["PLAIN", "Guess", "Numerals", "recognise"]
 
@@ -160,14 +160,18 @@ def recognise(
     dots = False  # whether a column has decimals after a dot for sure
     for name, cells in columns.items():
         texts = cells.tolist() if cells.dtype == object else []
-        if not told and all(number(text) is not None for text in texts):
-            dotted = [text for text in texts if "." in text and text not in MARKS]
-            if dotted and all(map(_GROUPED.fullmatch, dotted)):
-                unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
-            dots = dots or not all(map(_GROUPED.fullmatch, dotted))
+        if not told and are_numbers(texts):
+            if "." in "".join(texts):
+                dotted = (text for text in texts if "." in text and text not in MARKS)
+                if all(map(_GROUPED.fullmatch, dotted)):
+                    unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
+                else:
+                    dots = True
+            continue
+        if not (told or _may_be_numbers(texts)):
             continue
         counts = Counter(text for text in texts if text and text not in MARKS)
-        if not counts or not (told or _may_be_numbers(counts)):
+        if not counts:
             continue
         unit, doubt = _unit(counts)
         if doubt:
@@ -215,11 +219,11 @@ def _occurring(
     ]
 
 
-def _may_be_numbers(counts: "Counter[str]") -> bool:
+def _may_be_numbers(texts: Sequence[str]) -> bool:
     """Tell whether at least half of some cells begin and end like a number."""
-    some = [text for text, _ in zip(counts, range(_SAMPLE), strict=False)]
-    like = sum(_LOOSE.fullmatch(text) is not None for text in some)
-    return bool(some) and 2 * like >= len(some)
+    spread = texts[:: max(1, len(texts) // _SAMPLE)]
+    some = {text for text in spread if text and text not in MARKS}
+    return 2 * sum(_LOOSE.fullmatch(text) is not None for text in some) >= len(some)
 
 
 def _share(counts: "Counter[str]", fits: Iterable[str]) -> float:
@@ -229,7 +233,7 @@ def _share(counts: "Counter[str]", fits: Iterable[str]) -> float:
 def _unit(counts: "Counter[str]") -> tuple[str, str]:
     """Find the sign that a column's numbers have; or say that some have it and others not."""
     for sign in _UNITS:
-        having = [text for text in counts if sign in text]
+        having = [text for text in counts if sign in text and _LOOSE.fullmatch(text)]
         share = _share(counts, having)
         if share >= 1 - _MOST_OTHERS:
             return sign, ""

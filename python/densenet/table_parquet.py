@@ -1,7 +1,7 @@
 """Tables in Parquet, by pyarrow: numbers stay numbers, and all else becomes text."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from densenet._extras import require
 from densenet._typing import Array
+from densenet.table_cells import clean
 from densenet.table_numerals import PLAIN, Guess
 from densenet.tables import Table, check_names
 
@@ -18,14 +19,14 @@ __all__ = ["read_parquet"]
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
-def read_parquet(path: Path, clean: Callable[[list[str]], Array], index: str) -> Table:
+def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
     """Read a table of at least one row; decimals and whole numbers stay exact.
 
     Parameters
     ----------
     path : Path
-    clean : callable
-        Strips texts and empties those that are missing.
+    words : collection of str
+        Stand for a missing value, as `densenet.table_cells.clean` takes them.
     index : str
         Why an index that pandas wrote is no feature.
 
@@ -66,7 +67,7 @@ def read_parquet(path: Path, clean: Callable[[list[str]], Array], index: str) ->
     columns, unreadable = {}, {}
     for name, column in zip(read.column_names, read.columns, strict=True):
         try:
-            columns[name] = _from_arrow(column, clean)
+            columns[name] = _from_arrow(column, words)
         except arrow.ArrowException:
             unreadable[name] = str(column.type)
     unnamed = {name: index for name in columns if _INDEX.fullmatch(name)}
@@ -82,7 +83,7 @@ def _is_number(kind: Any) -> bool:
     return bool(types.is_integer(kind) or types.is_decimal(kind))
 
 
-def _from_arrow(column: Any, clean: Callable[[list[str]], Array]) -> Array:
+def _from_arrow(column: Any, words: Collection[str]) -> Array:
     from pyarrow import types
 
     kind = column.type
@@ -96,13 +97,15 @@ def _from_arrow(column: Any, clean: Callable[[list[str]], Array]) -> Array:
         integers: Array = column.to_numpy()
         return integers
     if types.is_boolean(kind) or types.is_decimal(kind) or str(kind) == "extension<arrow.uuid>":
-        return clean([_text(value) for value in column.to_pylist()])
+        texts = [_text(value) for value in column.to_pylist()]
+        return np.array(clean(texts, words), object)
     if types.is_duration(kind):
         seconds = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
         counts = column.cast("int64").to_numpy().astype(np.float64)
         durations: Array = counts / seconds
         return durations
-    return clean([text or "" for text in column.cast("string").to_pylist()])
+    texts = [text or "" for text in column.cast("string").to_pylist()]
+    return np.array(clean(texts, words), object)
 
 
 def _text(value: object) -> str:

@@ -59,6 +59,8 @@ class Table:
     ('numbers', ['1', '1', '2'], {'1': '1', '2': '02'})
     >>> codes.numerals("price").decimal, codes.numbers("price").tolist()
     (',', [1.5, 2.25, nan])
+    >>> codes.example("price")
+    "'2,25' is read as 2.25"
     >>> codes.names("price").tolist(), codes.with_guesses(thousands=",").numerals("code").thousands
     (['1.5', '2.25', ''], ',')
     >>> last = table.take([1])
@@ -219,6 +221,19 @@ class Table:
                 name, f"expected numbers {wanted}, as in the training rows, got {got}"
             )
         return chosen
+
+    def example(self, name: str, like: Numerals | None = None) -> str:
+        """Say how a number is read that is not written as programs do; else give an empty text.
+
+        Parameters and errors are those of `numerals`.
+        """
+        numerals = self.numerals(name, like)
+        if numerals == PLAIN or self._cells(name).dtype != object:
+            return ""
+        texts = {text for text in self._cells(name).tolist() if table_cells.number(text) is None}
+        read = {text: numerals.plain(text) for text in texts}
+        shown = sorted((text for text in texts if read[text]), key=lambda text: (-len(text), text))
+        return f"{shown[0]!r} is read as {float(read[shown[0]] or 0):.15g}" if shown else ""
 
     def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
         """Give a column's cells as numbers, NaN where missing.
