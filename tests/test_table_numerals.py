@@ -292,7 +292,7 @@ def test_other_signs_are_pointed_out(command, rng, unit):
     columns("t.csv", ",", header=True, a=values, x=range(200), y=["u", "v"] * 100)
     status, out, _ = command("fit", "t.csv", "--target", "y", *QUICK)
     assert status == 0
-    assert re.search(r"note: 'a': cells such as '.*' are read as categories, not as numbers", out)
+    assert re.search(r"note: 'a': cells such as '.*' are read as texts, not as numbers", out)
 
 
 def test_numerals_are_refused():

@@ -326,7 +326,7 @@ def test_dates_are_pointed_out(command, rng, spell, days):
     rows = zip(dates, rng.normal(size=200), rng.choice(["a", "b"], 200), strict=True)
     write("t.csv", ["when", "x", "y"], rows)
     out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
-    assert "note: 'when' holds dates, which are read as categories: give year, month" in out
+    assert "note: 'when' holds dates, read as mere texts: give columns of year" in out
 
 
 def test_dates_of_parquet_are_pointed_out(command, rng):

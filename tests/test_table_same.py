@@ -277,7 +277,7 @@ def test_other_words_among_numbers_are_pointed_out(command, rng):
     rows = [["unknown" if i % 5 == 0 else rng.normal(), i % 2] for i in range(100)]
     write("t.csv", ["z", "x", "y"], [[rng.normal(), *row] for row in rows])
     out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
-    assert "note: 'x': 80% of the cells are numbers, but it is read as categories" in out
+    assert "note: 'x': 80% of the cells are numbers, but it is read as text" in out
     assert "because of 'unknown' (--missing takes words as missing)" in out
     out = command("fit", "t.csv", "--target", "y", "--missing", "UNKNOWN", *QUICK)[1]
     assert "columns: 2 of numbers, 0 of categories" in out

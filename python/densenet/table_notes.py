@@ -48,7 +48,7 @@ def notes(
     >>> from densenet.tables import Table
     >>> rows = {"when": ["2024-01-01", "2024-01-02"], "price": ["1,5", "2"], "y": [0, 1]}
     >>> print("\n".join(notes(Table.from_columns(rows), "y", "classification")))
-    'when' holds dates, which are read as categories: give year, month or day columns of their own
+    'when' holds dates, read as mere texts: give columns of year, month or day
     'price': '1,5' is read as 1.5
     """
     said = []
@@ -64,9 +64,9 @@ def notes(
         if name == id or name in asked or name in table.unnamed:
             continue
         if name == target and task == "classification":
-            said += _about_texts(table, name, "classes") + _about_numerals(table, name)
+            said += _about_texts(table, name) + _about_numerals(table, name)
         elif table.is_text(name):
-            said += _about_texts(table, name, "categories")
+            said += _about_texts(table, name)
         else:
             said += _about_numerals(table, name)
             said += [] if name == target else _about_numbers(name, table.numbers(name))
@@ -93,7 +93,7 @@ def _about_numerals(table: Table, name: str) -> list[str]:
     return [f"{name!r}: {example}"] if example else []
 
 
-def _about_texts(table: Table, name: str, what: str) -> list[str]:
+def _about_texts(table: Table, name: str) -> list[str]:
     """Point out texts that may be meant as dates or numbers."""
     counts = Counter(text for text in table.texts(name).tolist() if text)
     if not counts or table.columns[name].dtype != object:
@@ -103,20 +103,17 @@ def _about_texts(table: Table, name: str, what: str) -> list[str]:
         return sum(counts[text] for text in texts) / counts.total()
 
     if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
-        return [
-            f"{name!r} holds dates, which are read as {what}: give year, month or day columns of "
-            "their own"
-        ]
+        return [f"{name!r} holds dates, read as mere texts: give columns of year, month or day"]
     others = [text for text, _ in counts.most_common() if number(text) is None]
     if 0.5 <= 1 - share(others) < 1:
         words = ", ".join(map(_short, others[:3])) + (", ..." if len(others) > 3 else "")
         return [
-            f"{name!r}: {1 - share(others):.0%} of the cells are numbers, but it is read as {what} "
+            f"{name!r}: {1 - share(others):.0%} of the cells are numbers, but it is read as text "
             f"because of {words} (--missing takes words as missing)"
         ]
     like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
     if len(counts) > MOST_CLASSES and share(like) >= _MOST:
-        return [f"{name!r}: cells such as {_short(like[0])} are read as {what}, not as numbers"]
+        return [f"{name!r}: cells such as {_short(like[0])} are read as texts, not as numbers"]
     return []
 
 
