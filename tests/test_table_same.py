@@ -245,7 +245,7 @@ def test_a_target_of_such_a_word_is_none(command, rng, word):
     assert "note: 20 rows without 'y' are left out" in out
     assert "task: regression" in out
     out = command("predict", "model.safetensors", "t.csv", "--score")[1]
-    assert "note: 20 rows without a target are not scored" in out
+    assert "note: rows without a target, not scored: 20\n" in out
 
 
 def test_signs_stay_values_among_texts(command, rng):

@@ -117,14 +117,14 @@ def score_report(model: TableModel, part: Part) -> str:
     """
     notes = []
     if part.unlabelled:
-        notes.append(f"note: {part.unlabelled:,} rows without a target are not scored")
+        notes.append(f"note: rows without a target, not scored: {part.unlabelled:,}")
     if part.unknown:
         rows = int(np.sum(part.y_true >= model.target.outputs))
         names = ", ".join(map(_clipped, part.unknown[:_MOST_CLASSES]))
         more = ", ..." if len(part.unknown) > _MOST_CLASSES else ""
         notes.append(
-            f"note: {rows:,} rows of classes that training had not ({names}{more}) count as wrong; "
-            "the loss is of the other rows"
+            f"note: rows of classes that training had not ({names}{more}): {rows:,}, which count "
+            "as wrong; the loss is of the others"
         )
     parts = [notes, _table_of({"score": part.scores}), _confusion(model.target, part, "these")]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
