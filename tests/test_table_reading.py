@@ -348,3 +348,22 @@ def test_dates_of_parquet_are_pointed_out(command, rng):
     np.testing.assert_array_equal(
         read_table("t.parquet").numbers("wait"), np.arange(200) % 7 / 1000
     )
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_moments_are_written_alike_in_csv_and_parquet(unit):
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    texts = {
+        "day": ["2024-01-01", "2024-02-29", None],
+        "moment": ["2024-01-01 10:30:00", None, "2024-01-01 00:00:00"],
+    }
+    frame = pandas.DataFrame(
+        {name: pandas.to_datetime(cells).as_unit(unit) for name, cells in texts.items()}
+    )
+    frame.to_parquet("t.parquet", index=False)
+    frame.to_csv("t.csv", index=False)
+    for name, cells in texts.items():
+        expected = [text or "" for text in cells]
+        assert read_table("t.parquet").texts(name).tolist() == expected
+        assert read_table("t.csv").texts(name).tolist() == expected

@@ -105,6 +105,8 @@ def _from_arrow(column: Any, words: Collection[str]) -> Array:
         durations: Array = counts / seconds
         return durations
     texts = [text or "" for text in column.cast("string").to_pylist()]
+    if types.is_timestamp(kind):
+        texts = _without_zeros(texts)
     return np.array(clean(texts, words), object)
 
 
@@ -113,3 +115,12 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _without_zeros(moments: list[str]) -> list[str]:
+    """Write moments as CSV files have them: no fractions of 0, dates alone if all are midnights."""
+    short = [re.sub(r"\.0+(?=$|Z$|[-+])", "", moment) for moment in moments]
+    midnight = " 00:00:00"
+    if all(moment.endswith(midnight) for moment in short if moment):
+        return [moment.removesuffix(midnight) for moment in short]
+    return short
