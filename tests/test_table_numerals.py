@@ -101,6 +101,27 @@ def test_a_comma_among_commas_is_between_thousands():
     np.testing.assert_array_equal(found.numbers("a"), [55639, 907, 1203])
 
 
+def test_a_comma_among_decimal_commas_is_one_beside_decimal_points(rng):
+    found = table('a,b,c\n"1,5",1.5,"1,250"\n"2,5",2.5,"3,900"\n')
+    np.testing.assert_array_equal(found.numbers("a"), [1.5, 2.5])
+    np.testing.assert_array_equal(found.numbers("b"), [1.5, 2.5])
+    np.testing.assert_array_equal(found.numbers("c"), [1.25, 3.9])
+
+
+def test_commas_of_both_kinds_leave_a_third_open():
+    found = table("a;b;c\n1,5;1,234,567;1,250\n2,5;1,000,000;3,900\n")
+    np.testing.assert_array_equal(found.numbers("a"), [1.5, 2.5])
+    np.testing.assert_array_equal(found.numbers("b"), [1234567, 1000000])
+    with pytest.raises(ValueError, match=r"column 'c': '1,250' may be 1\.25 or 1250"):
+        found.numbers("c")
+
+
+def test_dots_for_a_gap_are_no_decimals():
+    found = table("a;b\n..;1,5\n5;2,5\n")
+    np.testing.assert_array_equal(found.numbers("a"), [np.nan, 5])
+    np.testing.assert_array_equal(found.numbers("b"), [1.5, 2.5])
+
+
 def test_decimals_of_three_digits_are_decimals():
     found = table("a,b\n100.123,1.5\n99.125,2\n100.500,3\n")
     np.testing.assert_array_equal(found.numbers("a"), [100.123, 99.125, 100.5])
@@ -293,6 +314,16 @@ def test_other_signs_are_pointed_out(command, rng, unit):
     status, out, _ = command("fit", "t.csv", "--target", "y", *QUICK)
     assert status == 0
     assert re.search(r"note: 'a': cells such as '.*' are read as texts, not as numbers", out)
+
+
+@pytest.mark.parametrize("word", ["unknown", "tbd", "n.b."])
+def test_words_among_decimal_commas_are_pointed_out(command, rng, word):
+    values = [word if i % 6 == 0 else german(v) for i, v in enumerate(rng.uniform(1, 9, 200))]
+    columns("t.csv", ";", header=True, a=values, z=rng.normal(size=200), y=["u", "v"] * 100)
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    assert re.search(rf"note: 'a': cells such as '\d,\d\d' are .* because of '{word}' \(--mis", out)
+    out = command("fit", "t.csv", "--target", "y", "--missing", word, *QUICK)[1]
+    assert "columns: 2 of numbers, 0 of categories" in out
 
 
 def test_numerals_are_refused():

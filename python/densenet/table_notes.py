@@ -105,15 +105,16 @@ def _about_texts(table: Table, name: str) -> list[str]:
     if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
         return [f"{name!r} holds dates, read as mere texts: give columns of year, month or day"]
     others = [text for text, _ in counts.most_common() if number(text) is None]
-    if 0.5 <= 1 - share(others) < 1:
-        words = ", ".join(map(_short, others[:3])) + (", ..." if len(others) > 3 else "")
-        return [
-            f"{name!r}: {1 - share(others):.0%} of the cells are numbers, but it is read as text "
-            f"because of {words} (--missing takes words as missing)"
-        ]
     like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
-    if len(counts) > MOST_CLASSES and share(like) >= _MOST:
-        return [f"{name!r}: cells such as {_short(like[0])} are read as texts, not as numbers"]
+    because = [text for text in others if text not in set(like)] or others
+    words = ", ".join(map(_short, because[:3])) + (", ..." if len(because) > 3 else "")
+    reason = f" because of {words} (--missing takes words as missing)"
+    if 0.5 <= 1 - share(others) < 1:
+        part = f"{1 - share(others):.0%} of the cells are numbers"
+        return [f"{name!r}: {part}, but it is read as text{reason}"]
+    if len(counts) > MOST_CLASSES and share(like) >= 0.5:
+        part = f"cells such as {_short(like[0])} are read as texts, not as numbers"
+        return [f"{name!r}: {part}{'' if because is others else reason}"]
     return []
 
 

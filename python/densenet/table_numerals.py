@@ -159,20 +159,18 @@ def recognise(
     unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}
     dots = False  # whether a column has decimals after a dot for sure
     for name, cells in columns.items():
-        texts = cells.tolist() if cells.dtype == object else []
+        every = cells.tolist() if cells.dtype == object else []
+        texts = [text for text in every if text and text not in MARKS]
         if not told and are_numbers(texts):
             if "." in "".join(texts):
-                dotted = (text for text in texts if "." in text and text not in MARKS)
-                if all(map(_GROUPED.fullmatch, dotted)):
+                if all(_GROUPED.fullmatch(text) for text in texts if "." in text):
                     unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
                 else:
                     dots = True
             continue
-        if not (told or _may_be_numbers(texts)):
+        if not texts or not (told or _may_be_numbers(texts)):
             continue
-        counts = Counter(text for text in texts if text and text not in MARKS)
-        if not counts:
-            continue
+        counts = Counter(texts)
         unit, doubt = _unit(counts)
         if doubt:
             found[name] = Guess(PLAIN, False, doubt)
@@ -187,10 +185,13 @@ def recognise(
         elif told and _fitting(counts, _occurring(counts, _candidates(None, None), unit)):
             found[name] = Guess(PLAIN, False, _unlike(counts, possible, decimal, thousands))
     known = [guess.numerals for guess in found.values() if guess.sure]
-    decimals = any(one.decimal == "," for one in known) and not dots
-    separated = any(one.thousands == "," for one in known)
+    commas = any(one.decimal == "," for one in known)
+    if any(one.thousands == "," for one in known):
+        meaning = "both" if commas else "thousands"
+    else:
+        meaning = "decimals" if commas else "thousands?" if delimiter == "," else "unknown"
     for name, (counts, fitting) in unsettled.items():
-        guess = _settle(counts, fitting, decimals, separated, delimiter)
+        guess = _settle(counts, fitting, meaning, commas and not dots)
         if guess is not None:
             found[name] = guess
     return found
@@ -221,8 +222,7 @@ def _occurring(
 
 def _may_be_numbers(texts: Sequence[str]) -> bool:
     """Tell whether at least half of some cells begin and end like a number."""
-    spread = texts[:: max(1, len(texts) // _SAMPLE)]
-    some = {text for text in spread if text and text not in MARKS}
+    some = set(texts[:: max(1, len(texts) // _SAMPLE)])
     return 2 * sum(_LOOSE.fullmatch(text) is not None for text in some) >= len(some)
 
 
@@ -267,25 +267,25 @@ def _agree(counts: "Counter[str]", fitting: Sequence[Numerals]) -> bool:
 
 
 def _settle(
-    counts: "Counter[str]",
-    fitting: list[Numerals],
-    decimals: bool,
-    separated: bool,
-    delimiter: str,
+    counts: "Counter[str]", fitting: Sequence[Numerals], commas: str, dots_are_unlike: bool
 ) -> Guess | None:
-    """Decide on a column that may be read in several ways, by the table's others."""
+    """Decide on a column that may be read in several ways, by what commas mean in the others.
+
+    A dot is taken for one before decimals unless these have commas there, in all of the table.
+    """
     plain = Numerals(unit=fitting[0].unit)
-    if plain in fitting:  # 1.234
-        if not decimals and not _drops_zeros(counts):
-            return None if plain == PLAIN else Guess(plain)
-    elif decimals != separated:
-        left = [one for one in fitting if (one.decimal == ",") == decimals]
-        if left and _agree(counts, left):
-            return Guess(left[0])
-    elif not decimals and delimiter == ",":
+    left: list[Numerals] = []
+    if _agree(counts, fitting):
+        left = [fitting[0]]
+    elif plain in fitting:  # 1.234
+        if not dots_are_unlike and not _drops_zeros(counts):
+            left = [plain]
+    elif commas == "decimals":
+        left = [one for one in fitting if one.decimal == ","]
+    elif commas in ("thousands", "thousands?"):
         left = [one for one in fitting if one.thousands == ","]
-        if left and _agree(counts, left):
-            return Guess(left[0], sure=False)
+    if left and _agree(counts, left):
+        return None if left[0] == PLAIN else Guess(left[0], sure=commas != "thousands?")
     text = next(text for text in counts if not _agree(Counter([text]), fitting))
     meanings = sorted({float(one.plain(text) or "nan") for one in fitting})
     words = " or ".join(f"{value:.12g}" for value in meanings)
