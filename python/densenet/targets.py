@@ -81,7 +81,7 @@ class Classes:
             )
         values.sort()
         if table_cells.kind_of(values) == "numbers":
-            values.sort(key=float)
+            values.sort(key=lambda text: float(np.nan_to_num(table_cells.number(text) or 0.0)))
         return cls(column, tuple(values))
 
     @property
