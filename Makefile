@@ -67,6 +67,7 @@ clean:
 # Without build isolation the headers stay where they are, so only what changed is compiled again.
 .venv/.built: $(sources) | .venv/.tools
 	@echo "==> Compiling densenet, which takes a few minutes the first time"
+	@$(pip) uninstall --yes -qq densenet # an older name of densenet-cpu, with the same files
 	@$(pip) install --no-build-isolation --no-deps --editable .
 	@touch $@
 

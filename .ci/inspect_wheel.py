@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LARGEST = 5_000_000  # bytes
+OURS = r"densenet(_cpu[.-][\w.-]+)?/"  # the package, and what is named after the distribution
 LICENCES = Path(__file__).parents[1] / "licenses"
 
 
@@ -18,7 +19,7 @@ def complaints(wheel: Path) -> Iterator[str]:
     if wheel.stat().st_size > LARGEST:
         yield f"has {wheel.stat().st_size:,} bytes, more than {LARGEST:,}"
     names = zipfile.ZipFile(wheel).namelist()
-    strangers = {name for name in names if not re.match(r"densenet([.-][\w.-]+)?/", name)}
+    strangers = {name for name in names if not re.match(OURS, name)}
     if strangers:
         yield f"has files that are not the package's: {', '.join(sorted(strangers))}"
 
@@ -33,7 +34,7 @@ def complaints(wheel: Path) -> Iterator[str]:
     if found != wanted:
         yield f"has the modules {sorted(found)}, not {sorted(wanted)}"
 
-    runtime = r"densenet(\.libs|/\.dylibs)/(libgomp|libomp|vcomp)[^/]*$"
+    runtime = r"densenet(_cpu\.libs|/\.dylibs)/(libgomp|libomp|vcomp)[^/]*$"
     if not any(re.match(runtime, name) for name in names):
         yield "brings no OpenMP runtime"
     notices = {name.split("/licenses/")[1] for name in names if ".dist-info/licenses/" in name}

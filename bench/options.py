@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 from densenet import get_num_threads
+from densenet._extras import DISTRIBUTION
 from machine import processors
 from peers import CONTENDERS
 
@@ -98,5 +99,5 @@ def new_file(text: str) -> Path:
 def picture(text: str) -> Path:
     """Read the path of a picture to be drawn, which needs matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise argparse.ArgumentTypeError('needs matplotlib: pip install "densenet[plot]"')
+        raise argparse.ArgumentTypeError(f'needs matplotlib: pip install "{DISTRIBUTION}[plot]"')
     return new_file(text)

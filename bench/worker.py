@@ -23,7 +23,7 @@ from peers import CONTENDERS, Contender
 from workloads import FIRST_LOSSES, Task
 
 _SHORT = 0.1  # seconds; an epoch below is preceded by one that is not timed
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_DISTRIBUTIONS = {"densenet": "densenet-cpu", "sklearn": "scikit-learn"}
 
 
 class WorkerError(Exception):

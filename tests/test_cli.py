@@ -115,7 +115,7 @@ def test_a_missing_extra_is_told_before_any_training(
     assert cli.main(["demo", "--epochs", "1000000", "--output", str(tmp_path / "a.png")]) == 2
     assert capsys.readouterr() == (
         "",
-        f'densenet: the demo needs {names}: pip install "densenet[demo]"\n',
+        f'densenet: the demo needs {names}: pip install "densenet-cpu[demo]"\n',
     )
 
 
@@ -237,7 +237,7 @@ def test_a_history_without_epochs_cannot_be_plotted(pyplot: Any) -> None:
 
 def test_plotting_names_the_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r'pip install "densenet\[plot\]"'):
+    with pytest.raises(ImportError, match=r'pip install "densenet-cpu\[plot\]"'):
         _history(1, loss=[1.0]).plot()
 
 

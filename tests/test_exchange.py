@@ -222,7 +222,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert f'pip install "densenet[{extra}]"' in run_python(code)
+    assert f'pip install "densenet-cpu[{extra}]"' in run_python(code)
 
 
 def test_each_partner_is_a_module_of_its_own():

@@ -1,24 +1,35 @@
 """What a wheel contains, what it promises, and that importing it is cheap."""
 
 import importlib.util
+import re
 import sys
 import sysconfig
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
 
 import densenet
 from conftest import NOT_APPLICABLE, run_python
+from densenet._extras import DISTRIBUTION, require
 
 ROOT = Path(__file__).parents[1]
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+TEXTS = [  # that tell a user what to install
+    ROOT / "pyproject.toml",
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("examples/*"),
+    *ROOT.glob("bench/*.py"),
+    *ROOT.glob("python/**/*.py"),
+]
 NOTICES = ["LICENSE", *(f"licenses/{path.name}" for path in (ROOT / "licenses").iterdir())]
 INTEL = {f"_core_{level}" for level in ("v2", "v3", "v4")}
 RUNTIMES = {
-    "manylinux_2_28_x86_64": "densenet.libs/libgomp-f9a9ad78.so.1.0.0",
+    "manylinux_2_28_x86_64": "densenet_cpu.libs/libgomp-f9a9ad78.so.1.0.0",
     "macosx_14_0_arm64": "densenet/.dylibs/libomp.dylib",
-    "win_amd64": "densenet.libs/vcomp140-0123abcd.dll",
+    "win_amd64": "densenet_cpu.libs/vcomp140-0123abcd.dll",
 }
 
 
@@ -39,12 +50,12 @@ def contents(platform):
         "densenet/__init__.py",
         RUNTIMES[platform],
         *(f"densenet/{module}.cpython-312-x.{suffix}" for module in modules),
-        *(f"densenet-0.1.0.dist-info/licenses/{notice}" for notice in NOTICES),
+        *(f"densenet_cpu-0.1.0.dist-info/licenses/{notice}" for notice in NOTICES),
     ]
 
 
 def write(folder, platform, names, size=0):
-    path = folder / f"densenet-0.1.0-cp312-cp312-{platform}.whl"
+    path = folder / f"densenet_cpu-0.1.0-cp312-cp312-{platform}.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         for name in names:
             wheel.writestr(name, b"")
@@ -92,7 +103,48 @@ def test_no_wheel_is_a_fault(inspect_wheel, tmp_path):
 
 
 def test_the_version_is_the_installed_one():
-    assert densenet.__version__ == version("densenet")
+    assert densenet.__version__ == version(DISTRIBUTION)
+
+
+def test_the_project_has_the_name_that_messages_give():
+    assert re.findall(r'^name = "(.*?)"', PROJECT, flags=re.MULTILINE) == [DISTRIBUTION]
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if path.is_file()], ids=str)
+def test_every_text_installs_this_distribution_and_extras_that_it_has(path):
+    """On the index, densenet is another project."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"pip install[^\n`]* \W?densenet\b(?!-cpu)", text)
+    extras = set(
+        re.findall(r"^(\w+) = \[", PROJECT.split("[project.optional-dependencies]")[1], re.M)
+    )
+    for name, asked in re.findall(r"(densenet[\w-]*)\[([\w,]+)\]", text):
+        assert name == DISTRIBUTION
+        assert set(asked.split(",")) <= extras
+
+
+@pytest.mark.parametrize(
+    ("who", "extra", "packages"),
+    [
+        ("plotting", "plot", ["no_such_a"]),
+        ("the demo", "demo", ["no_such_a", "no_such_b"]),
+        ("reading Parquet", "parquet", ["no_such_b"]),
+        ("densenet.estimators", "sklearn", ["no_such_c"]),
+    ],
+)
+def test_what_is_missing_is_told_with_a_command_that_installs_it(who, extra, packages):
+    with pytest.raises(ImportError) as caught:
+        require(who, extra, *packages)
+    names = " and ".join(packages)
+    assert str(caught.value) == f'{who} needs {names}: pip install "densenet-cpu[{extra}]"'
+
+
+def test_the_command_is_installed_under_its_own_name():
+    assert '[project.scripts]\ndensenet = "densenet.cli:main"' in PROJECT
+    scripts = distribution(DISTRIBUTION).entry_points.select(group="console_scripts")
+    assert [(script.name, script.value) for script in scripts] == [
+        ("densenet", "densenet.cli:main")
+    ]
 
 
 def test_importing_the_package_imports_little():

@@ -203,5 +203,5 @@ def test_a_range_test_without_a_suggestion(losses):
 )
 def test_the_extra_is_named(plot, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r'pip install "densenet\[plot\]"'):
+    with pytest.raises(ImportError, match=r'pip install "densenet-cpu\[plot\]"'):
         plot()

@@ -238,7 +238,7 @@ def test_parquet_without_rows_or_with_one_name_twice(tmp_path):
 
 def test_parquet_names_the_extra_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r'pip install "densenet\[parquet\]"'):
+    with pytest.raises(ImportError, match=r'pip install "densenet-cpu\[parquet\]"'):
         read_table("t.parquet")
 
 

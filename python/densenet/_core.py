@@ -5,7 +5,6 @@ build that is installed and that the processor runs; the environment variable ``
 asks for one by name and is an error where that one cannot run.
 """
 
-import importlib
 import importlib.util
 import os
 import sys
@@ -21,6 +20,19 @@ def _installed() -> set[str]:
     return {name for name in ("v4", "v3", "v2", "generic") if found(f"densenet._core_{name}")}
 
 
+def _import(level: str) -> ModuleType:
+    """Import a build, by a statement: PyInstaller and its like pack what they see in those."""
+    if level == "v4":
+        from densenet import _core_v4 as build
+    elif level == "v3":
+        from densenet import _core_v3 as build
+    elif level == "v2":
+        from densenet import _core_v2 as build
+    else:
+        from densenet import _core_generic as build
+    return build
+
+
 def _load() -> ModuleType:
     try:
         from densenet._cpu import levels
@@ -30,6 +42,12 @@ def _load() -> ModuleType:
             "densenet.reference works without it"
         ) from error
     runs, installed = levels(), _installed()
+    if not installed:
+        raise ImportError(
+            f"densenet: no build of the compiled core is in {Path(__file__).parent}; a frozen "
+            "program must contain densenet._core_v2 and its like; "
+            "densenet.reference works without them"
+        )
     usable = [level for level in runs if level in installed]
     wanted = os.environ.get("DENSENET_ISA", "")
     if wanted and wanted not in usable:
@@ -44,7 +62,7 @@ def _load() -> ModuleType:
         )
     mask = usable_cpus()  # of now: OpenMP may bind this thread as soon as it is loaded
     with unbound():
-        module = importlib.import_module(f"densenet._core_{wanted or usable[0]}")
+        module = _import(wanted or usable[0])
 
     def cpus() -> set[int]:
         return (set(module.bound_processors()) if binding_is_asked() else set()) or mask

@@ -1,5 +1,8 @@
 """Packages that are not always there: each comes with an extra."""
 
+DISTRIBUTION = "densenet-cpu"
+"""What `pip` calls the package: on its index, ``densenet`` is the name of another project."""
+
 _MODULES = {"scikit-learn": "sklearn"}  # where a package's module has another name
 
 
@@ -9,4 +12,5 @@ def require(who: str, extra: str, *packages: str) -> None:
 
     missing = [name for name in packages if find_spec(_MODULES.get(name, name)) is None]
     if missing:
-        raise ImportError(f'{who} needs {" and ".join(missing)}: pip install "densenet[{extra}]"')
+        names, what = " and ".join(missing), f'pip install "{DISTRIBUTION}[{extra}]"'
+        raise ImportError(f"{who} needs {names}: {what}")

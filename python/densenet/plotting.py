@@ -1,7 +1,7 @@
 """Pictures of training and of its result.
 
 Functions that take an Axes draw one panel; those called ``plot_`` make a whole figure, which
-``pyplot.show()`` shows. They need matplotlib, which ``pip install "densenet[plot]"`` installs.
+``pyplot.show()`` shows. They need matplotlib, which ``pip install "densenet-cpu[plot]"`` installs.
 Lines are labelled where they end rather than in a legend, and one accent marks what to look at.
 """
 

@@ -1,7 +1,7 @@
 """Dense networks with scikit-learn's contract: `MLPClassifier` and `MLPRegressor`, and more.
 
 Every parameter and fitted attribute of theirs has its meaning here; docs/scikit-learn.md lists
-them. scikit-learn comes with the extra ``densenet[sklearn]``.
+them. scikit-learn comes with the extra ``densenet-cpu[sklearn]``.
 """
 
 from densenet._extras import require
