@@ -5,9 +5,16 @@ import sys
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from densenet import Callback, EarlyStopping, MeanSquaredError, Network, _file, serialization
+from densenet import (
+    Callback,
+    EarlyStopping,
+    MeanSquaredError,
+    Network,
+    _file,
+    _safetensors,
+    serialization,
+)
 from test_serialization import EVERY_LAYER, path
 
 __all__ = ["path"]  # a fixture
@@ -92,8 +99,8 @@ def described(about, **arrays):
         header('{"__metadata__": {"densenet": "1"}}'),
         header('{"__metadata__": {"densenet": 1}}'),
         header('{"__metadata__": {"format": "pt"}}'),
-        safetensors.numpy.save({"0.weight": np.ones((3, 2))}),
-        safetensors.numpy.save({"0.weight": np.ones((3, 2))}, {"format": "pt"}),
+        _safetensors.pack({"0.weight": np.ones((3, 2))}, {}),
+        _safetensors.pack({"0.weight": np.ones((3, 2))}, {"format": "pt"}),
         described({"sha256": "0" * 64}),
         described({"version": 1}),
         described({"version": 1, "sha256": 7}),
@@ -221,9 +228,41 @@ def test_forging_by_itself_is_not_what_is_refused(path, written):
     assert Network.load(path)._position.step == 2
 
 
-def test_an_element_type_that_numpy_has_not_is_refused(path):
-    brain_float = {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}
-    data = described({"version": 1, "sha256": "0" * 64}, a=brain_float) + b"12"
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+UNREADABLE = {
+    "an element type that NumPy has not": ({"a": entry("BF16", [1], 0, 2)}, "KeyError('BF16')"),
+    "an element type that is none": ({"a": entry("float32", [1], 0, 4)}, "KeyError('float32')"),
+    "a gap": (
+        {"a": entry("U8", [2], 0, 2), "b": entry("U8", [2], 4, 6)},
+        "ValueError('b of shape [2] at 4 to 6')",
+    ),
+    "two in one place": (
+        {"a": entry("U8", [4], 0, 4), "b": entry("U8", [2], 2, 4)},
+        "ValueError('b of shape [2] at 2 to 4')",
+    ),
+    "another size than its shape": (
+        {"a": entry("F32", [2], 0, 4)},
+        "ValueError('a of shape [2] at 0 to 4')",
+    ),
+    "bytes that are no array's": (
+        {"a": entry("U8", [4], 0, 4)},
+        "ValueError('arrays of 4 bytes in 6')",
+    ),
+    "more than there is": ({"a": entry("U8", [99], 0, 99)}, None),
+    "a negative shape": ({"a": entry("U8", [-2, -3], 0, 6)}, None),
+    "a shape of fractions": ({"a": entry("U8", [6.0], 0, 6)}, None),
+    "nothing, of giant length": ({"a": entry("U8", [0, 10**30], 0, 0)}, None),
+    "no place": ({"a": {"dtype": "U8", "shape": [6]}}, "KeyError('data_offsets')"),
+    "a number": ({"a": 6}, None),
+}
+
+
+@pytest.mark.parametrize(("arrays", "got"), UNREADABLE.values(), ids=UNREADABLE)
+def test_arrays_that_the_format_has_not_are_refused(path, arrays, got):
+    data = described({"version": 1, "sha256": "0" * 64}, **arrays) + b"123456"
     digest = _file._digest(data, data.index(b"0" * 64))
     line = refused(path, data.replace(b"0" * 64, digest.encode()))
-    assert line == "expected arrays of NumPy's types, got KeyError('BF16')"
+    assert line.startswith(f"expected arrays of NumPy's types, got {got or ''}")

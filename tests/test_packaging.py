@@ -139,6 +139,11 @@ def test_what_is_missing_is_told_with_a_command_that_installs_it(who, extra, pac
     assert str(caught.value) == f'{who} needs {names}: pip install "densenet-cpu[{extra}]"'
 
 
+def test_numpy_alone_is_needed():
+    needed = [line for line in distribution(DISTRIBUTION).requires if "extra ==" not in line]
+    assert [re.match(r"[\w-]+", line)[0] for line in needed] == ["numpy"]
+
+
 def test_the_command_is_installed_under_its_own_name():
     assert '[project.scripts]\ndensenet = "densenet.cli:main"' in PROJECT
     scripts = distribution(DISTRIBUTION).entry_points.select(group="console_scripts")

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
 
+from densenet import _safetensors
 from densenet._typing import Array
 from densenet._whole import written_whole
 
@@ -22,6 +21,14 @@ VERSION = 1
 
 _KEY = "densenet"
 _BLANK = b"0" * 64
+_MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)  # what reading JSON of another form may raise
 
 
 def write(
@@ -41,8 +48,8 @@ def write(
     text = json.dumps({"version": VERSION, "sha256": _BLANK.decode(), **about}, default=_number)
     dense = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
-        data = safetensors.numpy.save(dense, {_KEY: text})
-    except SafetensorError as error:
+        data = _safetensors.pack(dense, {_KEY: text})
+    except ValueError as error:
         raise ValueError(f"{path}: expected what safetensors can hold, got {error}") from error
     at = data.index(_BLANK)
     digest = _digest(data, at).encode()
@@ -70,7 +77,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]
             about = json.loads(json.loads(data[8:])["__metadata__"][_KEY])
             version, digest = about["version"], about["sha256"]
             at = data.index(digest.encode())
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except _MALFORMED:
             raise ValueError(
                 f"{path}: expected a densenet file, got a foreign or damaged one"
             ) from None
@@ -80,8 +87,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]
     if _digest(data, at) != digest:
         raise ValueError(f"{path}: expected a whole file, got a truncated or altered one")
     try:
-        return about, safetensors.numpy.load(data)
-    except (SafetensorError, KeyError) as error:  # KeyError: an element type that NumPy has not
+        return about, _safetensors.unpack(data)
+    except _MALFORMED as error:
         raise ValueError(f"{path}: expected arrays of NumPy's types, got {error!r}") from error
 
 
