@@ -1,9 +1,13 @@
 """Export to ONNX, checked by onnx and run by onnxruntime."""
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
 import onnx
 import onnxruntime
-import pytest
 
 import densenet as dn
 from conftest import assert_ulp
@@ -106,14 +110,49 @@ def test_a_float32_network_has_the_operators_of_its_layers(tmp_path):
     network = dn.Network(layers, dn.SoftmaxCrossEntropy())
     to_onnx(network, tmp_path / "network.onnx")
     made = onnx.load(tmp_path / "network.onnx")
-    operators = ["Gemm", "Elu", "Gelu", "Gemm", "Identity", "Softmax", "Identity"]
+    gelu = ["Mul", "Erf", "Add", "Mul", "Mul"]
+    operators = ["Gemm", "Elu", *gelu, "Gemm", "Softmax"]
     assert [node.op_type for node in made.graph.node] == operators
-    assert {constant.name for constant in made.graph.initializer} == set(network.parameters)
+    named = {node.name: node.op_type for node in made.graph.node if "_" not in node.name}
+    assert named == {"outputs": "Gemm", "probabilities": "Softmax"}
+    assert set(network.parameters) <= {constant.name for constant in made.graph.initializer}
     assert made.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
-    assert made.opset_import[0].version == 20
-    assert made.ir_version == 9
+    assert made.opset_import[0].version == 13
+    assert made.ir_version == 7
     assert made.producer_name == "densenet"
     assert made.metadata_props[0].value == repr(network.loss_function)
+
+
+LINEAR, RELU = dn.Linear(7, 7), dn.ReLU()
+PLAIN = [
+    ([LINEAR, RELU, LINEAR], dn.MeanSquaredError(), ["Gemm", "Relu", "Gemm"]),
+    ([LINEAR, RELU, LINEAR], dn.SoftmaxCrossEntropy(), ["Gemm", "Relu", "Gemm", "Softmax"]),
+    ([LINEAR, dn.Tanh(), dn.Dropout(0.5)], dn.Huber(), ["Gemm", "Tanh"]),
+    ([LINEAR, dn.Identity()], dn.LogisticLoss(), ["Gemm", "Sigmoid"]),
+    ([dn.Residual([dn.Dropout(0.5)]), LINEAR], dn.MeanSquaredError(), ["Add", "Gemm"]),
+    ([LINEAR, dn.Residual([RELU])], dn.MeanAbsoluteError(), ["Gemm", "Relu", "Add"]),
+    # Where one value has two names there has to be a node between them.
+    ([LINEAR, dn.Softmax()], dn.CrossEntropy(), ["Gemm", "Softmax", "Identity"]),
+    ([dn.BatchNorm(7)], dn.SoftmaxCrossEntropy(), ["Sub", "Mul", "Add", "Softmax"]),
+]
+
+
+@pytest.mark.parametrize(("layers", "loss", "operators"), PLAIN, ids=str)
+def test_no_node_is_there_for_a_name_alone(layers, loss, operators, dtype, rng, run):
+    network = make(layers, loss, dtype=dtype)
+    assert [node.op_type for node in model(network).graph.node] == operators
+    x = rows(rng, dtype)
+    found = run(network, x)
+    close(found["outputs"], network.forward(x), dtype)
+    if "probabilities" in found:
+        close(found["probabilities"], network.predict_proba(x), dtype)
+
+
+def test_a_network_that_changes_nothing_has_outputs_all_the_same(rng, run):
+    network = make([dn.Residual([dn.Linear(7, 7, init="zeros")]), dn.Dropout(0.1)])
+    network.flat[...] = 0
+    x = rows(rng, "float32")
+    np.testing.assert_array_equal(run(network, x)["outputs"], x)
 
 
 def test_a_network_larger_than_a_file_can_be_is_refused(tmp_path, monkeypatch):

@@ -41,13 +41,13 @@ from densenet.network import Network
 
 __all__ = ["model", "to_onnx"]
 
-_OPSET = 20  # the first that has Gelu: since onnx 1.15 and onnxruntime 1.17
-_IR_VERSION = 9  # of the same release
+_OPSET = 13  # of onnx 1.8: the first whose Softmax is along one axis, and the least that serves
+_IR_VERSION = 7  # of the same release
 _LIMIT = 2**31 - 2**20  # of a file's weights: protobuf messages end at 2 GiB, and the rest is short
 
 
 def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network's prediction as an ONNX model (operator set 20).
+    """Write a network's prediction as an ONNX model (operator set 13).
 
     Its input ``"inputs"`` has the shape (batch, inputs) for any batch, and the network's element
     type. Its outputs are ``"outputs"``, as `Network.forward` gives them, and ``"probabilities"``,
@@ -96,7 +96,7 @@ def model(network: Network) -> Any:
     >>> from densenet.exchange.onnx import model
     >>> made = model(Network([Linear(4, 8), ReLU(), Linear(8, 3)], SoftmaxCrossEntropy(), seed=0))
     >>> [node.op_type for node in made.graph.node]
-    ['Gemm', 'Relu', 'Gemm', 'Identity', 'Softmax', 'Identity']
+    ['Gemm', 'Relu', 'Gemm', 'Softmax']
     """
     check_network(network)
     if network.flat.nbytes > _LIMIT:
@@ -105,12 +105,12 @@ def model(network: Network) -> Any:
         )
     onnx = _onnx()
     graph = _Graph(network, onnx)
-    outputs = graph.add("Identity", graph.layers(network.layers, "", "inputs"), output="outputs")
+    graph.name(graph.layers(network.layers, "", "inputs"), "outputs")
     results = ["outputs"]
     last = probability_layer(network.loss_function)
     if last is not None:
-        probabilities = graph.layer(last, "", outputs)
-        results.append(graph.add("Identity", probabilities, output="probabilities"))
+        graph.name(graph.layer(last, "", "outputs"), "probabilities")
+        results.append("probabilities")
 
     def rows(name: str, width: int) -> Any:
         return onnx.helper.make_tensor_value_info(name, graph.type, ["batch", width])
@@ -167,6 +167,18 @@ class _Graph:
         self.nodes.append(node)
         return output
 
+    def name(self, value: str, result: str) -> None:
+        """Call a value by the name of a result of the model.
+
+        The node that makes it gets the name. Only the other result, which has a name already, needs
+        a node more.
+        """
+        if value == "outputs":
+            self.add("Identity", value, output=result)
+            return
+        (node,) = (node for node in self.nodes if value in node.output)
+        node.output[0] = node.name = result
+
     def constant(self, name: str, value: float | Array) -> str:
         """Append a constant: integers, which are axes, or numbers of the network's own type."""
         array = np.asarray(value)
@@ -217,7 +229,7 @@ class _Graph:
                     return self._if_positive(x, x, add("Mul", layer.alpha, self._expm1(x)))
                 return add("Elu", x, alpha=layer.alpha)
             case GELU():
-                return add("Mul", x, self._normal(x)) if self.wide else add("Gelu", x)
+                return add("Mul", x, self._normal(x) if self.wide else self._normal_by_erf(x))
             case Activation() if layer.kind in ("sigmoid", "tanh", "relu"):
                 return add(layer.kind.capitalize(), x)
         raise TypeError(f"network: expected layers of densenet.layers, got {layer!r} at {name}")
@@ -230,9 +242,9 @@ class _Graph:
 
         Not LayerNormalization, of which onnxruntime 1.23 has the variance as ``mean(x²) - mean²``.
         """
-        add, along = self.add, self.constant(f"axis_{len(self.nodes)}", np.array([-1]))
-        centred = add("Sub", x, add("ReduceMean", x, along))
-        variance = add("ReduceMean", add("Mul", centred, centred), along)
+        add = self.add
+        centred = add("Sub", x, add("ReduceMean", x, axes=[-1]))
+        variance = add("ReduceMean", add("Mul", centred, centred), axes=[-1])
         return add("Div", centred, add("Sqrt", add("Add", variance, eps)))
 
     def _expm1(self, x: str) -> str:
@@ -240,6 +252,11 @@ class _Graph:
         add = self.add
         t = add("Tanh", add("Mul", 0.5, add("Min", x, 0.0)))
         return add("Div", add("Mul", 2.0, t), add("Sub", 1.0, t))
+
+    def _normal_by_erf(self, x: str) -> str:
+        """Φ(x) ``= (1 + erf(x / √2)) / 2``, as operator set 20 defines its Gelu."""
+        add = self.add
+        return add("Mul", 0.5, add("Add", 1.0, add("Erf", add("Mul", math.sqrt(0.5), x))))
 
     def _normal(self, x: str) -> str:
         """Φ(x), by the trapezoidal rule for the integral that erfc is (Hunter and Regan 1972).
