@@ -36,13 +36,13 @@ def configure(tmp_path):
 def test_a_missing_compiler_is_told(configure):
     told = configure(CMAKE_CXX_COMPILER="")
     assert "densenet needs a C++17 compiler." in told
-    assert "sudo apt-get install g++" in told
+    assert "sudo apt-get update && sudo apt-get install g++" in told
 
 
 def test_missing_headers_of_python_are_told(configure, tmp_path):
     told = configure(Python_INCLUDE_DIR=tmp_path / "none")
     assert "densenet needs Python 3.10 or newer with its headers." in told
-    assert "sudo apt-get install python3-dev" in told
+    assert "sudo apt-get update && sudo apt-get install python3-dev" in told
 
 
 @pytest.mark.parametrize("version", ["", "3.3.9"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from densenet import datasets
+from densenet import datasets, lr_range_test
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,9 +16,16 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_the_programs_run_one_after_the_other(empty_folder, capsys):
+def test_the_programs_run_one_after_the_other(empty_folder, capsys, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    for needed in ("sklearn", "onnx"):
+        pytest.importorskip(needed)
     pyplot.switch_backend("Agg")
+    shown = []
+    monkeypatch.setattr(pyplot, "show", lambda: shown.extend(pyplot.get_fignums()))
+    tested = []
+    test = lr_range_test
+    monkeypatch.setattr("densenet.lr_range_test", lambda *of: tested.append(of[0]) or test(*of))
     programs = blocks("python")
     assert len(programs) > 5
     shared = {}
@@ -27,6 +34,8 @@ def test_the_programs_run_one_after_the_other(empty_folder, capsys):
         if program is programs[0]:
             assert float(capsys.readouterr().out) > 0.95
     pyplot.close("all")
+    assert len(shown) == 3
+    assert [network.optimizer_state for network in tested] == [{}]  # of no training
     assert (empty_folder / "digits.h").exists()
 
 

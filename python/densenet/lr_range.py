@@ -81,7 +81,8 @@ def lr_range_test(
     Parameters
     ----------
     network : Network
-        Not modified: a copy of it, without its optimizer's state, is trained.
+        Not modified: a copy of it, without its optimizer's state, is trained. Best before it is
+        trained itself: the rates that one learns from are those of the weights that it has.
     x, y
         As in `Network.fit`, in a new order each epoch.
     optimizer : optimizer, optional
