@@ -11,7 +11,7 @@ import densenet
 from densenet import _core
 from workloads import powers
 
-_LOAD = os.getloadavg()[0]  # before anything is measured
+_LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # before anything is measured
 _ROUNDS = 4_000_000  # of multiply-adds, about 10 ms
 _BURSTS = 3
 _MEETINGS = 10_000  # about 1 ms
@@ -70,9 +70,10 @@ def describe(threads: int, peers: Mapping[str, str] | None = None) -> str:
         processor = next(line.split(":")[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         pass
+    load = "" if _LOAD is None else f", load {_LOAD:.1f} at the start"
     return "; ".join(
         [
-            f"{processor}, load {_LOAD:.1f} at the start",
+            f"{processor}{load}",
             f"{threads} thread{'s' if threads > 1 else ''}",
             f"densenet {config['version']} ({config['instruction_set']}, {config['compiler']})",
             f"NumPy {config['numpy']}",

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -40,6 +41,11 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     return _forbid_skip((yield))
+
+
+POSIX_SIGNALS = pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason=NOT_APPLICABLE + "needs POSIX signals"
+)
 
 
 # ---- fixtures ----------------------------------------------------------------------------------

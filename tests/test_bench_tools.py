@@ -44,6 +44,7 @@ def competing(monkeypatch):
 
 
 def test_nets_reports(monkeypatch, tmp_path, capsys, competing):
+    pytest.importorskip("matplotlib")
     competing(result(fit=0.5, torch=2.0), result(fit=0.5, torch=2.0))
     files = tmp_path / "nets.md", tmp_path / "nets.png"
     status = run(monkeypatch, nets, "B", "C", "--markdown", files[0], "--picture", files[1])
@@ -71,6 +72,7 @@ def test_nets_fail_where_losses_differ(monkeypatch, capsys, competing):
 
 
 def test_curves_report(monkeypatch, tmp_path, capsys, competing):
+    pytest.importorskip("matplotlib")
     competing(*(result(fit=0.5 * n, reference=2.0) for n in range(1, 8)), KeyboardInterrupt())
     files = tmp_path / "curves.md", tmp_path / "curves.png"
     arguments = ["depth", "width", "--markdown", files[0], "--picture", files[1]]

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from conftest import run_python
+from conftest import POSIX_SIGNALS, run_python
 from densenet import Adam, Callback, Checkpoint, Network, callbacks
 from test_resume import Kill, assert_same, data, make, through_file
 
@@ -32,6 +32,7 @@ class Interrupt(Callback):
             threading.Timer(0.03, signal.pthread_kill, (self.main, signal.SIGINT)).start()
 
 
+@POSIX_SIGNALS
 def test_ctrl_c_within_an_epoch_resumes(rng, tmp_path):
     data = an_epoch_to_pause_in("compiled", rng)
     options = {"epochs": 3, "batch_size": 8, "optimizer": Adam(lr=0.01)}

@@ -110,6 +110,8 @@ def test_a_missing_extra_is_told_before_any_training(
     missing: tuple[str, ...],
     names: str,
 ) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("tqdm")
     for module in missing:
         monkeypatch.setitem(sys.modules, module, None)
     assert cli.main(["demo", "--epochs", "1000000", "--output", str(tmp_path / "a.png")]) == 2

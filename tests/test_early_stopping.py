@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from conftest import assert_same_bits, error_of, same_error
+from conftest import POSIX_SIGNALS, assert_same_bits, error_of, same_error
 from densenet import (
     SGD,
     Adam,
@@ -226,6 +226,7 @@ def test_the_best_weights_are_restored_on_every_way_out(engine, data, other, way
     assert np.isfinite(network.fit(*data, epochs=1, optimizer=Adam()).batch_loss).all()
 
 
+@POSIX_SIGNALS
 def test_ctrl_c_within_an_epoch_restores_the_best_weights(engine, rng):
     x = rng.normal(size=(20_000, 5))
     y = x[:, :3].argmax(axis=1)

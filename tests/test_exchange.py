@@ -12,8 +12,7 @@ import pytest
 import densenet as dn
 from conftest import assert_same_bits, run_python
 from densenet import exchange
-from test_layers import ACTIVATIONS, INPUTS, LOSSES, OUTPUTS, make
-from test_random_networks import kinds
+from test_layers import ACTIVATIONS, INPUTS, LOSSES, OUTPUTS, kinds, make
 
 CASES = list(enumerate(3 * LOSSES))
 

@@ -50,6 +50,12 @@ def targets(rng, loss, rows, outputs=OUTPUTS):
     return rng.normal(size=(rows, outputs))
 
 
+def kinds(layers):
+    """Names of the classes of layers, of those in residual blocks too."""
+    inner = [kinds(layer.layers) for layer in layers if isinstance(layer, dn.Residual)]
+    return {type(layer).__name__ for layer in layers}.union(*inner)
+
+
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 @pytest.mark.parametrize("optimizer", [*OPTIMIZERS, dn.SGD(clip_norm=1.0)], ids=str)
 def test_the_plan_says_compiled(loss, optimizer, dtype, rng):

@@ -1,17 +1,14 @@
 """Progress bars where they can be seen: on a terminal and in a notebook, and nowhere else."""
 
-import fcntl
 import json
 import os
-import pty
 import struct
 import subprocess
 import sys
-import termios
 
 import pytest
 
-from conftest import run_python, try_python
+from conftest import NOT_APPLICABLE, run_python, try_python
 
 pytest.importorskip("tqdm")
 
@@ -26,6 +23,10 @@ history = network.fit(x, y, epochs=3, batch_size=8, progress={progress})
 
 def on_a_terminal(code):
     """Run a program whose standard error is a terminal; give what the terminal gets."""
+    reason = NOT_APPLICABLE + "needs POSIX terminals"
+    fcntl, pty, termios = (
+        pytest.importorskip(name, reason=reason) for name in ("fcntl", "pty", "termios")
+    )
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))  # lines, columns
     command = [sys.executable, "-W", "error", "-c", code]

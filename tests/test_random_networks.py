@@ -9,6 +9,9 @@ import math
 
 import numpy as np
 import pytest
+
+pytest.importorskip("hypothesis")
+
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +19,7 @@ import densenet as dn
 from conftest import ENGINES, assert_same_bits
 from densenet import kernels
 from densenet.initializers import INITIALIZERS
-from test_layers import ACTIVATIONS, targets
+from test_layers import ACTIVATIONS, kinds, targets
 from test_same_bits import assert_same_for_all_numbers
 
 # The same examples in every run: a failure is a change of the code.
@@ -145,11 +148,6 @@ def make(layers, loss, rng, dtype, backends=ENGINES):
         for array in network.running_moments.values():
             array[...] = moments[: array.size]
     return networks
-
-
-def kinds(layers):
-    inner = [kinds(layer.layers) for layer in layers if isinstance(layer, dn.Residual)]
-    return {type(layer).__name__ for layer in layers}.union(*inner)
 
 
 def test_every_layer_loss_and_optimizer_is_drawn():

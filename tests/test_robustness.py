@@ -1,11 +1,12 @@
 """What a careless or unlucky caller may do: nothing hangs, crashes, or is half done."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import misaligned, run_python
+from conftest import NOT_APPLICABLE, POSIX_SIGNALS, misaligned, run_python
 from densenet import (
     SGD,
     Adam,
@@ -46,6 +47,9 @@ print(len(set(results)))
     assert run_python(code) == "2"
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason=NOT_APPLICABLE + "needs Linux's limit of memory"
+)
 def test_a_network_works_after_memory_ran_out():
     code = """
 import resource, numpy as np, densenet as dn
@@ -137,6 +141,7 @@ def test_a_shallow_copy_has_a_random_generator_of_its_own(engine, data):
     assert a.batch_loss == b.batch_loss
 
 
+@POSIX_SIGNALS
 def test_python_that_runs_inside_a_call_keeps_its_denormals():
     code = """
 import signal, numpy as np, densenet as dn

@@ -4,11 +4,16 @@ import io
 import pickle
 import warnings
 
-import joblib
 import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("pandas")
+pytest.importorskip("polars")
+
+import joblib
 import pandas as pd
 import polars as pl
-import pytest
 from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_iris

@@ -4,6 +4,9 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
+
+pytest.importorskip("sklearn")
+
 from sklearn.neural_network.tests import test_mlp
 
 from densenet.estimators import DenseClassifier, DenseRegressor

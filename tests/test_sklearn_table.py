@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("sklearn")
+
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -136,7 +139,7 @@ def test_every_parameter_is_in_the_table_and_tested(pair):
 @pytest.mark.parametrize("pair", PAIRS, ids=["classifier", "regressor"])
 def test_every_fitted_attribute_is_in_the_table(pair):
     verdicts = table("Fitted attributes")
-    documented = re.findall(r"^    (\w+_) :", pair[0].__doc__, flags=re.MULTILINE)
+    documented = re.findall(r"^(\w+_) :", inspect.getdoc(pair[0]), flags=re.MULTILINE)
     found = fitted_attributes(train(pair[0], {"early_stopping": True}, 2))
     assert len(documented) > 10
     for name in {*documented, *found}:

@@ -13,6 +13,9 @@ from densenet import serialization
 from densenet.table_model import TableModel
 from tracks import HEADER, read, tracks, write
 
+for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
+    pytest.importorskip(needed)
+
 QUICK = ("--epochs", "3", "--no-picture")
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

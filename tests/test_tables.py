@@ -176,6 +176,7 @@ def test_take():
 
 
 def test_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -217,12 +218,14 @@ def test_parquet(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1" + bytes(30) + b"PAR1"])
 def test_bad_parquet(write, content):
+    pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=r"t.parquet: not readable as Parquet: ") as caught:
         read_table(write(content, "t.parquet"))
     assert "\n" not in str(caught.value)
 
 
 def test_parquet_without_rows_or_with_one_name_twice(tmp_path):
+    pytest.importorskip("pyarrow")
     import pyarrow as arrow
     from pyarrow import parquet
 

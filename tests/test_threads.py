@@ -307,6 +307,8 @@ def test_other_python_threads_run_during_an_epoch(rng):
 
 def interrupt_after(seconds):
     """Send this thread what Ctrl-C sends."""
+    if not hasattr(signal, "pthread_kill"):
+        pytest.skip(NOT_APPLICABLE + "needs POSIX signals")
     timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
     timer.start()
     return timer

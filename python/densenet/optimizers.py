@@ -79,6 +79,11 @@ class SGD(Optimizer):
     ValueError
         If an argument is outside its range.
 
+    Notes
+    -----
+    The velocity begins at 0, so that dampening holds for the first step, too. PyTorch begins with
+    ``v = g``, undamped.
+
     Examples
     --------
     >>> from densenet import SGD, Linear, MeanSquaredError, Network

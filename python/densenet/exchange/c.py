@@ -181,6 +181,11 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
     ValueError
         If `name` is no such name, or an array holds NaN or infinity.
 
+    Notes
+    -----
+    GELU calls ``erfc`` and ELU ``expm1`` or ``expm1f``, which C99 has and some small libraries have
+    not: avr-libc 2.0 for one, with which a network of other activations compiles.
+
     Examples
     --------
     >>> import tempfile

@@ -67,6 +67,13 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
     ImportError
         If the package onnx is missing.
 
+    Notes
+    -----
+    A program that runs the model may choose another precision. OpenVINO 2026.4 computes a float64
+    model in float32 and, as its documentation says, any model in bfloat16 on processors that have
+    it, two or three digits; there, its setting ``INFERENCE_PRECISION_HINT`` of ``"f32"`` keeps
+    float32.
+
     Examples
     --------
     >>> import tempfile
