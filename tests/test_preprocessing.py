@@ -21,6 +21,7 @@ def table_of(**columns):
 @pytest.mark.parametrize("impute", ["median", "mean"])
 @pytest.mark.parametrize("rows", [2, 7, 64])
 def test_numbers_are_those_of_scikit_learn(rng, impute, rows):
+    pytest.importorskip("sklearn")
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -67,6 +68,7 @@ def test_equal_numbers_become_zeros():
 
 @pytest.mark.parametrize(("most", "least"), [(100, 1), (3, 1), (100, 3), (2, 5), (1, 1)])
 def test_categories_are_those_of_scikit_learn(rng, most, least):
+    pytest.importorskip("sklearn")
     from sklearn.preprocessing import OneHotEncoder
 
     counts = [20, 11, 7, 4, 2, 1]
