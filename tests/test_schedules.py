@@ -89,7 +89,7 @@ def test_schedules_are_compared_by_their_settings():
         (lambda: CosineLR(math.inf, 3), ValueError, "lr must be in [0, inf), got inf"),
         (lambda: CosineLR(0.1, 3, -1), ValueError, "final must be in [0, inf), got -1"),
         (lambda: CosineLR(0.1, 0), ValueError, "steps must be an integer >= 1, got 0"),
-        (lambda: WarmupLR("fast", 3), TypeError, "lr must be a number in [0, inf), got str"),
+        (lambda: WarmupLR("fast", 3), TypeError, "after must be a number in [0, inf), got str"),
         (lambda: WarmupLR(0.1, 0), ValueError, "steps must be an integer >= 1, got 0"),
     ],
 )

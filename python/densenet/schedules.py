@@ -1,6 +1,7 @@
 """Learning rates over time: functions of the step, which counts from 0, evaluated in float64."""
 
 import math
+import sys
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -21,12 +22,32 @@ class Schedule:
             elif field.type == "float" or field.type is float:
                 value = _checks.setting(field.name, value)
             elif not isinstance(value, Schedule):
-                value = ConstantLR(value)
+                value = ConstantLR(_checks.setting(field.name, value))
             object.__setattr__(self, field.name, value)
 
     def __call__(self, step: int) -> float:
-        """Give the learning rate of a step."""
+        """Give the learning rate of a step: finite, however many have been taken."""
         raise NotImplementedError
+
+
+def _counted(step: Any) -> int:
+    """Check a step, which counts from 0."""
+    if type(step) is int and step >= 0:  # the usual case, at once
+        return step
+    return _checks.count("step", step, 0)
+
+
+def _grown(lr: float, factor: float, times: int) -> float:
+    """Give ``lr factor^times``; the largest float, where that is beyond it."""
+    if lr == 0:
+        return 0.0
+    times = min(times, 2**63)  # by then a power is 0, 1 or beyond the largest float
+    try:
+        value = lr * factor**times
+    except OverflowError:  # of the power alone: lr may be small
+        logarithm = math.log(lr) + times * math.log(factor)
+        value = math.exp(logarithm) if logarithm < 709 else math.inf
+    return min(value, sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,7 @@ class ConstantLR(Schedule):
 
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
+        _counted(step)
         return self.lr
 
 
@@ -88,7 +110,7 @@ class StepLR(Schedule):
 
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
-        return self.lr * self.factor ** (step // self.every)
+        return _grown(self.lr, self.factor, _counted(step) // self.every)
 
 
 @dataclass(frozen=True)
@@ -119,7 +141,7 @@ class ExponentialLR(Schedule):
 
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
-        return self.lr * self.factor**step
+        return _grown(self.lr, self.factor, _counted(step))
 
 
 @dataclass(frozen=True)
@@ -153,8 +175,8 @@ class CosineLR(Schedule):
 
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
-        part = min(step / self.steps, 1.0)
-        return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * part)) / 2
+        part = min(_counted(step), self.steps) / self.steps
+        return self.final + (self.lr - self.final) * ((1 + math.cos(math.pi * part)) / 2)
 
 
 @dataclass(frozen=True)
@@ -188,8 +210,8 @@ class WarmupLR(Schedule):
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
         after: Schedule = self.after
-        if step < self.steps:
-            return after(0) * (step + 1) / (self.steps + 1)
+        if _counted(step) < self.steps:
+            return after(0) * ((step + 1) / (self.steps + 1))
         return after(step - self.steps)
 
 

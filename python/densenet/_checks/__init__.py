@@ -8,7 +8,15 @@ clear error, or returns arguments that can be used: contiguous, aligned, in nati
 it holds. A message names the argument, what was expected and what came.
 """
 
-from densenet._checks.arrays import describe, matching, real, same_length, unmasked
+from densenet._checks.arrays import (
+    as_array,
+    describe,
+    indices,
+    matching,
+    real,
+    same_length,
+    unmasked,
+)
 from densenet._checks.frames import columns, plain
 from densenet._checks.kernels import (
     elementwise,
@@ -23,12 +31,30 @@ from densenet._checks.kernels import (
     softmax_cross_entropy_forward,
 )
 from densenet._checks.network import inputs, layers
-from densenet._checks.numbers import OPTIONAL, count, setting, settings
+from densenet._checks.numbers import OPTIONAL, count, positive, rate, seed, setting, settings
+from densenet._checks.objects import (
+    choice,
+    flag,
+    function,
+    instance,
+    mapping,
+    names,
+    pair,
+    path,
+    path_to_write,
+    sequence,
+    sequence_of,
+    text,
+    texts,
+    within,
+)
 from densenet._checks.targets import class_targets, scaled, value_targets, weights
 from densenet._checks.updates import update, writeable
 
 __all__ = [
     "OPTIONAL",
+    "as_array",
+    "choice",
     "class_targets",
     "columns",
     "count",
@@ -36,25 +62,42 @@ __all__ = [
     "elementwise",
     "elementwise_backward",
     "elementwise_backward_from_x",
+    "flag",
+    "function",
+    "indices",
     "inputs",
+    "instance",
     "layers",
     "linear_backward",
     "linear_forward",
     "loss",
+    "mapping",
     "matching",
     "matrix",
     "matrix_backward",
+    "names",
+    "pair",
+    "path",
+    "path_to_write",
     "plain",
+    "positive",
+    "rate",
     "real",
     "same_length",
     "scaled",
+    "seed",
+    "sequence",
+    "sequence_of",
     "setting",
     "settings",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
+    "text",
+    "texts",
     "unmasked",
     "update",
     "value_targets",
     "weights",
+    "within",
     "writeable",
 ]

@@ -28,6 +28,17 @@ def unmasked(name: str, value: object) -> None:
         )
 
 
+def as_array(name: str, value: Any) -> Array:
+    """Make an array of what is one, or can be read as one."""
+    unmasked(name, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected rows of one length, got {describe(value)}") from error
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"{name}: expected an array, got {describe(value)}: {error}") from error
+
+
 def floating(**arrays: Any) -> None:
     """Require arrays that are all of float32, or all of float64."""
     first = ""
@@ -88,14 +99,26 @@ def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
     return usable(array)
 
 
-def real(name: str, array: Any, shape: tuple[int, ...]) -> Array:
-    """Check an array of real numbers of this shape."""
-    unmasked(name, array)
-    values = np.asarray(array)
+def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
+    """Check an array of real numbers of this shape; a word in it stands for any length but 0."""
+    values = as_array(name, array)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(array)}")
     of_shape(name, values, shape)
     return values
+
+
+def indices(name: str, array: Any, end: int, words: str = "indices") -> Array:
+    """Check a vector of integers in [0, end)."""
+    values = as_array(name, array)
+    if values.dtype.kind not in "iu" and values.size:
+        raise TypeError(f"{name}: expected {words} in [0, {end}), got {describe(values)}")
+    if values.ndim != 1:
+        raise ValueError(f"{name}: expected a vector of {words}, got shape {values.shape}")
+    for each in (values.min(), values.max()) if values.size else ():
+        if not 0 <= each < end:
+            raise ValueError(f"{name}: expected {words} in [0, {end}), got {each}")
+    return values.astype(np.intp, copy=False)
 
 
 def same_length(name: str, array: Array, batch: int) -> None:

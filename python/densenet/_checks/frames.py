@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from densenet._checks.arrays import unmasked
+from densenet._checks.arrays import as_array
 from densenet._typing import Array
 
 
 def plain(name: str, value: Any) -> Array:
     """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers."""
-    unmasked(name, value)
-    return np.asarray(value) if _columns_of(value) is None else _matrix(name, value)
+    return as_array(name, value) if _columns_of(value) is None else _matrix(name, value)
 
 
 def columns(name: str, value: Any) -> list[Array]:

@@ -25,6 +25,7 @@ _RANGES: dict[str, _Range] = {
     "beta2": _DECAY,
     "label_smoothing": _DECAY,
     "rate": _DECAY,
+    "after": _RATE,
     "min_delta": _RATE,
     "tolerance": _RATE,
     "factor": _RATE,
@@ -32,6 +33,7 @@ _RANGES: dict[str, _Range] = {
     "slope": _RATE,
     "alpha": _RATE,
     "weight_decay": _RATE,
+    "seconds": ("[0, inf]", lambda value: value >= 0),
     "delta": _POSITIVE,
     "clip_norm": _POSITIVE,
     "clip_value": _POSITIVE,
@@ -44,7 +46,20 @@ OPTIONAL = ("clip_norm", "clip_value")
 
 def setting(name: str, value: Any) -> float:
     """Check a hyper-parameter against the range of its name."""
-    words, fits = _RANGES[name]
+    return _within(name, value, *_RANGES[name])
+
+
+def rate(name: str, value: Any) -> float:
+    """Check a number in [0, inf)."""
+    return _within(name, value, *_RATE)
+
+
+def positive(name: str, value: Any) -> float:
+    """Check a number in (0, inf)."""
+    return _within(name, value, *_POSITIVE)
+
+
+def _within(name: str, value: Any, words: str, fits: Callable[[float], bool]) -> float:
     if not isinstance(value, (float, Real, np.bool_)):  # float first: Real takes time
         raise TypeError(f"{name} must be a number in {words}, got {describe(value)}")
     try:
@@ -72,12 +87,19 @@ def settings(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
-    """Check a whole number."""
+    """Check a whole number; True and False count nothing."""
     words = f">= {least}" if most == math.inf else f"in [{least}, {most}]"
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an integer {words}, got {describe(value)}") from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer {words}, got {describe(value)}")
     if not least <= number <= most:
         raise ValueError(f"{name} must be an integer {words}, got {number}")
     return number
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Check what a random generator starts from; None stands for anew each time."""
+    return None if value is None else count(name, value, 0)
