@@ -157,12 +157,12 @@ def test_a_loss_may_be_negative(rng):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"lowest": 0.0}, ValueError, "lowest: expected 0 < lowest < highest < inf, got 0.0 and 1"),
-        ({"highest": 1e-6}, ValueError, "lowest: expected 0 < lowest < highest < inf"),
-        ({"highest": np.inf}, ValueError, "got 1e-06 and inf"),
-        ({"highest": "1"}, TypeError, "highest: expected real numbers, got str"),
-        ({"steps": 1}, ValueError, "steps must be an integer >= 2, got 1"),
-        ({"steps": 2.5}, TypeError, "steps must be an integer >= 2, got float"),
+        ({"lowest": 0.0}, ValueError, r"lowest must be in \(0, inf\), got 0.0"),
+        ({"highest": 1e-6}, ValueError, "lowest: expected less than highest, 1e-06, got 1e-06"),
+        ({"highest": np.inf}, ValueError, r"highest must be in \(0, inf\), got inf"),
+        ({"highest": "1"}, TypeError, r"highest must be a number in \(0, inf\), got str"),
+        ({"steps": 1}, ValueError, r"steps must be an integer in \[2, 2147483647\], got 1"),
+        ({"steps": 2.5}, TypeError, r"steps must be an integer in \[2, 2147483647\], got float"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer >= 1, got 0"),
         ({"optimizer": "adam"}, TypeError, "optimizer: expected an optimizer, got str"),
         ({"x": np.ones((203, 6))}, ValueError, r"x: expected shape \(batch, 7\), got \(203, 6\)"),

@@ -196,7 +196,10 @@ def test_classes_must_be_in_range() -> None:
         "y_true: expected class indices in [0, 2), got -1"
     )
     assert _message(ValueError, confusion_matrix, [0], [0], n_classes=0) == (
-        "n_classes must be an integer >= 1, got 0"
+        "n_classes must be an integer in [1, 536870912], got 0"
+    )
+    assert _message(ValueError, confusion_matrix, [0, 10**15], [0, 1]) == (
+        "y_true: expected class indices in [0, 536870912), got 1000000000000000"
     )
 
 
@@ -210,5 +213,5 @@ def test_settings_must_be_in_range() -> None:
         "beta must be a number in [0, inf), got str"
     )
     assert _message(ValueError, scores, [0], [0], average="binary") == (
-        "average must be None, 'macro', 'micro' or 'weighted', got 'binary'"
+        "average: expected None, 'macro', 'micro' or 'weighted', got 'binary'"
     )

@@ -112,12 +112,12 @@ FIT = [
     (
         {"validation_data": (np.zeros((4, 3)), [0, 1, 2, 0])},
         ValueError,
-        "x: expected shape (batch, 5), got (4, 3)",
+        "validation_data: x: expected shape (batch, 5), got (4, 3)",
     ),
     (
         {"validation_data": (np.zeros((4, 5)), [0, 1, 2, 3])},
         ValueError,
-        "y: expected class indices in [0, 3), got 3",
+        "validation_data: y: expected class indices in [0, 3), got 3",
     ),
 ]
 LEARNING = {

@@ -151,7 +151,7 @@ def test_no_error_makes_an_empty_picture():
         ({"y_true": [0, 1]}, r"y_true: expected shape \(4,\), got \(2,\)"),
         ({"y_pred": [0, 1]}, r"y_pred: expected shape \(4,\), got \(2,\)"),
         ({"shape": (3, 2)}, r"x: expected rows of 6 pixels for shape \(3, 2\), got shape \(4, 4\)"),
-        ({"columns": 0}, "columns must be an integer >= 1, got 0"),
+        ({"columns": 0}, r"columns must be an integer in \[1, 1000\], got 0"),
         ({"most": 0}, "most must be an integer >= 1, got 0"),
     ],
 )

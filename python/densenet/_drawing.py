@@ -1,13 +1,15 @@
 """The style of all pictures: a palette, room between panels, and lines labelled at their ends."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from densenet import _checks
 from densenet._extras import require
+from densenet._typing import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +35,23 @@ def spacious() -> "ConstrainedLayoutEngine":
     return ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)  # inches
 
 
+def check_axes(axes: object) -> None:
+    """Refuse what cannot be drawn on."""
+    require("plotting", "plot", "matplotlib")
+    from matplotlib.axes import Axes
+
+    _checks.instance("axes", axes, Axes, "Axes of matplotlib")
+
+
+def check_curves(name: str, given: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+    """Check numbers for each label: at least one, one for each epoch."""
+    lines = _checks.mapping(name, given, "a mapping from labels to numbers")
+    return {
+        label: _checks.real(f"{name}[{label!r}]", values, ("epochs",))
+        for label, values in lines.items()
+    }
+
+
 def new_figure(width: float, height: float) -> "Figure":
     """Make a figure of this size in inches, known to pyplot."""
     require("plotting", "plot", "matplotlib")
@@ -43,8 +62,8 @@ def new_figure(width: float, height: float) -> "Figure":
 
 def curves(
     axes: "Axes",
-    lines: Mapping[str, Sequence[float]],
-    dots: Mapping[str, Sequence[float]],
+    lines: Mapping[str, Array],
+    dots: Mapping[str, Array],
     number: Callable[[float], str],
     least: float | None = None,
 ) -> None:

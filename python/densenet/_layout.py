@@ -1,5 +1,6 @@
 """Where each parameter lies in a network's one flat vector, and the layers as a plain sequence."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from densenet import _checks
 from densenet._typing import Array
 from densenet.layers import Layer, Linear, Residual, _Norm, parameter
 
+_MOST = 2**56  # parameters, whose bytes an address can count
 _PAGE, _APART = 4096, 1344  # bytes; whole cache lines
 
 
@@ -24,7 +26,7 @@ class Slot:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def is_weight(self) -> bool:
@@ -97,6 +99,8 @@ class Layout:
             raise ValueError("layers: expected at least one Linear to set the widths, got none")
         self.inputs = width
         self.outputs = self._add(self.layers, width, "")
+        if self.size > _MOST:
+            raise ValueError(f"layers: expected at most {_MOST:,} parameters, got {self.size:,}")
 
     def _add(self, layers: Sequence[Layer], width: int, prefix: str) -> int:
         """Append the places of a sequence of layers; give its output's width."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from densenet import _checks
 from densenet.table_numerals import Numerals
 
 _Spec = TypeVar("_Spec")
@@ -31,9 +32,8 @@ def check_numbers(spec: Any) -> None:
 def check_values(spec: Any) -> None:
     """Refuse a spec whose values are not texts that differ; make a tuple of them."""
     _check_column(spec.column)
-    values = tuple(spec.values)
-    texts = all(isinstance(value, str) for value in values)
-    if not texts or len(set(values)) < len(values):
+    values = tuple(_checks.texts("values", spec.values))
+    if len(set(values)) < len(values):
         raise ValueError(f"values: expected texts that differ, got {list(values)!r}")
     object.__setattr__(spec, "values", values)
 

@@ -73,6 +73,8 @@ class State:
     ) -> None:
         if not isinstance(loss, Loss | CustomLoss):
             raise TypeError(f"loss: expected a loss, got {type(loss).__name__}")
+        _checks.choice("backend", backend, ("compiled", "reference"))
+        seed = _checks.seed("seed", seed)
         known = isinstance(dtype, str | type | np.dtype) and any(dtype == d for d in _DTYPES)
         if not known:
             raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
@@ -452,6 +454,7 @@ class State:
 
     def _mode(self, training: bool, draws: int | None = None) -> Mode:
         """How layers behave in the optimizer's step at hand."""
+        training = _checks.flag("training", training)
         step = self._state.step if self._state else 0
         return Mode(self._running, training, self._draws if draws is None else draws, step)
 

@@ -98,7 +98,9 @@ class Checkpoint(Callback):
     Raises
     ------
     TypeError, ValueError
-        If a number is none or out of range.
+        If `path` is none, or a number is none or out of range.
+    OSError
+        If the folder of `path` is missing, or `path` is a folder.
 
     Examples
     --------
@@ -123,14 +125,9 @@ class Checkpoint(Callback):
     def __init__(
         self, path: str | os.PathLike[str], *, epochs: int = 1, seconds: float = 60.0
     ) -> None:
-        self.path = path
+        self.path = _checks.path_to_write("path", path)
         self.epochs = _checks.count("epochs", epochs)
-        if not isinstance(seconds, int | float):
-            got = _checks.describe(seconds)
-            raise TypeError(f"seconds must be a number in [0, inf], got {got}")
-        if not seconds >= 0:
-            raise ValueError(f"seconds must be in [0, inf], got {seconds}")
-        self.seconds = float(seconds)
+        self.seconds = _checks.setting("seconds", seconds)
         self._last = time.monotonic()
 
     def is_due(self) -> bool:

@@ -97,10 +97,8 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.monitor, str):
-            raise TypeError(f"monitor: expected a name, got {_checks.describe(self.monitor)}")
-        if self.mode not in ("auto", "min", "max"):
-            raise ValueError(f"mode: expected 'auto', 'min' or 'max', got {self.mode!r}")
+        _checks.text("monitor", self.monitor)
+        _checks.choice("mode", self.mode, ("auto", "min", "max"))
         if self.mode == "auto" and not _better(self.monitor):
             raise ValueError(
                 f"mode: expected 'min' or 'max' with monitor={self.monitor!r}, a name that does "
@@ -108,6 +106,7 @@ class EarlyStopping:
             )
         object.__setattr__(self, "patience", _checks.count("patience", self.patience))
         object.__setattr__(self, "min_delta", _checks.setting("min_delta", self.min_delta))
+        object.__setattr__(self, "restore_best", _checks.flag("restore_best", self.restore_best))
 
     @property
     def sign(self) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from densenet import _checks
 from densenet.network import Network
 
 
@@ -17,7 +18,7 @@ def check_gradients(
         Not modified; a copy in float64 with the same backend is differentiated.
     x, y
         As in `Network.loss`; few rows are enough.
-    step : float
+    step : float in (0, inf)
         Of the differences ``(L(w + h) - L(w - h)) / 2h``.
 
     Returns
@@ -26,6 +27,11 @@ def check_gradients(
         The largest error over the parameters, relative to the larger of the two values, or to a
         thousandth of the gradient's largest element where both are smaller than that.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `network` is no network, `step` is not in (0, inf), or as `Network.loss`.
+
     Examples
     --------
     >>> from densenet import Linear, Network, Sigmoid, SoftmaxCrossEntropy, check_gradients
@@ -33,6 +39,8 @@ def check_gradients(
     >>> check_gradients(network, [[1.0, 2.0], [3.0, -1.0]], [2, 0]) < 1e-6
     True
     """
+    _checks.instance("network", network, Network, "a Network")
+    step = _checks.positive("step", step)
     twin = Network(network.layers, network.loss_function, dtype=np.float64, backend=network.backend)
     twin.flat[...] = network.flat
     twin._running[...] = network._running

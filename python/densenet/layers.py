@@ -55,7 +55,8 @@ class Linear(Layer):
     Raises
     ------
     TypeError, ValueError
-        If a width is no integer >= 1, or `init` is unknown or of another shape.
+        If a width is no integer >= 1, `bias` is not True or False, or `init` is unknown or of
+        another shape.
 
     Examples
     --------
@@ -76,6 +77,7 @@ class Linear(Layer):
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
             object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
+        object.__setattr__(self, "bias", _checks.flag("bias", self.bias))
         if not isinstance(self.init, str):
             weight = np.array(_checks.real("init", self.init, (self.outputs, self.inputs)))
             object.__setattr__(self, "init", weight)

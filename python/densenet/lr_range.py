@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LRRange", "lr_range_test"]
 
+_MOST_STEPS = 2**31 - 1
 _DIVERGED = 4.0  # times the least loss, where the least is positive
 
 
@@ -89,8 +90,7 @@ def lr_range_test(
         `Adam` by default. Its own learning rate does not count.
     lowest, highest : float in (0, inf)
         Of the learning rate.
-    steps : int
-        At least 2.
+    steps : int in [2, 2**31)
     batch_size : int
         Rows of a step, or all if there are fewer. A last, shorter batch is left out.
     seed : int, optional
@@ -123,12 +123,13 @@ def lr_range_test(
     >>> float(result.lrs[0])
     1e-06
     """
-    ends = [float(_checks.real(*end, ())) for end in (("lowest", lowest), ("highest", highest))]
-    if not 0 < ends[0] < ends[1] < math.inf:
-        raise ValueError(f"lowest: expected 0 < lowest < highest < inf, got {lowest} and {highest}")
-    steps = _checks.count("steps", steps, least=2)
-    factor = math.exp((math.log(ends[1]) - math.log(ends[0])) / (steps - 1))
-    schedule = ExponentialLR(ends[0], factor)
+    _checks.instance("network", network, Network, "a Network")
+    low, high = _checks.positive("lowest", lowest), _checks.positive("highest", highest)
+    if not low < high:
+        raise ValueError(f"lowest: expected less than highest, {highest}, got {lowest}")
+    steps = _checks.count("steps", steps, 2, _MOST_STEPS)
+    factor = math.exp((math.log(high) - math.log(low)) / (steps - 1))
+    schedule = ExponentialLR(low, factor)
     optimizer = Adam() if optimizer is None else optimizer
 
     trained = copy.deepcopy(network)

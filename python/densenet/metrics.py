@@ -25,6 +25,8 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[np.float64]
 Average: TypeAlias = Literal["macro", "micro", "weighted"]
 
+_MOST_CLASSES = 2**29  # whose matrix has a number of bytes that an int64 holds
+
 
 def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str) -> list[Array]:
     """Two arrays of one shape, with at least one row, whose elements are of these kinds."""
@@ -125,7 +127,8 @@ def confusion_matrix(
     if n_classes is None:
         n = 1 + max(int(true.max()), int(pred.max()), 0)
     else:
-        n = _checks.count("n_classes", n_classes)
+        n = _checks.count("n_classes", n_classes, most=_MOST_CLASSES)
+    n = min(n, _MOST_CLASSES)
     for name, array in ("y_true", true), ("y_pred", pred):
         for extreme in array.min(), array.max():
             if not 0 <= extreme < n:
@@ -201,12 +204,8 @@ def precision_recall_fbeta(
     >>> precision_recall_fbeta([0, 0, 0, 1], [0, 0, 1, 1], average="micro")
     (0.75, 0.75, 0.75)
     """
-    if not isinstance(beta, (int, float, np.integer, np.floating)):
-        raise TypeError(f"beta must be a number in [0, inf), got {type(beta).__name__}")
-    if not 0 <= beta < np.inf:
-        raise ValueError(f"beta must be in [0, inf), got {beta}")
-    if average not in (None, "macro", "micro", "weighted"):
-        raise ValueError(f"average must be None, 'macro', 'micro' or 'weighted', got {average!r}")
+    beta = _checks.rate("beta", beta)
+    _checks.choice("average", average, (None, "macro", "micro", "weighted"))
 
     matrix = confusion_matrix(y_true, y_pred)
     right, predicted, actual = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
@@ -214,12 +213,13 @@ def precision_recall_fbeta(
         right, predicted, actual = (
             counts.sum(keepdims=True) for counts in (right, predicted, actual)
         )
-    # F in counts: the same ratio, and no 0 / 0 where precision and recall are both 0.
-    beta2 = float(beta) ** 2
+    # F in counts: the same ratio, and no 0 / 0 where precision and recall are both 0. Of the two
+    # weights the larger is 1, as the square of a large beta would be infinite.
+    of_actual, of_predicted = (beta**2, 1.0) if beta < 1 else (1.0, (1 / beta) ** 2)
     precision, recall, fbeta = (
         _ratio(right, predicted),
         _ratio(right, actual),
-        _ratio((1 + beta2) * right, beta2 * actual + predicted),
+        _ratio((of_actual + of_predicted) * right, of_actual * actual + of_predicted * predicted),
     )
     if average is None:
         return precision, recall, fbeta

@@ -21,6 +21,8 @@ from densenet.plan import Plan
 from densenet.profile import Profile
 from densenet.schedules import rates
 
+_MOST_STEPS = 2**31 - 1  # that a profile counts
+
 
 class Network(Passes):
     """A dense network with a loss.
@@ -331,6 +333,8 @@ class Network(Passes):
         >>> [row.update for row in network.plan(Adam(clip_norm=1.0))]
         ["after the gradient's norm"]
         """
+        if optimizer is not None:
+            _checks.instance("optimizer", optimizer, Optimizer, "an optimizer")
         return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))
 
     def profile(
@@ -377,7 +381,7 @@ class Network(Passes):
             got = type(self.loss_function).__name__
             raise TypeError(f"profile: expected a loss of densenet, got {got}")
         optimizer = Adam() if optimizer is None else optimizer
-        steps = _checks.count("steps", steps)
+        steps = _checks.count("steps", steps, most=_MOST_STEPS)
         examples = self._examples(x, y)
         twin = copy(self)  # whose arrays are its own
         twin.reset_optimizer()

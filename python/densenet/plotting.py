@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from densenet import _checks
 from densenet._drawing import (
     BLUE,
     GREY,
     INK,
     ORANGE,
     PALE,
+    check_axes,
+    check_curves,
     curves,
     new_figure,
     quiet,
@@ -25,13 +28,14 @@ from densenet._drawing import (
 )
 from densenet._figures import rounded
 from densenet._images import misclassified, plot_misclassified
+from densenet._typing import Array
+from densenet.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from densenet.lr_range import LRRange
-    from densenet.training import History
 
 __all__ = [
     "BLUE",
@@ -81,7 +85,13 @@ def loss_curves(
     >>> [text.get_text() for text in axes.texts]
     ['training 0.500', 'validation 0.800']
     """
-    curves(axes, lines, dots or {}, "{:.3f}".format, least)
+    check_axes(axes)
+    drawn = check_curves("lines", lines), check_curves("dots", {} if dots is None else dots)
+    if not any(drawn):
+        raise ValueError("lines: expected at least one line, got none")
+    if least is not None:
+        least = float(_checks.real("least", least, ()))
+    curves(axes, *drawn, "{:.3f}".format, least)
     title(axes, "Loss")
 
 
@@ -105,16 +115,17 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     >>> axes.texts[0].get_text()
     '90.0%'
     """
-    if name == "accuracy":
-        percent = [100 * score for score in scores]
-        curves(axes, {"": percent}, {}, lambda score: rounded(score / 100, 1, "%"))
+    check_axes(axes)
+    values = _checks.real("scores", scores, ("epochs",))
+    if _checks.text("name", name) == "accuracy":
+        curves(axes, {"": 100.0 * values}, {}, lambda score: rounded(score / 100, 1, "%"))
         axes.yaxis.set_major_formatter("{x:g}%")
     else:
-        curves(axes, {"": scores}, {}, lambda score: rounded(score, 3, "g"))
+        curves(axes, {"": values}, {}, lambda score: rounded(score, 3, "g"))
     title(axes, f"Validation {name.replace('_', ' ')}")
 
 
-def plot_history(history: "History") -> "Figure":
+def plot_history(history: History) -> "Figure":
     """Draw what training recorded: the losses, and each validation score beside them.
 
     Parameters
@@ -142,7 +153,7 @@ def plot_history(history: "History") -> "Figure":
     >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['Loss', 'Validation accuracy']
     """
-    if not history.epochs:
+    if not _checks.instance("history", history, History, "a History").epochs:
         raise ValueError("history: expected at least one epoch, got none")
     columns = {name: [record[name] for record in history.epochs] for name in history.epochs[0]}
     losses = {"training": columns["loss"]}
@@ -185,6 +196,9 @@ def plot_lr_range(result: "LRRange") -> "Figure":
     >>> figure.axes[0].texts[0].get_text()
     'steepest at 0.01'
     """
+    from densenet.lr_range import LRRange
+
+    _checks.instance("result", result, LRRange, "an LRRange")
     figure = new_figure(5.2, 3.4)
     axes = figure.subplots()
     axes.semilogx(result.lrs, result.losses, color=GREY, linewidth=0.8, alpha=0.6)
@@ -247,16 +261,9 @@ def confusion_matrix(
     """
     from matplotlib.colors import to_rgb
 
-    counts = np.asarray(matrix)
-    n = len(counts) if counts.ndim else 0
-    if counts.dtype.kind not in "iu":
-        raise TypeError(f"matrix: expected integer counts, got {counts.dtype}")
-    if counts.shape != (n, n) or n == 0:
-        raise ValueError(f"matrix: expected shape (classes, classes), got {counts.shape}")
-    names = [str(i) for i in range(n)] if class_names is None else list(map(str, class_names))
-    if len(names) != n:
-        raise ValueError(f"class_names: expected {n} names, got {len(names)}")
-
+    check_axes(axes)
+    counts, names = _check_matrix(matrix, class_names)
+    n = len(counts)
     wrong = counts * ~np.eye(n, dtype=bool)
     strength = np.sqrt(wrong / max(1, wrong.max()))  # the root lets one error be seen beside ten
     tint = np.where(wrong > 0, 0.15 + 0.85 * strength, 0)
@@ -285,6 +292,24 @@ def confusion_matrix(
     title(axes, "Confusion matrix")
 
 
+def _check_matrix(
+    matrix: npt.ArrayLike, class_names: Sequence[str] | None
+) -> tuple[Array, list[str]]:
+    """Check counts of each class taken for each class, and a name for each."""
+    counts = _checks.as_array("matrix", matrix)
+    n = len(counts) if counts.ndim else 0
+    if counts.dtype.kind not in "iu":
+        raise TypeError(f"matrix: expected integer counts, got {counts.dtype}")
+    if counts.shape != (n, n) or n == 0:
+        raise ValueError(f"matrix: expected shape (classes, classes), got {counts.shape}")
+    if class_names is None:
+        return counts, [str(i) for i in range(n)]
+    names = _checks.names("class_names", class_names)
+    if len(names) != n:
+        raise ValueError(f"class_names: expected {n} names, got {len(names)}")
+    return counts, names
+
+
 def plot_confusion_matrix(
     matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
 ) -> "Figure":
@@ -309,9 +334,10 @@ def plot_confusion_matrix(
     >>> figure.axes[0].get_ylabel()
     'true'
     """
-    side = min(2.2 + 0.38 * np.size(matrix) ** 0.5, 9)
+    counts, names = _check_matrix(matrix, class_names)
+    side = min(2.2 + 0.38 * len(counts), 9)
     figure = new_figure(side, side)
-    confusion_matrix(figure.subplots(), matrix, class_names)
+    confusion_matrix(figure.subplots(), counts, names)
     return figure
 
 
@@ -336,7 +362,9 @@ def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.Arra
     >>> axes.collections[0].get_offsets().tolist()
     [[1.0, 1.5], [2.0, 2.5], [4.0, 3.0]]
     """
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    check_axes(axes)
+    true = _checks.real("y_true", y_true, ("rows",))
+    pred = _checks.real("y_pred", y_pred, true.shape)
     # Many dots lie over each other: the paler, the more there are.
     axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
     axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)

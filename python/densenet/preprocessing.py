@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _specs, table_cells
+from densenet import _checks, _specs, table_cells
 from densenet.table_cells import Kind
 from densenet.table_numerals import PLAIN
 from densenet.table_numerals import Numerals as _Numerals
-from densenet.tables import Table
+from densenet.tables import Table, as_table
 
 __all__ = ["Categories", "Features", "Numbers"]
 
@@ -77,7 +77,8 @@ class Numbers:
     @classmethod
     def fit(cls, table: Table, column: str, impute: Imputation = "median") -> "Numbers":
         """Take the statistics of a table's column, of which at least one cell is not missing."""
-        values = table.numbers(column)
+        _checks.choice("impute", impute, ("median", "mean"))
+        values = as_table(table).numbers(_checks.text("column", column))
         missing = np.isnan(values)
         known = values[~missing]
         if not len(known):
@@ -111,7 +112,7 @@ class Numbers:
         return ", ".join(filter(None, said))
 
     def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
-        values = table.numbers(self.column, self.numerals)
+        values = as_table(table).numbers(self.column, self.numerals)
         with np.errstate(over="ignore"):
             return (np.where(np.isnan(values), self.fill, values) - self.mean) / self.scale
 
@@ -175,7 +176,9 @@ class Categories:
     @classmethod
     def fit(cls, table: Table, column: str, most: int = 100, least_rows: int = 2) -> "Categories":
         """Keep up to so many categories, the most frequent ones, of at least so many rows each."""
-        counts = Counter(table.keys(column))
+        most = _checks.count("most", most, 0)
+        least_rows = _checks.count("least_rows", least_rows, 0)
+        counts = Counter(as_table(table).keys(_checks.text("column", column)))
         names = table.spellings(column)
         order = sorted(counts, key=lambda key: (-counts[key], names[key]))
         kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
@@ -200,7 +203,7 @@ class Categories:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; nothing says an empty text."""
-        unknown = table.names(self.column)[self._places(table) < 0].tolist()
+        unknown = as_table(table).names(self.column)[self._places(table) < 0].tolist()
         if not unknown:
             return ""
         different = sorted(set(unknown))
@@ -265,7 +268,16 @@ class Features:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", tuple(self.parts))
+        parts = _checks.sequence("parts", self.parts, "Numbers and Categories")
+        for index, part in enumerate(parts):
+            if not isinstance(part, Numbers | Categories):
+                got = _checks.describe(part)
+                raise TypeError(f"parts[{index}]: expected Numbers or Categories, got {got}")
+        object.__setattr__(self, "parts", parts)
+        _checks.mapping("left_out", self.left_out, "a mapping from columns to reasons")
+        for column, reason in self.left_out.items():
+            _checks.text("left_out", column)
+            _checks.text(f"left_out[{column!r}]", reason)
         if not self.parts:
             raise ValueError("parts: expected at least one column to read, got none")
 
@@ -302,9 +314,14 @@ class Features:
             If no column is left, or one has a few cells that are no numbers among many that are:
             at most a tenth.
         """
+        as_table(table)
+        text = _checks.texts("text", text)
+        table.require(text)
+        _checks.choice("impute", impute, ("median", "mean"))
+        _checks.count("most_categories", most_categories, 0)
         parts: list[Numbers | Categories] = []
         left_out = {}
-        for column in columns:
+        for column in _checks.texts("columns", columns):
             if column in table.unnamed and column not in text:
                 left_out[column] = table.unnamed[column]
                 continue
@@ -341,7 +358,7 @@ class Features:
         ValueError
             If a column is missing, or a cell is no finite number where one is needed.
         """
-        table.require(self.columns)
+        as_table(table).require(self.columns)
         widths = [len(part.names) for part in self.parts]
         features = np.empty((len(table), sum(widths)), np.float32)
         begin = 0
@@ -372,10 +389,14 @@ class Features:
             If it is anything else.
         """
         if not isinstance(data, dict) or set(data) != {"parts", "left_out"}:
-            raise ValueError("features: expected parts and left_out")
+            got = _checks.describe(data)
+            raise ValueError(f"features: expected a dict of parts and left_out, got {got}")
         parts, left_out = data["parts"], data["left_out"]
         if not isinstance(parts, list) or not isinstance(left_out, dict):
-            raise ValueError("features: expected a list of parts and a dict of those left out")
+            raise ValueError(
+                "features: expected a list of parts and a dict of those left out, got "
+                f"{_checks.describe(parts)} and {_checks.describe(left_out)}"
+            )
         kinds: dict[str, type[Numbers | Categories]] = {
             "numbers": Numbers,
             "categories": Categories,

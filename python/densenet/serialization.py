@@ -67,6 +67,10 @@ def save(
     >>> serialization.load(path)[1]
     {'columns': ['a', 'b', 'c']}
     """
+    _checks.instance("network", network, Network, "a Network")
+    _checks.path_to_write("path", path)
+    if attachments is not None:
+        _checks.mapping("attachments", attachments)
     network = network._still()
     arrays = {**network.parameters, **network.running_moments}
     about = {
@@ -109,7 +113,8 @@ def load(
     >>> network.backend, attachments
     ('reference', {'unit': 'm'})
     """
-    about, arrays = _file.read(path)
+    _checks.choice("backend", backend, ("compiled", "reference"))
+    about, arrays = _file.read(_checks.path("path", path))
     with _blamed_on(path):
         specs = [_read_layer(spec, f"init.{i}", arrays) for i, spec in enumerate(about["layers"])]
         its_loss: Any = _read_spec(about["loss"], _LOSSES) if "kind" in about["loss"] else None

@@ -7,14 +7,14 @@ by `densenet.preprocessing` and `densenet.targets`.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from densenet import table_cells
+from densenet import _checks, table_cells
 from densenet._typing import Array
 from densenet.table_cells import Kind
 from densenet.table_numerals import PLAIN, Guess, Numerals, recognise
@@ -85,7 +85,8 @@ class Table:
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
         """Make a table of sequences of one length: numbers, or what is taken as texts."""
-        cells = {name: np.asarray(values) for name, values in columns.items()}
+        _checks.text("source", source)
+        cells = dict(_vectors(columns))
         for name, values in cells.items():
             if values.dtype.kind not in "iuf":
                 texts = ["" if cell is None else str(cell) for cell in values.tolist()]
@@ -111,12 +112,16 @@ class Table:
 
     def where(self, row: int, column: str) -> str:
         """Say where a cell is: the first words of a message about it."""
+        _checks.count("row", row, 0, len(self) - 1)
+        _checks.text("column", column)
         return f"{self.source}, {self.unit} {self.places[row]}, column {column!r}"
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a ValueError unless there are columns of all these names."""
         missing = [
-            name for name in names if name not in self.columns and name not in self.unreadable
+            name
+            for name in _checks.texts("names", names)
+            if name not in self.columns and name not in self.unreadable
         ]
         if missing:
             raise ValueError(
@@ -126,7 +131,7 @@ class Table:
 
     def take(self, rows: npt.ArrayLike) -> "Table":
         """Give a table of some of the rows."""
-        at = np.asarray(rows)
+        at = _rows(rows, len(self))
         columns = {name: cells[at] for name, cells in self.columns.items()}
         parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
         return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
@@ -296,19 +301,40 @@ class Table:
 
     def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
         """Give a column's numbers, and which cells are none; each column is parsed once."""
-        key = name, numerals
+        key = _checks.text("name", name), numerals
         if key not in self._numbers:
             self._numbers[key] = _parse(self._cells(name), numerals)
         return self._numbers[key]
 
     def _cells(self, name: str) -> Array:
-        self.require([name])
+        self.require([_checks.text("name", name)])
         if name in self.unreadable:
             raise ValueError(
                 f"{self.source}, column {name!r}: expected numbers or texts, "
                 f"got {self.unreadable[name]}"
             )
         return self.columns[name]
+
+
+def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
+    """Give the columns of a mapping, or of a frame, as vectors."""
+    items = getattr(columns, "items", None)
+    if not callable(items):
+        got = _checks.describe(columns)
+        raise TypeError(f"columns: expected a mapping from names to cells, got {got}")
+    for name, values in items():
+        cells = _checks.as_array(f"columns[{_checks.text('columns', name)!r}]", values)
+        if cells.ndim != 1:
+            raise ValueError(f"columns[{name!r}]: expected shape (rows,), got {cells.shape}")
+        yield name, cells
+
+
+def _rows(rows: npt.ArrayLike, n: int) -> Array:
+    """Check numbers of rows, or a flag for each of the n rows."""
+    at = _checks.as_array("rows", rows)
+    if at.dtype == bool and at.shape == (n,):
+        return at
+    return _checks.indices("rows", at, n, "rows")
 
 
 def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
@@ -350,6 +376,11 @@ def check_names(source: str, names: Sequence[str]) -> None:
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise ValueError(f"{source}: expected names that differ, got column {name!r} {times} times")
+
+
+def as_table(table: object) -> Table:
+    """Refuse what is no table."""
+    return _checks.instance("table", table, Table, "a Table")
 
 
 def _short(cell: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from densenet import _specs, table_cells
+from densenet import _checks, _specs, table_cells
 from densenet.table_numerals import PLAIN, Numerals
-from densenet.tables import Table
+from densenet.tables import Table, as_table
 
 __all__ = ["Classes", "Values", "fit_target", "infer_task"]
 
@@ -68,7 +68,7 @@ class Classes:
     @classmethod
     def fit(cls, table: Table, column: str) -> "Classes":
         """Find the classes of a table without missing targets; numbers are sorted as numbers."""
-        values = list(table.spellings(column).values())
+        values = list(as_table(table).spellings(_checks.text("column", column)).values())
         if len(values) == 1:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected at least two classes, "
@@ -103,7 +103,7 @@ class Classes:
 
     def encode(self, table: Table) -> npt.NDArray[np.int64]:
         """Give each row's class as an index, (rows,); a class that is not known is an error."""
-        places, unknown = self.places(table)
+        places, unknown = self.places(as_table(table))
         if unknown:
             row = int(np.argmax(places >= self.outputs))
             names = ", ".join(map(repr, self.values[:6])) + (", ..." if self.outputs > 6 else "")
@@ -115,7 +115,8 @@ class Classes:
 
     def decode(self, outputs: npt.ArrayLike) -> list[str]:
         """Name the classes of indices, (rows,)."""
-        return [self.values[i] for i in np.asarray(outputs).tolist()]
+        indices = _checks.indices("outputs", outputs, len(self.values), "class indices")
+        return [self.values[i] for i in indices.tolist()]
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Values:
     @classmethod
     def fit(cls, table: Table, column: str) -> "Values":
         """Take the statistics of a target without missing cells, not all of which are equal."""
-        mean, scale = _specs.moments(table.numbers(column))
+        mean, scale = _specs.moments(as_table(table).numbers(_checks.text("column", column)))
         if not scale > 0:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected values that differ, got only {mean:g}"
@@ -172,7 +173,7 @@ class Values:
 
     def encode(self, table: Table) -> npt.NDArray[np.float32]:
         """Give each row's standardised value, (rows,)."""
-        values = table.numbers(self.column, self.numerals)
+        values = as_table(table).numbers(self.column, self.numerals)
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
             raise ValueError(f"{table.where(missing[0], self.column)}: expected a number, got none")
@@ -180,7 +181,9 @@ class Values:
 
     def decode(self, outputs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Turn standardised values into those of the table, (rows,)."""
-        return self.mean + self.scale * np.asarray(outputs, np.float64)
+        values = _checks.as_array("outputs", outputs)
+        _checks.real("outputs", values, values.shape)
+        return self.mean + self.scale * values.astype(np.float64)
 
 
 Target: TypeAlias = Classes | Values
@@ -218,7 +221,7 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
     >>> fit_target(train, "quality", "regression").mean
     5.4
     """
-    if task == "auto":
+    if _checks.choice("task", task, ("auto", *TASK_RULES)) == "auto":
         task = infer_task(table, column)
     return Classes.fit(table, column) if task == "classification" else Values.fit(table, column)
 
@@ -248,7 +251,7 @@ def infer_task(table: Table, column: str) -> Task:
     >>> infer_task(table, "genre"), infer_task(table, "price")
     ('classification', 'regression')
     """
-    if table.is_text(column):
+    if as_table(table).is_text(_checks.text("column", column)):
         return "classification"
     different = np.unique(table.numbers(column))
     many = len(different) > MOST_CLASSES or bool(np.any(different != np.rint(different)))

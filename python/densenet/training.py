@@ -59,7 +59,7 @@ def _class_weights(
 ) -> Array:
     """Weigh each row by its class, on top of its own weight."""
     targets = examples.targets
-    if class_weight == "balanced":
+    if isinstance(class_weight, str) and class_weight == "balanced":
         counts = (
             np.bincount(targets, minlength=classes)
             if targets.ndim == 1
@@ -134,6 +134,11 @@ def fit(
     resume: bool = False,
 ) -> History:
     """Train as `Network.fit` describes, but leave it to the caller to warn of divergence."""
+    metrics = _checks.sequence("metrics", metrics, "functions")
+    callbacks = _checks.sequence("callbacks", callbacks, "callbacks")
+    shuffle, drop_last = _checks.flag("shuffle", shuffle), _checks.flag("drop_last", drop_last)
+    progress, resume = _checks.flag("progress", progress), _checks.flag("resume", resume)
+    seed = _checks.seed("seed", seed)
     optimizer = Adam() if optimizer is None else optimizer
     examples = network._examples(x, y, sample_weight)
     if class_weight is not None:
@@ -142,7 +147,11 @@ def fit(
             raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
         weights = _class_weights(examples, class_weight, network._layout.outputs)
         examples = examples._replace(sample_weight=weights)
-    validation = None if validation_data is None else network._examples(*validation_data)
+    validation = None
+    if validation_data is not None:
+        pair = _checks.pair("validation_data", validation_data)
+        with _checks.within("validation_data"):
+            validation = network._examples(*pair)
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x)
     batch_size = min(_checks.count("batch_size", batch_size), rows)

@@ -1,7 +1,7 @@
 """The checks of an estimator's parameters: what each may be, in one place."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -40,7 +40,10 @@ def number(name: str, value: Any, interval: str) -> float:
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number in {interval}, got {_checks.describe(value)}")
     low, high = map(float, interval[1:-1].split(","))
-    found = float(value)
+    try:
+        found = float(value)
+    except OverflowError:  # an integer beyond the largest float
+        found = math.inf
     if not (low < found < high or (found == low and interval[0] == "[")):
         raise ValueError(f"{name} must be in {interval}, got {value}")
     return found
@@ -55,15 +58,22 @@ def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
         raise ValueError(f"{name}: expected one of {expected}, got {value!r}")
 
 
+def _several(value: Any) -> bool:
+    """Tell whether a setting is given as a sequence."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
 def hidden_layer_sizes(value: Any) -> list[int]:
     """Read the widths of the hidden layers: a number, or one for each."""
-    widths = list(value) if isinstance(value, Iterable) else [value]
+    widths = list(value) if _several(value) else [value]
     return [_checks.count("hidden_layer_sizes", width) for width in widths]
 
 
 def each_layer(name: str, value: Any, layers: int) -> list[Any]:
     """Read a setting of the hidden layers: one for all, or a sequence with one for each."""
-    if not isinstance(value, (list, tuple, np.ndarray)):
+    if not _several(value):
         return [value] * layers
     if len(value) != layers:
         raise ValueError(
@@ -92,16 +102,16 @@ def check(estimator: Any) -> None:
         one_of(name, getattr(estimator, name), choices)
     if not isinstance(estimator.solver, Optimizer):
         one_of("solver", estimator.solver, SOLVERS)
-    if estimator.batch_size != "auto":
+    if not (isinstance(estimator.batch_size, str) and estimator.batch_size == "auto"):
         _checks.count("batch_size", estimator.batch_size)
-    if estimator.n_iter_no_change != math.inf:
-        _checks.count("n_iter_no_change", estimator.n_iter_no_change)
+    patience = estimator.n_iter_no_change
+    if not (isinstance(patience, Real) and patience == math.inf):
+        _checks.count("n_iter_no_change", patience)
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=MOST_THREADS)
-    for index, callback in enumerate(estimator.callbacks):
-        if not isinstance(callback, Callback):
-            got = _checks.describe(callback)
-            raise TypeError(f"callbacks[{index}]: expected a Callback, got {got}")
+    _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        _checks.count("verbose", estimator.verbose, 0)
     if estimator.layers is not None and not callable(estimator.layers):
         got = _checks.describe(estimator.layers)
         raise TypeError(f"layers: expected a function or None, got {got}")

@@ -12,6 +12,7 @@ from string import Template
 
 import numpy as np
 
+from densenet import _checks
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.exchange._common import (
@@ -198,7 +199,8 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
     ...     print(Path(folder, "plane.h").read_text().splitlines()[0])
     /* plane: a dense neural network with 4 inputs and 2 outputs, in float.
     """
-    Path(path).write_text(header(network, name), encoding="ascii", newline="\n")
+    text = header(network, name)
+    Path(_checks.path_to_write("path", path)).write_text(text, encoding="ascii", newline="\n")
 
 
 def header(network: Network, name: str = "model") -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
 from densenet._version import __version__
@@ -61,7 +62,10 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If `network` is no network or has a layer that is not of `densenet.layers`.
+        If `network` is no network or has a layer that is not of `densenet.layers`, or `path` is
+        none.
+    OSError
+        If the file cannot be written.
     ValueError
         If the weights fill 2 GiB, more than an ONNX file holds.
     ImportError
@@ -90,8 +94,9 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
     >>> bool(np.allclose(probabilities, network.predict_proba(x)))
     True
     """
-    content = model(network).SerializeToString()
-    Path(path).write_bytes(content)
+    check_network(network)
+    file = Path(_checks.path_to_write("path", path))
+    file.write_bytes(model(network).SerializeToString())
 
 
 def model(network: Network) -> Any:

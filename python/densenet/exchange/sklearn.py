@@ -96,6 +96,7 @@ def from_sklearn(
     >>> mlp.classes_[network.predict(x)].tolist() == mlp.predict(x).tolist()
     True
     """
+    _checks.choice("backend", backend, ("compiled", "reference"))
     partner = _partner("from_sklearn")
     if not isinstance(mlp, partner.MLPClassifier | partner.MLPRegressor):
         raise TypeError(
@@ -209,10 +210,18 @@ def _targets(predicts: str, outputs: int, classes: npt.ArrayLike | None) -> Arra
     count = max(outputs, 2)
     if classes is None:
         return np.array([-1, 1]) if predicts == "signs" else np.arange(count)
-    names = np.asarray(classes)
-    if names.shape != (count,) or not np.array_equal(names, np.unique(names)):
+    names = _checks.as_array("classes", classes)
+    if names.shape != (count,) or not _ascend(names):
         raise ValueError(f"classes: expected {count} names in ascending order, got {classes}")
     return names
+
+
+def _ascend(names: Array) -> bool:
+    """Tell whether names can be sorted and are."""
+    try:
+        return names.dtype.kind in "biufUSO" and np.array_equal(names, np.unique(names))
+    except TypeError:  # a text beside a number
+        return False
 
 
 def _partner(caller: str) -> Any:

@@ -39,7 +39,7 @@ def state_dict(network: Network, convert: Callable[[Array], Any] = np.asarray) -
     Raises
     ------
     TypeError
-        If `network` is no network.
+        If `network` is no network, or `convert` no function.
 
     Examples
     --------
@@ -52,6 +52,7 @@ def state_dict(network: Network, convert: Callable[[Array], Any] = np.asarray) -
     With PyTorch: ``module.load_state_dict(state_dict(network, torch.from_numpy))``.
     """
     check_network(network)
+    _checks.function("convert", convert, "a function of an array")
     state = {name: view.copy("C") for name, view in _views(network).items()}
     state |= {name: np.array(0) for name in _counters(network)}
     return {name: convert(array) for name, array in state.items()}
