@@ -77,7 +77,8 @@ class State:
         seed = _checks.seed("seed", seed)
         known = isinstance(dtype, str | type | np.dtype) and any(dtype == d for d in _DTYPES)
         if not known:
-            raise ValueError(f"dtype: expected float32 or float64, got {dtype}")
+            got = dtype if isinstance(dtype, str | np.dtype) else _checks.describe(dtype)
+            raise ValueError(f"dtype: expected float32 or float64, got {got}")
         self._loss = loss
         self._dtype: np.dtype[Any] = np.dtype(dtype)
         self._backend = backend

@@ -182,7 +182,7 @@ class Values:
     def decode(self, outputs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Turn standardised values into those of the table, (rows,)."""
         values = _checks.as_array("outputs", outputs)
-        _checks.real("outputs", values, values.shape)
+        values = _checks.real("outputs", values, (values.size,))
         return self.mean + self.scale * values.astype(np.float64)
 
 

@@ -76,7 +76,10 @@ def _class_weights(
             by_class[label] = _checks.real("class_weight", weight, ())
         by_class = _checks.weights(by_class, classes, "class_weight")
     else:
-        raise TypeError(f"class_weight: expected a dict or 'balanced', got {class_weight!r}")
+        got = (
+            repr(class_weight) if isinstance(class_weight, str) else _checks.describe(class_weight)
+        )
+        raise TypeError(f"class_weight: expected a dict or 'balanced', got {got}")
     weights: Array = by_class[targets] if targets.ndim == 1 else targets @ by_class
     if examples.sample_weight is not None:
         weights = weights * examples.sample_weight

@@ -139,6 +139,7 @@ class DenseEstimator(BaseEstimator):
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+            _checks.weights(weight, len(weight))
             if not weight.any():
                 raise ValueError("sample_weight: expected a positive sum, got zeros")
         self._learn(labels, fresh, incremental)
@@ -215,7 +216,8 @@ class DenseEstimator(BaseEstimator):
     def _split(self, y: Array, random_state: Any) -> tuple[Array, Array]:
         """Choose the rows to learn from and those to hold out, as scikit-learn does."""
         rows = np.arange(len(y))
-        size, strata = self.validation_fraction, self._strata(y)
+        size = _parameters.number("validation_fraction", self.validation_fraction, "(0, 1)")
+        strata = self._strata(y)
         train, val = train_test_split(
             rows, random_state=random_state, test_size=size, stratify=strata
         )
@@ -232,6 +234,7 @@ class DenseEstimator(BaseEstimator):
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+            _checks.weights(weight, len(weight), "sample_weight_val")
         rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
         if isinstance(self.scoring, str) and self.scoring == "loss":
             return Held(rows, float.__neg__)

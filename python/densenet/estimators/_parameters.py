@@ -82,6 +82,18 @@ def each_layer(name: str, value: Any, layers: int) -> list[Any]:
     return list(value)
 
 
+def random_state(value: Any) -> None:
+    """Check what random numbers come from."""
+    if value is None or isinstance(value, np.random.RandomState) or value is np.random:
+        return
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not (whole and 0 <= value < 2**32):
+        got = value if whole else _checks.describe(value)
+        raise ValueError(
+            f"random_state: expected None, an integer in [0, 2**32) or a RandomState, got {got}"
+        )
+
+
 def check(estimator: Any) -> None:
     """Refuse parameters that cannot be used, by name, before anything is computed.
 
@@ -107,6 +119,7 @@ def check(estimator: Any) -> None:
     patience = estimator.n_iter_no_change
     if not (isinstance(patience, Real) and patience == math.inf):
         _checks.count("n_iter_no_change", patience)
+    random_state(estimator.random_state)
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=MOST_THREADS)
     _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
