@@ -325,7 +325,7 @@ class State:
             If a layer, the optimizer's rule or the random generator is of a kind that a file
             cannot hold. Of a loss of one's own, the file holds only the name.
         OSError
-            If the file cannot be written.
+            If the folder is missing, or the file cannot be written.
         RuntimeError
             If `fit` trains the network in another thread.
 

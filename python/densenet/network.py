@@ -37,7 +37,7 @@ class Network(Passes):
         between compiled products.
     dtype : "float32" or "float64"
         Of parameters, moments and arithmetic. Reported losses are summed in float64.
-    seed : int, optional
+    seed : int >= 0, optional
         Of the initial weights and, unless `fit` is given one, of the order of the rows.
     backend : "compiled" or "reference"
         C++, or its twin in NumPy.
@@ -242,7 +242,7 @@ class Network(Passes):
             Balanced weights are ``n / (C n_c)``.
         tolerance : float
             Training stops before a step whose gradient's norm is below this.
-        seed : int, optional
+        seed : int >= 0, optional
             Of the order of the rows and of dropout; without one, the network's generator goes on.
         resume : bool
             Whether to go on from where the last call was left by an error, Ctrl-C or a callback, or
@@ -265,7 +265,9 @@ class Network(Passes):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit; nothing has changed then.
+            If an argument does not fit, which the message names; nothing has changed then. A
+            single callback or metric is no sequence, and a word no flag: flags are True or False,
+            or 1 or 0.
         RuntimeError
             If another call trains the network.
 
@@ -353,7 +355,7 @@ class Network(Passes):
             One batch, as in `train_step`.
         optimizer : optimizer, optional
             `Adam` by default.
-        steps : int
+        steps : int in [1, 2**31)
             Over which times are averaged.
 
         Returns

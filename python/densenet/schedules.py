@@ -81,7 +81,7 @@ class ConstantLR(Schedule):
 
 @dataclass(frozen=True)
 class StepLR(Schedule):
-    """``η = lr factor^⌊step / every⌋``.
+    """``η = lr factor^⌊step / every⌋``, up to the largest float.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class StepLR(Schedule):
 
 @dataclass(frozen=True)
 class ExponentialLR(Schedule):
-    """``η = lr factor^step``.
+    """``η = lr factor^step``, up to the largest float.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def save(
         If a layer, the optimizer's rule, the random generator or an attachment is of a kind that
         a file cannot hold.
     OSError
-        If the file cannot be written; one that was there is as it was.
+        If the folder is missing, or the file cannot be written; one that was there is as it was.
 
     Examples
     --------
