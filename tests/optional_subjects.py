@@ -3,6 +3,7 @@
 import copy
 import functools
 import importlib
+import importlib.util
 import warnings
 from collections.abc import Mapping
 from typing import Any
