@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import zlib
 from itertools import pairwise
 
@@ -17,6 +19,16 @@ from densenet import cli
 TWINS = ("kernels", "reference")
 ENGINES = ("compiled", "reference")
 NOT_APPLICABLE = "not applicable: "  # how the reason of a skip begins that is right even in CI
+
+
+# ---- time limits -------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Know the settings of pytest-timeout where it is not installed: no test is ended there."""
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", "seconds that a test may take")
+        parser.addini("timeout_method", "how a test is ended that takes longer")
 
 
 # ---- skips are failures in CI ------------------------------------------------------------------
@@ -264,17 +276,34 @@ LAYOUTS = {
 }
 
 
+# ---- signals -----------------------------------------------------------------------------------
+
+
+def interrupt_when_trained(network):
+    """Send this thread what Ctrl-C sends, as soon as the network's parameters have changed."""
+    if not hasattr(signal, "pthread_kill"):
+        pytest.skip(NOT_APPLICABLE + "needs POSIX signals")
+    main, before = threading.get_ident(), network.flat.copy()
+
+    def watch():
+        while np.array_equal(network.flat, before):
+            time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 # ---- other interpreters ------------------------------------------------------------------------
 
 
-def run_python(code, *, timeout=300, options=("-W", "error"), **environment):
+def run_python(code, *, timeout=250, options=("-W", "error"), **environment):
     """Run a program in a new interpreter and give its standard output; fail where it fails."""
     result = try_python(code, timeout=timeout, options=options, **environment)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def try_python(code, *, timeout=300, options=("-W", "error"), **environment):
+def try_python(code, *, timeout=250, options=("-W", "error"), **environment):
     return subprocess.run(
         [sys.executable, *options, "-c", code],
         capture_output=True,

@@ -19,7 +19,7 @@ def _densenet(*arguments: str, **variables: str) -> "subprocess.CompletedProcess
         [sys.executable, "-W", "error", "-m", "densenet", *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=250,
         env=os.environ | variables,
     )
 

@@ -1,12 +1,17 @@
 """Who ends training, and what is left: early stopping, callbacks, tolerance, Ctrl-C."""
 
 import signal
-import threading
 
 import numpy as np
 import pytest
 
-from conftest import POSIX_SIGNALS, assert_same_bits, error_of, same_error
+from conftest import (
+    POSIX_SIGNALS,
+    assert_same_bits,
+    error_of,
+    interrupt_when_trained,
+    same_error,
+)
 from densenet import (
     SGD,
     Adam,
@@ -230,13 +235,12 @@ def test_the_best_weights_are_restored_on_every_way_out(engine, data, other, way
 def test_ctrl_c_within_an_epoch_restores_the_best_weights(engine, rng):
     x = rng.normal(size=(20_000, 5))
     y = x[:, :3].argmax(axis=1)
-    main = threading.get_ident()
 
     class Interrupt(Recorder):
         def on_epoch_end(self, network, record):
             super().on_epoch_end(network, record)
             if record["epoch"] == 2:
-                threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT)).start()
+                interrupt_when_trained(network)
 
     network, recorder = make(engine), Interrupt()
     with pytest.raises(KeyboardInterrupt):

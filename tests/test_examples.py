@@ -21,7 +21,7 @@ def _run(name: str, folder: Path) -> dict[str, list[float]]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=250,
         cwd=folder,
         env=os.environ | {"PYTHONIOENCODING": "utf-8"},
     )

@@ -37,6 +37,7 @@ def require(level, *, to_run=True):
         pytest.skip(NOT_APPLICABLE + f"this processor does not run {level}")
 
 
+@pytest.mark.timeout(1000)
 @pytest.mark.parametrize("level", EXPECTED)
 def test_the_core_of_the_suite_passes(level):
     require(level)

@@ -74,7 +74,7 @@ from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="python3")
 messages = []
 try:
-    reply = client.execute_interactive({cell!r}, timeout=300, output_hook=messages.append)
+    reply = client.execute_interactive({cell!r}, timeout=250, output_hook=messages.append)
 finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)

@@ -25,6 +25,8 @@ from conftest import ENGINES, NOT_APPLICABLE, run_python
 
 TESTS = Path(__file__).parent
 PAGE = 4096
+pytestmark = pytest.mark.timeout(700)  # gigabytes are written
+
 SLACK = 16 << 20  # bytes: the interpreter's own, and what the C library keeps
 
 

@@ -50,6 +50,15 @@ def test_the_core_knows_no_python(path):
         assert include.startswith("core/")
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=name_of)
+def test_no_test_asks_a_clock(path):
+    """Other processes take as much of the machine as they like: tests count, or turn a clock."""
+    clocks = (
+        r"(?<!def )\b(perf_counter|monotonic|(process|thread)_time|getrusage|time\.time)(_ns)?\("
+    )
+    assert not re.search(clocks, path.read_text())
+
+
 def imports(path):
     """Names of the modules and attributes that a file imports, anywhere in it."""
     found = set()

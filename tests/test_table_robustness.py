@@ -229,7 +229,7 @@ def test_a_terminal_that_lacks_letters(rng):
         ],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=250,
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
     )
     assert (done.returncode, done.stderr) == (0, "")

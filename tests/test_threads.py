@@ -1,8 +1,8 @@
 """Threads: they work, and they survive forks, signals and each other."""
 
+import itertools
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 import densenet
-from conftest import NOT_APPLICABLE, assert_same_bits, run_python, try_python
+from conftest import (
+    NOT_APPLICABLE,
+    assert_same_bits,
+    interrupt_when_trained,
+    run_python,
+    try_python,
+)
 from densenet import SGD, Adam, Linear, Network, kernels
 from densenet import SoftmaxCrossEntropy as Loss
 from test_same_bits import data, wide
@@ -23,8 +29,9 @@ pytestmark = pytest.mark.usefixtures("keep_threads")
 # ---- threads that really work ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
 def test_a_wide_step_keeps_several_threads_busy(rng, threads):
+    """Each computes at least about half of its share of the gradients: tiles are counted."""
     if densenet.show_config()["openmp"] == "no":
         pytest.skip(NOT_APPLICABLE + "built without OpenMP")
     network = wide()
@@ -40,58 +47,6 @@ def test_a_wide_step_keeps_several_threads_busy(rng, threads):
     densenet.set_num_threads(threads)
     network.fit(x, y, epochs=1, batch_size=32)
     assert [(outcome.steps, outcome.threads) for outcome in outcomes] == [(2, threads)]
-
-
-def _seconds_of_other_threads():
-    """Processor time of each of this process's threads but this one, by Linux's own count."""
-    mine = str(threading.get_native_id())
-    others = [task for task in Path("/proc/self/task").iterdir() if task.name != mine]
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in others) / 1e9
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/schedstat").exists(), reason=NOT_APPLICABLE + "needs Linux"
-)
-def test_a_second_thread_does_about_half_of_the_work(rng):
-    if densenet.show_config()["openmp"] == "no" or not Path("/proc/self/schedstat").exists():
-        pytest.skip(NOT_APPLICABLE + "built without OpenMP, or not on Linux")
-    densenet.set_num_threads(2)
-    network = wide()
-    x, y = data(rng, 2000)
-    network.fit(x, y, epochs=1, batch_size=500)
-    mine, others = time.thread_time(), _seconds_of_other_threads()
-    network.fit(x, y, epochs=2, batch_size=500)
-    mine, others = time.thread_time() - mine, _seconds_of_other_threads() - others
-    assert others > 0.3 * mine
-
-
-_ON_ONE_PROCESSOR = """
-import os
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-import numpy as np
-from densenet import Linear, Network, SoftmaxCrossEntropy, Tanh, set_num_threads
-
-set_num_threads(2)
-network = Network([Linear(128, 128), Tanh(), Linear(128, 10)], SoftmaxCrossEntropy(), seed=1)
-x, y = np.ones((16 * 200, 128), "f4"), np.zeros(16 * 200, int)
-used, train = [], network._engine.train
-
-def watched(*arguments):
-    used.append((outcome := train(*arguments)).threads)
-    return outcome
-
-network._engine.train = watched
-network.fit(x, y, epochs=3, batch_size=16)
-assert used[-1] == 1, used
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason=NOT_APPLICABLE + "needs Linux")
-def test_small_steps_are_taken_on_one_thread_where_several_are_slower():
-    """Two threads that share one processor wait for each other."""
-    if densenet.show_config()["openmp"] == "no":
-        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
-    run_python(_ON_ONE_PROCESSOR)
 
 
 _ALONE_AND_IN_A_ROW = """
@@ -121,59 +76,6 @@ def test_a_small_call_after_a_pause_wakes_nobody_and_a_series_of_them_does():
     if densenet.show_config()["openmp"] == "no":
         pytest.skip(NOT_APPLICABLE + "built without OpenMP")
     assert run_python(_ALONE_AND_IN_A_ROW) == "0 1"
-
-
-_BESIDE_A_BUSY_PROCESS = """
-import os, subprocess, sys, time
-import numpy as np
-from densenet import _core, kernels, set_num_threads
-
-def others():
-    return [int(task) for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
-
-def seconds(task):
-    return time.clock_gettime(~task << 3 | 6)  # the clock of its processor time
-
-def spent(task, calls):
-    before = seconds(task)
-    for _ in range(calls):
-        kernels.sigmoid_forward(x)
-    return (seconds(task) - before) / calls
-
-x = np.ones((1000, 1000), "f4")
-mine, theirs = sorted(os.sched_getaffinity(0))[:2]
-before = others()
-set_num_threads(1)
-print(spent(os.getpid(), 50))
-set_num_threads(2)
-kernels.sigmoid_forward(x)
-(worker,) = set(others()) - set(before)
-program = "print(flush=True); any(iter(int, 1))"  # for ever
-busy = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-try:
-    busy.stdout.readline()
-    os.sched_setaffinity(0, {mine})
-    for task in (worker, busy.pid):
-        os.sched_setaffinity(task, {theirs})
-    os.sched_setscheduler(worker, os.SCHED_IDLE, os.sched_param(0))  # it gets what is left over
-    for suspended, calls in ((True, 25), (False, 2000)):
-        _core.suspend_standby(suspended)
-        print(spent(worker, calls))
-finally:
-    busy.kill()
-"""
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "SCHED_IDLE") or len(os.sched_getaffinity(0)) < 2,
-    reason=NOT_APPLICABLE + "needs Linux and two processors",
-)
-def test_threads_that_come_too_late_are_left_alone():
-    if densenet.show_config()["openmp"] == "no":
-        pytest.skip(NOT_APPLICABLE + "built without OpenMP")
-    alone, share, share_left_alone = map(float, run_python(_BESIDE_A_BUSY_PROCESS).split())
-    assert share > 0.2 * alone  # it has half of the work
-    assert share_left_alone < 0.5 * share
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason=NOT_APPLICABLE + "needs Linux")
@@ -232,9 +134,9 @@ def test_a_forked_child_computes_the_same_and_does_not_hang(rng):
     child = fork.Process(target=_train_and_tell, args=(network, x, y, sender), daemon=True)
     child.start()
     try:
-        assert receiver.poll(30), "the child hangs"
+        assert receiver.poll(250), "the child hangs"
         losses, flat = receiver.recv()
-        child.join(10)
+        child.join()
         assert child.exitcode == 0
     finally:
         child.kill()
@@ -284,34 +186,34 @@ def test_one_network_serves_many_threads_at_once(rng):
 
 
 def test_other_python_threads_run_during_an_epoch(rng):
-    network = wide()
+    """Another thread takes several turns within one compiled call."""
+    network, train = wide(), None
     x, y = data(rng, 20_000)
-    ticks, running = [], threading.Event()
+    turns, in_a_call, running = itertools.count(), [], threading.Event()
 
-    def tick():
+    def take_turns():
         while not running.is_set():
-            ticks.append(time.perf_counter())
+            next(turns)
             time.sleep(0.001)
 
-    ticker = threading.Thread(target=tick)
-    ticker.start()
+    def watched(*arguments):
+        before = next(turns)
+        outcome = train(*arguments)
+        in_a_call.append(next(turns) - before - 1)
+        return outcome
+
+    train, network._engine.train = network._engine.train, watched
+    other = threading.Thread(target=take_turns)
+    other.start()
     try:
-        start = time.perf_counter()
-        network.fit(x, y, epochs=1, batch_size=100)  # some 50 ms
-        end = time.perf_counter()
+        for _ in range(20):  # some 50 ms each; the first will do unless the machine is busy
+            network.fit(x, y, epochs=1, batch_size=100)
+            if in_a_call[-1] > 5:
+                break
     finally:
         running.set()
-        ticker.join()
-    assert sum(start < t < end for t in ticks) > 5
-
-
-def interrupt_after(seconds):
-    """Send this thread what Ctrl-C sends."""
-    if not hasattr(signal, "pthread_kill"):
-        pytest.skip(NOT_APPLICABLE + "needs POSIX signals")
-    timer = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
-    timer.start()
-    return timer
+        other.join()
+    assert in_a_call[-1] > 5
 
 
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.01), Adam(lr=0.001)], ids=str)
@@ -320,15 +222,9 @@ def test_ctrl_c_stops_a_long_epoch_and_leaves_a_usable_network(rng, optimizer):
     network, twin = wide(), wide()
     x = np.broadcast_to(rng.normal(size=300), (1_280_000, 300))  # minutes of steps
     labels = rng.integers(0, 10, 1_280_000)
-    timer = interrupt_after(0.3)
-    start = time.perf_counter()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            network.fit(x, labels, epochs=1, batch_size=64, shuffle=False, optimizer=optimizer)
-    finally:
-        timer.cancel()
-    assert time.perf_counter() - start < 3
-
+    interrupt_when_trained(network)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(x, labels, epochs=1, batch_size=64, shuffle=False, optimizer=optimizer)
     steps = network.optimizer_state["step"]
     assert 0 < steps < 20_000
     twin.fit(
@@ -351,14 +247,11 @@ def test_ctrl_c_leaves_a_consistent_count_in_the_reference_too():
     network = Network(layers, Loss(), dtype="float64", seed=1, backend="reference")
     twin = Network(layers, Loss(), dtype="float64", seed=1, backend="reference")
     x, y = np.random.default_rng(0).normal(size=(200_000, 3)), np.zeros(200_000, np.int64)
-    timer = interrupt_after(0.3)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            network.fit(x, y, epochs=1, batch_size=2, shuffle=False, optimizer=SGD(lr=0.01))
-    finally:
-        timer.cancel()
+    interrupt_when_trained(network)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(x, y, epochs=1, batch_size=2, shuffle=False, optimizer=SGD(lr=0.01))
     steps = network.optimizer_state["step"]
-    assert steps > 0
+    assert steps < 100_000
     twin.fit(
         x[: 2 * steps],
         y[: 2 * steps],

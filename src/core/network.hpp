@@ -91,7 +91,7 @@ struct Epoch {
 // it has changed nothing, and only its loss is written.
 struct Progress {
   Index steps;         // taken
-  Index busy_threads;  // that have computed a part of the last weights' gradient
+  Index busy_threads;  // that have computed at least about half of their share of the gradients
   bool converged;      // the gradient was shorter than the tolerance
   bool diverged;       // the loss was not finite
 };

@@ -12,11 +12,13 @@
 #include <algorithm>
 #include <chrono>
 
-#include "core/simd.hpp"
+#include "core/index.hpp"
 
 namespace densenet {
 
-class Pace {
+// Reads the time from a clock, which tests replace by one of their own.
+template <class Clock>
+class PaceBy {
  public:
   struct Way {
     int threads;
@@ -32,7 +34,7 @@ class Pace {
   Block next(Index rows, Way most, Index steps) {
     const Way& before = ways_[0];
     if (rows != rows_ || most.threads != before.threads || most.by_columns != before.by_columns) {
-      *this = Pace();
+      *this = PaceBy();
       rows_ = rows;
       if (most.by_columns) ways_[count_++] = most;
       ways_[count_++] = {most.threads, false};
@@ -79,7 +81,6 @@ class Pace {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
 
   // A later way has to be clearly faster.
@@ -104,10 +105,11 @@ class Pace {
   static constexpr double kTrial = 1e-4, kLook = 1e-3;  // seconds, of steps that are compared
   static constexpr double kClearly = 0.95;
   // Until the next trials, which pay after so long a training at least; and without a call.
-  static constexpr Clock::duration kShortest = std::chrono::milliseconds(20),
-                                   kLongest = std::chrono::milliseconds(250),
-                                   kPause = std::chrono::milliseconds(20),
-                                   kIdle = std::chrono::milliseconds(2);  // OpenMP's spin longer
+  static constexpr
+      typename Clock::duration kShortest = std::chrono::milliseconds(20),
+                               kLongest = std::chrono::milliseconds(250),
+                               kPause = std::chrono::milliseconds(20),
+                               kIdle = std::chrono::milliseconds(2);  // OpenMP's spin longer
 
   Index rows_ = 0;
   Way ways_[3] = {};
@@ -115,13 +117,15 @@ class Pace {
   bool trying_ = true;
   double least_[3] = {}, step_ = 0;  // seconds of a step: in each way, and the last one
   double worth_ = 0;                 // seconds of steps in the chosen way, at least
-  Clock::duration wait_ = kShortest;
-  Clock::time_point until_ = {}, start_ = {}, end_ = {};
+  typename Clock::duration wait_ = kShortest;
+  typename Clock::time_point until_ = {}, start_ = {}, end_ = {};
   Block block_ = {};
   struct {
     double seconds;
     Index steps;
   } seen_ = {};  // since the last comparison
 };
+
+using Pace = PaceBy<std::chrono::steady_clock>;
 
 }  // namespace densenet

@@ -10,9 +10,9 @@
 #include <cstdint>
 #include <cstring>
 
-namespace densenet {
+#include "core/index.hpp"
 
-using Index = std::ptrdiff_t;
+namespace densenet {
 
 template <class T>
 using Packet = typename Eigen::internal::packet_traits<T>::type;

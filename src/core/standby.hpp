@@ -15,11 +15,13 @@
 
 namespace densenet {
 
-class Standby {
+// Reads the time from a clock, which tests replace by one of their own.
+template <class Clock>
+class StandbyBy {
  public:
   // That of the calling thread, whose team is its own.
-  static Standby& mine() {
-    thread_local Standby standby;
+  static StandbyBy& mine() {
+    thread_local StandbyBy standby;
     return standby;
   }
 
@@ -61,14 +63,13 @@ class Standby {
       patience_ = {};
     } else if (judged_) {
       patience_ = std::min(std::max(2 * patience_, Seconds(kTimes * lost)), kMost);
-      until_ = end_ + std::chrono::duration_cast<Clock::duration>(patience_);
+      until_ = end_ + std::chrono::duration_cast<typename Clock::duration>(patience_);
       rest();
     }
     judged_ = true;
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
 
   void rest() {
@@ -77,14 +78,16 @@ class Standby {
   }
 
   // OpenMP's threads stay awake for longer than this.
-  static constexpr Clock::duration kPause = std::chrono::milliseconds(2);
+  static constexpr typename Clock::duration kPause = std::chrono::milliseconds(2);
   static constexpr double kWaking = 1e-4, kTimes = 8;
   static constexpr Seconds kMost{0.25};
 
   bool asked_ = false, called_ = false, judged_ = false;
   double alone_ = 0;       // seconds of calls on one thread that follow each other
   Seconds patience_ = {};  // how long threads that came late are left alone
-  Clock::time_point start_ = {}, end_ = {}, until_ = {};
+  typename Clock::time_point start_ = {}, end_ = {}, until_ = {};
 };
+
+using Standby = StandbyBy<std::chrono::steady_clock>;
 
 }  // namespace densenet

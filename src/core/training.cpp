@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 
 #include "core/weights.hpp"
 
@@ -209,7 +210,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
     access_.go_on();
   }
   work->laps = nullptr;
-  const auto busy = [](Index tiles) { return tiles > 0; };
+  const Index all = std::accumulate(work->tiles.begin(), work->tiles.end(), Index{0});
+  const auto busy = [&](Index tiles) { return 2 * tiles * threads > all; };
   progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
   return progress;
 }

@@ -1,0 +1,10 @@
+// Counts, places and strides, in rows, columns or elements.
+#pragma once
+
+#include <cstddef>
+
+namespace densenet {
+
+using Index = std::ptrdiff_t;
+
+}  // namespace densenet
