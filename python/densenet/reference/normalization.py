@@ -12,6 +12,8 @@ from densenet._typing import Array
 def moments(x: Array, axis: int) -> tuple[Array, Array]:
     """Give mean and variance along an axis, summed in float64.
 
+    The sum of the differences from a mean is what rounding has kept from it, and corrects both.
+
     Examples
     --------
     >>> import numpy as np
@@ -20,7 +22,10 @@ def moments(x: Array, axis: int) -> tuple[Array, Array]:
     (array([[2.]]), array([[1.]]))
     """
     wide = x.astype(np.float64)
-    mean, variance = wide.mean(axis, keepdims=True), wide.var(axis, keepdims=True)
+    rough = wide.mean(axis, keepdims=True)
+    rest = (wide - rough).mean(axis, keepdims=True)
+    mean = np.where(np.isfinite(rough), rough + rest, rough)
+    variance = ((wide - rough) ** 2).mean(axis, keepdims=True) - rest**2
     return mean.astype(x.dtype), variance.astype(x.dtype)
 
 
