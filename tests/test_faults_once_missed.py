@@ -79,15 +79,31 @@ def test_rows_that_are_the_network_s_own_stay_while_it_trains(engine, rng, own, 
 # ---- the second pass of a normalisation's mean --------------------------------------------------
 
 
+def symmetric(rng, width):
+    """Numbers whose mean is exactly 0."""
+    half = rng.integers(-(2**10), 2**10, (3, width // 2)) * 2.0**-4
+    return rng.permuted(np.concatenate([half, -half], axis=1), axis=1)
+
+
+def one_sided(rng, width):
+    """The same, but that nearly all round to one side where they are added to large numbers."""
+    rows = np.full((3, width), 2.0**-4)
+    rows[np.arange(3), rng.integers(0, width, 3)] = -(width - 1) * 2.0**-4
+    return rows
+
+
+@pytest.mark.parametrize("deviations", [symmetric, one_sided])
 @pytest.mark.parametrize("offset", [0.0, 2.0**30, 2.0**40, -(2.0**45)])
 @pytest.mark.parametrize("width", [64, 1000, 10_000])
-def test_normalisation_far_from_zero_loses_nothing_of_the_mean(engine, rng, offset, width):
+def test_normalisation_far_from_zero_loses_nothing_of_the_mean(
+    engine, rng, deviations, offset, width
+):
     """A plain sum of so many numbers is off by more than their differences from the mean allow."""
-    half = rng.integers(-(2**10), 2**10, (3, width // 2)) * 2.0**-4
-    deviations = np.concatenate([half, -half], axis=1)  # their mean is 0, and all fit a double
-    x = rng.permuted(deviations, axis=1) + offset
-    variance = (np.longdouble(1) * (x - offset) ** 2).mean(axis=1, keepdims=True)
-    expected = ((x - offset) / np.sqrt(variance + 1e-5)).astype(np.float64)
+    part = deviations(rng, width)
+    x = part + offset
+    np.testing.assert_array_equal(x - offset, part)  # all fit a double
+    variance = np.square(part.astype(np.longdouble)).mean(axis=1, keepdims=True)
+    expected = (part / np.sqrt(variance + 1e-5)).astype(np.float64)
     for layer, given, wanted in ((LayerNorm, x, expected), (BatchNorm, x.T, expected.T)):
         layers = [layer(given.shape[1])]
         network = Network(layers, MeanSquaredError(), dtype="float64", backend=engine)
