@@ -133,7 +133,8 @@ class Copy:
             caught = self.first_failure(*tests)
             path.write_text(text)
         if caught is not None and self.first_failure(caught) is not None:
-            raise RuntimeError(f"{caught} fails without {name}, too")
+            print(f"{caught} fails without {name}, too", file=sys.stderr, flush=True)
+            return None
         return caught
 
 

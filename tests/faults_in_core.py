@@ -50,7 +50,7 @@ FAULTS = {
         "lr_ * h.weight_decay",
         "h.weight_decay",
         "AdamW's decay is not scaled by the learning rate",
-        "optimizers",
+        "faults_once_missed",
     ),
     "momentum-l1": Fault(
         OPTIMIZERS,
@@ -64,7 +64,7 @@ FAULTS = {
         "slot(bias_rule, unit.bias, unit.outputs)",
         "slot(rule, unit.bias, unit.outputs)",
         "Penalties apply to biases where the update is not fused",
-        "network layers",
+        "faults_once_missed",
     ),
     "decay-of-biases-fused": Fault(
         "src/core/weights.hpp",
@@ -141,7 +141,7 @@ FAULTS = {
         "x.row_bytes / static_cast<Index>(sizeof(T))",
         "x.cols",
         "Rows used in place are taken to lie next to each other",
-        "network_data",
+        "faults_once_missed",
     ),
     "zero-ln-zero": Fault(
         LOSSES,
@@ -169,7 +169,7 @@ FAULTS = {
         "std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)))",
         "std::log1p(std::exp(x))",
         "ln(1 + e^x) overflows",
-        "kernels",
+        "faults_once_missed",
     ),
     "odd-stride-in-place": Fault(
         GATHER,
@@ -218,14 +218,14 @@ FAULTS = {
         "Vec<T>(C::kLowest)",
         "Vec<T>(C::kLowest * T(0.75))",
         "Small powers of e are too large",
-        "kernels",
+        "faults_once_missed",
     ),
     "elu-slope": Fault(
         "src/core/activations.hpp",
         "y + Vec<T>(alpha)",
         "y + Vec<T>(T(1))",
         "ELU's gradient does not know α",
-        "kernels",
+        "faults_once_missed",
     ),
     "standby-pause": Fault(
         "src/core/standby.hpp",
@@ -282,5 +282,20 @@ FAULTS = {
         "step_mode.update_running = true;",
         "A batch whose weights are all 0 moves the running moments",
         "layers random_networks network_data",
+    ),
+    "lopsided-shares": Fault(
+        "src/core/parallel.hpp",
+        "units * member / size * grain",
+        "units * member * member / (size * size) * grain",
+        "Threads get shares of the work that are far from equal",
+        "threads",
+    ),
+    "signals-unheard": Fault(
+        "src/bindings/network.cpp",
+        "if (PyErr_CheckSignals() != 0) throw py::error_already_set();\n"
+        "      if (!self->progress.is_none()) self->progress(steps_done);",
+        "if (!self->progress.is_none()) self->progress(steps_done);",
+        "Ctrl-C does not end a long call",
+        "threads",
     ),
 }

@@ -8,12 +8,14 @@ from conftest import assert_same_bits, assert_ulp
 from densenet import (
     SGD,
     Adam,
+    AdamW,
     BatchNorm,
     CrossEntropy,
     LayerNorm,
     Linear,
     MeanSquaredError,
     Network,
+    RMSprop,
     Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
@@ -116,13 +118,16 @@ def test_normalisation_far_from_zero_loses_nothing_of_the_mean(
 @pytest.mark.parametrize("rows", [1, 5, 33])
 @pytest.mark.usefixtures("keep_threads")
 def test_a_shorter_last_batch_begins_when_all_have_updated(rng, rows):
-    """Threads share it otherwise than those before, and so read what others update."""
-    layers = [Linear(3072, 256), Sigmoid(), Linear(256, 128), Sigmoid(), Linear(128, 10)]
-    x = rng.normal(size=(256 + rows, 3072)).astype(np.float32)
+    """Threads share the first layer by columns, and then by depth: they read what others update.
+
+    Where there are more threads than processors, some are late every time.
+    """
+    layers = [Linear(1280, 640), Sigmoid(), Linear(640, 256), Sigmoid(), Linear(256, 10)]
+    x = rng.normal(size=(256 + rows, 1280)).astype(np.float32)  # used in place
     y = rng.integers(0, 10, len(x))
-    options = {"epochs": 20, "batch_size": 128, "shuffle": False, "optimizer": SGD(lr=0.1)}
+    options = {"epochs": 10, "batch_size": 256, "shuffle": False, "optimizer": SGD(lr=0.1)}
     results = set()
-    for threads in (1, 2, 4):
+    for threads in (1, 2, 4, 4):
         densenet.set_num_threads(threads)
         network = Network(layers, SoftmaxCrossEntropy(), seed=1)
         network.fit(x, y, **options)
@@ -157,6 +162,61 @@ def test_rows_between_odd_numbers_of_bytes(engine, dtype, rng, gap):
         results.append((losses, network.flat, network.forward(given), gradient))
     for one, other in zip(*results, strict=True):
         assert_same_bits(one, other)
+
+
+VIEWS = {
+    "of a wider array": lambda x: np.hstack([np.full((20, 2), np.nan), x, x])[:, 2:7],
+    "every other one": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "from the last on": lambda x: x[::-1].copy()[::-1],
+    "all the same": lambda x: np.broadcast_to(x[0], x.shape),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_rows_that_do_not_lie_next_to_each_other(engine, dtype, rng, view):
+    x, y = view(rng.normal(size=(20, 5)).astype(dtype)), rng.integers(0, 3, 20)
+    flats = []
+    for given in (x, x.copy("C")):
+        settings = {"dtype": dtype, "backend": engine, "seed": 1}
+        network = Network([Linear(5, 3)], SoftmaxCrossEntropy(), **settings)
+        network.fit(given, y, epochs=2, batch_size=8, shuffle=False)
+        network.train_step(given, y, Adam())
+        flats.append(network.flat)
+    assert_same_bits(*flats)
+
+
+# ---- penalties ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clip", [{}, {"clip_norm": 1e-2}, {"clip_value": 1e-3}], ids=str)
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop])
+def test_no_penalty_touches_a_bias_or_the_scale_of_a_normalisation(engine, rng, optimizer, clip):
+    """However the update is taken: with the weight's gradient, or when all of it is there."""
+    penalties = {"l1": 0.5, "l2": 0.5} | ({"weight_decay": 0.5} if optimizer is AdamW else {})
+    x, y = rng.normal(size=(9, 6)), rng.integers(0, 3, 9)
+    flats = []
+    for settings in ({}, penalties):
+        layers = [Linear(6, 5), LayerNorm(5), BatchNorm(5), Linear(5, 3)]
+        network = Network(layers, SoftmaxCrossEntropy(), dtype="float64", seed=1, backend=engine)
+        network.flat[...] = np.random.default_rng(5).normal(size=network.n_parameters)
+        network.train_step(x, y, optimizer(lr=0.01, **clip, **settings))
+        flats.append(network.parameters)
+    for name, value in flats[0].items():
+        is_weight = value.ndim == 2
+        assert np.array_equal(value, flats[1][name]) != is_weight, name
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1, 3.0])
+def test_adamw_by_hand(backend, dtype, rng, decay):
+    """``w (1 - η λ)``, and then a step of Adam on the same gradient and moments."""
+    w, g, m = (rng.normal(size=7).astype(dtype) for _ in range(3))
+    v = rng.uniform(0, 2, 7).astype(dtype)
+    adam = [each.copy() for each in (w, m, v)]
+    adam[0] *= dtype.type(1 - 0.05 * decay)
+    backend.adamw_step(w, g, m, v, 10, lr=0.05, weight_decay=decay)
+    backend.adam_step(adam[0], g, *adam[1:], 10, lr=0.05)
+    for one, other in zip((w, m, v), adam, strict=True):
+        np.testing.assert_allclose(one, other, rtol=4 * np.finfo(dtype).eps)
 
 
 # ---- 0 · ln 0 ----------------------------------------------------------------------------------
@@ -216,3 +276,39 @@ def test_networks_that_rule_a_class_out(engine, rng, loss, classes):
     assert network.loss(x, y) == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(ours["0.weight"][kept], gradients["0.weight"], rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(ours["0.weight"][1], 0)
+
+
+@pytest.mark.parametrize("size", [20.0, 90.0, 800.0, 1e30])
+def test_losses_on_large_logits_are_as_large_as_these(backend, dtype, size):
+    """``ln(1 + e^z)`` is z, or 0, where e^z is more than a number can hold."""
+    logits = np.array([[size, -size]], dtype)
+    right, wrong = np.array([[1.0, 0.0]], dtype), np.array([[0.0, 1.0]], dtype)
+    for name, targets, others in (
+        ("binary_cross_entropy", right, wrong),
+        ("logistic", 2 * right - 1, 2 * wrong - 1),
+    ):
+        forward, backward = (getattr(backend, f"{name}_{way}") for way in ("forward", "backward"))
+        assert forward(logits, targets) == pytest.approx(np.log1p(np.exp(-size)), rel=1e-6)
+        assert forward(logits, others) == pytest.approx(float(dtype.type(size)), rel=1e-6)
+        np.testing.assert_allclose(backward(logits, targets), 0, atol=3e-9)
+        np.testing.assert_allclose(backward(logits, others), [[0.5, -0.5]], rtol=1e-6)
+
+
+# ---- activations -------------------------------------------------------------------------------
+
+
+def test_powers_of_e_are_right_down_to_the_smallest_normal_number(backend, dtype):
+    """Elements of a softmax far below the largest keep all their digits."""
+    least = np.log(float(np.finfo(dtype).tiny))
+    x = np.linspace(0, least + 1, 50, dtype=dtype)[None]
+    wide = x.astype(np.longdouble)
+    expected = (np.exp(wide) / np.exp(wide).sum()).astype(dtype)
+    assert_ulp(backend.softmax_forward(x), expected, 4)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
+def test_the_slope_of_elu_knows_alpha(backend, alpha):
+    x = np.array([-3.0, -1.0, -0.1, 0.5, 2.0])
+    y = backend.elu_forward(x, alpha=alpha)
+    slope = backend.elu_backward(np.ones(5), y, alpha=alpha)
+    np.testing.assert_allclose(slope, np.where(x > 0, 1, alpha * np.exp(x)), rtol=1e-12)
