@@ -279,6 +279,10 @@ LAYOUTS = {
 # ---- signals -----------------------------------------------------------------------------------
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def interrupt_when_trained(network):
     """Send this thread what Ctrl-C sends, as soon as the network's parameters have changed."""
     if not hasattr(signal, "pthread_kill"):

@@ -192,11 +192,11 @@ FAULTS = {
         "Columns in reverse order are copied as if they were in order",
         "network_data",
     ),
-    "own-rows-reversed": Fault(
+    "own-rows-inside": Fault(
         "src/bindings/network.cpp",
-        "(reach < 0 ? low : high) += reach;",
-        "high += reach;",
-        "Reversed rows of the network's own parameters are not copied before a step",
+        "low < begin + n * static_cast<Index>(sizeof(T)) && begin < high",
+        "low == begin",
+        "Rows that begin within the network's parameters are not copied before a step",
         "train_step faults_once_missed",
     ),
     "label-out-of-range": Fault(

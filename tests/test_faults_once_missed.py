@@ -58,6 +58,7 @@ class Squares:
 
 OWN = {
     "parameters": lambda network: network.flat[:36].reshape(6, 6),
+    "parameters from the last on": lambda network: network.flat[6:42].reshape(6, 6)[::-1, ::-1],
     "a weight": lambda network: network.parameters["0.weight"],
     "a weight backwards": lambda network: network.parameters["0.weight"][::-1, ::-1],
     "a moment": lambda network: network.optimizer_state["m"][:36].reshape(6, 6),
