@@ -200,9 +200,9 @@ FAULTS = {
         "train_step faults_once_missed",
     ),
     "label-out-of-range": Fault(
-        "src/bindings/network.cpp",
-        "most >= static_cast<std::uint64_t>(plan.outputs())",
-        "most > static_cast<std::uint64_t>(plan.outputs())",
+        "src/bindings/arrays.hpp",
+        "most < static_cast<std::uint64_t>(classes)",
+        "most <= static_cast<std::uint64_t>(classes)",
         "A label one past the last class is taken",
         "train_step network_arguments",
     ),
@@ -276,12 +276,12 @@ FAULTS = {
         "Rows that are the optimizer's moments are not copied before a step",
         "train_step faults_once_missed",
     ),
-    "running-moments-without-weight": Fault(
+    "running-moments-of-no-step": Fault(
         TRAINING,
-        "step_mode.update_running = moves;",
-        "step_mode.update_running = true;",
-        "A batch whose weights are all 0 moves the running moments",
-        "layers random_networks network_data",
+        "if (!converged) move_running(pass);",
+        "move_running(pass);",
+        "A step that the tolerance ends moves the running moments",
+        "faults_once_missed",
     ),
     "lopsided-shares": Fault(
         "src/core/parallel.hpp",
@@ -293,7 +293,7 @@ FAULTS = {
     "signals-unheard": Fault(
         "src/bindings/network.cpp",
         "if (PyErr_CheckSignals() != 0) throw py::error_already_set();\n"
-        "      if (!self->progress.is_none()) self->progress(steps_done);",
+        "        if (!self->progress.is_none()) self->progress(steps_done);",
         "if (!self->progress.is_none()) self->progress(steps_done);",
         "Ctrl-C does not end a long call",
         "threads",

@@ -154,7 +154,7 @@ FAULTS = {
         "files serialization",
     ),
     "link-replaced": Fault(
-        FILE,
+        PACKAGE + "_whole.py",
         "Path(os.path.realpath(path))",
         "Path(path)",
         "Saving replaces a link, and not its file",
@@ -162,7 +162,7 @@ FAULTS = {
     ),
     "position-fields": Fault(
         SERIALIZATION,
-        '"counted": at.counted,',
+        '"counted": at.count,',
         '"counted": at.step,',
         "A file has the epoch's steps for those of the optimizer",
         "resume",

@@ -113,6 +113,20 @@ def test_normalisation_far_from_zero_loses_nothing_of_the_mean(
         assert_ulp(network.forward(given, training=True), wanted, 4)
 
 
+# ---- a step that is not taken ------------------------------------------------------------------
+
+
+def test_a_step_that_the_tolerance_ends_moves_no_running_moments(engine, rng):
+    x, y = rng.normal(size=(8, 5)), rng.integers(0, 3, 8)
+    layers = [Linear(5, 4), BatchNorm(4), Linear(4, 3)]
+    network = Network(layers, SoftmaxCrossEntropy(), seed=1, backend=engine)
+    network.fit(x, y, epochs=2)
+    before = {name: moment.copy() for name, moment in network.running_moments.items()}
+    assert network.fit(x, y, epochs=2, tolerance=1e9).stopped == "tolerance"
+    for name, moment in network.running_moments.items():
+        assert_same_bits(moment, before[name])
+
+
 # ---- a batch that is shorter than those before, on several threads -----------------------------
 
 
