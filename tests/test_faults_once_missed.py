@@ -84,7 +84,7 @@ def test_rows_that_are_the_network_s_own_stay_while_it_trains(engine, rng, own, 
 
 def symmetric(rng, width):
     """Numbers whose mean is exactly 0."""
-    half = rng.integers(-(2**10), 2**10, (3, width // 2)) * 2.0**-4
+    half = rng.integers(1, 2**10, (3, width // 2)) * 2.0**-4
     return rng.permuted(np.concatenate([half, -half], axis=1), axis=1)
 
 

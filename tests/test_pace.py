@@ -42,7 +42,7 @@ int next(Pace* pace, int threads, bool by_columns, long* steps, bool* columns) {
   *columns = block.way.by_columns;
   return block.way.threads;
 }
-void took(Pace* pace) { pace->took(); }
+void took(Pace* pace, long steps) { pace->took(steps); }
 Standby* standby() { return new Standby; }
 void drop_standby(Standby* standby) { delete standby; }
 bool worth_calling(Standby* standby, double seconds) { return standby->worth_calling(seconds); }
@@ -67,7 +67,8 @@ def core(tmp_path_factory):
     core.pace.restype = core.standby.restype = ctypes.c_void_p
     core.worth_calling.restype = core.asleep.restype = ctypes.c_bool
     core.turn.argtypes = [ctypes.c_double]
-    core.drop_pace.argtypes = core.drop_standby.argtypes = core.took.argtypes = [ctypes.c_void_p]
+    core.drop_pace.argtypes = core.drop_standby.argtypes = [ctypes.c_void_p]
+    core.took.argtypes = [ctypes.c_void_p, ctypes.c_long]
     longs, bools = ctypes.POINTER(ctypes.c_long), ctypes.POINTER(ctypes.c_bool)
     core.next.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_bool, longs, bools]
     core.worth_calling.argtypes = [ctypes.c_void_p, ctypes.c_double]
@@ -98,7 +99,7 @@ class Epochs:
             way = threads, columns.value
             assert 1 <= steps.value <= total
             self.core.turn(steps.value * self.seconds[way])
-            self.core.took(self.pace)
+            self.core.took(self.pace, steps.value)
             taken[way] += steps.value
             total -= steps.value
         return taken, way
