@@ -17,6 +17,7 @@ import datetime
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,8 @@ class Copy:
         )
         if done.returncode == 0:
             return None
+        if -done.returncode in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            raise KeyboardInterrupt("pytest was ended from outside")
         lines = done.stdout.splitlines()
         failed = (re.match(r"(tests/\S+::.*?) (FAILED|ERROR)", line) for line in lines)
         for match in filter(None, failed):
