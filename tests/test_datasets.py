@@ -73,3 +73,15 @@ def test_packed_digits_are_the_published_ones(tmp_path: Path) -> None:
     with np.load(tmp_path / "digits.npz", allow_pickle=False) as packed:
         for name, expected in load_digits()._asdict().items():
             np.testing.assert_array_equal(packed[name], expected)
+
+
+@pytest.mark.parametrize("wrong", [1, None, 2.5, ["."]])
+def test_a_folder_that_is_no_path_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError, match=r"^folder: expected a str or path, got "):
+        write_digits(wrong)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^folder: expected an existing folder, got "):
+        write_digits(tmp_path / "missing")
+    assert not list(tmp_path.iterdir())

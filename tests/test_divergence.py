@@ -229,7 +229,11 @@ def test_estimators_raise_the_error_of_scikit_learn(data, solver):
     estimators = pytest.importorskip("densenet.estimators")
     x, y = data
     regressor = estimators.DenseRegressor(
-        (8,), solver=solver, learning_rate_init=1e9, max_iter=50, activation="identity"
+        hidden_layer_sizes=(8,),
+        solver=solver,
+        learning_rate_init=1e300,
+        max_iter=50,
+        activation="identity",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -456,7 +456,7 @@ def test_auto_asks_for_the_mode_of_other_names(monitor):
 
 @pytest.mark.parametrize("wrong", [None, 3, b"loss", ["loss"]])
 def test_what_is_monitored_has_a_name(wrong):
-    text = f"monitor: expected a name, got {'None' if wrong is None else type(wrong).__name__}"
+    text = f"monitor: expected a str, got {'None' if wrong is None else type(wrong).__name__}"
     same_error([error_of(lambda: EarlyStopping(wrong), [])], TypeError, text)
 
 

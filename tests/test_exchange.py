@@ -196,7 +196,7 @@ def test_a_layer_of_nobody_is_refused_and_nothing_written(write, tmp_path):
     if write is exchange.to_onnx:
         pytest.importorskip("onnx")
     network = small()
-    network.layers = (*network.layers, dn.layers.Layer())
+    network._layers = (*network.layers, dn.layers.Layer())
     with pytest.raises(TypeError, match=r"^network: expected layers of densenet\.layers, got "):
         write(network, tmp_path / "model")
     assert not list(tmp_path.iterdir())

@@ -103,7 +103,8 @@ def test_networks_refuse_masks(engine, name, gaps):
     before = network.flat.copy()
     found = calls(network, *given.values())
     for use in found if USES[name] == "all" else USES[name].split():
-        same_error([error_of(found[use], [])], TypeError, f"{name}: {MASK}")
+        where = "validation_data: " if use == "validation" else ""
+        same_error([error_of(found[use], [])], TypeError, f"{where}{name}: {MASK}")
     np.testing.assert_array_equal(network.flat, before)
     assert network.optimizer_state == {}
 

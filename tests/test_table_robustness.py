@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import densenet
 from densenet import serialization
 from densenet.table_model import TableModel
 from tracks import HEADER, read, tracks, write
@@ -240,7 +239,7 @@ def test_an_interrupt_writes_nothing(command, train, monkeypatch):
     def interrupted(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(densenet.Network, "fit", interrupted)
+    monkeypatch.setattr("densenet.training.fit", interrupted)
     assert command("fit", "train.csv", "--target", "genre") == (130, "", "")
     assert [path.name for path in Path().iterdir()] == ["train.csv"]
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -97,12 +98,24 @@ def test_two_that_write_at_once_both_end_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("missing", ["no/such/folder/model", "file/model"])
-def test_an_error_names_the_file_that_was_asked_for(tmp_path, missing):
+@pytest.mark.parametrize("missing", ["no/such/folder", "file"])
+def test_an_error_names_the_folder_that_is_missing(tmp_path, missing):
     (tmp_path / "file").write_text("")
-    path = tmp_path / missing
-    with pytest.raises(OSError) as caught:  # noqa: PT011
-        make().save(path)
+    with pytest.raises(FileNotFoundError) as caught:
+        make().save(tmp_path / missing / "model")
+    assert (
+        str(caught.value) == f"path: expected an existing folder, got {str(tmp_path / missing)!r}"
+    )
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path, monkeypatch):
+    """And not the one beside it, of which the user never heard."""
+    path = tmp_path / "model"
+
+    def refuse(self, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError) as caught, written_whole(path):
+        pass
     assert caught.value.filename == str(path)
-    assert caught.value.errno in (errno.ENOENT, errno.ENOTDIR)
-    assert "tmp" not in str(caught.value).replace(str(tmp_path), "")

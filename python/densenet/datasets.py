@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from densenet import _checks
+
 __all__ = ["Digits", "load_digits", "write_digits"]
 
 
@@ -87,8 +89,10 @@ def write_digits(folder: str | os.PathLike[str] = ".") -> tuple[Path, Path]:
 
     Raises
     ------
+    TypeError
+        If `folder` is no path.
     OSError
-        If a file cannot be written.
+        If it is missing, or a file cannot be written.
 
     Examples
     --------
@@ -97,6 +101,9 @@ def write_digits(folder: str | os.PathLike[str] = ".") -> tuple[Path, Path]:
     >>> len(train.read_text().splitlines()), test.name
     (3824, 'digits-test.csv')
     """
+    folder = _checks.path("folder", folder)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"folder: expected an existing folder, got {os.fspath(folder)!r}")
     digits = load_digits()
     header = ",".join([*(f"pixel{i}" for i in range(digits.x_train.shape[1])), "digit"])
     paths = Path(folder, "digits-train.csv"), Path(folder, "digits-test.csv")

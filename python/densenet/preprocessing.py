@@ -102,7 +102,7 @@ class Numbers:
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; nothing says an empty text."""
         said = []
-        if table.numerals(self.column, self.numerals) != self.numerals:
+        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
             said = [table.example(self.column, self.numerals)]
         beyond = int(np.sum(np.abs(self._deviations(table)) > FURTHEST))
         if beyond:
@@ -213,7 +213,7 @@ class Categories:
 
     def _places(self, table: Table) -> npt.NDArray[np.intp]:
         """Give the place of each row's category in `values`, -1 where it is none of them."""
-        names = table.names(self.column).tolist()
+        names = as_table(table).names(self.column).tolist()
         place = table_cells.place_of(self.values, self.compared)
         known = {name: place(name) for name in set(names)}
         return np.array([known[name] for name in names], np.intp)
@@ -369,6 +369,7 @@ class Features:
 
     def surprises(self, table: Table) -> dict[str, str]:
         """Say for each column what is unlike the training rows, where anything is."""
+        as_table(table)
         said = {part.column: part.surprise(table) for part in self.parts}
         return {column: text for column, text in said.items() if text}
 

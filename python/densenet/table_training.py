@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from densenet import training
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.layers import ELU, GELU, Dropout, Layer, LeakyReLU, Linear, ReLU, Sigmoid, SiLU, Tanh
@@ -224,7 +225,8 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
 
     network = settings.make_network(x.shape[1], target)
     validates = len(held_out) > 0
-    history = network.fit(
+    history = training.fit(
+        network,
         x[rows],
         y[rows],
         epochs=settings.epochs,
@@ -236,7 +238,7 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
         progress=progress,
         seed=settings.seed,
     )
-    if not np.isfinite(network.forward(x[rows])).all():
+    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
         raise ValueError(
             f"lr: expected a learning rate at which training converges, got "
             f"{history.epochs[-1]['lr']:g}"

@@ -288,7 +288,7 @@ class Table:
         return len(others) > 0
 
     def _guess(self, name: str) -> Guess:
-        return self.guesses.get(name, Guess(PLAIN, sure=False))
+        return self.guesses.get(_checks.text("name", name), Guess(PLAIN, sure=False))
 
     def _doubt(self, name: str, words: str) -> ValueError:
         return ValueError(f"{self.source}, column {name!r}: {words}")

@@ -33,7 +33,6 @@ __all__ = [
     "Metric",
     "Progress",
     "Record",
-    "divergence",
     "fit",
     "steps_in_python",
 ]
@@ -265,7 +264,16 @@ def _finite(flat: Array) -> bool:
 
 
 def divergence(history: History) -> str:
-    """Say where training diverged."""
+    """Say where training diverged.
+
+    Examples
+    --------
+    >>> import math
+    >>> from densenet.history import History
+    >>> from densenet.training import divergence
+    >>> divergence(History([1.0, math.inf], [{"epoch": 1, "loss": math.inf}], "diverged"))
+    'training has diverged: the loss of step 2, in epoch 1, is inf; the step was not taken'
+    """
     steps = sum(map(math.isfinite, history.batch_loss))
     if steps == len(history.batch_loss):
         return f"training has diverged: a parameter is not finite after the last step, {steps}"

@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/copies.hpp"
+#include "bindings/poll.hpp"
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
 #include "bindings/unlocked.hpp"
@@ -146,27 +147,6 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
   return py::type::handle_of(x).is(array) && py::type::handle_of(y).is(array) &&
          usable_batch(plan, x, y, on_classes, labels);
 }
-
-// Lets Python's signal handlers and a progress function run inside a long call, between two steps.
-// What they raise is kept, and raised when the call is over.
-struct PythonPoll {
-  py::object progress;  // None or f(steps_done)
-  py::object raised = py::none();
-  Unlocked* unlocked = nullptr;
-
-  static bool call(void* context, Index steps_done) {
-    auto* self = static_cast<PythonPoll*>(context);
-    self->unlocked->locked([&] {
-      try {
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (!self->progress.is_none()) self->progress(steps_done);
-      } catch (py::error_already_set& error) {
-        self->raised = error.value();
-      }
-    });
-    return self->raised.ptr() == Py_None;
-  }
-};
 
 // How the layers behave: the normalisations' running moments, training or not, and the draws.
 template <class T>
@@ -317,30 +297,6 @@ bool update(Plan<T>& plan, const py::object& flat, const py::list& states, const
   const Unlocked unlocked;
   return plan.update(params, moments.data(), rule.optimizer, lr, count, g, to, from);
 }
-
-// Memory to be copied: from an array into another of the same size, both contiguous.
-struct Copies {
-  struct Block {
-    const void* from;
-    void* to;
-    std::size_t bytes;
-  };
-  std::vector<Block> blocks;
-
-  explicit Copies(const py::list& pairs) {
-    for (const py::handle pair : pairs) {
-      auto [to, from] = py::cast<std::pair<py::array, py::array>>(pair);
-      require(
-          to.nbytes() == from.nbytes() && to.writeable() && c_contiguous(to) && c_contiguous(from),
-          "copy");
-      blocks.push_back({from.data(), to.mutable_data(), static_cast<std::size_t>(to.nbytes())});
-    }
-  }
-
-  void operator()() const {
-    for (const Block& block : blocks) std::memcpy(block.to, block.from, block.bytes);
-  }
-};
 
 // Copies, for each (to, from), what the network is made of, as it stands between two steps.
 template <class T>

@@ -180,7 +180,10 @@ class DenseEstimator(BaseEstimator):
                     )
                 watch.restore_best()
         if not np.isfinite(self.network_.flat).all():
-            raise _stochastic.not_finite()
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
         return self
 
     def _prepare(self, y: Array, dtype: Any, fresh: bool, random_state: Any) -> None:

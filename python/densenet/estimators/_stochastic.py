@@ -101,7 +101,9 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
             losses = history.batch_loss
             after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
         if not np.isfinite(losses).all():
-            raise not_finite()
+            # As in scikit-learn, which takes such a step and goes on.
+            network.flat[...] = np.nan
+            return np.nan, stops
         n = len(batches)
         counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
         # The mean of the penalty before each step, if it changes evenly over the steps.
@@ -112,14 +114,6 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
         if stops:
             break
     return total / len(rows), stops
-
-
-def not_finite() -> ValueError:
-    """Make scikit-learn's error for a training that has diverged."""
-    return ValueError(
-        "Solver produced non-finite parameter weights. The input data may contain large values and "
-        "need to be preprocessed."
-    )
 
 
 def penalty(weights: list[Array], l1: float, l2: float) -> float:
