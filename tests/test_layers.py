@@ -373,3 +373,18 @@ def test_wrong_settings_are_refused_when_they_are_made(attempt, text):
     with pytest.raises((TypeError, ValueError)) as caught:
         attempt()
     assert str(caught.value).startswith(text)
+
+
+def test_gradients_alone_draw_the_same_and_move_no_running_moment(engine, rng):
+    """As the docstring of `gradients` says: only steps of the network itself go on."""
+    layers = [dn.Linear(4, 6), dn.BatchNorm(6), dn.Dropout(0.5), dn.Linear(6, 2)]
+    network = dn.Network(layers, dn.MeanSquaredError(), seed=1, backend=engine)
+    x, y = rng.normal(size=(8, 4)), rng.normal(size=(8, 2))
+    moments = {name: value.copy() for name, value in network.running_moments.items()}
+    (first, _), (second, _) = network.gradients(x, y), network.gradients(x, y)
+    assert first == second
+    for name, value in network.running_moments.items():
+        np.testing.assert_array_equal(value, moments[name])
+    network.train_step(x, y, dn.SGD(0.0))  # parameters stay, the draws are others
+    assert network.gradients(x, y)[0] != first
+    assert network.running_moments["1.running_mean"].any()

@@ -314,6 +314,10 @@ class Passes(State):
     ) -> tuple[float, dict[str, Array]]:
         """Compute the loss of one batch and its gradient, a fresh array for each parameter.
 
+        In a loop of one's own around it, with updates that the network does not take itself,
+        dropout draws the same in every call, because the draws are those of the optimizer's step at
+        hand; and batch normalisation's running moments do not move.
+
         Parameters
         ----------
         x, y, sample_weight

@@ -21,6 +21,8 @@ def instance(name: str, value: Any, kind: type[_Kind], words: str) -> _Kind:
 
 def flag(name: str, value: Any) -> bool:
     """Check True or False; 0 and 1 are the same, as everywhere in Python."""
+    if value is True or value is False:
+        return value
     if not isinstance(value, bool | np.bool_ | int | np.integer):
         raise TypeError(f"{name} must be True or False, got {describe(value)}")
     if value not in (0, 1):
