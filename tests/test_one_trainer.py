@@ -14,6 +14,7 @@ from densenet import (
     BatchNorm,
     Callback,
     Linear,
+    MeanSquaredError,
     Network,
     Sigmoid,
     SoftmaxCrossEntropy,
@@ -287,3 +288,24 @@ assert np.isfinite(network.flat).all()
 
 def test_labels_that_another_thread_writes_are_read_once():
     run_python(WRITES)
+
+
+# ---- memory that there is not --------------------------------------------------------------------
+
+
+def test_a_call_that_finds_no_memory_gives_its_turn_back(rng):
+    """Of rows that take no memory themselves; what is computed from them would take 320 GB."""
+    network = Network([Linear(5, 8)], MeanSquaredError(), seed=1)
+    many = 10**10
+    x = np.broadcast_to(np.zeros((1, 5), np.float32), (many, 5))
+    y = np.broadcast_to(np.zeros((1, 8), np.float32), (many, 8))
+    for call in (network.gradients, network.input_gradient, network.train_step):
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                call(x, y, *([Adam()] if call == network.train_step else []))
+    before = network.flat.copy()
+    assert_same_bits(copy.copy(network).flat, before)
+    assert network.optimizer_state.get("step", 0) == 0
+    network.train_step(x[:4], y[:4] + 1, Adam())
+    network.gradients(x[:4], y[:4])
+    assert (network.flat != before).any()

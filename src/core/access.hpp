@@ -20,16 +20,20 @@ class Access {
  public:
   // ---- for a call that trains ------------------------------------------------------------------
 
-  // False if another call trains.
-  bool begin_training() {
-    forget_calls_before_a_fork();
-    int nobody = Nobody;
-    if (!trainer_.compare_exchange_strong(nobody, Stepping)) return false;
-    wait_for_readers();
-    return true;
-  }
+  // The turn of a call that trains, while it lives; false if another call has it.
+  class Training {
+   public:
+    explicit Training(Access& access) : access_(access.begin_training() ? &access : nullptr) {}
+    ~Training() {
+      if (access_ != nullptr) access_->leave_to_readers(Nobody);
+    }
+    Training(const Training&) = delete;
+    Training& operator=(const Training&) = delete;
+    explicit operator bool() const { return access_ != nullptr; }
 
-  void end_training() { leave_to_readers(Nobody); }
+   private:
+    Access* access_;
+  };
 
   // Between two steps: others may read in place, and this thread too, until go_on().
   void rest() { leave_to_readers(Resting); }
@@ -53,10 +57,37 @@ class Access {
 
   // ---- for a call that reads -------------------------------------------------------------------
 
-  // True: the caller may read in place until end_reading(). False: at the end of a step, copy() has
-  // copied all that the caller reads.
+  // While it lives, the caller may read: in place, or what copy() has copied at the end of a step.
+  class Reading {
+   public:
+    template <class Copy>
+    Reading(Access& access, const Copy& copy) : access_(access), in_place_(access.read(copy)) {}
+    ~Reading() {
+      if (in_place_) access_.end_reading();
+    }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    bool in_place() const { return in_place_; }
+
+   private:
+    Access& access_;
+    bool in_place_;
+  };
+
+ private:
+  enum Trainer { Nobody, Stepping, Resting };
+
+  bool begin_training() {
+    forget_calls_before_a_fork();
+    int nobody = Nobody;
+    if (!trainer_.compare_exchange_strong(nobody, Stepping)) return false;
+    wait_for_readers();
+    return true;
+  }
+
+  // Whether in place, until end_reading().
   template <class Copy>
-  bool begin_reading(const Copy& copy) {
+  bool read(const Copy& copy) {
     forget_calls_before_a_fork();
     for (;;) {
       readers_.fetch_add(1);
@@ -66,20 +97,17 @@ class Access {
       waiting_.fetch_add(1);
       changed_.wait(lock, [&] { return open_ || trainer_.load() != Stepping; });
       waiting_.fetch_sub(1);
-      const bool between_steps = open_;  // and it stays so while this thread has the lock
-      if (between_steps) copy();
       ++served_;
       changed_.notify_all();
-      if (between_steps) return false;
+      if (!open_) continue;
+      copy();  // nobody goes on while this thread has the lock
+      return false;
     }
   }
 
   void end_reading() {
     if (readers_.fetch_sub(1) == 1 && trainer_.load() == Stepping) notify();
   }
-
- private:
-  enum Trainer { Nobody, Stepping, Resting };
 
   void wait_for_readers() {
     if (readers_.load() == 0) return;

@@ -114,15 +114,14 @@ template <class T>
 template <class Body>
 void Plan<T>::read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body) {
   Mode<T> copied = mode;
-  const bool in_place = access_.begin_reading([&] {
+  const auto copy = [&] {
     std::copy_n(params, parameters_, work.params.at_least(parameters_));
     if (running_ == 0) return;
     copied.running = work.running.at_least(running_);
     std::copy_n(mode.running, running_, copied.running);
-  });
-  if (!in_place) return body(work.params.get(), copied);
-  body(params, mode);
-  access_.end_reading();
+  };
+  const Access::Reading reading(access_, copy);
+  reading.in_place() ? body(params, mode) : body(work.params.get(), copied);
 }
 
 template <class T>

@@ -138,18 +138,16 @@ class Plan {
   // Runs copy() between two steps.
   template <class Copy>
   void look(const Copy& copy) {
-    if (!access_.begin_reading(copy)) return;
-    copy();
-    access_.end_reading();
+    const Access::Reading reading(access_, copy);
+    if (reading.in_place()) copy();
   }
 
   // Runs change() while nobody reads. False, with nothing done, where another call trains.
   template <class Change>
   bool change(const Change& change) {
-    if (!access_.begin_training()) return false;
-    change();
-    access_.end_training();
-    return true;
+    const Access::Training turn(access_);
+    if (turn) change();
+    return static_cast<bool>(turn);
   }
 
  private:

@@ -83,13 +83,13 @@ template <class T>
 std::optional<Progress> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
                                        const Examples& examples, const Epoch& epoch,
                                        const Mode<T>& mode) {
-  if (!access_.begin_training()) return std::nullopt;
+  const Access::Training turn(access_);
+  if (!turn) return std::nullopt;
   Progress progress{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
     progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
   });
-  access_.end_training();
   return progress;
 }
 
@@ -219,7 +219,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
 template <class T>
 bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr,
                      std::int64_t* taken, const T* gradient, T* running, const T* moved) {
-  if (!access_.begin_training()) return false;
+  const Access::Training turn(access_);
+  if (!turn) return false;
   const Index step = *taken + 1;
   with_rule<T>(optimizer.rule, [&](auto* type) {
     using Rule = std::remove_pointer_t<decltype(type)>;
@@ -234,7 +235,6 @@ bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, do
   std::copy_n(moved, running_, running);
   *taken = step;
   if (access_.wanted()) access_.let_copy();
-  access_.end_training();
   return true;
 }
 
