@@ -63,6 +63,13 @@ POSIX_SIGNALS = pytest.mark.skipif(
 # ---- fixtures ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def keep_numpys_warnings():
+    """Put back how NumPy tells of overflow: a signal may end ``np.errstate`` before it does so."""
+    with np.errstate():
+        yield
+
+
 @pytest.fixture(params=TWINS)
 def backend(request):
     """The functions, compiled and in NumPy: an ordinary test runs on both."""
