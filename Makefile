@@ -5,7 +5,7 @@ ARGS =
 
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
-sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(wildcard src/*/*)
+sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(shell find src -name '*.[ch]pp')
 
 .PHONY: help demo test lint wheel bench bench-nets bench-curves bench-threads peers clean
 .NOTPARALLEL:
@@ -37,7 +37,7 @@ lint: .venv/.lint
 	@echo "==> Checking style and types"
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/clang-format --dry-run -Werror src/*/*
+	.venv/bin/clang-format --dry-run -Werror $$(find src -name '*.[ch]pp')
 	.venv/bin/mypy
 	.venv/bin/mypy bench/*.py
 

@@ -16,12 +16,12 @@ class Fault(NamedTuple):
     tests: str
 
 
-OPTIMIZERS = "src/core/optimizers.hpp"
-LOSSES = "src/core/losses.hpp"
-GATHER = "src/core/gather.hpp"
-NORMS = "src/core/normalization.hpp"
-PASSES = "src/core/passes.cpp"
-TRAINING = "src/core/training.cpp"
+OPTIMIZERS = "src/core/updates/optimizers.hpp"
+LOSSES = "src/core/layers/losses.hpp"
+GATHER = "src/core/memory/gather.hpp"
+NORMS = "src/core/layers/normalization.hpp"
+PASSES = "src/core/network/passes.cpp"
+TRAINING = "src/core/network/training.cpp"
 
 FAULTS = {
     "adam-mean-correction": Fault(
@@ -67,7 +67,7 @@ FAULTS = {
         "faults_once_missed",
     ),
     "decay-of-biases-fused": Fault(
-        "src/core/weights.hpp",
+        "src/core/network/weights.hpp",
         "is_weight ? rule : bias_rule",
         "is_weight ? rule : rule",
         "Penalties apply to biases where the update is fused",
@@ -88,14 +88,14 @@ FAULTS = {
         "faults_once_missed",
     ),
     "dropout-layers-alike": Fault(
-        "src/core/random.hpp",
+        "src/core/layers/dropout.hpp",
         "key.layer",
         "0u",
         "All dropout layers of a step draw the same",
         "layers",
     ),
     "dropout-scale": Fault(
-        "src/core/random.hpp",
+        "src/core/layers/dropout.hpp",
         "static_cast<T>(1 / (1 - rate))",
         "static_cast<T>(1)",
         "What dropout keeps is not scaled up",
@@ -207,35 +207,35 @@ FAULTS = {
         "train_step network_arguments",
     ),
     "barrier-of-two": Fault(
-        "src/core/parallel.hpp",
+        "src/core/threads/parallel.hpp",
         "if (size > 1) meeting->wait(rank, size);",
         "if (size > 2) meeting->wait(rank, size);",
         "Two threads do not wait for each other",
         "same_bits",
     ),
     "exp-range": Fault(
-        "src/core/exp.hpp",
+        "src/core/vectors/exp.hpp",
         "Vec<T>(C::kLowest)",
         "Vec<T>(C::kLowest * T(0.75))",
         "Small powers of e are too large",
         "faults_once_missed",
     ),
     "elu-slope": Fault(
-        "src/core/activations.hpp",
+        "src/core/layers/activations.hpp",
         "y + Vec<T>(alpha)",
         "y + Vec<T>(T(1))",
         "ELU's gradient does not know α",
         "faults_once_missed",
     ),
     "standby-pause": Fault(
-        "src/core/standby.hpp",
+        "src/core/threads/standby.hpp",
         "if (start_ - end_ > kPause) rest();",
         "",
         "Calls far apart wake threads",
         "pace",
     ),
     "pace-hardly-faster": Fault(
-        "src/core/pace.hpp",
+        "src/core/threads/pace.hpp",
         "least_[way] < kClearly * least_[best]",
         "least_[way] < least_[best]",
         "Steps change to fewer threads for next to nothing",
@@ -284,7 +284,7 @@ FAULTS = {
         "faults_once_missed",
     ),
     "lopsided-shares": Fault(
-        "src/core/parallel.hpp",
+        "src/core/threads/parallel.hpp",
         "units * member / size * grain",
         "units * member * member / (size * size) * grain",
         "Threads get shares of the work that are far from equal",

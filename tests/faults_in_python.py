@@ -3,14 +3,14 @@
 from faults_in_core import Fault
 
 PACKAGE = "python/densenet/"
-CLIPPING = PACKAGE + "_clipping.py"
+CLIPPING = PACKAGE + "_engine/clipping.py"
 EXCHANGE = PACKAGE + "exchange/"
-FILE = PACKAGE + "_file.py"
+FILE = PACKAGE + "_files/container.py"
 METRICS = PACKAGE + "metrics.py"
 REFERENCE = PACKAGE + "reference/"
 SCHEDULES = PACKAGE + "schedules.py"
 SERIALIZATION = PACKAGE + "serialization.py"
-TRAINING = PACKAGE + "training.py"
+TRAINING = PACKAGE + "training/loop.py"
 
 FAULTS = {
     "reference-adam-spread-correction": Fault(
@@ -70,7 +70,7 @@ FAULTS = {
         "kernels",
     ),
     "early-stopping-min-delta": Fault(
-        PACKAGE + "early_stopping.py",
+        PACKAGE + "training/early_stopping.py",
         "score > self.score + rule.min_delta",
         "score > self.score",
         "Any gain, however small, is an improvement",
@@ -154,7 +154,7 @@ FAULTS = {
         "files serialization",
     ),
     "link-replaced": Fault(
-        PACKAGE + "_whole.py",
+        PACKAGE + "_files/whole.py",
         "Path(os.path.realpath(path))",
         "Path(path)",
         "Saving replaces a link, and not its file",
@@ -189,7 +189,7 @@ FAULTS = {
         "serialization files",
     ),
     "checkpoint-epochs": Fault(
-        PACKAGE + "callbacks.py",
+        PACKAGE + "training/callbacks.py",
         'record["epoch"] % self.epochs == 0',
         '(record["epoch"] - 1) % self.epochs == 0',
         "Checkpoints come an epoch after each that was asked for",
@@ -245,14 +245,14 @@ FAULTS = {
         "exchange_onnx",
     ),
     "standardised-by-all-rows": Fault(
-        PACKAGE + "table_training.py",
+        PACKAGE + "tables/fitting.py",
         "training_rows = table.take(rows)",
         "training_rows = table",
         "Rows that are held out take part in the scaling",
         "tables preprocessing table_command",
     ),
     "filled-cells-ignored": Fault(
-        PACKAGE + "preprocessing.py",
+        PACKAGE + "tables/features.py",
         "_specs.moments(np.where(missing, fill, values))",
         "_specs.moments(known)",
         "A column is scaled by the cells that were there, and not by what is learned from",

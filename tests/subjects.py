@@ -11,16 +11,16 @@ import numpy as np
 
 import densenet
 import densenet.metrics
-import densenet.targets
+import densenet.tables
 from conftest import ENGINES, TWINS
 from densenet import Network, config, reference, serialization
 from densenet.layers import BatchNorm, Dropout, Linear, Sigmoid
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.optimizers import Adam
-from densenet.preprocessing import Categories, Features, Numbers
 from densenet.schedules import CosineLR
 from densenet.tables import Table
-from densenet.targets import Classes, Values
+from densenet.tables.features import Categories, Features, Numbers
+from densenet.tables.targets import Classes, Values
 from densenet.training import Callback, EarlyStopping
 from test_arguments import arguments_of
 
@@ -378,8 +378,14 @@ def _tables() -> list[Subject]:
         of("Values.fit", Values.fit, table=_table(), column="age"),
         of("Values.encode", values.encode, table=_table()),
         of("Values.decode", values.decode, {"outputs": "any vector"}, outputs=np.array([0.5, 1.5])),
-        of("fit_target", densenet.targets.fit_target, table=_table(), column="age", task="auto"),
-        of("infer_task", densenet.targets.infer_task, table=_table(), column="age"),
+        of(
+            "fit_target",
+            densenet.tables.fit_target,
+            table=_table(),
+            column="age",
+            task="auto",
+        ),
+        of("infer_task", densenet.tables.infer_task, table=_table(), column="age"),
     ]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from densenet.datasets import _pack_digits, load_digits, write_digits
-from densenet.table_files import read_table
+from densenet.tables.files import read_table
 
 
 def test_digits_are_the_official_split() -> None:

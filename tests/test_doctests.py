@@ -9,13 +9,13 @@ from importlib.util import find_spec
 import pytest
 
 from conftest import run_python
-from densenet._engine import Engine
+from densenet._engine.contract import Engine
 from test_structure import modules
 
 PARSER = doctest.DocTestParser()
 BEHIND = {  # Network.fit, whose examples run them
-    "densenet.training.fit",
-    "densenet.training.steps_in_python",
+    "densenet.training.loop.fit",
+    "densenet.training.loop.steps_in_python",
 }
 
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 _SOURCE = """
 #include <chrono>
 
-#include "core/pace.hpp"
-#include "core/standby.hpp"
+#include "core/threads/pace.hpp"
+#include "core/threads/standby.hpp"
 
 namespace {
 struct Turned {

@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from densenet import _specs, targets
-from densenet.preprocessing import FURTHEST, Categories, Features, Numbers
-from densenet.tables import Table
-from densenet.targets import Classes, Values, fit_target, infer_task
+from densenet.tables import Table, specs, targets
+from densenet.tables.features import FURTHEST, Categories, Features, Numbers
+from densenet.tables.targets import Classes, Values, fit_target, infer_task
 
 
 def table_of(**columns):
@@ -245,7 +244,7 @@ def test_specs_travel_as_json(rng):
     features = Features.fit(mixed(rng), mixed(rng).columns)
     assert Features.from_json(json.loads(json.dumps(features.to_json()))) == features
     for target in Classes("y", ("a", "b")), Values("y", 0.1, 2e300):
-        assert targets.from_json(json.loads(json.dumps(_specs.to_json(target)))) == target
+        assert targets.from_json(json.loads(json.dumps(specs.to_json(target)))) == target
 
 
 @pytest.mark.parametrize(

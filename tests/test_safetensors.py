@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import assert_same_bits, run_python
-from densenet import _safetensors
+from densenet._files import safetensors
 
 TYPES = ("?", "i1", "u1", "i2", "u2", "f2", "i4", "u4", "f4", "i8", "u8", "f8", "c8")
 
@@ -37,7 +37,7 @@ METADATA = [{"densenet": "{}"}, {"k": 'é"\\\n\b\f\r\t\x00\x1f\x7f/\u2028😀'},
 def test_the_bytes_are_those_of_the_package(metadata, rng):
     theirs = pytest.importorskip("safetensors.numpy")
     arrays = every_kind(rng)
-    assert _safetensors.pack(arrays, metadata) == theirs.save(arrays, metadata)
+    assert safetensors.pack(arrays, metadata) == theirs.save(arrays, metadata)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,7 +48,7 @@ def test_the_bytes_of_any_choice_are_those_of_the_package(seed):
         f"{rng.integers(30)}.weight": example(rng, rng.choice(TYPES), rng.integers(0, 4, seed % 4))
         for _ in range(seed)
     }
-    ours = _safetensors.pack(arrays, {"k": "x" * seed})
+    ours = safetensors.pack(arrays, {"k": "x" * seed})
     assert ours == theirs.save(arrays, {"k": "x" * seed})
 
 
@@ -56,7 +56,7 @@ def test_files_travel_both_ways(rng):
     theirs = pytest.importorskip("safetensors.numpy")
     arrays = every_kind(rng)
     data = theirs.save(arrays, {"densenet": "{}"})
-    for found in (_safetensors.unpack(data), theirs.load(_safetensors.pack(arrays, {}))):
+    for found in (safetensors.unpack(data), theirs.load(safetensors.pack(arrays, {}))):
         assert set(found) == set(arrays)
         for name, array in found.items():
             assert_same_bits(array, arrays[name].astype(array.dtype))
@@ -64,9 +64,9 @@ def test_files_travel_both_ways(rng):
 
 def test_arrays_come_back_writable_and_with_their_own_memory(rng):
     arrays = every_kind(rng)
-    data = _safetensors.pack(arrays, {})
+    data = safetensors.pack(arrays, {})
     before = bytes(data)
-    for name, array in _safetensors.unpack(data).items():
+    for name, array in safetensors.unpack(data).items():
         assert array.dtype.isnative
         np.testing.assert_array_equal(array, arrays[name])
         array[...] = 0
@@ -76,7 +76,7 @@ def test_arrays_come_back_writable_and_with_their_own_memory(rng):
 @pytest.mark.parametrize("dtype", ["c16", "U3", "M8[s]", "O", *["g"] * (sys.platform == "linux")])
 def test_a_type_that_the_format_has_not_is_refused(dtype):
     with pytest.raises(ValueError, match=r"^a of the type "):
-        _safetensors.pack({"a": np.zeros(2, dtype)}, {})
+        safetensors.pack({"a": np.zeros(2, dtype)}, {})
 
 
 def test_networks_are_saved_and_loaded_without_the_package(tmp_path):

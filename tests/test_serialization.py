@@ -246,7 +246,7 @@ def test_another_generator_is_refused(path):
 
 
 def test_a_description_longer_than_the_format_allows_is_refused(path, monkeypatch):
-    monkeypatch.setattr("densenet._safetensors._LONGEST", 100)
+    monkeypatch.setattr("densenet._files.safetensors._LONGEST", 100)
     message = r"expected what safetensors can hold, got a header of [\d,]+ bytes, more than 100$"
     with pytest.raises(ValueError, match=message):
         make().save(path)

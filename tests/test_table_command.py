@@ -8,7 +8,7 @@ import pytest
 
 import densenet
 from densenet import datasets, metrics, serialization
-from densenet.table_model import TableModel
+from densenet.tables.model import TableModel
 from tracks import HEADER, read, tracks, write
 
 for needed in ("matplotlib", "tqdm"):  # by `densenet fit`

@@ -9,9 +9,9 @@ import pytest
 
 import densenet
 from densenet import serialization
-from densenet.table_model import TableModel
-from densenet.table_training import Settings, fit
 from densenet.tables import Table
+from densenet.tables.fitting import Settings, fit
+from densenet.tables.model import TableModel
 from tracks import HEADER, read, tracks, write
 
 QUICK = ("--epochs", "3", "--no-picture")

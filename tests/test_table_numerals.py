@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.table_files import read_table
-from densenet.table_model import TableModel
-from densenet.table_numerals import Numerals
 from densenet.tables import Table
+from densenet.tables.files import read_table
+from densenet.tables.model import TableModel
+from densenet.tables.numerals import Numerals
 
 QUICK = ("--epochs", "3", "--no-picture")
 
@@ -256,7 +256,7 @@ def test_a_semicolon_table_is_learned_from_like_any_other(command, rng):
     ],
 )
 def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
-    from densenet.preprocessing import Features, Numbers
+    from densenet.tables.features import Features, Numbers
 
     spec = Numbers.fit(Table.from_columns({"x": trained}), "x")
     again = Features.from_json(Features((spec,)).to_json()).parts[0]
@@ -278,8 +278,8 @@ def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
     ],
 )
 def test_rows_to_predict_that_may_mean_something_else(trained, asked, message):
-    from densenet.preprocessing import Numbers
-    from densenet.targets import Values
+    from densenet.tables.features import Numbers
+    from densenet.tables.targets import Values
 
     for kind in Numbers, Values:
         spec = kind.fit(Table.from_columns({"x": trained}), "x")

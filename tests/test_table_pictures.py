@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from densenet import demo, plotting, table_report
-from densenet._figures import rounded
-from densenet.table_training import Settings, fit
-from densenet.tables import Table
+from densenet import demo, plotting
+from densenet._rounding import rounded
+from densenet.tables import Table, report
+from densenet.tables.fitting import Settings, fit
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def scored(fitted, **scores):
 def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
     pytest.importorskip("matplotlib")
     fitted = scored(values, r2=r2)
-    heading = table_report.picture(fitted).get_suptitle()
+    heading = report.picture(fitted).get_suptitle()
     shown = float(heading.split("R² ")[1].split()[0])
     assert shown < 1
     assert shown == pytest.approx(r2, abs=0.005)
-    for text in table_report.fit_report(fitted), table_report.describe(fitted.model):
+    for text in report.fit_report(fitted), report.describe(fitted.model):
         line = next(line for line in text.splitlines() if line.startswith("R²"))
         assert float(line.split()[-1]) < 1
-    part = table_report.score_report(fitted.model, fitted.validation)
+    part = report.score_report(fitted.model, fitted.validation)
     assert float(part.splitlines()[2].split()[-1]) < 1
 
 
@@ -76,14 +76,14 @@ def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
 def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
     pytest.importorskip("matplotlib")
     fitted = scored(classes, accuracy=accuracy, f1=accuracy)
-    heading = table_report.picture(fitted).get_suptitle()
+    heading = report.picture(fitted).get_suptitle()
     assert "100" not in heading.split(" of ")[0]
-    text = table_report.fit_report(fitted)
+    text = report.fit_report(fitted)
     for name in "accuracy  ", "F1":
         line = next(line for line in text.splitlines() if line.startswith(name))
         assert float(line.split()[-1].rstrip("%")) < 100
     perfect = scored(classes, accuracy=1.0)
-    assert "says: 100.0% of 20" in table_report.picture(perfect).get_suptitle()
+    assert "says: 100.0% of 20" in report.picture(perfect).get_suptitle()
 
 
 @pytest.mark.parametrize(

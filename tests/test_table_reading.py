@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet import table_files
-from densenet.table_files import read_table
-from densenet.table_model import TableModel
+from densenet.tables import files as table_files
+from densenet.tables.files import read_table
+from densenet.tables.model import TableModel
 from tracks import read, write
 
 QUICK = ("--epochs", "3", "--no-picture")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from densenet import serialization
-from densenet.table_model import TableModel
+from densenet.tables.model import TableModel
 from tracks import HEADER, read, tracks, write
 
 for needed in ("matplotlib", "tqdm"):  # by `densenet fit`

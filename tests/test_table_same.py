@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.table_files import MISSING, read_table
-from densenet.table_model import TableModel
 from densenet.tables import Table
+from densenet.tables.files import MISSING, read_table
+from densenet.tables.model import TableModel
 from tracks import read, write
 
 QUICK = ("--epochs", "3", "--no-picture")
@@ -127,7 +127,7 @@ def test_csv_and_parquet_have_the_same_classes_and_categories(command):
     ],
 )
 def test_categories_are_known_in_other_spelling(trained, asked, known):
-    from densenet.preprocessing import Features
+    from densenet.tables.features import Features
 
     table = Table.from_columns({"code": trained * 10})
     features = Features.fit(table, ["code"], text=["code"])
@@ -142,7 +142,7 @@ def test_categories_are_known_in_other_spelling(trained, asked, known):
 
 
 def test_a_column_with_rare_texts_is_compared_as_texts():
-    from densenet.preprocessing import Categories
+    from densenet.tables.features import Categories
 
     table = Table.from_columns({"code": ["1", "01"] * 9 + ["x"]})
     spec = Categories.fit(table, "code", least_rows=2)

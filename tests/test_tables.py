@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.table_files import MISSING, read_table, write_csv
 from densenet.tables import Table
+from densenet.tables.files import MISSING, read_table, write_csv
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from densenet import Linear, MeanSquaredError, Network
-from densenet._whole import written_whole
+from densenet._files.whole import written_whole
 
 
 def make(seed=1):
@@ -20,7 +20,7 @@ def make(seed=1):
 
 HOLD = """
 import sys, time
-from densenet._whole import written_whole
+from densenet._files.whole import written_whole
 
 with written_whole(sys.argv[1]) as file:
     file.write(b"half")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from densenet._version import __version__
 
 if TYPE_CHECKING:
-    from densenet.tables import Table
+    from densenet.tables.table import Table
 
 __all__ = ["main"]
 
@@ -118,9 +118,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    from densenet.table_files import MISSING
-    from densenet.table_training import ACTIVATIONS, OPTIMIZERS
-    from densenet.targets import TASK_RULES
+    from densenet.tables.files import MISSING
+    from densenet.tables.fitting import ACTIVATIONS, OPTIMIZERS
+    from densenet.tables.targets import TASK_RULES
 
     rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
     missing = ", ".join(word or "nothing" for word in MISSING)
@@ -195,7 +195,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def _read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]) -> "Table":
     from densenet.config import set_num_threads
-    from densenet.table_files import read_table
+    from densenet.tables.files import read_table
 
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
@@ -212,8 +212,9 @@ def _read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequen
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    from densenet import table_report, table_training
     from densenet._extras import require
+    from densenet.tables import fitting as table_training
+    from densenet.tables import report as table_report
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
@@ -259,9 +260,9 @@ def _add_predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from densenet import table_report
-    from densenet.table_files import write_csv
-    from densenet.table_model import TableModel
+    from densenet.tables import report as table_report
+    from densenet.tables.files import write_csv
+    from densenet.tables.model import TableModel
 
     _spare([arguments.model, arguments.table], [arguments.out])
     model = TableModel.load(arguments.model)
@@ -299,8 +300,9 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _about(path: str) -> str:
-    from densenet import serialization, table_report
-    from densenet.table_model import TableModel
+    from densenet import serialization
+    from densenet.tables import report as table_report
+    from densenet.tables.model import TableModel
 
     try:
         network, attachments = serialization.load(path)

@@ -20,7 +20,7 @@ import numpy as np
 
 from densenet import plotting
 from densenet._extras import require
-from densenet._figures import rounded
+from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads, set_num_threads
 from densenet.datasets import Digits, load_digits

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from densenet import _checks, training
 from densenet._typing import Array
-from densenet.callbacks import Callback
 from densenet.network import Network
 from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import ExponentialLR, rates
+from densenet.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

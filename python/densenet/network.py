@@ -10,16 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
-from densenet._engine import Examples, Outcome, Steps
-from densenet._passes import Passes
-from densenet._state import _Prepared
-from densenet._turn import Turn
+from densenet._engine.contract import Examples, Outcome, Steps
+from densenet._engine.turn import Turn
+from densenet._network.passes import Passes
+from densenet._network.state import _Prepared
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
 from densenet.profile import Profile
 from densenet.schedules import rates
+from densenet.training.loop import divergence
 
 _MOST_STEPS = 2**31 - 1  # that a profile counts
 
@@ -310,7 +311,7 @@ class Network(Passes):
             resume=resume,
         )
         if history.stopped == "diverged":
-            warnings.warn(training.divergence(history), RuntimeWarning, stacklevel=2)
+            warnings.warn(divergence(history), RuntimeWarning, stacklevel=2)
         return history
 
     def plan(self, optimizer: Optimizer | None = None) -> Plan:

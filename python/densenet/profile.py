@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from densenet._layout import Place
+from densenet._engine.layout import Place
 from densenet.layers import Activation
 from densenet.plan import table
 

@@ -16,16 +16,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from densenet import _checks, _file, layers, losses, optimizers
-from densenet._layout import Layout, Slot, moments
-from densenet._position import Position
-from densenet._state import _OptimizerState
+from densenet import _checks, layers, losses, optimizers
+from densenet._engine.layout import Layout, Slot, moments
+from densenet._files import container
+from densenet._network.state import _OptimizerState
 from densenet._typing import Array
-from densenet.early_stopping import Best, Learned
-from densenet.history import History
 from densenet.layers import Layer, Linear, Residual
 from densenet.losses import CustomLoss, Loss
 from densenet.network import Network
+from densenet.training.early_stopping import Best, Learned
+from densenet.training.history import History
+from densenet.training.position import Position
 
 _LAYERS: dict[str, Any] = {name: getattr(layers, name) for name in layers.__all__}
 _LOSSES: dict[str, Any] = {name: getattr(losses, name) for name in losses.__all__}
@@ -83,7 +84,7 @@ def save(
         "position": _position(network, arrays),
         "attachments": _plain("attachments", dict(attachments or {})),
     }
-    _file.write(path, about, arrays)
+    container.write(path, about, arrays)
 
 
 def load(
@@ -114,7 +115,7 @@ def load(
     ('reference', {'unit': 'm'})
     """
     _checks.choice("backend", backend, ("compiled", "reference"))
-    about, arrays = _file.read(_checks.path("path", path))
+    about, arrays = container.read(_checks.path("path", path))
     with _blamed_on(path):
         specs = [_read_layer(spec, f"init.{i}", arrays) for i, spec in enumerate(about["layers"])]
         its_loss: Any = _read_spec(about["loss"], _LOSSES) if "kind" in about["loss"] else None

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/strided.hpp"
-#include "core/views.hpp"
+#include "core/memory/views.hpp"
+#include "core/updates/strided.hpp"
 
 namespace densenet {
 

@@ -10,11 +10,11 @@
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
 #include "bindings/unlocked.hpp"
-#include "core/activations.hpp"
-#include "core/buffer.hpp"
-#include "core/gemm.hpp"
-#include "core/losses.hpp"
-#include "core/parallel.hpp"
+#include "core/layers/activations.hpp"
+#include "core/layers/losses.hpp"
+#include "core/memory/buffer.hpp"
+#include "core/products/product.hpp"
+#include "core/threads/parallel.hpp"
 
 namespace densenet {
 

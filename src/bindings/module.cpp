@@ -9,8 +9,8 @@
 #include "bindings/eigen_version.hpp"
 #include "bindings/register.hpp"
 #include "bindings/unlocked.hpp"
-#include "core/parallel.hpp"
-#include "core/peak.hpp"
+#include "core/products/peak.hpp"
+#include "core/threads/parallel.hpp"
 
 namespace {
 

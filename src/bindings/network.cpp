@@ -1,6 +1,6 @@
 // The plan of a network as a Python class. densenet.network has checked the arguments; what is
 // tested here guards memory only.
-#include "core/network.hpp"
+#include "core/network/plan.hpp"
 
 #include <pybind11/stl.h>
 

@@ -4,7 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings/unlocked.hpp"
-#include "core/views.hpp"
+#include "core/memory/views.hpp"
 
 namespace densenet {
 

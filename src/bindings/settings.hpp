@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
-#include "core/losses.hpp"
-#include "core/optimizers.hpp"
+#include "core/layers/losses.hpp"
+#include "core/updates/optimizers.hpp"
 
 namespace densenet {
 

@@ -8,8 +8,8 @@
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
 #include "bindings/unlocked.hpp"
-#include "core/parallel.hpp"
-#include "core/strided.hpp"
+#include "core/threads/parallel.hpp"
+#include "core/updates/strided.hpp"
 
 namespace densenet {
 

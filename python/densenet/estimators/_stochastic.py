@@ -10,10 +10,10 @@ import numpy as np
 
 from densenet import training
 from densenet._typing import Array
-from densenet.callbacks import overriding
 from densenet.estimators import _build
 from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
+from densenet.training.callbacks import overriding
 
 _PART = 100  # of the steps so far that Adam takes with one ε; it changes by 1 / (2 steps) of itself
 

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import reference
-from densenet._clipping import clip
-from densenet._engine import Examples, Mode, Outcome, Steps, apart, unit_weights
-from densenet._layout import Layout, Place
+from densenet._engine.clipping import clip
+from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart, unit_weights
+from densenet._engine.layout import Layout, Place
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy

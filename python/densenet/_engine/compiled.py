@@ -1,0 +1,209 @@
+"""The engine that computes in C++."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from densenet import _core, kernels
+from densenet._engine.contract import Examples, Mode, Outcome, Stepper, Steps
+from densenet._engine.layout import Layout, Slot, aligned
+from densenet._engine.turn import refused
+from densenet._typing import Array
+from densenet.layers import Activation
+from densenet.losses import CustomLoss, Loss, MeanSquaredError
+from densenet.optimizers import Optimizer
+from densenet.plan import PlannedLayer
+from densenet.profile import Profile, collect
+from densenet.schedules import Schedule
+
+
+def _offset(slot: Slot | None) -> int:
+    return slot.offset if slot else -1
+
+
+class CompiledEngine:
+    """A plan in the compiled core, and nothing else."""
+
+    def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
+        self._layout = layout
+        # The plan never evaluates a loss that is computed in Python; any stands for it.
+        self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
+        # Targets of the other losses must lie in a range, which the checks look at.
+        self._plain_targets = isinstance(loss, Loss) and loss.predicts in ("classes", "values")
+        self._on_classes = self._loss.predicts == "classes"
+        self._settled_for: Optimizer | None = None
+        plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
+        self._plan = plan(
+            [
+                (
+                    place.kind,
+                    place.inputs,
+                    place.outputs,
+                    _offset(place.weight),
+                    _offset(place.bias),
+                    _offset(place.running[0] if place.running else None),
+                    place.parameter,
+                )
+                for place in layout.places
+            ],
+            self._loss.kind,
+            self._loss.settings(),
+        )
+
+    def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
+        """Settle an optimizer's settings, once for as long as no other one comes."""
+        if self._settled_for is not optimizer:
+            self._rule = _core.Rule(optimizer.rule, optimizer.settings())
+            self._settled_for = optimizer
+        return self._rule
+
+    def plan(self, unfused: bool) -> list[PlannedLayer]:
+        rows = []
+        how_updated = "after the gradient's norm" if unfused else "fused with the weight gradient"
+        fused_into = False  # whether an activation here would be part of the product before
+        for place in self._layout.places:
+            name = type(place.layer).__name__
+            update = how_updated if place.weight else ""
+            if place.kind == "linear":
+                how = ("product", "two products")
+            elif isinstance(place.layer, Activation) and fused_into:
+                how = ("fused with the product before", "fused with the product after")
+            else:
+                how = (_HOW.get(place.kind, "elementwise"),) * 2
+            if place.kind in ("open", "close"):
+                name = f"{name} ({place.kind})"
+            fused_into = place.kind == "linear"
+            rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
+        return rows
+
+    def fits(self, x: object, y: object) -> bool:
+        return self._plain_targets and self._plan.fits(x, y, self._on_classes)
+
+    def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
+        return self._plan.forward(flat, x, mode)
+
+    def backward(
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> None:
+        self._plan.backward(flat, x, dy, dflat, dx, mode)
+
+    def gradients(
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        return self._plan.gradients(
+            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, mode
+        )
+
+    def count_probabilities_from(self, least: float) -> None:
+        self._plan.count_probabilities_from(least)
+
+    def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
+        forward = getattr(kernels, f"{self._loss.kind}_forward")
+        value = forward(outputs, targets, sample_weight=sample_weight, **self._loss.settings())
+        return float(value[0] if isinstance(value, tuple) else value)
+
+    def softmax(self, outputs: Array) -> Array:
+        return kernels.softmax_forward(outputs)
+
+    def sigmoid(self, outputs: Array) -> Array:
+        return kernels.sigmoid_forward(outputs)
+
+    def train(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: Steps,
+        batch_loss: Array,
+        progress: Callable[[int], None] | None,
+        mode: Mode,
+    ) -> Outcome:
+        outcome = self._plan.train(
+            flat,
+            states,
+            self._rule_of(optimizer),
+            examples.x,
+            examples.targets,
+            examples.sample_weight,
+            steps.order,
+            steps.batch_size,
+            steps.first,
+            steps.taken,
+            steps.lr,
+            steps.tolerance,
+            batch_loss,
+            progress,
+            mode,
+        )
+        if outcome is None:
+            raise _refused()
+        return Outcome(*outcome)
+
+    def update(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        lr: float,
+        taken: Array,
+        gradient: Array,
+        mode: Mode,
+        moved: Array,
+    ) -> None:
+        rule = self._rule_of(optimizer)
+        if not self._plan.update(flat, states, rule, lr, taken, gradient, mode.running, moved):
+            raise _refused()
+
+    def copies(self, arrays: Sequence[Array]) -> list[Array]:
+        own = [aligned(array.size, array.dtype) for array in arrays]
+        self._plan.look(list(zip(own, arrays, strict=True)))
+        return own
+
+    def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
+        if not self._plan.change(list(pairs)):
+            raise _refused()
+
+    def profile(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> Profile:
+        rule = self._rule_of(optimizer)
+        given = (flat, states, rule, examples.x, examples.targets, steps, mode)
+        seconds, units, spent = self._plan.profile(*given)
+        unfused = optimizer.clip_norm is not None
+        rows = len(examples.x)
+        return collect(self._layout.places, units, spent, seconds, steps, rows, unfused)
+
+    def stepper(
+        self,
+        flat: Array,
+        states: list[Array],
+        optimizer: Optimizer,
+        taken: Array,
+        running: Array,
+        seed: int,
+    ) -> Stepper | None:
+        if not self._plain_targets or isinstance(optimizer.lr, Schedule):
+            return None
+        rule = self._rule_of(optimizer)
+        return self._plan.stepper(flat, states, rule, taken, running, seed, self._on_classes)
+
+
+def _refused() -> RuntimeError:
+    return refused("train", "one that train_step trains in another thread")
+
+
+_HOW = {
+    "softmax": "by rows",
+    "layer_norm": "by rows",
+    "batch_norm": "by columns, then by rows",
+    "open": "copy",
+    "close": "sum",
+}

@@ -1,0 +1,1 @@
+"""Files: written whole or not at all, with a checksum over all of their bytes."""

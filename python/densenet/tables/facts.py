@@ -1,0 +1,59 @@
+"""How a table's model was trained, as its file tells: facts of known names and types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["check_facts"]
+
+_FACTS = {
+    "densenet": str,
+    "source": str,
+    "training_rows": int,
+    "validation_rows": int,
+    "epochs": int,
+    "stopped": str,
+    "settings": dict,
+    "training": dict,
+    "validation": dict,
+}
+_SCORES = ("loss", "accuracy", "precision", "recall", "f1", "baseline", "r2", "rmse", "mae")
+
+
+def check_facts(facts: Any) -> None:
+    """Refuse what `densenet.tables.fitting.fit` does not write; no facts at all are none.
+
+    Parameters
+    ----------
+    facts : mapping
+
+    Raises
+    ------
+    ValueError
+        If a fact is missing or of another type.
+
+    Examples
+    --------
+    >>> from densenet.tables.facts import check_facts
+    >>> check_facts({})
+    >>> check_facts({"densenet": 1})
+    Traceback (most recent call last):
+    ValueError: facts: expected densenet to be of type str, got 1
+    """
+    if not isinstance(facts, Mapping):
+        raise ValueError(f"facts: expected a dict, got {facts!r}")
+    if not facts:
+        return
+    for name, kind in _FACTS.items():
+        value = facts.get(name)
+        if type(value) is not kind:
+            raise ValueError(f"facts: expected {name} to be of type {kind.__name__}, got {value!r}")
+    seed = facts["settings"].get("seed")
+    if type(seed) is not int:
+        raise ValueError(f"facts: expected seed to be of type int, got {seed!r}")
+    for part in "training", "validation":
+        for name, value in facts[part].items():
+            if name not in _SCORES or type(value) not in (int, float):
+                raise ValueError(f"facts: expected scores of {part}, got {name!r}: {value!r}")
+    names = set(facts["training"])
+    if facts["validation"] and set(facts["validation"]) != names:
+        raise ValueError("facts: expected the same scores of training and validation")

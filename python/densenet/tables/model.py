@@ -1,0 +1,309 @@
+"""A network together with what its table's columns mean: asked, saved and loaded as one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import serialization
+from densenet._rounding import rounded
+from densenet._typing import Array
+from densenet.metrics import (
+    accuracy,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_recall_fbeta,
+    r2,
+)
+from densenet.network import Network
+from densenet.tables import targets
+from densenet.tables.cells import missing_words
+from densenet.tables.facts import check_facts
+from densenet.tables.features import Features
+from densenet.tables.specs import to_json
+from densenet.tables.table import Table
+from densenet.tables.targets import Classes, Target, Values
+
+__all__ = ["Part", "TableModel"]
+
+_VERSION = 2  # of what is attached to the network's file; 1 had no `present` and no numerals
+
+
+class Part(NamedTuple):
+    """Rows that were trained on, held out or asked about, and how they were predicted.
+
+    Attributes
+    ----------
+    y_true, y_pred : arrays of shape (rows,)
+        Indices of classes, or values of the table.
+    scores : dict of str to float
+        ``loss`` (of standardised values) and ``accuracy``, ``precision``, ``recall``, ``f1``
+        (means over the classes), ``baseline`` (the accuracy of the most frequent class); or
+        ``r2``, ``rmse``, ``mae`` in the target's unit. Of rows of unknown classes, which no
+        prediction can match, there is no loss.
+    unknown : sequence of str
+        Classes that training had not; their indices follow those of the model's.
+    unlabelled : int
+        How many further rows have no target.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> x = np.linspace(0, 1, 100)
+    >>> part = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
+    >>> part.y_true.shape, part.scores["r2"] > 0.95
+    ((20,), True)
+    """
+
+    y_true: Array
+    y_pred: Array
+    scores: dict[str, float]
+    unknown: tuple[str, ...] = ()
+    unlabelled: int = 0
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """All that is needed to predict a table's rows.
+
+    Attributes
+    ----------
+    network : Network
+    features : Features
+        What becomes of the columns.
+    target : Classes or Values
+    id : str or None
+        The column that names rows.
+    missing : sequence of str
+        Words for a missing cell, beside those of `densenet.tables.files.MISSING`.
+    facts : mapping
+        How it was trained: what `densenet info` tells, as JSON.
+    present : sequence of str
+        Words of `densenet.tables.files.MISSING` that are values.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from densenet.tables import TableModel
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"n": range(100), "pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> model = fit(Table.from_columns(rows), Settings("says", id="n")).model
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> model.save(path)
+    >>> model = TableModel.load(path)  # the file is all that is needed
+    >>> pets = Table.from_columns({"n": [7, 8], "pet": ["dog", "cat"], "says": ["woof", "meow"]})
+    >>> model.predict(pets), model.predict_proba(pets).shape
+    (['woof', 'meow'], (2, 2))
+    >>> model.answer(pets)
+    {'n': ['7', '8'], 'says': ['woof', 'meow']}
+    >>> model.score(pets).scores["accuracy"]
+    1.0
+    """
+
+    network: Network
+    features: Features
+    target: Target
+    id: str | None = None
+    missing: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+
+    def predict(self, table: Table) -> list[str] | npt.NDArray[np.float64]:
+        """Give each row's class name, or its value.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or a cell is no finite number where one is needed.
+        """
+        return self.target.decode(self.network.predict(self.features.transform(table)))
+
+    def predict_proba(self, table: Table) -> Array:
+        """Compute the probability of each class, (rows, classes); errors are those of `predict`."""
+        return self.network.predict_proba(self.features.transform(table))
+
+    def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
+        """Give columns to write: the id, if the model has one, and the prediction.
+
+        Parameters
+        ----------
+        table : Table
+        probabilities : bool
+            Whether to add a column for each class.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, a cell is no finite number where one is needed, or there are
+            no classes to have probabilities.
+        """
+        table.require(
+            self.features.columns if self.id is None else [self.id, *self.features.columns]
+        )
+        columns = {} if self.id is None else {self.id: table.texts(self.id).tolist()}
+        if isinstance(self.target, Values):
+            if probabilities:
+                raise ValueError(
+                    f"probabilities: expected classes, but {self.target.column!r} has values"
+                )
+            columns[self.target.column] = [f"{value:.7g}" for value in self.predict(table)]
+            return columns
+        shares = self.predict_proba(table)
+        columns[self.target.column] = self.target.decode(shares.argmax(axis=1))
+        if probabilities:
+            for name, share in zip(self.target.values, shares.T, strict=True):
+                columns[f"P({name})"] = [rounded(value, 6, "g") for value in share]
+        return columns
+
+    def score(self, table: Table) -> Part:
+        """Compare predictions with the target that a table has.
+
+        Rows without a target are left out and counted. A class that training had not is counted
+        as an error in each of its rows.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, no row has a target, or a cell is no finite number where one
+            is needed.
+        """
+        x, column = self.features.transform(table), self.target.column
+        has_target = ~table.missing(column)
+        rows = np.flatnonzero(has_target)
+        if not len(rows):
+            raise ValueError(f"{table.source}, column {column!r}: expected targets, got none")
+        labelled = table.take(rows)
+        unknown: list[str] = []
+        encoded: Array
+        if isinstance(self.target, Classes):
+            encoded, unknown = self.target.places(labelled)
+        else:
+            encoded = self.target.encode(labelled)
+        part = score(self, x[rows], encoded)
+        return part._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
+
+    def save(self, path: str | Path) -> None:
+        """Write one file: the network, and what its columns mean; no moments of an optimizer."""
+        self.network.reset_optimizer()
+        about = {
+            "version": _VERSION,
+            "features": self.features.to_json(),
+            "target": to_json(self.target),
+            "id": self.id,
+            "missing": list(self.missing),
+            "present": list(self.present),
+            "facts": dict(self.facts),
+        }
+        serialization.save(self.network, path, attachments={"table": about})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TableModel":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no such file.
+        """
+        try:
+            network, attachments = serialization.load(path)
+        except TypeError as error:  # a loss of the user's own
+            raise ValueError(f"{path}: {error}") from None
+        about = attachments.get("table")
+        if about is None:
+            raise ValueError(
+                f"{path}: expected a model that densenet fit wrote, got a network without columns"
+            )
+        try:
+            model = cls._from_json(network, about)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: what is said of the columns is not readable: {error}") from (
+                None
+            )
+        model._check(path)
+        return model
+
+    @classmethod
+    def _from_json(cls, network: Network, about: Any) -> "TableModel":
+        """Make a model of what `save` attached; a type that is not as it should be is an error."""
+        version = about.get("version")
+        if type(version) is not int or version not in (1, _VERSION):
+            raise ValueError(f"version: expected {_VERSION} or 1, got {version!r}")
+        features, target = Features.from_json(about["features"]), targets.from_json(about["target"])
+        id_, facts = about["id"], about["facts"]
+        if id_ is not None and not isinstance(id_, str):
+            raise ValueError(f"id: expected a name, got {id_!r}")
+        words = {name: about[name] for name in ("missing", "present") if name in about}
+        for name, values in words.items():
+            if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+                raise ValueError(f"{name}: expected words, got {values!r}")
+        if version == 1:  # which knew fewer words: some of its values are words of today
+            known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
+            of_today = missing_words(words["missing"])
+            words["present"] = [
+                one for values in known for one in values if one and one.casefold() in of_today
+            ]
+        check_facts(facts)
+        return cls(
+            network,
+            features,
+            target,
+            id_,
+            tuple(words["missing"]),
+            facts,
+            tuple(words["present"]),
+        )
+
+    def _check(self, path: str | Path) -> None:
+        """Refuse columns that are not those of the network."""
+        wanted = (len(self.features.names), self.target.outputs)
+        first, last = self.network._layout.inputs, self.network._layout.outputs
+        if (first, last) != wanted:
+            raise ValueError(
+                f"{path}: expected a network of {wanted[0]} inputs and {wanted[1]} outputs for its "
+                f"columns, got {first} and {last}"
+            )
+
+
+def score(model: TableModel, x: Array, encoded: Array) -> Part:
+    """Compare predictions for rows of features with targets as the network learns them.
+
+    A class beyond those of the model is one that it does not know.
+    """
+    known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
+    loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
+    outputs = model.network.predict(x)
+    if isinstance(model.target, Classes):
+        precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")
+        baseline = np.bincount(encoded).max() / len(encoded)
+        return Part(
+            encoded,
+            outputs,
+            {
+                "loss": loss,
+                "accuracy": accuracy(encoded, outputs),
+                "precision": precision,
+                "recall": recall,
+                "f1": f1,
+                "baseline": float(baseline),
+            },
+        )
+    scale = model.target.scale  # errors are squared before it is applied, which cannot overflow
+    return Part(
+        model.target.decode(encoded),
+        model.target.decode(outputs),
+        {
+            "loss": loss,
+            "r2": r2(encoded, outputs),
+            "rmse": scale * mean_squared_error(encoded, outputs) ** 0.5,
+            "mae": scale * mean_absolute_error(encoded, outputs),
+        },
+    )

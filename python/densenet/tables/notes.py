@@ -1,0 +1,122 @@
+"""What in a table may not be as its owner thinks: notes of one line each."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet.tables.cells import looks_like_a_date, number
+from densenet.tables.table import Table
+from densenet.tables.targets import MOST_CLASSES, Task
+
+__all__ = ["notes"]
+
+_BEGINS_AS_NUMBER = re.compile(r"[-+−~<>≈]?\s?[$€£¥]?\s?[0-9][0-9.,'’\s]*.{0,15}", re.DOTALL)
+_MOST = 0.9
+
+
+def notes(
+    table: Table, target: str, task: Task, id: str | None = None, asked: Collection[str] = ()
+) -> list[str]:
+    r"""Say what in a table may not be as its owner thinks.
+
+    Parameters
+    ----------
+    table : Table
+    target : str
+    task : "classification" or "regression"
+    id : str, optional
+        The column that names rows.
+    asked : collection of str
+        Columns that are left out or read as categories because the owner says so.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If a column has a few cells that are no numbers among many that are, or its numbers may
+        mean two things.
+
+    Examples
+    --------
+    >>> from densenet.tables.notes import notes
+    >>> from densenet.tables import Table
+    >>> rows = {"when": ["2024-01-01", "2024-01-02"], "price": ["1,5", "2"], "y": [0, 1]}
+    >>> print("\n".join(notes(Table.from_columns(rows), "y", "classification")))
+    'when' holds dates, read as mere texts: give columns of year, month or day
+    'price': '1,5' is read as 1.5
+    """
+    said = []
+    if id is not None:
+        ids = [key for key in table.keys(id) if key]
+        repeated = len(ids) - len(set(ids))
+        if repeated:
+            said.append(
+                f"{repeated:,} rows have the {id!r} of another: such rows are not divided "
+                "between training and validation"
+            )
+    for name in table.columns:
+        if name == id or name in asked or name in table.unnamed:
+            continue
+        if name == target and task == "classification":
+            said += _about_texts(table, name) + _about_numerals(table, name)
+        elif table.is_text(name):
+            said += _about_texts(table, name)
+        else:
+            said += _about_numerals(table, name)
+            said += [] if name == target else _about_numbers(name, table.numbers(name))
+    return said
+
+
+def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
+    """Point out numbers that tell rows apart, as an id does."""
+    if len(values) > 2 and bool(np.all(np.diff(values) == 1)):
+        words = "numbers the rows: leave it out unless that is meant"
+    else:
+        known = values[values == values]
+        whole = len(known) > MOST_CLASSES and bool(np.all(known == np.rint(known)))
+        if not whole or len(np.unique(known)) < len(known):
+            return []
+        words = "has another whole number in each row: leave it out if that is an id"
+    return [f"{name!r} {words} (--id {name} or --ignore {name})"]
+
+
+def _about_numerals(table: Table, name: str) -> list[str]:
+    """Say how numbers are read that are not written as programs do."""
+    guess = table.guesses.get(name)
+    example = table.example(name) if guess and not guess.doubt else ""
+    return [f"{name!r}: {example}"] if example else []
+
+
+def _about_texts(table: Table, name: str) -> list[str]:
+    """Point out texts that may be meant as dates or numbers."""
+    counts = Counter(text for text in table.texts(name).tolist() if text)
+    if not counts or table.columns[name].dtype != object:
+        return []
+
+    def share(texts: Collection[str]) -> float:
+        return sum(counts[text] for text in texts) / counts.total()
+
+    if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
+        return [f"{name!r} holds dates, read as mere texts: give columns of year, month or day"]
+    others = [text for text, _ in counts.most_common() if number(text) is None]
+    like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
+    because = [text for text in others if text not in set(like)] or others
+    words = ", ".join(map(_short, because[:3])) + (", ..." if len(because) > 3 else "")
+    reason = f" because of {words} (--missing takes words as missing)"
+    if 0.5 <= 1 - share(others) < 1:
+        part = f"{1 - share(others):.0%} of the cells are numbers"
+        return [f"{name!r}: {part}, but it is read as text{reason}"]
+    if len(counts) > MOST_CLASSES and share(like) >= 0.5:
+        part = f"cells such as {_short(like[0])} are read as texts, not as numbers"
+        return [f"{name!r}: {part}{'' if because is others else reason}"]
+    return []
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 20 else f"{text[:19]}…")

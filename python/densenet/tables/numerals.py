@@ -1,0 +1,349 @@
+"""How numbers are written in a column: decimal commas, separated thousands, per cent signs.
+
+What a column can only mean is recognised; what it may mean in two ways is a doubt, which is told
+where the column's numbers are asked for.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from densenet._typing import Array
+from densenet.tables.cells import MARKS, are_numbers, number
+
+__all__ = ["PLAIN", "Guess", "Numerals", "recognise"]
+
+_UNITS = "%‰$€£¥"
+_SPACES = " \u00a0\u2009\u202f"
+_ALIKE = {" ": _SPACES, "'": "'’"}  # marks that one stands for
+_SEPARATORS = ("", ",", ".", " ", "'")
+_MOST_OTHERS = 0.1  # of a column of numbers may be something else: a typing error, which is told
+_SAMPLE = 1000
+_LOOSE = re.compile(rf"[-+−]? ?[{_UNITS}]? ?[-+−]?[.,]?[0-9][-+0-9.,'’eE{_SPACES}]*[{_UNITS}]?")
+_GROUPED = re.compile(r"[-+−]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """How numbers are written.
+
+    Parameters
+    ----------
+    decimal : str
+        The character before the fraction.
+    thousands : str
+        The character between groups of three digits, or an empty text. A space stands for every
+        kind of space.
+    unit : str
+        A sign that every number has before or after it, such as %, or an empty text. It does not
+        change the number: 52% is read as 52.
+
+    Raises
+    ------
+    ValueError
+        If a mark is no single character, a digit or a sign, or both are the same.
+
+    Examples
+    --------
+    >>> from densenet.tables.numerals import Numerals
+    >>> german = Numerals(decimal=",", thousands=".")
+    >>> german.plain("-1.234,50"), german.plain("12"), german.plain("1.5")
+    ('-1234.50', '12', None)
+    >>> Numerals(unit="%").plain("52 %")
+    '52'
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        for name, least in ("decimal", 1), ("thousands", 0), ("unit", 0):
+            mark = getattr(self, name)
+            if not isinstance(mark, str) or not least <= len(mark) <= 1:
+                raise ValueError(f"{name}: expected one character, got {mark!r}")
+            if mark.isalnum() or mark in tuple('+-"\r\n'):
+                raise ValueError(
+                    f"{name}: expected a mark, not a letter, digit or sign, got {mark!r}"
+                )
+        if self.decimal == self.thousands:
+            raise ValueError(
+                f"thousands: expected another mark than {self.decimal!r}, got the same"
+            )
+
+    def plain(self, cell: str) -> str | None:
+        """Give a cell's number as Python writes it, "" where missing; None if it is no number."""
+        if not cell or cell in MARKS:
+            return ""
+        body = _without(self.unit, cell) if self.unit else cell
+        if body is None or not _pattern(self.decimal, self.thousands).fullmatch(body):
+            return None
+        for mark in _ALIKE.get(self.thousands, self.thousands):
+            body = body.replace(mark, "")
+        return body.replace(self.decimal, ".").replace("−", "-")
+
+
+PLAIN = Numerals()
+"""Numbers as programs write them."""
+
+
+class Guess(NamedTuple):
+    """What is known of how a column's numbers are written.
+
+    Attributes
+    ----------
+    numerals : Numerals
+    sure : bool
+        False where other tables of the same kind may tell better.
+    doubt : str
+        What the cells may mean, where they may mean two things; else empty.
+
+    Examples
+    --------
+    >>> from densenet.tables.numerals import PLAIN, Guess
+    >>> Guess(PLAIN, sure=False).doubt
+    ''
+    """
+
+    numerals: Numerals
+    sure: bool = True
+    doubt: str = ""
+
+
+def recognise(
+    columns: Mapping[str, Array],
+    *,
+    delimiter: str = "",
+    decimal: str | None = None,
+    thousands: str | None = None,
+) -> dict[str, Guess]:
+    """Find out how the numbers of a table's columns are written.
+
+    Parameters
+    ----------
+    columns : mapping of str to array of shape (rows,)
+        Those of type object are looked at.
+    delimiter : str
+        What separates the cells of the file. Where that is a comma, a comma inside a cell that may
+        be either is taken as one between thousands.
+    decimal, thousands : str, optional
+        Marks that are known.
+
+    Returns
+    -------
+    dict of str to Guess
+        Of the columns whose numbers are not, or perhaps not, `PLAIN`.
+
+    Raises
+    ------
+    ValueError
+        If the marks are not such as `Numerals` takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.numerals import recognise
+    >>> cells = {"a": ["1,5", "2"], "b": ["1,250", "3,900"], "c": ["1,5", "x"]}
+    >>> found = recognise({name: np.array(texts, object) for name, texts in cells.items()})
+    >>> found["a"].numerals, list(found)
+    (Numerals(decimal=',', thousands='', unit=''), ['a', 'b'])
+    >>> found["b"].numerals == found["a"].numerals  # as the other column of the table
+    True
+    """
+    candidates = _candidates(decimal, thousands)
+    told = decimal is not None or thousands is not None
+    found: dict[str, Guess] = {}
+    unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}
+    dots = False  # whether a column has decimals after a dot for sure
+    for name, cells in columns.items():
+        every = cells.tolist() if cells.dtype == object else []
+        texts = [text for text in every if text and text not in MARKS]
+        if not told and are_numbers(texts):
+            if "." in "".join(texts):
+                if all(_GROUPED.fullmatch(text) for text in texts if "." in text):
+                    unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
+                else:
+                    dots = True
+            continue
+        if not texts or not (told or _may_be_numbers(texts)):
+            continue
+        counts = Counter(texts)
+        unit, doubt = _unit(counts)
+        if doubt:
+            found[name] = Guess(PLAIN, False, doubt)
+            continue
+        possible = _occurring(counts, candidates, unit)
+        fitting = _fitting(counts, possible)
+        if fitting and (told or _agree(counts, fitting)):
+            if told or fitting[0] != PLAIN:
+                found[name] = Guess(fitting[0])
+        elif fitting:
+            unsettled[name] = counts, fitting
+        elif told and _fitting(counts, _occurring(counts, _candidates(None, None), unit)):
+            found[name] = Guess(PLAIN, False, _unlike(counts, possible, decimal, thousands))
+    known = [guess.numerals for guess in found.values() if guess.sure]
+    commas = any(one.decimal == "," for one in known)
+    if any(one.thousands == "," for one in known):
+        meaning = "both" if commas else "thousands"
+    else:
+        meaning = "decimals" if commas else "thousands?" if delimiter == "," else "unknown"
+    for name, (counts, fitting) in unsettled.items():
+        guess = _settle(counts, fitting, meaning, commas and not dots)
+        if guess is not None:
+            found[name] = guess
+    return found
+
+
+def _candidates(decimal: str | None, thousands: str | None) -> list[tuple[str, str]]:
+    """List the possible marks for decimals and thousands, the simplest first."""
+    decimals = (".", ",") if decimal is None else (decimal,)
+    between = _SEPARATORS if thousands is None else (thousands,)
+    if decimal is not None or thousands is not None:
+        Numerals(decimal or ("," if thousands == "." else "."), thousands or "")  # refuses others
+    return [(one, other) for other in between for one in decimals if one != other]
+
+
+def _occurring(
+    counts: "Counter[str]", candidates: Sequence[tuple[str, str]], unit: str
+) -> list[Numerals]:
+    """Leave out candidates whose mark between thousands occurs nowhere, which say nothing new."""
+    everything = "".join(counts)
+    return [
+        Numerals(decimal, thousands, unit)
+        for decimal, thousands in candidates
+        if any(mark in everything for mark in _ALIKE.get(thousands, thousands))
+        or not thousands
+        or (decimal, "") not in candidates
+    ]
+
+
+def _may_be_numbers(texts: Sequence[str]) -> bool:
+    """Tell whether at least half of some cells begin and end like a number."""
+    some = set(texts[:: max(1, len(texts) // _SAMPLE)])
+    return 2 * sum(_LOOSE.fullmatch(text) is not None for text in some) >= len(some)
+
+
+def _share(counts: "Counter[str]", fits: Iterable[str]) -> float:
+    return sum(counts[text] for text in fits) / counts.total()
+
+
+def _unit(counts: "Counter[str]") -> tuple[str, str]:
+    """Find the sign that a column's numbers have; or say that some have it and others not."""
+    for sign in _UNITS:
+        having = [text for text in counts if sign in text and _LOOSE.fullmatch(text)]
+        share = _share(counts, having)
+        if share >= 1 - _MOST_OTHERS:
+            return sign, ""
+        bare = [text for text in counts if number(text) is not None]
+        if share > _MOST_OTHERS and share + _share(counts, bare) >= 1 - _MOST_OTHERS:
+            doubt = f"expected {sign} in all numbers or in none, got {having[0]!r} and {bare[0]!r}"
+            return "", doubt
+    return "", ""
+
+
+def _fitting(counts: "Counter[str]", possible: Sequence[Numerals]) -> list[Numerals]:
+    """Give the ways to write numbers by which the most cells are such, if nearly all are."""
+    shares = [
+        _share(counts, [text for text in counts if one.plain(text) is not None]) for one in possible
+    ]
+    best = max(shares)
+    if best < 1 - _MOST_OTHERS:
+        return []
+    return [one for one, share in zip(possible, shares, strict=True) if share == best]
+
+
+def _agree(counts: "Counter[str]", fitting: Sequence[Numerals]) -> bool:
+    """Tell whether the numbers are the same in each of these ways."""
+
+    def values(one: Numerals) -> list[float | None]:
+        plain = (one.plain(text) for text in counts)
+        return [None if text is None else float(text) for text in plain]
+
+    first = values(fitting[0])
+    return all(values(other) == first for other in fitting[1:])
+
+
+def _settle(
+    counts: "Counter[str]", fitting: Sequence[Numerals], commas: str, dots_are_unlike: bool
+) -> Guess | None:
+    """Decide on a column that may be read in several ways, by what commas mean in the others.
+
+    A dot is taken for one before decimals unless these have commas there, in all of the table.
+    """
+    plain = Numerals(unit=fitting[0].unit)
+    left: list[Numerals] = []
+    if _agree(counts, fitting):
+        left = [fitting[0]]
+    elif plain in fitting:  # 1.234
+        if not dots_are_unlike and not _drops_zeros(counts):
+            left = [plain]
+    elif commas == "decimals":
+        left = [one for one in fitting if one.decimal == ","]
+    elif commas in ("thousands", "thousands?"):
+        left = [one for one in fitting if one.thousands == ","]
+    if left and _agree(counts, left):
+        return None if left[0] == PLAIN else Guess(left[0], sure=commas != "thousands?")
+    text = next(text for text in counts if not _agree(Counter([text]), fitting))
+    meanings = sorted({float(one.plain(text) or "nan") for one in fitting})
+    words = " or ".join(f"{value:.12g}" for value in meanings)
+    return Guess(PLAIN, False, f"{text!r} may be {words}: say which with --decimal or --thousands")
+
+
+def _drops_zeros(counts: "Counter[str]") -> bool:
+    """Tell whether dots are between thousands, as numbers below 1000 are the ones without.
+
+    Decimals that always are three where there are any, and never end in a zero that is dropped,
+    are a rare chance.
+    """
+    grouped = [text for text in counts if _GROUPED.fullmatch(text)]
+    others = [text for text in counts if not _GROUPED.fullmatch(text)]
+    return (
+        len(grouped) >= 3
+        and bool(others)
+        and all(re.fullmatch(r"[-+−]?[0-9]{1,3}", text) for text in others)
+    )
+
+
+def _unlike(
+    counts: "Counter[str]",
+    possible: Sequence[Numerals],
+    decimal: str | None,
+    thousands: str | None,
+) -> str:
+    """Say that a column's numbers are not written as was told."""
+    marks = [
+        f"{what} {mark!r}"
+        for what, mark in (("decimal mark", decimal), ("mark between thousands", thousands))
+        if mark is not None
+    ]
+    example = next(text for text in counts if all(one.plain(text) is None for one in possible))
+    return f"expected numbers with the {' and the '.join(marks)}, got {example!r}"
+
+
+# ---- one cell ----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _pattern(decimal: str, thousands: str) -> "re.Pattern[str]":
+    point = re.escape(decimal)
+    whole = "[0-9]+"
+    if thousands:
+        mark = f"[{_ALIKE.get(thousands, re.escape(thousands))}]"
+        whole = rf"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|{whole}"
+        if thousands == ",":  # as in India
+            whole = rf"[1-9][0-9]?(?:,[0-9][0-9])+,[0-9]{{3}}|{whole}"
+    return re.compile(rf"[-+−]?(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?")
+
+
+def _without(unit: str, cell: str) -> str | None:
+    """Take the unit from before or behind a number."""
+    before, found, behind = cell.partition(unit)
+    before, behind = before.strip(_SPACES), behind.strip(_SPACES)
+    if not found:
+        return None
+    if before in ("", "+", "-", "−"):
+        return before + behind
+    return None if behind else before

@@ -1,0 +1,351 @@
+"""What the command line says of a table's model: in words, and in one picture."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from densenet import plotting
+from densenet._extras import require
+from densenet._rounding import rounded
+from densenet.metrics import confusion_matrix
+from densenet.tables.features import Categories, Features, Numbers
+from densenet.tables.fitting import Fitted
+from densenet.tables.model import Part, TableModel
+from densenet.tables.targets import TASK_RULES, Classes, Target
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["describe", "fit_report", "picture", "score_report"]
+
+_MOST_CLASSES = 12  # in a matrix that fits a terminal
+_MOST_PAIRS = 10
+
+_SCORES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "precision": "precision, mean over classes",
+    "recall": "recall, mean over classes",
+    "f1": "F1, mean over classes",
+    "baseline": "accuracy of the most frequent class",
+    "r2": "R²",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+}
+
+
+# ---- words -------------------------------------------------------------------------------------
+
+
+def fit_report(fitted: Fitted) -> str:
+    r"""Tell what was read, how training went and how good the model is.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    str
+        Lines: columns, training, scores and, for classes, the confusion matrix.
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> print("\n".join(report.fit_report(fitted).splitlines()[-4:]))
+    confusion matrix of validation rows (rows true, columns predicted)
+            meow  woof
+      meow    10     .
+      woof     .    10
+    """
+    model, facts = fitted.model, fitted.model.facts
+    best = ""
+    if fitted.validation:
+        losses = [record["val_loss"] for record in fitted.history.epochs]
+        best = f"; the best is number {1 + int(np.nanargmin(losses))}, and was kept"
+    seconds = sum(record["seconds"] for record in fitted.history.epochs)
+    scores = {"training": fitted.train.scores}
+    if fitted.validation:
+        scores["validation"] = fitted.validation.scores
+    judged = fitted.validation or fitted.train
+    parts = [
+        [
+            f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
+            f"{facts['validation_rows']:,} to validate",
+            _about_task(model),
+            *_about_columns(model),
+            *(f"note: {note}" for note in fitted.notes),
+        ],
+        [
+            f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}",
+            *_about_network(model),
+        ],
+        _table_of(scores),
+        _confusion(model.target, judged, "validation" if fitted.validation else "training"),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def score_report(model: TableModel, part: Part) -> str:
+    """Tell how well rows with a known target were predicted.
+
+    Parameters
+    ----------
+    model : TableModel
+    part : Part
+
+    Returns
+    -------
+    str
+        Lines: what is not as in training, scores and, for classes, the confusion matrix.
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> lines = report.score_report(fitted.model, fitted.validation).splitlines()
+    >>> lines[2].split()
+    ['accuracy', '100.00%']
+    """
+    notes = []
+    if part.unlabelled:
+        notes.append(f"note: rows without a target, not scored: {part.unlabelled:,}")
+    if part.unknown:
+        rows = int(np.sum(part.y_true >= model.target.outputs))
+        names = ", ".join(map(_clipped, part.unknown[:_MOST_CLASSES]))
+        more = ", ..." if len(part.unknown) > _MOST_CLASSES else ""
+        notes.append(
+            f"note: rows of classes that training had not ({names}{more}): {rows:,}, which count "
+            "as wrong; the loss is of the others"
+        )
+    parts = [notes, _table_of({"score": part.scores}), _confusion(model.target, part, "these")]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def describe(model: TableModel) -> str:
+    r"""Tell what is inside a model: its target, columns, network and training.
+
+    Parameters
+    ----------
+    model : TableModel
+
+    Returns
+    -------
+    str
+        Lines.
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> print("\n".join(report.describe(fitted.model).splitlines()[:2]))
+    target: says: 2 classes: meow, woof
+    columns: 0 of numbers, 1 of categories; 2 features
+    """
+    facts = model.facts
+    scores = {name: facts[name] for name in ("training", "validation") if facts.get(name)}
+    training = []
+    if facts:  # `densenet.tables.fitting.fit` gives them
+        training = [
+            f"trained on {facts['source']} by densenet {facts['densenet']}: "
+            f"{facts['training_rows']:,} rows, {facts['validation_rows']:,} to validate, "
+            f"{facts['epochs']} epochs, seed {facts['settings']['seed']}",
+        ]
+    parts = [
+        [*_about_columns(model), *training],
+        _every_column(model.features),
+        [repr(model.network)],
+        _table_of(scores),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _about_columns(model: TableModel) -> list[str]:
+    numbers = sum(isinstance(part, Numbers) for part in model.features.parts)
+    categories = len(model.features.parts) - numbers
+    lines = [
+        _about_target(model.target),
+        f"columns: {numbers} of numbers, {categories} of categories; "
+        f"{len(model.features.names)} features",
+    ]
+    if model.id is not None:
+        lines.insert(1, f"id: {model.id}")
+    lines += [f"left out: {name}: {reason}" for name, reason in model.features.left_out.items()]
+    return lines
+
+
+def _about_task(model: TableModel) -> str:
+    task = "classification" if isinstance(model.target, Classes) else "regression"
+    if model.facts["settings"]["task"] != "auto":
+        return f"task: {task}"
+    return f"task: {task}, as {TASK_RULES[task]} (--task decides otherwise)"
+
+
+def _about_target(target: Target) -> str:
+    if isinstance(target, Classes):
+        names = ", ".join(target.values[:_MOST_CLASSES])
+        more = ", ..." if len(target.values) > _MOST_CLASSES else ""
+        return f"target: {target.column}: {len(target.values)} classes: {names}{more}"
+    return f"target: {target.column}: values, {target.mean:.4g} ± {target.scale:.4g}"
+
+
+def _about_network(model: TableModel) -> list[str]:
+    chosen = model.facts["settings"]
+    widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
+    dropout = f", dropout {chosen['dropout']:g}" if chosen["dropout"] else ""
+    rate = "" if chosen["lr"] is None else f", learning rate {chosen['lr']:g}"
+    return [
+        f"network: {'-'.join(map(str, widths))}, {chosen['activation']}{dropout}; "
+        f"{chosen['optimizer']}{rate}, batches of {chosen['batch_size']}, seed {chosen['seed']}"
+    ]
+
+
+def _every_column(features: Features) -> list[str]:
+    rows = []
+    for part in features.parts:
+        if isinstance(part, Categories):
+            names = [text or "(missing)" for text in part.values]
+            shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+            others = f"; {part.others:,} rare ones together" if part.others else ""
+            rows.append((part.column, f"{len(names)} categories", f"{shown}{others}"))
+        else:
+            about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
+            rows.append((part.column, "numbers", about))
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
+    return [f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in rows]
+
+
+def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Write a line for each score and a column for each part of the rows."""
+    if not scores:
+        return []
+    names = list(next(iter(scores.values())))
+    width = max(len(_SCORES[name]) for name in names)
+    lines = [" " * width + "".join(f"{part:>12}" for part in scores)]
+    for name in names:
+        cells = "".join(f"{_number(name, part[name]):>12}" for part in scores.values())
+        lines.append(f"{_SCORES[name]:<{width}}{cells}")
+    return lines
+
+
+def _number(name: str, value: float) -> str:
+    if name in ("loss", "rmse", "mae"):
+        return f"{value:.4g}"
+    return rounded(value, 4, "g") if name == "r2" else rounded(value, 2, "%")
+
+
+def _confusion(target: Target, part: Part, which: str) -> list[str]:
+    """Write the confusion matrix, or of one too wide the most frequent errors."""
+    if not isinstance(target, Classes):
+        return []
+    names = [_clipped(name) for name in (*target.values, *part.unknown)]
+    counts = confusion_matrix(part.y_true, part.y_pred, len(names))
+    if len(names) > _MOST_CLASSES:
+        wrong = counts * ~np.eye(len(counts), dtype=bool)
+        pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
+        cells = (divmod(int(pair), len(names)) for pair in pairs)
+        errors = [(i, j) for i, j in cells if wrong[i, j]]
+        lines = [f"{wrong[i, j]:8,}  {names[i]} -> {names[j]}" for i, j in errors]
+        return [f"most frequent errors in {which} rows (true -> predicted)", *lines]
+    left = max(map(len, names))
+    widths = [2 + max(len(name), len(str(counts.max()))) for name in names]
+
+    def line(first: str, cells: Iterable[object]) -> str:
+        padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        return f"  {first:<{left}}" + "".join(padded)
+
+    rows = (
+        line(name, [count or "." for count in row])
+        for name, row in zip(names, counts.tolist(), strict=True)
+    )
+    return [
+        f"confusion matrix of {which} rows (rows true, columns predicted)",
+        line("", names),
+        *rows,
+    ]
+
+
+def _clipped(name: str, most: int = 18) -> str:
+    """Shorten a name and keep it on one line."""
+    name = " ".join(name.split())
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+# ---- the picture -------------------------------------------------------------------------------
+
+
+def picture(fitted: Fitted) -> "Figure":
+    """Draw the losses and, of the rows held out, the confusion matrix or the predictions.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> from densenet.tables.fitting import Settings, fit
+    >>> from densenet.tables import Table
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
+    >>> [axes.get_title(loc="left") for axes in report.picture(fitted).axes]
+    ['Loss', 'Confusion matrix']
+    """
+    require("the picture", "plot", "matplotlib")
+    from matplotlib.figure import Figure
+
+    target, epochs = fitted.model.target, fitted.history.epochs
+    part, which = fitted.validation or fitted.train, "training"
+    losses = {"training": [record["loss"] for record in epochs]}
+    if fitted.validation:
+        losses["validation"], which = [record["val_loss"] for record in epochs], "validation"
+    side = 4.5
+    if isinstance(target, Classes):
+        side = min(max(side, 0.3 * len(target.values) + 1), 9)
+        result = (
+            f"{rounded(part.scores['accuracy'], 1, '%')} of {len(part.y_true):,} {which} rows right"
+        )
+    else:
+        result = f"R² {rounded(part.scores['r2'], 2, 'f')} on {len(part.y_true):,} {which} rows"
+    figure = Figure(figsize=(6.5 + side, side + 0.6), layout=plotting.spacious(), facecolor="white")
+    figure.suptitle(
+        f"{_clipped(target.column, 40)}: {result}".replace("$", r"\$"),
+        x=0.01,
+        ha="left",
+        color=plotting.INK,
+        fontsize="x-large",
+    )
+    left, right = figure.subplots(1, 2, width_ratios=(5, side))
+    plotting.loss_curves(left, losses)
+    if isinstance(target, Classes):
+        names = [_clipped(name).replace("$", r"\$") for name in target.values]
+        counts = confusion_matrix(part.y_true, part.y_pred, len(names))
+        plotting.confusion_matrix(right, counts, names)
+    else:
+        plotting.predicted_against_true(right, part.y_true, part.y_pred)
+    return figure

@@ -1,0 +1,69 @@
+"""What the specs of tables' columns share: checks, statistics that cannot overflow, JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet.tables.numerals import Numerals
+
+_Spec = TypeVar("_Spec")
+
+
+def check_numbers(spec: Any) -> None:
+    """Refuse a spec whose numbers are not finite, or whose scale is not positive."""
+    _check_column(spec.column)
+    for place in fields(spec):
+        value = getattr(spec, place.name)
+        if place.type is float and not (isinstance(value, float) and math.isfinite(value)):
+            raise ValueError(f"{place.name}: expected a finite number, got {value!r}")
+    if isinstance(spec.numerals, dict):  # from JSON
+        object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
+    if not isinstance(spec.numerals, Numerals):
+        raise ValueError(f"numerals: expected marks, got {spec.numerals!r}")
+    if spec.scale <= 0:
+        raise ValueError(f"scale: expected a number > 0, got {spec.scale!r}")
+
+
+def check_values(spec: Any) -> None:
+    """Refuse a spec whose values are not texts that differ; make a tuple of them."""
+    _check_column(spec.column)
+    values = tuple(_checks.texts("values", spec.values))
+    if len(set(values)) < len(values):
+        raise ValueError(f"values: expected texts that differ, got {list(values)!r}")
+    object.__setattr__(spec, "values", values)
+
+
+def _check_column(column: Any) -> None:
+    if not isinstance(column, str):
+        raise ValueError(f"column: expected a name, got {column!r}")
+
+
+def moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Give mean and standard deviation; the latter is exactly 0 where all numbers are equal."""
+    if values.min() == values.max():
+        return float(values[0]), 0.0  # a mean of equal numbers may round away from them
+    unit = float(np.abs(values).max())  # in which no square and no sum overflows
+    scaled = values / unit
+    return unit * float(scaled.mean()), unit * float(scaled.std())
+
+
+def to_json(spec: Any) -> dict[str, Any]:
+    """Give a spec as a dict of its kind and its settings."""
+    return {"kind": type(spec).__name__.lower(), **asdict(spec)}
+
+
+def from_json(kinds: Mapping[str, type[_Spec]], data: Any) -> _Spec:
+    """Make the spec that `to_json` wrote: one of these kinds, or a ValueError."""
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")
+    settings = {name: value for name, value in data.items() if name != "kind"}
+    try:
+        return kinds[kind](**settings)
+    except TypeError as error:
+        raise ValueError(f"{kind}: expected its settings, got others: {error}") from None

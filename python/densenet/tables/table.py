@@ -1,0 +1,396 @@
+"""Tables: columns of cells that are texts or numbers, and where they stood in a file.
+
+A cell stays the text that it was, so that an id is written as it was read; in a column of numbers
+alone, ``01`` and ``1`` are the same class or category all the same. What a column means is decided
+by `densenet.tables.features` and `densenet.tables.targets`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._typing import Array
+from densenet.tables import cells
+from densenet.tables.cells import Kind
+from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
+
+__all__ = ["Table"]
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of cells, and where each row stood in the file.
+
+    Attributes
+    ----------
+    source : str
+        The file's name, for messages.
+    columns : mapping of str to array of shape (rows,)
+        Texts (of type object, "" where missing) or numbers (NaN where missing).
+    places : integer array of shape (rows,)
+        Number of each row's first line in a text file, or of the row itself.
+    unit : "line" or "row"
+        What `places` counts, from 1.
+    unreadable : mapping of str to str
+        Columns that no one can use, and what they hold.
+    guesses : mapping of str to Guess
+        How the numbers of columns are written, where that is not as programs do.
+    unnamed : mapping of str to str
+        Columns that are no features unless asked for, and why: an index that pandas wrote.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> table = Table.from_columns({"id": ["007", "008"], "tempo": ["118.5", ""]})
+    >>> table.texts("id").tolist(), table.numbers("tempo").tolist()
+    (['007', '008'], [118.5, nan])
+    >>> table.is_text("id"), table.missing("tempo").tolist()
+    (False, [False, True])
+    >>> codes = Table.from_columns({"code": ["1", "1.0", "02"], "price": ["1,5", "2,25", ""]})
+    >>> codes.kind("code"), codes.keys("code"), codes.spellings("code")
+    ('numbers', ['1', '1', '2'], {'1': '1', '2': '02'})
+    >>> codes.numerals("price").decimal, codes.numbers("price").tolist()
+    (',', [1.5, 2.25, nan])
+    >>> codes.example("price")
+    "'2,25' is read as 2.25"
+    >>> codes.names("price").tolist(), codes.with_guesses(thousands=",").numerals("code").thousands
+    (['1.5', '2.25', ''], ',')
+    >>> last = table.take([1])
+    >>> len(last), last.where(0, "tempo")
+    (1, "table, row 2, column 'tempo'")
+    >>> table.require(["genre"])
+    Traceback (most recent call last):
+    ValueError: table: expected column 'genre', got columns 'id', 'tempo'
+    """
+
+    source: str
+    columns: Mapping[str, Array]
+    places: Array
+    unit: str = "line"
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    guesses: Mapping[str, Guess] = field(default_factory=dict)
+    unnamed: Mapping[str, str] = field(default_factory=dict)
+    _numbers: dict[tuple[str, Numerals], tuple[Numbers, Flags]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
+        """Make a table of sequences of one length: numbers, or what is taken as texts."""
+        _checks.text("source", source)
+        cells = dict(_vectors(columns))
+        for name, values in cells.items():
+            if values.dtype.kind not in "iuf":
+                texts = ["" if cell is None else str(cell) for cell in values.tolist()]
+                cells[name] = np.array(texts, object)
+        lengths = sorted({len(values) for values in cells.values()})
+        if len(lengths) != 1:
+            raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
+        return cls(source, cells, np.arange(1, 1 + lengths[0]), "row").with_guesses()
+
+    def with_guesses(
+        self, *, delimiter: str = "", decimal: str | None = None, thousands: str | None = None
+    ) -> "Table":
+        """Give the table with what `densenet.tables.numerals.recognise` finds out, beside guesses.
+
+        Its parameters and errors are those of that function.
+        """
+        unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
+        guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
+        return replace(self, guesses=guesses)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def where(self, row: int, column: str) -> str:
+        """Say where a cell is: the first words of a message about it."""
+        _checks.count("row", row, 0, len(self) - 1)
+        _checks.text("column", column)
+        return f"{self.source}, {self.unit} {self.places[row]}, column {column!r}"
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise a ValueError unless there are columns of all these names."""
+        missing = [
+            name
+            for name in _checks.texts("names", names)
+            if name not in self.columns and name not in self.unreadable
+        ]
+        if missing:
+            raise ValueError(
+                f"{self.source}: expected {_listed('column', missing)}, "
+                f"got {_listed('column', list(self.columns))}"
+            )
+
+    def take(self, rows: npt.ArrayLike) -> "Table":
+        """Give a table of some of the rows."""
+        at = _rows(rows, len(self))
+        columns = {name: cells[at] for name, cells in self.columns.items()}
+        parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
+        return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
+
+    def texts(self, name: str) -> Array:
+        """Give a column's cells as they are written, "" where missing, as array of object.
+
+        Numbers are written with the fewest digits that tell them, whole ones without a dot.
+        """
+        cells = self._cells(name)
+        if cells.dtype == object:
+            return cells
+        if cells.dtype.kind != "f":
+            return np.array([str(cell) for cell in cells.tolist()], object)
+        return np.array([_written(cell) for cell in cells], object)
+
+    def names(self, name: str) -> Array:
+        """Give a column's cells as classes and categories are named, as array of object.
+
+        They are `texts`, but numbers of a column with decimal commas and the like are written
+        plainly.
+        """
+        texts = self.texts(name)
+        guess = self.guesses.get(name)
+        if guess is None or guess.doubt or guess.numerals == PLAIN:
+            return texts
+        plain = {text: guess.numerals.plain(text) for text in set(texts.tolist())}
+        return np.array([plain[text] or text for text in texts.tolist()], object)
+
+    def kind(self, name: str) -> Kind:
+        """Tell how a column's cells are compared: as numbers or booleans where all are such."""
+        is_number = self._cells(name).dtype != object
+        return "numbers" if is_number else cells.kind_of(set(self.names(name).tolist()))
+
+    def keys(self, name: str, kind: Kind | None = None) -> list[str]:
+        """Give for each cell a text that is equal where cells are the same; "" where missing.
+
+        Parameters
+        ----------
+        name : str
+        kind : "numbers", "booleans" or "texts", optional
+            How to compare; by default as `kind` tells.
+        """
+        names = self.names(name).tolist()
+        key = cells.key_of(kind or self.kind(name))
+        known = {text: key(text) for text in set(names)}
+        return [known[text] for text in names]
+
+    def spellings(self, name: str) -> dict[str, str]:
+        """Give for each of a column's keys the name that most rows have for it."""
+        counts = Counter(self.names(name).tolist())
+        order = sorted(counts, key=lambda text: (counts[text], -len(text), text))
+        key = cells.key_of(self.kind(name))
+        return {key(text): text for text in order}  # the last stays
+
+    def missing(self, name: str) -> Flags:
+        """Tell which of a column's cells have no value."""
+        cells = self._cells(name)
+        values, others = self._parsed(name, self._guess(name).numerals)
+        missing: Flags = cells == "" if others.any() else values != values
+        return missing
+
+    def numerals(self, name: str, like: Numerals | None = None) -> Numerals:
+        """Tell how a column's numbers are written.
+
+        Parameters
+        ----------
+        name : str
+        like : Numerals, optional
+            How they are written in a table that is known, which decides where this one leaves it
+            open.
+
+        Raises
+        ------
+        ValueError
+            If that can be one thing or another, or one of the tables has a sign such as % and the
+            other has not.
+        """
+        guess = self._guess(name)
+        chosen = guess.numerals
+        if not guess.sure and self._cells(name).dtype == object:
+            if like is not None and self._fits(name, like):
+                chosen = like
+            elif guess.doubt:
+                raise self._doubt(name, guess.doubt)
+            elif like is not None and self._fits_with_dots(name, like):
+                raise self._doubt(name, "dots may stand before decimals or between thousands")
+        if like is not None and like.unit != chosen.unit and not self.missing(name).all():
+            wanted = f"with {like.unit}" if like.unit else "without a sign"
+            got = f"with {chosen.unit}" if chosen.unit else "without"
+            raise self._doubt(
+                name, f"expected numbers {wanted}, as in the training rows, got {got}"
+            )
+        return chosen
+
+    def example(self, name: str, like: Numerals | None = None) -> str:
+        """Say how a number is read that is not written as programs do; else give an empty text.
+
+        Parameters and errors are those of `numerals`.
+        """
+        numerals = self.numerals(name, like)
+        if numerals == PLAIN or self._cells(name).dtype != object:
+            return ""
+        texts = {text for text in self._cells(name).tolist() if cells.number(text) is None}
+        read = {text: numerals.plain(text) for text in texts}
+        shown = sorted((text for text in texts if read[text]), key=lambda text: (-len(text), text))
+        return f"{shown[0]!r} is read as {float(read[shown[0]] or 0):.15g}" if shown else ""
+
+    def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
+        """Give a column's cells as numbers, NaN where missing.
+
+        Parameters
+        ----------
+        name : str
+        like : Numerals, optional
+            As for `numerals`.
+
+        Raises
+        ------
+        ValueError
+            If a cell is something else, or its number is infinite; or for what `numerals` raises.
+        """
+        values, others = self._parsed(name, self.numerals(name, like))
+        rows = np.flatnonzero(others)
+        if len(rows):
+            got = self._cells(name)[rows[0]]
+            raise ValueError(f"{self.where(rows[0], name)}: expected a number, got {_short(got)}")
+        rows = np.flatnonzero(np.isinf(values))
+        if len(rows):
+            got = str(self._cells(name)[rows[0]])
+            raise ValueError(
+                f"{self.where(rows[0], name)}: expected a finite number, got {_short(got)}"
+            )
+        return values
+
+    def is_text(self, name: str) -> bool:
+        """Tell whether a column holds texts, rather than numbers alone.
+
+        Raises
+        ------
+        ValueError
+            If it holds numbers and a few texts: in at most a tenth of the cells with a value. Or
+            for what `numerals` raises.
+        """
+        values, found = self._parsed(name, self.numerals(name))
+        others = np.flatnonzero(found)
+        present = len(others) + int(np.sum(values == values))
+        if 0 < len(others) <= present / 10:
+            got = self._cells(name)[others[0]]
+            raise ValueError(
+                f"{self.where(others[0], name)}: expected a number, as in most rows, got "
+                f"{_short(got)}: correct it, or take that word as missing or the column as text"
+            )
+        return len(others) > 0
+
+    def _guess(self, name: str) -> Guess:
+        return self.guesses.get(_checks.text("name", name), Guess(PLAIN, sure=False))
+
+    def _doubt(self, name: str, words: str) -> ValueError:
+        return ValueError(f"{self.source}, column {name!r}: {words}")
+
+    def _fits(self, name: str, numerals: Numerals) -> bool:
+        return not self._parsed(name, numerals)[1].any()
+
+    def _fits_with_dots(self, name: str, like: Numerals) -> bool:
+        return like.decimal == "," and self._fits(name, replace(like, thousands="."))
+
+    def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
+        """Give a column's numbers, and which cells are none; each column is parsed once."""
+        key = _checks.text("name", name), numerals
+        if key not in self._numbers:
+            self._numbers[key] = _parse(self._cells(name), numerals)
+        return self._numbers[key]
+
+    def _cells(self, name: str) -> Array:
+        self.require([_checks.text("name", name)])
+        if name in self.unreadable:
+            raise ValueError(
+                f"{self.source}, column {name!r}: expected numbers or texts, "
+                f"got {self.unreadable[name]}"
+            )
+        return self.columns[name]
+
+
+def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
+    """Give the columns of a mapping, or of a frame, as vectors."""
+    items = getattr(columns, "items", None)
+    if not callable(items):
+        got = _checks.describe(columns)
+        raise TypeError(f"columns: expected a mapping from names to cells, got {got}")
+    for name, values in items():
+        cells = _checks.as_array(f"columns[{_checks.text('columns', name)!r}]", values)
+        if cells.ndim != 1:
+            raise ValueError(f"columns[{name!r}]: expected shape (rows,), got {cells.shape}")
+        yield name, cells
+
+
+def _rows(rows: npt.ArrayLike, n: int) -> Array:
+    """Check numbers of rows, or a flag for each of the n rows."""
+    at = _checks.as_array("rows", rows)
+    if at.dtype == bool and at.shape == (n,):
+        return at
+    return _checks.indices("rows", at, n, "rows")
+
+
+def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
+    if cells.dtype != object:
+        return cells.astype(np.float64), np.zeros(len(cells), bool)
+    texts = cells.tolist()
+    try:
+        if numerals == PLAIN and "_" not in "".join(texts):  # the fast way, for the usual column
+            values = [float(text) if text else math.nan for text in texts]
+            return np.array(values), np.zeros(len(texts), bool)
+    except ValueError:
+        pass
+    known = {text: _number(text, numerals) for text in set(texts)}
+    parsed = [known[text] for text in texts]
+    others = np.array([value is None for value in parsed])
+    return np.array([math.nan if value is None else value for value in parsed]), others
+
+
+def _number(cell: str, numerals: Numerals) -> float | None:
+    """Give a cell's number, NaN where it is missing, and None where it is something else."""
+    if numerals == PLAIN:
+        return cells.number(cell)
+    plain = numerals.plain(cell)
+    return None if plain is None else cells.number(plain)
+
+
+def _written(cell: "np.floating[Any]") -> str:
+    """Write a number with the fewest digits that tell it, "" for NaN."""
+    value = float(cell)
+    if value != value:
+        return ""
+    return str(int(value)) if abs(value) < 1e16 and value.is_integer() else str(cell)
+
+
+def check_names(source: str, names: Sequence[str]) -> None:
+    """Refuse columns of which there are none, or two of one name."""
+    if not names:
+        raise ValueError(f"{source}: expected columns, got none")
+    name, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"{source}: expected names that differ, got column {name!r} {times} times")
+
+
+def as_table(table: object) -> Table:
+    """Refuse what is no table."""
+    return _checks.instance("table", table, Table, "a Table")
+
+
+def _short(cell: str) -> str:
+    """Quote a cell, its end left out where it is long."""
+    return repr(cell) if len(cell) <= 40 else f"{cell[:37]!r}..."
+
+
+def _listed(noun: str, names: Sequence[str], most: int = 6) -> str:
+    """Name a few things: columns 'a', 'b' and 7 more."""
+    shown = ", ".join(map(_short, names[:most]))
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{noun}{'s' if len(names) != 1 else ''} {shown}{rest}"

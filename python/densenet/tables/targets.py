@@ -1,0 +1,265 @@
+"""The column that a network predicts: from cells to targets, and from outputs back to cells."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet.tables import cells, specs
+from densenet.tables.numerals import PLAIN, Numerals
+from densenet.tables.table import Table, as_table
+
+__all__ = ["Classes", "Values", "fit_target", "infer_task"]
+
+Task: TypeAlias = Literal["auto", "classification", "regression"]
+
+MOST_CLASSES = 20
+"""Different whole numbers that are still taken for classes."""
+
+TASK_RULES = {
+    "classification": f"the target is text, or at most {MOST_CLASSES} different whole numbers",
+    "regression": f"the target is numbers, any with a fraction or over {MOST_CLASSES} different",
+}
+"""What the task is without being told, and when."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A target that is one of a few classes, named as they are written.
+
+    Where all classes are numbers, ``1``, ``1.0`` and ``01`` are the same one, named as most rows
+    write it; and where all are booleans, ``True``, ``TRUE`` and ``true`` are.
+
+    Parameters
+    ----------
+    column : str
+    values : sequence of str
+        At least two names, in the order of the network's outputs.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer, or they repeat.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables import Classes
+    >>> train = Table.from_columns({"genre": ["Rock", "Pop", "Rock"]})
+    >>> genre = Classes.fit(train, "genre")
+    >>> genre.outputs
+    2
+    >>> genre.values, genre.encode(train).tolist(), genre.decode([1, 0])
+    (('Pop', 'Rock'), [1, 0, 1], ['Rock', 'Pop'])
+    >>> places, unknown = genre.places(Table.from_columns({"genre": ["Jazz", "Pop"]}))
+    >>> places.tolist(), unknown
+    ([2, 0], ['Jazz'])
+    """
+
+    column: str
+    values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        specs.check_values(self)
+        if len(self.values) < 2:
+            raise ValueError(f"values: expected at least two classes, got {list(self.values)}")
+
+    @classmethod
+    def fit(cls, table: Table, column: str) -> "Classes":
+        """Find the classes of a table without missing targets; numbers are sorted as numbers."""
+        values = list(as_table(table).spellings(_checks.text("column", column)).values())
+        if len(values) == 1:
+            raise ValueError(
+                f"{table.source}, column {column!r}: expected at least two classes, "
+                f"got only {values[0]!r}"
+            )
+        if len(values) > max(MOST_CLASSES, len(table) / 2):
+            raise ValueError(
+                f"{table.source}, column {column!r}: expected classes that repeat, "
+                f"got {len(values):,} different ones in {len(table):,} rows"
+            )
+        values.sort()
+        if cells.kind_of(values) == "numbers":
+            values.sort(key=lambda text: float(np.nan_to_num(cells.number(text) or 0.0)))
+        return cls(column, tuple(values))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return len(self.values)
+
+    def places(self, table: Table) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """Give each row's class as an index, (rows,), and classes that are not known.
+
+        The indices of the latter follow those of `values`.
+        """
+        names = table.names(self.column).tolist()
+        place = cells.place_of(self.values)
+        known = {name: place(name) for name in set(names)}
+        unknown = sorted(name for name in known if known[name] < 0)
+        known |= {name: i for i, name in enumerate(unknown, self.outputs)}
+        return np.array([known[name] for name in names], np.int64), unknown
+
+    def encode(self, table: Table) -> npt.NDArray[np.int64]:
+        """Give each row's class as an index, (rows,); a class that is not known is an error."""
+        places, unknown = self.places(as_table(table))
+        if unknown:
+            row = int(np.argmax(places >= self.outputs))
+            names = ", ".join(map(repr, self.values[:6])) + (", ..." if self.outputs > 6 else "")
+            raise ValueError(
+                f"{table.where(row, self.column)}: expected one of the classes {names}, "
+                f"got {table.names(self.column)[row]!r}"
+            )
+        return places
+
+    def decode(self, outputs: npt.ArrayLike) -> list[str]:
+        """Name the classes of indices, (rows,)."""
+        indices = _checks.indices("outputs", outputs, len(self.values), "class indices")
+        return [self.values[i] for i in indices.tolist()]
+
+
+@dataclass(frozen=True)
+class Values:
+    """A target that is a number; the network predicts ``(y - mean) / scale``.
+
+    Parameters
+    ----------
+    column : str
+    mean, scale : float
+        Mean and standard deviation of the training rows.
+    numerals : Numerals
+        How the training rows write numbers.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or the scale not positive.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables import Values
+    >>> train = Table.from_columns({"price": [100.5, 300.5]})
+    >>> price = Values.fit(train, "price")
+    >>> price.outputs
+    1
+    >>> price.encode(train).tolist(), price.decode([1.0, 0.5]).tolist()
+    ([-1.0, 1.0], [300.5, 250.5])
+    """
+
+    column: str
+    mean: float
+    scale: float
+    numerals: Numerals = PLAIN
+
+    def __post_init__(self) -> None:
+        specs.check_numbers(self)
+
+    @classmethod
+    def fit(cls, table: Table, column: str) -> "Values":
+        """Take the statistics of a target without missing cells, not all of which are equal."""
+        mean, scale = specs.moments(as_table(table).numbers(_checks.text("column", column)))
+        if not scale > 0:
+            raise ValueError(
+                f"{table.source}, column {column!r}: expected values that differ, got only {mean:g}"
+            )
+        return cls(column, mean, scale, table.numerals(column))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the network's last layer."""
+        return 1
+
+    def encode(self, table: Table) -> npt.NDArray[np.float32]:
+        """Give each row's standardised value, (rows,)."""
+        values = as_table(table).numbers(self.column, self.numerals)
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            raise ValueError(f"{table.where(missing[0], self.column)}: expected a number, got none")
+        return ((values - self.mean) / self.scale).astype(np.float32)
+
+    def decode(self, outputs: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Turn standardised values into those of the table, (rows,)."""
+        values = _checks.as_array("outputs", outputs)
+        values = _checks.real("outputs", values, (values.size,))
+        return self.mean + self.scale * values.astype(np.float64)
+
+
+Target: TypeAlias = Classes | Values
+
+
+def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
+    """Decide what a target is, and take its statistics.
+
+    Parameters
+    ----------
+    table : Table
+        Training rows, none of which lacks its target.
+    column : str
+    task : "auto", "classification" or "regression"
+        By default regression if every cell is a number, and any has a fraction or more than
+        `MOST_CLASSES` differ; otherwise classification.
+
+    Returns
+    -------
+    Classes or Values
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to tell apart, classes hardly repeat, or a cell is no number where
+        one is needed.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables import fit_target
+    >>> train = Table.from_columns({"quality": [5, 6, 5, 6, 5]})
+    >>> fit_target(train, "quality")
+    Classes(column='quality', values=('5', '6'))
+    >>> fit_target(train, "quality", "regression").mean
+    5.4
+    """
+    if _checks.choice("task", task, ("auto", *TASK_RULES)) == "auto":
+        task = infer_task(table, column)
+    return Classes.fit(table, column) if task == "classification" else Values.fit(table, column)
+
+
+def infer_task(table: Table, column: str) -> Task:
+    """Tell what a target asks for, by the rule of `fit_target`.
+
+    Parameters
+    ----------
+    table : Table
+    column : str
+
+    Returns
+    -------
+    "classification" or "regression"
+
+    Raises
+    ------
+    ValueError
+        If a few cells are no numbers among many that are, or a number is infinite.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables import infer_task
+    >>> table = Table.from_columns({"genre": ["Rock", "Pop"], "price": [9.5, 8.0]})
+    >>> infer_task(table, "genre"), infer_task(table, "price")
+    ('classification', 'regression')
+    """
+    if as_table(table).is_text(_checks.text("column", column)):
+        return "classification"
+    different = np.unique(table.numbers(column))
+    many = len(different) > MOST_CLASSES or bool(np.any(different != np.rint(different)))
+    return "regression" if many else "classification"
+
+
+def from_json(data: Any) -> Target:
+    """Make a target of what `to_json` wrote; anything else is a ValueError."""
+    kinds: dict[str, type[Target]] = {"classes": Classes, "values": Values}
+    return specs.from_json(kinds, data)

@@ -1,0 +1,18 @@
+"""Training: epochs of mini-batches, what is recorded of them, and who may stop them."""
+
+from densenet.training.callbacks import Callback, Checkpoint
+from densenet.training.early_stopping import EarlyStopping
+from densenet.training.history import History, Record
+from densenet.training.loop import Metric, Progress, fit, steps_in_python
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "Metric",
+    "Progress",
+    "Record",
+    "fit",
+    "steps_in_python",
+]

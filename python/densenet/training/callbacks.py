@@ -1,0 +1,146 @@
+"""Who is told of training as it goes on, and may stop it."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from densenet import _checks
+from densenet.training.history import Record
+
+if TYPE_CHECKING:
+    from densenet.network import Network
+
+__all__ = ["Callback", "Checkpoint"]
+
+
+class Callback:
+    """Told of training as it goes on. Derive from it and override what is of interest.
+
+    An epoch is one compiled call unless some callback overrides `on_step_end`, or asks for a pause.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import SGD, Callback, Linear, MeanSquaredError, Network
+    >>> class Watch(Callback):
+    ...     def on_step_end(self, network, step, loss):
+    ...         return not np.isfinite(loss)  # stops
+    ...
+    ...     def on_epoch_end(self, network, record):
+    ...         print(f"epoch {record['epoch']}: {record['loss']:.2f}")
+    >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+    >>> history = network.fit([[1.0]], [5.0], epochs=3, optimizer=SGD(lr=0.1), callbacks=[Watch()])
+    epoch 1: 25.00
+    epoch 2: 9.00
+    epoch 3: 3.24
+    """
+
+    def on_step_end(self, network: "Network", step: int, loss: float) -> bool | None:
+        """Look at a step (of this training, from 1) and its loss; return True to stop."""
+        return None
+
+    def is_due(self) -> bool:
+        """Tell whether to pause for `on_pause`: asked every 20 ms or so within an epoch.
+
+        Examples
+        --------
+        >>> import threading
+        >>> from densenet import Callback, Linear, MeanSquaredError, Network
+        >>> class StopButton(Callback):
+        ...     def __init__(self):
+        ...         self.pressed = threading.Event()  # which any thread may set
+        ...
+        ...     def is_due(self):
+        ...         return self.pressed.is_set()
+        ...
+        ...     def on_pause(self, network):
+        ...         return True
+        >>> button = StopButton()
+        >>> button.pressed.set()
+        >>> network = Network([Linear(1, 1)], MeanSquaredError())
+        >>> network.fit([[1.0]], [5.0], epochs=10**6, callbacks=[button]).stopped
+        'callback'
+        """
+        return False
+
+    def on_pause(self, network: "Network") -> bool | None:
+        """Look at the network between two steps; return True to stop."""
+        return None
+
+    def on_epoch_end(self, network: "Network", record: Record) -> bool | None:
+        """Look at an epoch's record; return True to stop the training."""
+        return None
+
+
+def overriding(method: str, callbacks: Iterable[Callback]) -> list[Callback]:
+    """Pick the callbacks that override a method: only for them need an epoch be interrupted."""
+    return [c for c in callbacks if getattr(type(c), method) is not getattr(Callback, method)]
+
+
+class Checkpoint(Callback):
+    """Save the network while it is trained, with all that it takes to go on from there.
+
+    A network with a parameter that is not finite is not saved: the file keeps the last one whose
+    parameters are.
+
+    Parameters
+    ----------
+    path : str or path
+        Each file takes the place of the one before, which stays whole until then.
+    epochs : int
+        Saves at the end of every so many epochs.
+    seconds : float
+        Saves within an epoch, between two steps, once the last file is this old.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `path` is none, or a number is none or out of range.
+    OSError
+        If the folder of `path` is missing, or `path` is a folder.
+
+    Examples
+    --------
+    A program that may be killed and started again at any time:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from densenet import Checkpoint, Linear, MeanSquaredError, Network
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> x = np.arange(12.0).reshape(6, 2)
+    >>> def train():
+    ...     again = os.path.exists(path)
+    ...     if again:
+    ...         network = Network.load(path)
+    ...     else:
+    ...         network = Network([Linear(2, 1)], MeanSquaredError(), seed=1)
+    ...     return network.fit(x, x[:, 0], epochs=3, callbacks=[Checkpoint(path)], resume=again)
+    >>> len(train().epochs), len(train().epochs)  # the second has nothing left to do
+    (3, 3)
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, epochs: int = 1, seconds: float = 60.0
+    ) -> None:
+        self.path = _checks.path_to_write("path", path)
+        self.epochs = _checks.count("epochs", epochs)
+        self.seconds = _checks.setting("seconds", seconds)
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Tell whether the last file is old enough."""
+        return time.monotonic() - self._last >= self.seconds
+
+    def on_pause(self, network: "Network") -> None:
+        """Save, if all parameters are finite."""
+        if np.isfinite(network.flat).all():
+            network.save(self.path)
+        self._last = time.monotonic()
+
+    def on_epoch_end(self, network: "Network", record: Record) -> None:
+        """Save, in every so many epochs."""
+        if record["epoch"] % self.epochs == 0:
+            self.on_pause(network)

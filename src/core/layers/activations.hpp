@@ -1,0 +1,186 @@
+// Activations: one small struct a rule, elementwise on a vector register.
+//
+// `forward` maps x to y. `derivative` gives dy/dx: from y, so that the backward pass needs no x, or
+// from x where kFromInput says so. A rule with a parameter is made from it.
+// To add one: write its struct and name it in Activations.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+#include "core/memory/views.hpp"
+#include "core/vectors/exp.hpp"
+
+namespace densenet {
+
+template <class T>
+struct Identity {
+  static constexpr const char* kName = "identity";
+  Vec<T> forward(Vec<T> x) const { return x; }
+  Vec<T> derivative(Vec<T>) const { return Vec<T>(T(1)); }
+};
+
+// y = 1 / (1 + e^-x). Where e^-x is too large to hold, y is 0 to within the smallest normal number.
+template <class T>
+inline Vec<T> sigmoid(Vec<T> x) {
+  return Vec<T>(T(1)) / (Vec<T>(T(1)) + exp(-x));
+}
+
+template <class T>
+struct Sigmoid {
+  static constexpr const char* kName = "sigmoid";
+  Vec<T> forward(Vec<T> x) const { return sigmoid(x); }
+  Vec<T> derivative(Vec<T> y) const { return y * (Vec<T>(T(1)) - y); }
+};
+
+// With t = e^(-2|x|) - 1, |y| = -t / (2 + t). y has the sign of x, that of zero too.
+template <class T>
+struct Tanh {
+  static constexpr const char* kName = "tanh";
+  Vec<T> forward(Vec<T> x) const {
+    const Vec<T> t = expm1_negative(Vec<T>(T(-2)) * abs(x));
+    return copy_sign(t / (Vec<T>(T(2)) + t), x);
+  }
+  Vec<T> derivative(Vec<T> y) const { return Vec<T>(T(1)) - y * y; }
+};
+
+// The maximum of -0 and 0 is -0: its sign goes.
+template <class T>
+struct ReLU {
+  static constexpr const char* kName = "relu";
+  Vec<T> forward(Vec<T> x) const { return abs(max(x, Vec<T>(T(0)))); }
+  Vec<T> derivative(Vec<T> y) const {
+    return select(greater(y, Vec<T>(T(0))), Vec<T>(T(1)), Vec<T>(T(0)));
+  }
+};
+
+template <class T>
+struct LeakyReLU {
+  static constexpr const char* kName = "leaky_relu";
+  T slope;
+  explicit LeakyReLU(double parameter) : slope(static_cast<T>(parameter)) {}
+  Vec<T> forward(Vec<T> x) const { return select(greater(x, Vec<T>(T(0))), x, Vec<T>(slope) * x); }
+  Vec<T> derivative(Vec<T> y) const {
+    return select(greater(y, Vec<T>(T(0))), Vec<T>(T(1)), Vec<T>(slope));
+  }
+};
+
+// y = α (e^x - 1) for x < 0, otherwise x. Clevert et al. 2016.
+template <class T>
+struct ELU {
+  static constexpr const char* kName = "elu";
+  T alpha;
+  explicit ELU(double parameter) : alpha(static_cast<T>(parameter)) {}
+  Vec<T> forward(Vec<T> x) const {
+    const Vec<T> zero(T(0));
+    return select(greater(zero, x), Vec<T>(alpha) * expm1_negative(min(x, zero)), x);
+  }
+  Vec<T> derivative(Vec<T> y) const {
+    return select(greater(y, Vec<T>(T(0))), Vec<T>(T(1)), y + Vec<T>(alpha));
+  }
+};
+
+// y = x Φ(x) with the normal distribution's Φ(x) = erfc(-x/√2) / 2. Hendrycks and Gimpel 2016.
+template <class T>
+struct GELU {
+  static constexpr const char* kName = "gelu";
+  static constexpr bool kFromInput = true;
+  static double normal(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
+  static double density(double x) { return 0.39894228040143267794 * std::exp(-0.5 * x * x); }
+  Vec<T> forward(Vec<T> x) const {
+    return each_lane(x, [](T lane) {
+      const double wide = static_cast<double>(lane);
+      return static_cast<T>(wide * normal(wide));
+    });
+  }
+  Vec<T> derivative(Vec<T> x) const {
+    return each_lane(x, [](T lane) {
+      const double wide = static_cast<double>(lane);
+      return static_cast<T>(normal(wide) + wide * density(wide));
+    });
+  }
+};
+
+// y = x σ(x). Elfwing et al. 2018.
+template <class T>
+struct SiLU {
+  static constexpr const char* kName = "silu";
+  static constexpr bool kFromInput = true;
+  Vec<T> forward(Vec<T> x) const { return x * sigmoid(x); }
+  Vec<T> derivative(Vec<T> x) const {
+    const Vec<T> s = sigmoid(x), one(T(1));
+    return s * (one + x * (one - s));
+  }
+};
+
+template <class T>
+using Activations =
+    std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>, SiLU<T>>;
+
+inline constexpr std::size_t kActivations = std::tuple_size_v<Activations<float>>;
+inline constexpr std::size_t kIdentity = 0;  // its number in Activations
+
+// One of Activations by its number, with its parameter, if it has one.
+struct Activation {
+  std::size_t number = kIdentity;
+  double parameter = 0;
+};
+
+// Calls body(rule).
+template <class T, std::size_t I = 0, class Body>
+void with_activation(const Activation& activation, const Body& body) {
+  if constexpr (I + 1 < kActivations) {
+    if (activation.number != I) return with_activation<T, I + 1>(activation, body);
+  }
+  using Rule = std::tuple_element_t<I, Activations<T>>;
+  if constexpr (std::is_constructible_v<Rule, double>) {
+    body(Rule(activation.parameter));
+  } else {
+    body(Rule{});
+  }
+}
+
+template <class Rule, class = void>
+inline constexpr bool kFromInput = false;
+template <class Rule>
+inline constexpr bool kFromInput<Rule, std::void_t<decltype(Rule::kFromInput)>> = true;
+
+inline Activation activation_named(const std::string& name, double parameter) {
+  Activation found{kActivations, parameter};
+  for (std::size_t i = 0; i < kActivations; ++i) {
+    with_activation<float>(Activation{i, 0}, [&](auto rule) {
+      if (name == rule.kName) found.number = i;
+    });
+  }
+  if (found.number == kActivations) throw std::invalid_argument("unknown activation: " + name);
+  return found;
+}
+
+// Whether the derivative wants x and not y.
+inline bool from_input(const Activation& activation) {
+  bool result = false;
+  with_activation<float>(activation, [&](auto rule) { result = kFromInput<decltype(rule)>; });
+  return result;
+}
+
+template <class T, class Rule>
+void activation_forward(const Rule& rule, const T* x, T* y, Range part) {
+  for_each_vector<T>(part.size(), [&](Index i, auto lanes) {
+    store(y + part.begin + i, rule.forward(load(x + part.begin + i, lanes)), lanes);
+  });
+}
+
+// dx = dy ∘ derivative(y), or derivative(x) where the rule says so; dx may be dy.
+template <class T, class Rule>
+void activation_backward(const Rule& rule, const T* dy, const T* y, T* dx, Range part) {
+  for_each_vector<T>(part.size(), [&](Index i, auto lanes) {
+    const Vec<T> slope = rule.derivative(load(y + part.begin + i, lanes));
+    store(dx + part.begin + i, load(dy + part.begin + i, lanes) * slope, lanes);
+  });
+}
+
+}  // namespace densenet

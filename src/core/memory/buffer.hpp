@@ -1,0 +1,74 @@
+// Scratch memory that grows when it must and is used again otherwise.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "core/memory/views.hpp"
+
+namespace densenet {
+
+// Aligned to a cache line, contents undefined.
+template <class T>
+class Buffer {
+ public:
+  T* at_least(Index size) {
+    if (size > size_) {
+      data_.reset();  // first, so that old and new are never both held
+      size_ = 0;
+      data_.reset(static_cast<T*>(
+          ::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{64})));
+      size_ = size;
+    }
+    return data_.get();
+  }
+  T* get() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { ::operator delete(data, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  Index size_ = 0;
+};
+
+// Lends objects to calls, each to one at a time: several Python threads may use a network at once.
+template <class Object>
+class Pool {
+ public:
+  class Loan {
+   public:
+    explicit Loan(Pool& pool) : pool_(pool), object_(pool.take()) {}
+    ~Loan() { pool_.give_back(std::move(object_)); }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    Object& operator*() const { return *object_; }
+    Object* operator->() const { return object_.get(); }
+
+   private:
+    Pool& pool_;
+    std::unique_ptr<Object> object_;
+  };
+
+ private:
+  std::unique_ptr<Object> take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (free_.empty()) return std::make_unique<Object>();
+    std::unique_ptr<Object> object = std::move(free_.back());
+    free_.pop_back();
+    return object;
+  }
+
+  void give_back(std::unique_ptr<Object> object) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(std::move(object));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Object>> free_;
+};
+
+}  // namespace densenet

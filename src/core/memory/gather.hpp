@@ -1,0 +1,84 @@
+// Reads rows of a user's array of any element type, strides and byte order into a row-major batch.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "core/memory/views.hpp"
+
+namespace densenet {
+
+template <class Body>
+void with_scalar(Scalar scalar, const Body& body) {
+  switch (scalar) {
+    case Scalar::Bool:
+      return body(bool{});
+    case Scalar::I8:
+      return body(std::int8_t{});
+    case Scalar::I16:
+      return body(std::int16_t{});
+    case Scalar::I32:
+      return body(std::int32_t{});
+    case Scalar::I64:
+      return body(std::int64_t{});
+    case Scalar::U8:
+      return body(std::uint8_t{});
+    case Scalar::U16:
+      return body(std::uint16_t{});
+    case Scalar::U32:
+      return body(std::uint32_t{});
+    case Scalar::U64:
+      return body(std::uint64_t{});
+    case Scalar::F32:
+      return body(float{});
+    case Scalar::F64:
+      return body(double{});
+  }
+}
+
+template <class T>
+inline constexpr Scalar kScalar = sizeof(T) == 4 ? Scalar::F32 : Scalar::F64;
+
+// Whether the rows can be used where they are.
+template <class T>
+bool usable_in_place(const Source& x) {
+  return x.scalar == kScalar<T> && !x.swapped && x.col_bytes == sizeof(T) &&
+         x.row_bytes % static_cast<Index>(sizeof(T)) == 0 &&
+         reinterpret_cast<std::uintptr_t>(x.data) % alignof(T) == 0;
+}
+
+// `from` may be misaligned.
+template <class From>
+From read(const std::byte* from, bool swapped) {
+  std::byte bytes[sizeof(From)];
+  std::memcpy(bytes, from, sizeof(From));
+  if (swapped) std::reverse(bytes, bytes + sizeof(From));
+  From value;
+  std::memcpy(&value, bytes, sizeof(From));
+  return value;
+}
+
+// A part of `to`, as wide as x: row i becomes row order[i] of x, or row i where there is no order.
+template <class T>
+void gather(const Source& x, const std::int64_t* order, const Part& part, T* to) {
+  with_scalar(x.scalar, [&](auto type) {
+    using From = decltype(type);
+    const bool plain = std::is_same_v<From, T> && !x.swapped && x.col_bytes == sizeof(T);
+    const Range cols = part.cols;
+    for (Index i = part.rows.begin; i < part.rows.end; ++i) {
+      const std::byte* from = x.data + (order != nullptr ? order[i] : i) * x.row_bytes;
+      T* row = to + i * x.cols;
+      if (plain) {
+        std::memcpy(row + cols.begin, from + cols.begin * x.col_bytes,
+                    static_cast<std::size_t>(cols.size()) * sizeof(T));
+      } else {
+        for (Index j = cols.begin; j < cols.end; ++j) {
+          row[j] = static_cast<T>(read<From>(from + j * x.col_bytes, x.swapped));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace densenet

@@ -1,0 +1,397 @@
+// The two phases of a step: rows of the batch forward and backward, then the weights' gradients.
+#include <algorithm>
+#include <utility>
+
+#include "core/layers/dropout.hpp"
+#include "core/network/workspace.hpp"
+
+namespace densenet {
+
+namespace {
+
+// Calls body(column, lanes) on the whole width of each row.
+template <class T, class Body>
+void for_each_element(Range rows, Index cols, const Body& body) {
+  for (Index i = rows.begin; i < rows.end; ++i) {
+    for_each_vector<T>(cols, [&](Index c, auto lanes) { body(i, c, lanes); });
+  }
+}
+
+}  // namespace
+
+// ---- rows: forward ---------------------------------------------------------------------------
+
+// The batch's x: where it is, or gathered. Only this thread's part is there after the call.
+template <class T>
+Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const {
+  const Timer timer(pass.sum(&Laps::gather));
+  const Examples& examples = batch.examples;
+  if (examples.labels == nullptr && examples.rows.data != nullptr) {
+    batch.gather_part(examples.rows, {pass.rows, {0, outputs()}}, pass.work.targets.get());
+  }
+  const Source& x = examples.x;
+  if (batch.in_place()) {
+    const auto* data = reinterpret_cast<const T*>(x.from(batch.begin).data);
+    return {data, batch.rows, x.cols, x.row_bytes / static_cast<Index>(sizeof(T))};
+  }
+  T* gathered = pass.work.x.get();
+  batch.gather_part(x, pass.x_part(units_.front()), gathered);
+  return {gathered, batch.rows, x.cols, x.cols};
+}
+
+// y = activation(x W + bias)
+template <class T>
+void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const T* bias = unit.bias >= 0 ? pass.params + unit.bias : nullptr;
+  const Index n = unit.outputs;
+  T *z_out = pass.work.z[u].get(), *y_out = pass.y(u);
+  with_activation<T>(unit.activation, [&](auto activation) {
+    const auto put = [=](Index row, Index col, Vec<T> z, auto lanes) {
+      const Index at = row * n + col;
+      if (bias != nullptr) z = z + load(bias + col, lanes);
+      if constexpr (kFromInput<decltype(activation)>) store(z_out + at, z, lanes);
+      store(y_out + at, activation.forward(z), lanes);
+    };
+    if (pass.sharing.depth(unit)) {
+      partial_sums(pass, u, x);
+      pass.meet();
+      return add_partial_sums(pass, u, put);
+    }
+    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
+    pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
+      product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
+                 pass.y_part(unit), forward_depth(unit.inputs, n), pass.scratch(), finished,
+                 {{y_out}, n});
+    });
+  });
+}
+
+// The sums over this thread's part of the depth.
+template <class T>
+void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  T* const sums = pass.partial_sums(unit, pass.team.rank);
+  const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
+    store(sums + row * n + col, sum, lanes);
+  };
+  const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
+  pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
+    product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
+               Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), pass.scratch(), finished,
+               {{sums}, n});
+  });
+}
+
+// Adds up the threads' partial sums of this thread's rows, pairwise, and calls put(row, column,
+// sum, lanes).
+template <class T>
+template <class Put>
+void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs, threads = pass.team.size;
+  const Timer timer(pass.rest(u, Laps::Forward));
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    Vec<T> sums[Sharing<T>::kMostThreads];
+    for (Index t = 0; t < threads; ++t) {
+      sums[t] = load(pass.partial_sums(unit, t) + i * n + c, lanes);
+    }
+    put(i, c, add_pairwise(sums, threads), lanes);
+  });
+}
+
+// In training the batch's own moments count.
+template <class T>
+void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  T* mean = pass.work.columns[u].get();
+  T* variance = mean + n;
+  if (pass.mode.training) {
+    pass.team.barrier();  // all rows of x are there
+    const Range mine = pass.team.share(n, kLanes<T>);
+    batch_moments(x, mine, mean, variance);
+    pass.team.barrier();
+  } else {
+    mean = pass.mode.running + unit.running;
+    variance = mean + n;
+  }
+  const T *gamma = pass.params + unit.weight, *beta = pass.params + unit.bias;
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    const Vec<T> inverse = inverse_deviation(load(variance + c, lanes), unit.parameter);
+    const Vec<T> xhat = (load(x.row(i) + c, lanes) - load(mean + c, lanes)) * inverse;
+    store(pass.y(u) + i * n + c, xhat * load(gamma + c, lanes) + load(beta + c, lanes), lanes);
+  });
+}
+
+// The running moments follow those of the batch by a tenth; their variance is the unbiased one.
+template <class T>
+void Plan<T>::move_running(const Pass& pass) const {
+  const T keep = T(0.9), rest = T(0.1);
+  const T unbiased =
+      pass.batch > 1 ? static_cast<T>(pass.batch) / static_cast<T>(pass.batch - 1) : T(1);
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    if (unit.kind != Unit::BatchNorm) continue;
+    const Index n = unit.outputs;
+    const T *mean = pass.work.columns[u].get(), *variance = mean + n;
+    T *running_mean = pass.mode.running + unit.running, *running_variance = running_mean + n;
+    const Range mine = pass.team.share(n, kLanes<T>);
+    for (Index c = mine.begin; c < mine.end; ++c) {
+      running_mean[c] = keep * running_mean[c] + rest * mean[c];
+      running_variance[c] = keep * running_variance[c] + rest * (variance[c] * unbiased);
+    }
+  }
+}
+
+template <class T>
+void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) const {
+  const Range rows = pass.rows;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    const Index n = unit.outputs;
+    const Matrix<const T> x = pass.input(u, unit, batch);
+    const bool by_columns = pass.sharing.outputs(unit);
+    if (!pass.sharing.depth(unit)) pass.need(by_columns, held);
+    const auto y = [&](Index i) { return pass.y(u) + i * n; };
+    const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::Forward));
+    switch (unit.kind) {
+      case Unit::Linear:
+        linear_forward(pass, u, x);
+        break;
+      case Unit::Activate:
+        with_activation<T>(unit.activation, [&](auto rule) {
+          for (Index i = rows.begin; i < rows.end; ++i) {
+            if constexpr (kFromInput<decltype(rule)>) {
+              std::copy_n(x.row(i), n, pass.work.z[u].get() + i * n);
+            }
+            activation_forward(rule, x.row(i), y(i), Range{0, n});
+          }
+        });
+        break;
+      case Unit::Softmax:
+        softmax_rows(x, rows, pass.y(u), [](Index, const SoftmaxSums&) {});
+        break;
+      case Unit::Dropout:
+        for (Index i = rows.begin; i < rows.end; ++i) {
+          if (pass.mode.training) {
+            dropout_row(x.row(i), y(i), n, i, unit.parameter,
+                        DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+          } else {
+            std::copy_n(x.row(i), n, y(i));
+          }
+        }
+        break;
+      case Unit::LayerNorm:
+        for (Index i = rows.begin; i < rows.end; ++i) {
+          pass.work.moments[u].get()[i] =
+              layer_norm_row(x.row(i), pass.params + unit.weight, pass.params + unit.bias, y(i), n,
+                             unit.parameter);
+        }
+        break;
+      case Unit::BatchNorm:
+        batch_norm_forward(pass, u, x);
+        break;
+      case Unit::Open:
+        for (Index i = rows.begin; i < rows.end; ++i) std::copy_n(x.row(i), n, y(i));
+        break;
+      case Unit::Close:
+        for_each_element<T>(rows, n, [&](Index i, Index c, auto lanes) {
+          const Vec<T> skipped = load(pass.y(unit.partner) + i * n + c, lanes);
+          store(y(i) + c, skipped + load(x.row(i) + c, lanes), lanes);
+        });
+        break;
+    }
+    held = by_columns ? Held::Columns : Held::Rows;
+  }
+  pass.need(false, held);
+}
+
+// ---- rows: backward --------------------------------------------------------------------------
+
+// d = d ∘ activation', in place: from the gradient with respect to y to that to z.
+template <class T>
+void Plan<T>::activation_gradient(const Pass& pass, std::size_t u, T* d) const {
+  const Unit& unit = units_[u];
+  if (unit.activation.number == kIdentity) return;
+  with_activation<T>(unit.activation, [&](auto rule) {
+    const T* from = kFromInput<decltype(rule)> ? pass.work.z[u].get() : pass.y(u);
+    activation_backward(rule, d, from, d,
+                        Range{pass.rows.begin * unit.outputs, pass.rows.end * unit.outputs});
+  });
+}
+
+template <class T>
+void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
+  const Timer timer(pass.sum(&Laps::loss));
+  const Index n = outputs();
+  const std::size_t last = units_.size() - 1;
+  const Targets<T> targets{nullptr, pass.work.targets.get(), n};
+  const auto asked = [&](Index i) {
+    const std::int64_t* labels = batch.examples.labels;
+    const Target<T> target =
+        labels != nullptr ? Target<T>{labels[batch.place(i)], nullptr} : targets.row(i);
+    return std::pair{target, batch.total_weight > 0 ? batch.weight(i) / batch.total_weight : 0.0};
+  };
+  const auto put = [&](Index i, double value) {
+    pass.work.row_loss.get()[i] = batch.weight(i) * value;
+  };
+  with_loss(loss_, [&](const auto& loss) {
+    loss.rows(pass.y(last), pass.rows, asked, pass.d(last), n, put);
+  });
+  activation_gradient(pass, last, pass.d(last));
+}
+
+// Whether the losses of this thread's rows are finite.
+template <class T>
+bool Plan<T>::finite_loss(const Pass& pass) const {
+  double zero = 0;  // or NaN, where one of them is not
+  for (Index i = pass.rows.begin; i < pass.rows.end; ++i) zero += 0 * pass.work.row_loss.get()[i];
+  return zero == 0;
+}
+
+// dx = d Wᵀ, and on through the activation of the unit before.
+template <class T>
+void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
+  const Unit& unit = units_[u];
+  const Activation before = u > 0 ? units_[u - 1].activation : Activation{};
+  with_activation<T>(before, [&](auto rule) {
+    const T* from = nullptr;
+    if (before.number != kIdentity) {
+      from = kFromInput<decltype(rule)> ? pass.work.z[u - 1].get() : pass.y(u - 1);
+    }
+    const auto put = [=, n = unit.inputs](Index row, Index col, Vec<T> sum, auto lanes) {
+      const Index at = row * n + col;
+      if (from != nullptr) sum = sum * rule.derivative(load(from + at, lanes));
+      store(dx + at, sum, lanes);
+    };
+    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
+    pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
+      product<T>(RowMajor<T>{pass.d(u), unit.outputs},
+                 Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
+                 unit.outputs, pass.scratch(), finished, {{dx, from}, unit.inputs});
+    });
+  });
+}
+
+template <class T>
+void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const T> x, T* dx) const {
+  const Unit& unit = units_[u];
+  const Index n = unit.outputs;
+  const T* gamma = pass.params + unit.weight;
+  const bool training = pass.mode.training;
+  T* found = pass.work.columns[u].get();
+  const T* mean = training ? found : pass.mode.running + unit.running;
+  const T* variance = mean + n;
+  T *mean_g = found + 2 * n, *slope = found + 3 * n;
+  const auto inverse = [&](Index c, auto lanes) {
+    return inverse_deviation(load(variance + c, lanes), unit.parameter);
+  };
+  const auto xhat = [&](Index i, Index c, auto lanes) {
+    return (load(x.row(i) + c, lanes) - load(mean + c, lanes)) * inverse(c, lanes);
+  };
+  const auto g = [&](Index i, Index c, auto lanes) {
+    return load(pass.d(u) + i * n + c, lanes) * load(gamma + c, lanes);
+  };
+  if (training) {
+    pass.team.barrier();  // all rows of d are there
+    const Range mine = pass.team.share(n, kLanes<T>);
+    const Vec<T> count(static_cast<T>(pass.batch));
+    column_sums_of<T>(pass.batch, mine, g, [&](Vec<T> sum, Index c, auto lanes) {
+      store(mean_g + c, sum / count, lanes);
+    });
+    column_sums_of<T>(
+        pass.batch, mine,
+        [&](Index i, Index c, auto lanes) { return g(i, c, lanes) * xhat(i, c, lanes); },
+        [&](Vec<T> sum, Index c, auto lanes) { store(slope + c, sum / count, lanes); });
+    pass.team.barrier();
+  }
+  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
+    Vec<T> part = g(i, c, lanes);
+    if (training)
+      part = part - load(mean_g + c, lanes) - xhat(i, c, lanes) * load(slope + c, lanes);
+    store(dx + i * n + c, part * inverse(c, lanes), lanes);
+  });
+}
+
+// From d of unit u to the gradient with respect to z of the unit before, or to x for u = 0.
+template <class T>
+void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> batch, T* dx,
+                             Held& held) const {
+  const Unit& unit = units_[u];
+  const Range rows = pass.rows;
+  const Index n = unit.inputs;
+  const Matrix<const T> x = pass.input(u, unit, batch);
+  const auto d = [&](Index i) { return pass.d(u) + i * n; };
+  const bool by_columns = pass.sharing.inputs(unit);
+  pass.need(by_columns, held);
+  held = by_columns ? Held::Columns : Held::Rows;
+  const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::InputGradient));
+  switch (unit.kind) {
+    case Unit::Linear:
+      return linear_backward(pass, u, dx);
+    case Unit::Activate:
+    case Unit::Close:
+      std::copy(d(rows.begin), d(rows.end), dx + rows.begin * n);
+      break;
+    case Unit::Softmax:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        softmax_backward_row(d(i), pass.y(u) + i * n, dx + i * n, n);
+      }
+      break;
+    case Unit::Dropout:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        if (pass.mode.training) {
+          dropout_row(d(i), dx + i * n, n, i, unit.parameter,
+                      DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+        } else {
+          std::copy_n(d(i), n, dx + i * n);
+        }
+      }
+      break;
+    case Unit::LayerNorm:
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        layer_norm_backward_row(d(i), x.row(i), pass.params + unit.weight,
+                                pass.work.moments[u].get()[i], dx + i * n, n);
+      }
+      break;
+    case Unit::BatchNorm:
+      batch_norm_backward(pass, u, x, dx);
+      break;
+    case Unit::Open:
+      for_each_element<T>(rows, n, [&](Index i, Index c, auto lanes) {
+        const Vec<T> skipped = load(pass.d(unit.partner) + i * n + c, lanes);
+        store(dx + i * n + c, load(d(i) + c, lanes) + skipped, lanes);
+      });
+      break;
+  }
+  if (u > 0) activation_gradient(pass, u - 1, dx);
+}
+
+template <class T>
+void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
+  Held held = Held::Rows;
+  for (std::size_t u = units_.size() - 1; u > 0; --u) {
+    input_gradient(pass, u, x, pass.d(u - 1), held);
+  }
+  if (dx != nullptr) input_gradient(pass, 0, x, dx, held);
+}
+
+// What plan.cpp calls.
+template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
+template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Held) const;
+template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<float>::move_running(const Pass&) const;
+template bool Plan<float>::finite_loss(const Pass&) const;
+template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
+template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
+template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
+template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Held) const;
+template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
+template void Plan<double>::move_running(const Pass&) const;
+template bool Plan<double>::finite_loss(const Pass&) const;
+template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
+template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
+
+}  // namespace densenet

@@ -1,0 +1,236 @@
+// The plan of a network, its scratch memory, and the calls that take no step.
+#include "core/network/plan.hpp"
+
+#include <algorithm>
+#include "core/network/weights.hpp"
+
+namespace densenet {
+
+namespace {
+
+// Rows of a forward pass that go through all layers together, so that they stay in the cache.
+constexpr Index kForwardRows = 128;
+
+Unit::Kind kind_named(const std::string& kind) {
+  if (kind == "linear") return Unit::Linear;
+  if (kind == "softmax") return Unit::Softmax;
+  if (kind == "dropout") return Unit::Dropout;
+  if (kind == "layer_norm") return Unit::LayerNorm;
+  if (kind == "batch_norm") return Unit::BatchNorm;
+  if (kind == "open") return Unit::Open;
+  if (kind == "close") return Unit::Close;
+  return Unit::Activate;
+}
+
+}  // namespace
+
+// ---- the plan --------------------------------------------------------------------------------
+
+template <class T>
+Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
+  std::vector<std::size_t> open;  // residual blocks around the layer at hand
+  for (std::size_t number = 0; number < layers.size(); ++number) {
+    const Layer& layer = layers[number];
+    Unit unit{kind_named(layer.kind), layer.inputs,   layer.outputs, layer.weight, layer.bias,
+              layer.running,          layer.parameter};
+    unit.number = static_cast<std::uint32_t>(number);
+    if (unit.kind == Unit::Activate) {
+      unit.activation = activation_named(layer.kind, layer.parameter);
+      if (!units_.empty() && units_.back().kind == Unit::Linear &&
+          units_.back().activation.number == kIdentity) {
+        units_.back().activation = unit.activation;
+        continue;
+      }
+    }
+    if (unit.kind == Unit::Open) open.push_back(units_.size());
+    if (unit.kind == Unit::Close) {
+      unit.partner = open.back();
+      units_[unit.partner].partner = units_.size();
+      open.pop_back();
+    }
+    if (unit.kind == Unit::Linear) parameters_ += unit.inputs * unit.outputs;
+    if (unit.kind == Unit::LayerNorm || unit.kind == Unit::BatchNorm) parameters_ += unit.outputs;
+    if (unit.bias >= 0) parameters_ += unit.outputs;
+    if (unit.kind == Unit::BatchNorm) running_ += 2 * unit.outputs;
+    unit.place = units_.size();
+    units_.push_back(unit);
+  }
+  units_.front().first = true;
+}
+
+template <class T>
+Plan<T>::~Plan() = default;
+
+// Floating point operations of a forward pass.
+template <class T>
+double Plan<T>::flop(Index rows) const {
+  double terms = 0;
+  for (const Unit& unit : units_) {
+    const double width = static_cast<double>(unit.outputs);
+    terms += unit.kind == Unit::Linear ? width * static_cast<double>(unit.inputs) : 10 * width;
+  }
+  return 2 * static_cast<double>(rows) * terms;
+}
+
+// ---- scratch memory --------------------------------------------------------------------------
+
+template <class T>
+void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
+  for (auto* buffers : {&work.y, &work.d, &work.z, &work.columns}) {
+    buffers->resize(units_.size());
+  }
+  work.moments.resize(units_.size());
+  Index scratch_size = 0;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const Unit& unit = units_[u];
+    work.y[u].at_least(rows * unit.outputs);
+    work.d[u].at_least(rows * unit.outputs);
+    if (from_input(unit.activation)) work.z[u].at_least(rows * unit.outputs);
+    if (unit.kind == Unit::Linear) {
+      const Index in = unit.inputs, out = unit.outputs;
+      scratch_size =
+          std::max({scratch_size, product_scratch<T>(rows, out, forward_depth(in, out)),
+                    product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
+    }
+    if (unit.kind == Unit::LayerNorm) work.moments[u].at_least(rows);
+    if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
+  }
+  if (threads > 1) work.partial_sums.at_least(threads * Sharing<T>::partial_sums(units_, rows));
+  work.row_loss.at_least(rows);
+  work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
+  for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
+}
+
+template <class T>
+void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
+  if (!batch.in_place()) work.x.at_least(batch.rows * inputs());
+  if (batch.examples.labels == nullptr) work.targets.at_least(batch.rows * outputs());
+}
+
+// ---- the calls -------------------------------------------------------------------------------
+
+// Calls body(params, mode) with parameters and running moments that nobody changes meanwhile.
+template <class T>
+template <class Body>
+void Plan<T>::read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body) {
+  Mode<T> copied = mode;
+  const auto copy = [&] {
+    std::copy_n(params, parameters_, work.params.at_least(parameters_));
+    if (running_ == 0) return;
+    copied.running = work.running.at_least(running_);
+    std::copy_n(mode.running, running_, copied.running);
+  };
+  const Access::Reading reading(access_, copy);
+  reading.in_place() ? body(params, mode) : body(work.params.get(), copied);
+}
+
+template <class T>
+void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mode) {
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
+    forward_all(read_params, x, y, read_mode, *work);
+  });
+}
+
+template <class T>
+void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
+                          Workspace& scratch) const {
+  Workspace* const work = &scratch;
+  const int threads = threads_now(flop(x.rows));
+  const auto pass_on = [&](const Pass& pass, Matrix<const T> in, Held held, T* to) {
+    forward_rows(pass, in, held);
+    const T* last = work->y.back().get();
+    std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
+  };
+  // In training, and if they are few, all rows are one batch.
+  if (mode.training || x.rows <= kForwardRows) {
+    const Examples examples{x, nullptr, {}, nullptr};
+    const Batch batch(examples, nullptr, 0, x.rows);
+    reserve(*work, x.rows, threads);
+    reserve_batch(*work, batch);
+    work->sharing.decide(units_, x.rows, threads, batch.in_place());
+    return parallel_call(threads, [&](Team team) {
+      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, work->sharing};
+      const Held held = batch.in_place() ? Held::All : Held::Rows;
+      pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
+      if (mode.update_running) move_running(pass);
+    });
+  }
+  // Otherwise each thread takes its own, block by block.
+  reserve(*work, kForwardRows * threads, threads);
+  work->x.at_least(kForwardRows * threads * inputs());
+  work->sharing.decide(units_, kForwardRows, 1, true);
+  parallel_call(threads, [&](Team team) {
+    const Range mine = team.share(x.rows);
+    const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
+    for (Index begin = mine.begin; begin < mine.end; begin += kForwardRows) {
+      const Index rows = std::min(kForwardRows, mine.end - begin);
+      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing};
+      gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
+             work->x.get() + slot * inputs());
+      pass_on(pass, {work->x.get(), slots, inputs(), inputs()}, Held::All, y + begin * outputs());
+    }
+  });
+}
+
+template <class T>
+template <class OutputGradient>
+void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
+                            const Mode<T>& mode, T* dparams, T* dx,
+                            const OutputGradient& output_gradient) {
+  const int threads = threads_now(3 * flop(batch.rows));
+  reserve(work, batch.rows, threads);
+  work.sharing.decide(units_, batch.rows, threads, batch.in_place());
+  read(params, mode, work, [&](const T* read_params, const Mode<T>& read_mode) {
+    parallel_call(threads, [&](Team team) {
+      const Pass pass{read_params, work,        read_mode, team, team.share(batch.rows),
+                      batch.rows,  work.sharing};
+      const Matrix<const T> x = load_batch(pass, batch);
+      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
+      output_gradient(pass);
+      backward_rows(pass, x, dx);
+      if (dparams == nullptr) return;
+      team.barrier();
+      weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
+    });
+  });
+}
+
+template <class T>
+double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams, T* dx,
+                          const Mode<T>& mode) {
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  const Batch batch(examples, nullptr, 0, examples.x.rows);
+  reserve_batch(*work, batch);
+  differentiate(params, batch, *work, mode, dparams, dx,
+                [&](const Pass& pass) { loss_rows(pass, batch); });
+  return batch_loss(batch, *work);
+}
+
+template <class T>
+void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
+                       const Mode<T>& mode) {
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  const Examples examples{x, nullptr, {}, nullptr};
+  const Batch batch(examples, nullptr, 0, x.rows);
+  reserve_batch(*work, batch);
+  differentiate(params, batch, *work, mode, dparams, dx, [&](const Pass& pass) {
+    T* d = work->d.back().get();
+    const Range part{pass.rows.begin * outputs(), pass.rows.end * outputs()};
+    std::copy(dy + part.begin, dy + part.end, d + part.begin);
+    activation_gradient(pass, units_.size() - 1, d);
+  });
+}
+
+template <class T>
+double Plan<T>::batch_loss(const Batch& batch, const Workspace& work) const {
+  if (batch.total_weight == 0) return 0;
+  double sum = 0;
+  for (Index i = 0; i < batch.rows; ++i) sum += work.row_loss.get()[i];
+  return sum / batch.total_weight;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace densenet

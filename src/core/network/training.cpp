@@ -1,0 +1,253 @@
+// Training: the steps of an epoch in one parallel region, and the updates.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "core/network/weights.hpp"
+
+namespace densenet {
+
+namespace {
+
+// Elements of the gradient whose squares are summed as one part of its norm.
+constexpr Index kNormPart = 4096;
+
+// Floating point operations that take as long as the update of a parameter; and those of a step
+// that is long enough for all threads, wherever they are.
+constexpr double kUpdateFlop = 34, kLongStep = 2e8;
+
+// The user's poll function, and when to call it: every 20 ms.
+class Poll {
+ public:
+  explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
+
+  bool due() const {
+    return epoch_.poll != nullptr && Clock::now() - last_ >= std::chrono::milliseconds(20);
+  }
+
+  bool go_on(Index steps_done) {
+    last_ = Clock::now();
+    return epoch_.poll(epoch_.poll_context, steps_done);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Epoch& epoch_;
+  Clock::time_point last_;
+};
+
+}  // namespace
+
+// The Euclidean norm of a gradient: the same on every thread, and for any number of them.
+template <class T>
+double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
+  const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
+  const Range mine = team.share(parts);
+  for (Index part = mine.begin; part < mine.end; ++part) {
+    const Index end = std::min(parameters_, (part + 1) * kNormPart);
+    double sum = 0;
+    for (Index i = part * kNormPart; i < end; ++i) {
+      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
+    }
+    partial[part] = sum;
+  }
+  team.barrier();
+  double sum = 0;
+  for (Index part = 0; part < parts; ++part) sum += partial[part];
+  return std::sqrt(sum);
+}
+
+// Steps down a whole gradient, times a scale.
+template <class T>
+template <class Rule>
+void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
+                         const Rule& bias_rule, const T* gradient, T scale, Team team) const {
+  const auto slot = [&](const Rule& its_rule, Index begin, Index size) {
+    const Range mine = team.share(size, kLanes<T>);
+    for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
+      const Index at = begin + mine.begin + i;
+      updated.apply(its_rule, at, load(gradient + at, lanes) * Vec<T>(scale), lanes);
+    });
+  };
+  for (const Unit& unit : units_) {
+    if (unit.kind == Unit::Linear) slot(rule, unit.weight, unit.inputs * unit.outputs);
+    if (unit.kind != Unit::Linear && unit.weight >= 0) slot(bias_rule, unit.weight, unit.outputs);
+    if (unit.bias >= 0) slot(bias_rule, unit.bias, unit.outputs);
+  }
+}
+
+template <class T>
+std::optional<Progress> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
+                                       const Examples& examples, const Epoch& epoch,
+                                       const Mode<T>& mode) {
+  const Access::Training turn(access_);
+  if (!turn) return std::nullopt;
+  Progress progress{};
+  with_rule<T>(optimizer.rule, [&](auto* rule) {
+    using Rule = std::remove_pointer_t<decltype(rule)>;
+    progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
+  });
+  return progress;
+}
+
+template <class T>
+template <class Rule>
+Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
+                           const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  const Index rows = std::min(epoch.batch_size, examples.x.rows);
+  const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
+  const int threads = threads_for(step_flop, epoch.n_steps);
+  reserve(*work, rows, threads);
+  const Batch first(examples, epoch.order, 0, rows);
+  reserve_batch(*work, first);
+  // The update is fused with the weight gradient unless the whole gradient's norm must come first.
+  const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
+  if (whole) {
+    work->gradient.at_least(parameters_);
+    work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
+  }
+  Updated<T, Rule::kStates> updated{params, {}};
+  std::copy_n(states, Rule::kStates, updated.state.begin());
+  Progress progress{};
+  bool pause = false;              // written by thread 0 before a barrier, read after it
+  std::atomic<bool> finite{true};  // likewise, by any thread
+
+  work->laps = epoch.laps;
+  if (epoch.laps != nullptr) {
+    epoch.laps->assign(static_cast<std::size_t>(threads), Laps{});
+    for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
+  }
+  const auto begin_of = [&](Index step) { return (epoch.first_step + step) * epoch.batch_size; };
+  const auto rows_of = [&](Index step) { return std::min(rows, examples.x.rows - begin_of(step)); };
+  const auto sharing_of = [&](Index step) -> const Sharing<T>& {
+    return rows_of(step) == rows ? work->sharing : work->sharing_last;
+  };
+  Poll poll(epoch);  // of thread 0
+  const auto take = [&](Team team, Range steps) {
+    for (Index step = steps.begin; step < steps.end; ++step) {
+      const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
+      const bool weighs = batch.total_weight > 0;
+      Mode<T> step_mode = mode;
+      step_mode.step += static_cast<std::uint32_t>(step);
+      const Sharing<T>& sharing = sharing_of(step);
+      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows, sharing};
+
+      const Matrix<const T> x = load_batch(pass, batch);
+      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
+      loss_rows(pass, batch);
+      if (weighs && !finite_loss(pass)) finite = false;
+      if (team.rank == 0) pause = access_.wanted() || poll.due();
+      backward_rows(pass, x, nullptr);
+      if (!sharing.leads()) pass.meet();
+      const bool pauses = pause, diverged = !finite;
+
+      bool converged = false;
+      if (weighs && !diverged) {
+        const Index count = epoch.steps_before + step + 1;
+        const Rule rule(settings, epoch.lr[step], count);
+        const Rule bias_rule =
+            settings.penalised() ? Rule(settings.without_penalties(), epoch.lr[step], count) : rule;
+        const T limit = static_cast<T>(settings.clip_value);
+        Index tiles = 0;
+        if (!whole) {
+          tiles = weight_gradients(pass, x, FusedUpdate<T, Rule>{updated, rule, bias_rule, limit});
+        } else {
+          T* gradient = work->gradient.get();
+          tiles = weight_gradients(pass, x, StoredGradient<T>{gradient, limit});
+          pass.meet();
+          const Timer timer(pass.sum(&Laps::update));
+          const double length = norm(gradient, work->partial_norms.get(), team);
+          converged = length < epoch.tolerance;
+          const bool too_long = settings.clip_norm > 0 && length > settings.clip_norm;
+          const double scale = too_long ? settings.clip_norm / length : 1;
+          if (!converged) {
+            update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
+          }
+        }
+        if (!converged) move_running(pass);
+        work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
+      }
+      const bool taken = !converged && !diverged;
+      if (team.rank == 0) {
+        epoch.batch_loss[step] = batch_loss(batch, *work);
+        progress.steps = step + (taken ? 1 : 0);
+        progress.converged = converged;
+        progress.diverged = diverged;
+      }
+      if (!taken || pauses) break;
+      // Layers read what others have updated; but where each thread has its own part of the first,
+      // and will have it in the next step, they meet before they read more than that.
+      if (whole || !sharing.apart() || rows_of(step + 1) != batch.rows) pass.meet();
+    }
+  };
+  const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
+  work->sharing.decide(units_, rows, threads, first.in_place());
+  const Pace::Way most{threads, work->sharing.ahead()};
+  bool go_on = true;
+  while (go_on && progress.steps < epoch.n_steps) {
+    const Index before = progress.steps, left = epoch.n_steps - before;
+    Pace::Block block{most, left, true};
+    if (paced) block = work->pace.next(rows, most, left);
+    const Range steps{before, before + block.steps};
+    work->tiles.assign(static_cast<std::size_t>(threads), 0);
+    const auto decide = [&](Sharing<T>& sharing, Index batch) {
+      sharing.decide(units_, batch, block.way.threads, first.in_place(), block.way.by_columns);
+    };
+    decide(work->sharing, rows);
+    decide(work->sharing_last, rows_of(epoch.n_steps - 1));
+    parallel(block.way.threads, [&](Team team) { take(team, steps); }, block.asleep);
+    if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + progress.steps;
+    go_on = !progress.converged && !progress.diverged;
+    if (paced && go_on) work->pace.took(progress.steps - before);
+    if (access_.wanted()) access_.let_copy();
+    if (!poll.due()) continue;
+    access_.rest();
+    go_on = poll.go_on(progress.steps) && go_on;
+    access_.go_on();
+  }
+  work->laps = nullptr;
+  const Index all = std::accumulate(work->tiles.begin(), work->tiles.end(), Index{0});
+  const auto busy = [&](Index tiles) { return 2 * tiles * threads > all; };
+  progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
+  return progress;
+}
+
+template <class T>
+bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr,
+                     std::int64_t* taken, const T* gradient, T* running, const T* moved) {
+  const Access::Training turn(access_);
+  if (!turn) return false;
+  const Index step = *taken + 1;
+  with_rule<T>(optimizer.rule, [&](auto* type) {
+    using Rule = std::remove_pointer_t<decltype(type)>;
+    Updated<T, Rule::kStates> updated{params, {}};
+    std::copy_n(states, Rule::kStates, updated.state.begin());
+    const Hyperparameters& settings = optimizer.hyperparameters;
+    const Rule rule(settings, lr, step), bias_rule(settings.without_penalties(), lr, step);
+    parallel_call(threads_now_for_elements(parameters_), [&](Team team) {
+      update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team);
+    });
+  });
+  std::copy_n(moved, running_, running);
+  *taken = step;
+  if (access_.wanted()) access_.let_copy();
+  return true;
+}
+
+// What the bindings call.
+template std::optional<Progress> Plan<float>::train(float*, float* const*, const Optimizer&,
+                                                    const Examples&, const Epoch&,
+                                                    const Mode<float>&);
+template std::optional<Progress> Plan<double>::train(double*, double* const*, const Optimizer&,
+                                                     const Examples&, const Epoch&,
+                                                     const Mode<double>&);
+template bool Plan<float>::update(float*, float* const*, const Optimizer&, double, std::int64_t*,
+                                  const float*, float*, const float*);
+template bool Plan<double>::update(double*, double* const*, const Optimizer&, double, std::int64_t*,
+                                   const double*, double*, const double*);
+
+}  // namespace densenet
