@@ -58,7 +58,7 @@ class Compiled:
 
     def __call__(self, name, what, x):
         network = self.networks[name]
-        y = np.full((len(x), network._layout.outputs), np.nan, network.dtype)
+        y = np.full((len(x), network.outputs), np.nan, network.dtype)
         pointer = POINTER[network.dtype.name]
         x = np.ascontiguousarray(x, network.dtype)
         function = getattr(self._library, f"{name}_{what}")

@@ -101,7 +101,7 @@ FACES = ("plotting", "tables", "training")  # what is public in them, their __in
 
 
 def modules():
-    """Names of the modules with public names: those inside a face have an ``__all__`` of their own."""
+    """Names of the modules with public names; inside a face, those with an ``__all__``."""
     names = [m.name for m in pkgutil.walk_packages([str(PACKAGE)], "densenet.")]
     hidden = re.compile(r"\._(?!_)|__main__")
     inside = re.compile(rf"densenet\.({'|'.join(FACES)})\.")

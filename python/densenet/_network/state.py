@@ -147,6 +147,30 @@ class State:
         """
         return self._backend
 
+    @property
+    def inputs(self) -> int:
+        """Number of columns of `x`.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(3, 2)], MeanSquaredError()).inputs
+        3
+        """
+        return self._layout.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Number of columns of what `forward` gives.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(3, 2)], MeanSquaredError()).outputs
+        2
+        """
+        return self._layout.outputs
+
     def _initialize(self) -> None:
         for layer, weight in self._layout.linear():
             if isinstance(layer.init, str):

@@ -98,9 +98,9 @@ def network_of(
     network = Network(
         layers_of(estimator, inputs, objective), objective.loss, dtype=dtype, seed=seed
     )
-    if network._layout.outputs != objective.outputs:
+    if network.outputs != objective.outputs:
         raise ValueError(
-            f"layers: expected {objective.outputs} outputs, got {network._layout.outputs}"
+            f"layers: expected {objective.outputs} outputs, got {network.outputs}"
         )
     if estimator.layers is None:
         activations = _activations(estimator, len(coefs(network)) - 1)

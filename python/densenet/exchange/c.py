@@ -217,7 +217,7 @@ def header(network: Network, name: str = "model") -> str:
     check_network(network)
     if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name: expected a letter, then letters, digits or _, got {name!r}")
-    inputs, outputs = network._layout.inputs, network._layout.outputs
+    inputs, outputs = network.inputs, network.outputs
     writer = _Writer(network, name)
     writer.layers(network.layers, "", inputs)
     writer.call("copy", writer.current, "y", outputs)

@@ -131,8 +131,8 @@ def model(network: Network) -> Any:
         onnx.helper.make_graph(
             graph.nodes,
             "network",
-            [rows("inputs", network._layout.inputs)],
-            [rows(name, network._layout.outputs) for name in results],
+            [rows("inputs", network.inputs)],
+            [rows(name, network.outputs) for name in results],
             graph.constants,
         ),
         opset_imports=[onnx.helper.make_opsetid("", _OPSET)],

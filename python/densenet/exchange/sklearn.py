@@ -175,7 +175,7 @@ def to_sklearn(
             raise ValueError(f"network: expected Softmax last, got {describe_layer(layers[-1])}")
         layers = layers[:-1]
     names, activation = _chain(layers)
-    y = _targets(predicts, network._layout.outputs, classes)
+    y = _targets(predicts, network.outputs, classes)
     parameters = network.parameters
     weights = [parameters[f"{name}.weight"].T for name in names]
     biases = [parameters.get(f"{name}.bias", np.zeros(1)) for name in names]
@@ -188,7 +188,7 @@ def to_sklearn(
     mlp = make(hidden_layer_sizes=sizes, activation=activation, random_state=0)
     # One step of no meaning, and scikit-learn has made all that a fitted one has.
     known = {} if predicts == "values" else {"classes": y if y.ndim == 1 else np.arange(len(y))}
-    mlp.partial_fit(np.zeros((len(y), network._layout.inputs), network.dtype), y, **known)
+    mlp.partial_fit(np.zeros((len(y), network.inputs), network.dtype), y, **known)
     del mlp._optimizer  # its moments are that step's; `partial_fit` makes another one
     for own, given in zip(mlp.coefs_ + mlp.intercepts_, weights + biases, strict=True):
         own[...] = given

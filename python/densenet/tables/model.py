@@ -265,7 +265,7 @@ class TableModel:
     def _check(self, path: str | Path) -> None:
         """Refuse columns that are not those of the network."""
         wanted = (len(self.features.names), self.target.outputs)
-        first, last = self.network._layout.inputs, self.network._layout.outputs
+        first, last = self.network.inputs, self.network.outputs
         if (first, last) != wanted:
             raise ValueError(
                 f"{path}: expected a network of {wanted[0]} inputs and {wanted[1]} outputs for its "

@@ -135,7 +135,7 @@ def fit(
         loss = network.loss_function
         if not isinstance(loss, Loss) or loss.predicts != "classes":
             raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
-        weights = _class_weights(examples, class_weight, network._layout.outputs)
+        weights = _class_weights(examples, class_weight, network.outputs)
         examples = examples._replace(sample_weight=weights)
     validation = None
     if validation_data is not None:
