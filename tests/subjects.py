@@ -14,6 +14,7 @@ import densenet.metrics
 import densenet.tables
 from conftest import ENGINES, TWINS
 from densenet import Network, config, reference, serialization
+from densenet._activations import ACTIVATIONS
 from densenet.layers import BatchNorm, Dropout, Linear, Sigmoid
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.optimizers import Adam
@@ -22,7 +23,7 @@ from densenet.tables import Table
 from densenet.tables.features import Categories, Features, Numbers
 from densenet.tables.targets import Classes, Values
 from densenet.training import Callback, EarlyStopping
-from test_arguments import arguments_of
+from test_arguments import ELEMENTWISE, arguments_of
 
 
 class Subject(NamedTuple):
@@ -61,9 +62,8 @@ def default(parameter: inspect.Parameter) -> Any:
 
 
 def _kernels() -> list[Subject]:
-    elementwise = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu")
     kinds: dict[str, dict[str, str]] = {
-        **{f"{name}_forward": {"x": "elements"} for name in elementwise},
+        **{f"{name}_forward": {"x": "elements"} for name in ELEMENTWISE},
         "softmax_forward": {"x": "matrix"},
         "linear_forward": {"x": "rows", "bias": "optional array"},
         "rmsprop_step": {"beta": "decay"},
@@ -228,14 +228,7 @@ def _small() -> Network:
 
 _SPECS: dict[str, dict[str, Any]] = {
     "Linear": {"inputs": 3, "outputs": 2, "init": np.arange(6.0).reshape(2, 3)},
-    "Identity": {},
-    "Sigmoid": {},
-    "Tanh": {},
-    "ReLU": {},
-    "LeakyReLU": {},
-    "ELU": {},
-    "GELU": {},
-    "SiLU": {},
+    **{entry.layer.__name__: {} for entry in ACTIVATIONS.values()},
     "Softmax": {},
     "Dropout": {"rate": 0.5},
     "LayerNorm": {"width": 3},

@@ -14,6 +14,8 @@ from conftest import (
     run_python,
 )
 from densenet import reference
+from densenet._activations import ACTIVATIONS
+from test_arguments import ELEMENTWISE
 from test_optimizers import PENALTIES, SGD_SETTINGS
 from test_reference import random_targets
 
@@ -191,19 +193,12 @@ def test_class_indices_may_be_any_integers(backend, dtype, rng, index_type):
 # ---- the sign of zero --------------------------------------------------------------------------
 
 # What an activation gives for -0, where that is a zero.
-OF_MINUS_ZERO = {
-    "relu": 0.0,
-    "leaky_relu": -0.0,
-    "elu": -0.0,
-    "gelu": -0.0,
-    "silu": -0.0,
-    "tanh": -0.0,
-}
+OF_MINUS_ZERO = {name: 0.0 if name == "relu" else -0.0 for name in ELEMENTWISE if name != "sigmoid"}
 SETTINGS = [("leaky_relu", {"slope": 0.0}), ("leaky_relu", {"slope": 0.5})]
 SETTINGS += [("elu", {"alpha": 0.0}), ("elu", {"alpha": 0.5}), ("sigmoid", {})]
 SETTINGS += [(name, {}) for name in OF_MINUS_ZERO]
 WAYS = ("forward", "backward")
-FROM_INPUT = ("gelu", "silu")  # whose derivatives are written in x
+FROM_INPUT = [name for name in ELEMENTWISE if ACTIVATIONS[name].layer.from_input]
 LENGTHS = range(1, 36)  # whole registers of any width, and every ragged end
 
 

@@ -8,10 +8,11 @@ import pytest
 
 import densenet as dn
 from conftest import assert_same_bits
+from densenet import _activations
 from densenet.initializers import INITIALIZERS
 
-ACTIVATIONS = [dn.Identity(), dn.Sigmoid(), dn.Tanh(), dn.GELU(), dn.SiLU()]
-ACTIVATIONS += [dn.ReLU(), dn.LeakyReLU(), dn.LeakyReLU(0.3), dn.ELU(), dn.ELU(0.5)]
+ACTIVATIONS = [entry.layer() for entry in _activations.ACTIVATIONS.values()]
+ACTIVATIONS += [dn.LeakyReLU(0.3), dn.ELU(0.5)]
 ON_CLASSES = [dn.SoftmaxCrossEntropy(), dn.SoftmaxCrossEntropy(0.1), dn.CrossEntropy()]
 ON_SIGNS = [dn.BinaryCrossEntropy(), dn.LogisticLoss()]
 ON_VALUES = [dn.MeanSquaredError(), dn.MeanAbsoluteError(), dn.Huber(), dn.Huber(0.2)]

@@ -73,7 +73,7 @@ def columns(layers):
             total += 2 * width
         elif not (after_linear and isinstance(layer, dn.layers.Activation)):
             total += 2 * width
-        total += width * isinstance(layer, dn.GELU | dn.SiLU)
+        total += width * getattr(layer, "from_input", False)
         after_linear = isinstance(layer, dn.Linear)
     return total
 

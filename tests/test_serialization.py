@@ -24,18 +24,14 @@ from densenet import (
     serialization,
 )
 from densenet import optimizers as rules
+from densenet._activations import ACTIVATIONS
 from test_network import STACKS, examples, make
 
 EVERY_LAYER = [
     layers.Linear(4, 3, bias=False, init="he_normal"),
-    layers.Identity(),
-    layers.Sigmoid(),
-    layers.Tanh(),
-    layers.ReLU(),
+    *(entry.layer() for entry in ACTIVATIONS.values()),
     layers.LeakyReLU(0.3),
     layers.ELU(0.7),
-    layers.GELU(),
-    layers.SiLU(),
     layers.Softmax(),
     layers.Dropout(0.4),
     layers.LayerNorm(3, eps=1e-3),

@@ -22,7 +22,6 @@ from densenet import (
     Dropout,
     ExponentialLR,
     Huber,
-    Identity,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -34,12 +33,12 @@ from densenet import (
     Residual,
     RMSprop,
     Sigmoid,
-    SiLU,
     Softmax,
     SoftmaxCrossEntropy,
     StepLR,
     Tanh,
 )
+from densenet._activations import ACTIVATIONS
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -223,18 +222,10 @@ def assert_same_arrays(network, module):
 
 # ---- layers ------------------------------------------------------------------------------------
 
+OF_ANY_WIDTH = [entry.layer() for entry in ACTIVATIONS.values()]
+OF_ANY_WIDTH += [LeakyReLU(0.3), ELU(0.4), Softmax()]
 PLAIN = [
-    Identity(),
-    Sigmoid(),
-    Tanh(),
-    ReLU(),
-    LeakyReLU(),
-    LeakyReLU(0.3),
-    ELU(),
-    ELU(0.4),
-    GELU(),
-    SiLU(),
-    Softmax(),
+    *OF_ANY_WIDTH,
     LayerNorm(8),
     LayerNorm(8, eps=0.01),
     BatchNorm(8),
@@ -265,13 +256,13 @@ def test_linear_first_and_last(bias, engine, rng):
     assert_same_steps(network, SGD(lr=0.1), batches(rng, values))
 
 
-@pytest.mark.parametrize("layer", [*PLAIN[:11], LayerNorm(INPUTS), BatchNorm(INPUTS)], ids=str)
+@pytest.mark.parametrize("layer", [*OF_ANY_WIDTH, LayerNorm(INPUTS), BatchNorm(INPUTS)], ids=str)
 def test_layers_before_the_first_product(layer, engine, rng):
     network = make([layer, Linear(INPUTS, OUTPUTS)], MeanSquaredError(), engine)
     assert_same_steps(network, SGD(lr=0.1), batches(rng, values))
 
 
-@pytest.mark.parametrize("layer", [*PLAIN[:11], LayerNorm(OUTPUTS), BatchNorm(OUTPUTS)], ids=str)
+@pytest.mark.parametrize("layer", [*OF_ANY_WIDTH, LayerNorm(OUTPUTS), BatchNorm(OUTPUTS)], ids=str)
 def test_layers_after_the_last_product(layer, engine, rng):
     network = make([Linear(INPUTS, OUTPUTS), layer], MeanSquaredError(), engine)
     assert_same_steps(network, SGD(lr=0.1), batches(rng, values))

@@ -9,40 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
 from densenet.estimators._objective import Objective
 from densenet.layers import (
-    ELU,
-    GELU,
     Activation,
     BatchNorm,
     Dropout,
     Identity,
     Layer,
     LayerNorm,
-    LeakyReLU,
     Linear,
-    ReLU,
     Residual,
     Sigmoid,
-    SiLU,
-    Tanh,
 )
 from densenet.network import Network
 from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from densenet.schedules import Schedule
 
-_ACTIVATIONS: dict[str, Activation] = {
-    "identity": Identity(),
-    "logistic": Sigmoid(),
-    "tanh": Tanh(),
-    "relu": ReLU(),
-    "leaky_relu": LeakyReLU(),
-    "elu": ELU(),
-    "gelu": GELU(),
-    "silu": SiLU(),
-}
+_LAYERS: dict[str, Layer] = {entry.name: entry.layer() for entry in ACTIVATIONS.values()}
 _NORMS = {"batch": BatchNorm, "layer": LayerNorm}
 
 
@@ -54,8 +40,8 @@ def _activations(estimator: Any, hidden: int) -> list[Layer]:
     given = _parameters.each_layer("activation", estimator.activation, hidden)
     for activation in given:
         if not isinstance(activation, Activation):
-            _parameters.one_of("activation", activation, _ACTIVATIONS)
-    return [_ACTIVATIONS[a] if isinstance(a, str) else a for a in given]
+            _parameters.one_of("activation", activation, _LAYERS)
+    return [_LAYERS[a] if isinstance(a, str) else a for a in given]
 
 
 def _hidden(estimator: Any, inputs: int) -> tuple[list[Layer], int]:
@@ -99,9 +85,7 @@ def network_of(
         layers_of(estimator, inputs, objective), objective.loss, dtype=dtype, seed=seed
     )
     if network.outputs != objective.outputs:
-        raise ValueError(
-            f"layers: expected {objective.outputs} outputs, got {network.outputs}"
-        )
+        raise ValueError(f"layers: expected {objective.outputs} outputs, got {network.outputs}")
     if estimator.layers is None:
         activations = _activations(estimator, len(coefs(network)) - 1)
         shaping = [*activations, *activations[-1:]] or [Identity()]

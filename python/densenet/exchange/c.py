@@ -13,6 +13,7 @@ from string import Template
 import numpy as np
 
 from densenet import _checks
+from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.exchange._common import (
@@ -132,16 +133,6 @@ static inline void ${name}_batch_norm($real *y, const $real *mean, const $real *
 """,
 }
 
-# Of an element x, and of an activation's parameter by its own name.
-_ACTIVATIONS = {
-    "sigmoid": "1 / (1 + exp$f(-x))",
-    "tanh": "tanh$f(x)",
-    "relu": "x < 0 ? 0 : x",
-    "leaky_relu": "x > 0 ? x : slope * x",
-    "elu": "x > 0 ? x : alpha * expm1$f(x)",
-    "gelu": "($real)((double)x * 0.5 * erfc((double)x * -0.70710678118654752))",
-    "silu": "x / (1 + exp$f(-x))",
-}
 _ACTIVATION = """\
 static inline void ${name}_$kind($real *y, ${parameters}int n) {
   for (int i = 0; i < n; ++i) {
@@ -299,7 +290,7 @@ class _Writer:
                 self.call("layer_norm", self.current, weight, bias, eps, width)
             case Softmax():
                 self.call("softmax", self.current, width)
-            case Activation() if layer.kind in _ACTIVATIONS:
+            case Activation() if layer.kind in ACTIVATIONS:
                 self.activation(layer, width)
             case _:
                 raise TypeError(
@@ -313,7 +304,7 @@ class _Writer:
             self.words,
             kind=layer.kind,
             parameters="".join(f"{self.real} {setting}, " for setting in settings),
-            expression=Template(_ACTIVATIONS[layer.kind]).substitute(self.words),
+            expression=Template(ACTIVATIONS[layer.kind].c).substitute(self.words),
         )
         values = [self.number(value) for value in settings.values()]
         self.call(layer.kind, self.current, *values, width)

@@ -4,7 +4,6 @@ ONNX keeps an operator's settings in float32, and onnxruntime has some operators
 float64 network has basic operators in their place, so that it predicts the same in float64.
 """
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from densenet import _checks
+from densenet._activations import ACTIVATIONS
 from densenet._extras import require
 from densenet._typing import Array
 from densenet._version import __version__
@@ -23,18 +23,13 @@ from densenet.exchange._common import (
     probability_layer,
 )
 from densenet.layers import (
-    ELU,
-    GELU,
     Activation,
     BatchNorm,
     Dropout,
-    Identity,
     Layer,
     LayerNorm,
-    LeakyReLU,
     Linear,
     Residual,
-    SiLU,
     Softmax,
 )
 from densenet.losses import Loss
@@ -212,7 +207,7 @@ class _Graph:
         """Append a layer."""
         add = self.add
         match layer:
-            case Identity() | Dropout():
+            case Dropout():
                 return x
             case Linear():
                 names = [f"{name}.weight", f"{name}.bias"][: 1 + layer.bias]
@@ -228,26 +223,11 @@ class _Graph:
                 return add("Add", scaled, self.array(f"{name}.bias"))
             case Softmax():
                 return add("Softmax", x, axis=-1)
-            case SiLU():
-                if self.wide:
-                    return add("Div", x, add("Add", 1.0, add("Exp", add("Neg", x))))
-                return add("Mul", x, add("Sigmoid", x))
-            case LeakyReLU():
-                if self.wide:
-                    return self._if_positive(x, x, add("Mul", layer.slope, x))
-                return add("LeakyRelu", x, alpha=layer.slope)
-            case ELU():
-                if self.wide:
-                    return self._if_positive(x, x, add("Mul", layer.alpha, self._expm1(x)))
-                return add("Elu", x, alpha=layer.alpha)
-            case GELU():
-                return add("Mul", x, self._normal(x) if self.wide else self._normal_by_erf(x))
-            case Activation() if layer.kind in ("sigmoid", "tanh", "relu"):
-                return add(layer.kind.capitalize(), x)
+            case Activation() if layer.kind in ACTIVATIONS:
+                entry = ACTIVATIONS[layer.kind]
+                write = (entry.onnx_float64 if self.wide else None) or entry.onnx
+                return write(add, x, **layer.settings())
         raise TypeError(f"network: expected layers of densenet.layers, got {layer!r} at {name}")
-
-    def _if_positive(self, x: str, then: str, otherwise: str) -> str:
-        return self.add("Where", self.add("Greater", x, 0.0), then, otherwise)
 
     def _standardized(self, x: str, eps: float) -> str:
         """``(x - mean) / √(variance + ε)`` of each row.
@@ -258,33 +238,3 @@ class _Graph:
         centred = add("Sub", x, add("ReduceMean", x, axes=[-1]))
         variance = add("ReduceMean", add("Mul", centred, centred), axes=[-1])
         return add("Div", centred, add("Sqrt", add("Add", variance, eps)))
-
-    def _expm1(self, x: str) -> str:
-        """``e^x - 1 = 2t / (1 - t)`` with t = tanh(x/2): nothing cancels for x <= 0."""
-        add = self.add
-        t = add("Tanh", add("Mul", 0.5, add("Min", x, 0.0)))
-        return add("Div", add("Mul", 2.0, t), add("Sub", 1.0, t))
-
-    def _normal_by_erf(self, x: str) -> str:
-        """Φ(x) ``= (1 + erf(x / √2)) / 2``, as operator set 20 defines its Gelu."""
-        add = self.add
-        return add("Mul", 0.5, add("Add", 1.0, add("Erf", add("Mul", math.sqrt(0.5), x))))
-
-    def _normal(self, x: str) -> str:
-        """Φ(x), by the trapezoidal rule for the integral that erfc is (Hunter and Regan 1972).
-
-        With ``t_n = (n + 1/2) h``, for z >= 0,
-        ``erfc z = 2hz/π e^(-z²) Σ_n e^(-t_n²) / (z² + t_n²) + [z < π/h] 2 / (1 + e^(2πz/h))``.
-        The error is about ``e^(-π²/h²)``, 7e-18 for h = 1/2, and so is the 13th term.
-        """
-        add, h = self.add, 0.5
-        squares = (np.arange(0.5, 13) * h) ** 2
-        z = add("Min", add("Mul", math.sqrt(0.5), add("Abs", x)), 30.0)  # where erfc has gone to 0
-        square = add("Mul", z, z)
-        spread = add("Add", add("Unsqueeze", square, np.array([-1])), squares)
-        total = add("ReduceSum", add("Div", np.exp(-squares), spread), np.array([-1]), keepdims=0)
-        decay = add("Mul", add("Mul", 2 * h / math.pi, z), add("Exp", add("Neg", square)))
-        pole = add("Div", 2.0, add("Add", 1.0, add("Exp", add("Mul", 2 * math.pi / h, z))))
-        pole = add("Where", add("Less", z, math.pi / h), pole, 0.0)
-        lower = add("Mul", 0.5, add("Add", add("Mul", decay, total), pole))
-        return self._if_positive(x, add("Sub", 1.0, lower), lower)

@@ -11,19 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._activations import ACTIVATIONS
 from densenet._extras import require
 from densenet._typing import Array
 from densenet.exchange._common import check_network, describe_layer
-from densenet.layers import (
-    Dropout,
-    Identity,
-    Layer,
-    Linear,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from densenet.layers import Dropout, Identity, Layer, Linear, Softmax
 from densenet.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -38,11 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["from_sklearn", "to_sklearn"]
 
-_ACTIVATIONS: dict[str, type[Layer]] = {
-    "identity": Identity,
-    "logistic": Sigmoid,
-    "tanh": Tanh,
-    "relu": ReLU,
+_LAYERS: dict[str, type[Layer]] = {
+    entry.sklearn: entry.layer for entry in ACTIVATIONS.values() if entry.sklearn
 }
 _LOSSES: dict[str, type[Loss]] = {
     "softmax": SoftmaxCrossEntropy,
@@ -111,7 +100,7 @@ def from_sklearn(
         )
     layers: list[Layer] = []
     for weight in mlp.coefs_:
-        layers += [Linear(*weight.shape), _ACTIVATIONS[mlp.activation]()]
+        layers += [Linear(*weight.shape), _LAYERS[mlp.activation]()]
     loss = _LOSSES[mlp.out_activation_]()
     network = Network(layers[:-1], loss, dtype=mlp.coefs_[0].dtype, backend=backend)
     parameters = network.parameters
@@ -233,7 +222,7 @@ def _partner(caller: str) -> Any:
 
 def _chain(layers: Sequence[Layer]) -> tuple[list[str], str]:
     """Name the linear layers, and the one activation that is between any two of them."""
-    of = {layer: name for name, layer in _ACTIVATIONS.items()}
+    of = {layer: name for name, layer in _LAYERS.items()}
     names: list[str] = []
     activations: list[str] = []  # after each linear layer
     for index, layer in enumerate(layers):

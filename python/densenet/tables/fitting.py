@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from densenet import training
+from densenet import _activations, training
 from densenet._typing import Array
 from densenet._version import __version__
-from densenet.layers import ELU, GELU, Dropout, Layer, LeakyReLU, Linear, ReLU, Sigmoid, SiLU, Tanh
+from densenet.layers import Dropout, Layer, Linear
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.metrics import accuracy, r2
 from densenet.network import Network
@@ -28,13 +28,7 @@ from densenet.training import EarlyStopping, History
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "Fitted", "Settings", "fit"]
 
 ACTIVATIONS: dict[str, type[Layer]] = {
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "elu": ELU,
-    "gelu": GELU,
-    "silu": SiLU,
-    "tanh": Tanh,
-    "sigmoid": Sigmoid,
+    kind: entry.layer for kind, entry in _activations.ACTIVATIONS.items() if kind != "identity"
 }
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": Adam,
@@ -42,7 +36,6 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "sgd": SGD,
 }
-_RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu")
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class Settings:
     def make_network(self, inputs: int, target: Target) -> Network:
         """Make the network, untrained."""
         widths = (inputs, *self.hidden)
-        init = "he_uniform" if self.activation in _RECTIFIERS else "glorot_uniform"
+        init = _activations.ACTIVATIONS[self.activation].init
         layers: list[Layer] = []
         for width, following in zip(widths, self.hidden, strict=False):
             layers += [Linear(width, following, init=init), ACTIVATIONS[self.activation]()]
