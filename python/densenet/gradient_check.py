@@ -43,7 +43,8 @@ def check_gradients(
     step = _checks.positive("step", step)
     twin = Network(network.layers, network.loss_function, dtype=np.float64, backend=network.backend)
     twin.flat[...] = network.flat
-    twin._running[...] = network._running
+    for name, moments in twin.running_moments.items():
+        moments[...] = network.running_moments[name]
     _, gradient = twin.value_and_gradient(twin.flat, x, y)
     numeric = np.empty_like(gradient)
     for i, value in enumerate(twin.flat.tolist()):

@@ -4,7 +4,7 @@ A layer's ``kind`` is the name by which both backends know it. A new activation 
 pair of functions in `densenet.reference`, a struct in the core, and a line in `densenet.kernels`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -421,3 +421,18 @@ def parameter(layer: Any) -> float:
     if isinstance(layer, Activation):
         return next(iter(layer.settings().values()), 0.0)
     return float(getattr(layer, "rate", getattr(layer, "eps", 0.0)))
+
+
+def walk(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Give each layer, and those within a `Residual` after it.
+
+    Examples
+    --------
+    >>> from densenet.layers import Linear, ReLU, Residual, walk
+    >>> [type(layer).__name__ for layer in walk([Residual([Linear(2, 2)]), ReLU()])]
+    ['Residual', 'Linear', 'ReLU']
+    """
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Residual):
+            yield from walk(layer.layers)

@@ -494,3 +494,12 @@ def _refuse_double_activation(last: Layer, loss: Loss | CustomLoss) -> None:
                 f"layers: expected logits for {its_loss.__name__}, which applies "
                 f"{layer.__name__.lower()} itself, got {layer.__name__} last: drop that layer"
             )
+
+
+def count_probabilities_from(network: State, least: float) -> None:
+    """Bound the probabilities in the training losses that a network reports, or with 0 stop it.
+
+    A probability counts as at least `least` and at most ``1 - least``, as in scikit-learn's
+    log-loss. The gradients stay those of the loss itself.
+    """
+    network._engine.count_probabilities_from(least)

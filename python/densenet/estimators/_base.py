@@ -193,8 +193,11 @@ class DenseEstimator(BaseEstimator):
         if fresh:
             network = _build.network_of(self, width, objective, dtype, random_state)
         else:
-            self.network_._check_writeable()
-            network = copy(self.network_)
+            network = self.network_
+            for name, array in {"flat": network.flat, **network.optimizer_state}.items():
+                if name != "step":
+                    _checks.writeable(name, array)
+            network = copy(network)
             layers = _build.layers_of(self, width, objective)
             wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)
             if repr(wanted) != repr(found):

@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult, minimize
 from densenet._typing import Array
 from densenet.estimators._rows import Rows, parts
 from densenet.estimators._watch import Watch
-from densenet.layers import BatchNorm, Dropout
+from densenet.layers import BatchNorm, Dropout, walk
 from densenet.network import Network
 
 
@@ -24,9 +24,9 @@ def check(estimator: Any, network: Network) -> None:
     """
     if estimator.l1:
         raise ValueError(f"l1: expected 0 with solver='lbfgs', got {estimator.l1}")
-    for place in network._layout.places:
-        if isinstance(place.layer, (BatchNorm, Dropout)):
-            name = type(place.layer).__name__
+    for layer in walk(network.layers):
+        if isinstance(layer, BatchNorm | Dropout):
+            name = type(layer).__name__
             raise ValueError(f"solver: expected a stochastic one with {name}, got 'lbfgs'")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from densenet import _checks, kernels
+from densenet._network.state import count_probabilities_from
 from densenet._typing import Array
 from densenet.layers import Layer, Softmax
 from densenet.losses import (
@@ -91,11 +92,11 @@ class Objective:
         the element type; the gradient is that of the loss itself.
         """
         if self.bounded:
-            network._engine.count_probabilities_from(float(np.finfo(network.dtype).eps))
+            count_probabilities_from(network, float(np.finfo(network.dtype).eps))
         try:
             yield
         finally:
-            network._engine.count_probabilities_from(0.0)
+            count_probabilities_from(network, 0.0)
 
     def activate(self, outputs: Array) -> Array:
         """Turn the network's outputs into probabilities or values."""
