@@ -3,17 +3,18 @@
     python bench/bench.py
     python bench/bench.py --quick --markdown kernels.md
 
-Each case gets its share of a budget of time; what comes after its end is left out, and named.
-Exit status 1 if a kernel or a training run disagrees with its reference by more than promised.
-Ctrl-C ends it with what is done.
+Every case gets its share of a budget of time; cases that come after its end are left out, and the
+report says so. Exit status 1 if a kernel or a training run differs from its reference by more than
+the README promises. Ctrl-C ends the run and reports what is done.
 """
 
 import os
 
-# A short life for the idle threads of NumPy's BLAS, which would spin on processors that the
-# compiled code is to use next; read when NumPy is imported.
+# Let idle threads of NumPy's BLAS sleep soon: they would spin on processors that the compiled code
+# is to use next. OpenBLAS reads this when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import options
+import records
 import report
 from cases import Case, every_case, unknown_kernels
 from densenet import (
@@ -31,7 +33,8 @@ from densenet import (
     reference,
     set_num_threads,
 )
-from machine import Machine, describe, pinned
+from machine import Machine, pinned
+from records import Records
 from report import LiveTable
 from timing import Budget, Timing, interleaved
 from workloads import NETS, Net, dense
@@ -49,7 +52,7 @@ _HEADER = (
     "% of peak",
     "",
 )
-_EXAMPLE = (  # as wide as cells become
+_EXAMPLE = (  # cells as wide as any will be
     "softmax_cross_entropy_backward",
     "E: 3072-128-10, 128",
     "float32",
@@ -63,26 +66,27 @@ _EXAMPLE = (  # as wide as cells become
 )
 _BUDGET, _QUICK_BUDGET = 140.0, 22.0  # seconds
 _PAUSE = 0.02  # seconds between turns, longer than idle OpenMP threads spin
-_LOSSES_AGREE = {4: 1e-4, 8: 1e-10}  # over 20 steps, by the size of an element
+_LOSSES_AGREE = {4: 1e-4, 8: 1e-10}  # relative, over an epoch; by the bytes of a number
 _EPOCH = 20  # steps
 
-Row = tuple[str, ...]
+Title = tuple[str, str, str]  # kernel, shape and dtype of a row
 
 
 class Bench:
-    """Rows of the table, and what went wrong on the way to them."""
+    """The table of a run and its rows as records; which rows are slower, wrong or left out."""
 
-    def __init__(self, threads: int, budget: Budget, parts: int) -> None:
+    def __init__(self, threads: int, budget: Budget, parts: int, rows: Records) -> None:
         self._threads = threads
         self._budget = budget
-        self._parts = parts  # still to be timed
+        self._parts = parts  # rows that are still to be timed
+        self._rows = rows
         self._table = LiveTable(_HEADER, _EXAMPLE)
         self._losses: list[str] = []
         self._omitted: list[str] = []
         self.disagreements: list[str] = []
 
     def kernel(self, case: Case) -> None:
-        """Check a case, then time it."""
+        """Check a kernel against its reference, then time both."""
         title = (case.kernel, case.shape, case.dtype.name)
         budget = self._reserve(title)
         if budget is None:
@@ -96,9 +100,11 @@ class Bench:
         self._time(title, functions, budget.left, machine, flop=case.flop, bytes_=case.bytes)
 
     def training(self, net: Net, dtype: np.dtype[Any]) -> None:
-        """Check a training run, then time `fit` per step, and `train_step`."""
+        """Check the losses of a training run, then time a step of `fit` and `train_step`."""
         shape = f"{net.name}: {net.shape}, {net.batch}"
-        titles = [(call, shape, dtype.name) for call in ("fit, per step", "train_step")]
+        titles: list[Title] = [
+            (call, shape, dtype.name) for call in ("fit, per step", "train_step")
+        ]
         budget = self._reserve(*titles)
         if budget is None:
             return
@@ -126,8 +132,8 @@ class Bench:
             machine, share = Machine(self._threads), budget.share(len(titles) - done)
             self._time(title, functions, share, machine, flop=net.flop, steps=steps)
 
-    def _reserve(self, *titles: Row) -> Budget | None:
-        """Give the time for checking and timing some rows, None if all is spent."""
+    def _reserve(self, *titles: Title) -> Budget | None:
+        """Give the budget for checking and timing some rows; None if no time is left."""
         seconds = len(titles) * self._budget.share(self._parts)
         self._parts -= len(titles)
         if not seconds:
@@ -137,7 +143,7 @@ class Bench:
 
     def _time(
         self,
-        title: Row,
+        title: Title,
         functions: dict[str, Callable[[], Any]],
         seconds: float,
         machine: Machine,
@@ -146,7 +152,10 @@ class Bench:
         bytes_: int = 0,
         steps: int = 1,
     ) -> None:
-        """Add a row: products count by operations, others by bytes; a call may be of many steps."""
+        """Time compiled and reference, and add the row.
+
+        The rate counts ``flop``, if any, else ``bytes_``; a call takes ``steps`` training steps.
+        """
         samples = interleaved(
             functions,
             seconds=seconds,
@@ -162,6 +171,15 @@ class Bench:
         # Vectors hold half as many elements in double precision.
         lanes = 4 / np.dtype(title[-1]).itemsize
         peak = machine.flops * lanes if flop else machine.bandwidth
+        kernel, shape, dtype = title
+        for backend, timing in (("compiled", ours), ("reference", theirs)):
+            self._rows.add(
+                {"kernel": kernel, "shape": shape, "dtype": dtype, "backend": backend},
+                timing,
+                ratio=theirs.median / timing.median,
+                ratio_to="reference",
+                limit=(flop or bytes_) / peak,
+            )
         lost = "" if ratio >= 1 else "LOSS"
         if lost:
             self._losses.append(f"{', '.join(title)}: {ratio:.2f}x")
@@ -179,24 +197,27 @@ class Bench:
             )
         )
 
-    def _disagree(self, title: Row, why: str) -> None:
+    def _disagree(self, title: Title, why: str) -> None:
+        kernel, shape, dtype = title
+        measured = {"kernel": kernel, "shape": shape, "dtype": dtype, "backend": "compiled"}
+        self._rows.add(measured, None, failure=why)
         self.disagreements.append(f"DISAGREES: {', '.join(title)}: {why}")
         print(self.disagreements[-1], flush=True)
 
     @property
     def table(self) -> str:
-        """Give all rows."""
+        """The whole table as Markdown."""
         return self._table.text()
 
     @property
     def notes(self) -> list[str]:
-        """Give what is to be said below the table."""
+        """What the report says below the table."""
         wins, losses = len(self._table.rows) - len(self._losses), len(self._losses)
         notes = [
             "Medians of interleaved rounds ± half the distance of the quartiles; the ratio is the "
-            "reference's time over ours. GFLOP/s of products stand beside the peak of "
-            "multiply-adds in registers, GB/s beside in-place work on arrays of the same size, "
-            "both measured in the same rounds.",
+            "reference's time over the compiled one. The peak of GFLOP/s is that of multiply-adds "
+            "in registers; the peak of GB/s is that of in-place work on arrays of the same size. "
+            "Both are measured in the same rounds.",
             f"Wins: {wins}. Losses: {losses}. " + "; ".join(self._losses),
         ]
         if self._omitted:
@@ -221,6 +242,10 @@ def _trainings(quick: bool) -> Iterator[tuple[Net, np.dtype[Any]]]:
 
 
 def main() -> int:
+    return records.run("bench", _measure, _arguments())
+
+
+def _arguments() -> argparse.Namespace:
     parser = options.parser(__doc__)
     options.add_threads(parser)
     parser.add_argument(
@@ -231,11 +256,15 @@ def main() -> int:
         type=options.seconds,
         help=f"seconds for the whole run ({_BUDGET:g}; {_QUICK_BUDGET:g} if quick)",
     )
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def _measure(arguments: argparse.Namespace, rows: Records) -> int:
+    """Check and time all cases, print and write the report, add the rows; give the exit status."""
     quick, threads = arguments.quick, arguments.threads
     budget = Budget(arguments.budget or (_QUICK_BUDGET if quick else _BUDGET))
     cases, trainings = list(every_case(quick)), list(_trainings(quick))
-    bench = Bench(threads, budget, len(cases) + 2 * len(trainings))
+    bench = Bench(threads, budget, len(cases) + 2 * len(trainings), rows)
     interrupted = []
     set_num_threads(threads)
     try:
@@ -247,7 +276,7 @@ def main() -> int:
     except KeyboardInterrupt:
         interrupted = ["Interrupted: the rest was neither checked nor timed."]
 
-    about = describe(threads)
+    about = report.describe(rows)
     notes = [*interrupted, *bench.notes]
     print()
     print(*notes, about, sep="\n\n")

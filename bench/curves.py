@@ -1,13 +1,12 @@
-"""Show how the time of a training step grows: with batch, width, depth and threads.
+"""Show how the time of a training step grows with batch, width, depth and threads.
 
     python bench/curves.py
     python bench/curves.py batch width --only fit,fused,epoch
     python bench/curves.py --budget 30 --markdown curves.md --picture curves.png
 
-Each curve changes one thing and keeps the rest. Every point is checked and timed as in nets.py, in
-processes of their own; the NumPy reference is drawn beside densenet, and so is the least time that
-the machine's measured peaks allow. Exit status 1 if losses differ. Ctrl-C ends it with the points
-that are done.
+Each curve changes one number and keeps the others. Every point is checked and timed as in nets.py;
+beside densenet stand the NumPy reference and the least time that the machine's measured peaks
+allow. Exit status 1 if losses differ. Ctrl-C ends the run and reports the points that are done.
 """
 
 import argparse
@@ -16,16 +15,19 @@ import sys
 import contest
 import options
 import pictures
+import records
 import report
-from machine import describe, thread_counts
+from machine import thread_counts
+from records import Records
 from report import Curve, LiveTable
 from timing import Budget, micros
 from workloads import Net, powers
 
-_ROUNDS, _TURN = 9, 0.05  # of each contender, seconds
+_ROUNDS, _TURN = 9, 0.05  # turns of each contender, and the least seconds of one
 _NOTES = (
     "Medians ± half the distance of the quartiles. Growth is the power of the variable with which "
-    "the first one's time grows from the point before: 1 where twice as much takes twice as long. "
+    "the first contender's time has grown since the point before: 1 where twice the value takes "
+    "twice as long. "
     "The limit is the products' FLOP over the measured multiply-add peak, and the update's 24 "
     "bytes a parameter over the measured in-place bandwidth."
 )
@@ -36,7 +38,7 @@ def _net(widths: tuple[int, ...], batch: int) -> Net:
 
 
 def every_curve(threads: int) -> dict[str, Curve]:
-    """Give the curves, without points; the last goes from one thread to these."""
+    """Give all curves by name, not yet measured; the last one goes from 1 to ``threads``."""
     counts = thread_counts(threads)
     curves = (
         Curve("batch", "784-128-10", powers(1, 4096), lambda n: _net((784, 128, 10), n)),
@@ -101,7 +103,11 @@ def _title(curve: Curve) -> str:
 
 
 def main() -> int:
-    arguments = _arguments()
+    return records.run("curves", _measure, _arguments())
+
+
+def _measure(arguments: argparse.Namespace, rows: Records) -> int:
+    """Time the curves, print and write the report, add the rows; give the exit status."""
     names: list[str] = arguments.only
     budget = Budget(arguments.budget)
     left = sum(len(curve.values) for curve in arguments.curves)
@@ -123,13 +129,15 @@ def main() -> int:
                     budget=Budget(budget.share(left)),
                 )
                 left -= 1
+                point = {"curve": curve.variable, "value": value, "threads": threads}
+                report.record(curve.points[value], rows, **point)
                 live.add(_row(curve, value, names))
     except KeyboardInterrupt:
         interrupted = [f"Interrupted, {left} points before the end."]
 
     measured = [curve for curve in arguments.curves if curve.points]
     results = [result for curve in measured for result in curve.points.values()]
-    about = describe(arguments.threads, report.versions(results))
+    about = report.describe(rows)
     wrong = report.disagreements(results)
     rest = [*interrupted, *wrong, _NOTES, about]
     print()
@@ -137,8 +145,8 @@ def main() -> int:
     if arguments.markdown:
         tables = []
         for curve in measured:
-            rows = [_row(curve, value, names) for value in curve.points]
-            tables += [_title(curve), report.table(_header(curve, names), rows)]
+            cells = [_row(curve, value, names) for value in curve.points]
+            tables += [_title(curve), report.table(_header(curve, names), cells)]
         report.save(arguments.markdown, [*tables, *rest])
     if arguments.picture and measured:
         pictures.curves(measured, names, arguments.picture, about)

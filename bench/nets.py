@@ -1,13 +1,13 @@
-"""Time training steps of whole networks against everyone else who can take them.
+"""Time training steps of whole networks beside PyTorch, JAX and scikit-learn.
 
     python bench/nets.py                      nets A to G
     python bench/nets.py B 784-128-10:128     these: a letter, or widths and batch
-    python bench/nets.py --markdown nets.md --picture nets.png
+    python bench/nets.py --markdown nets.md --picture nets.png --json nets.jsonl
 
-A step is forward pass, loss, backward pass and Adam's update, in float32. Contenders whose library
-is installed take turns, each in a process of its own, on the same threads and data; first they
-must show the same losses. Exit status 1 if one does not. Ctrl-C ends it with the nets that are
-done.
+A step is forward pass, loss, backward pass and Adam's update, in float32. Every contender whose
+library is installed runs in a process of its own, on the same data and as many threads; they take
+turns. First all must show the same losses: exit status 1 if one does not. Ctrl-C ends the run and
+reports the nets that are done.
 """
 
 import argparse
@@ -17,8 +17,9 @@ import sys
 import contest
 import options
 import pictures
+import records
 import report
-from machine import describe
+from records import Records
 from report import LiveTable, Result
 from timing import Budget
 from workloads import NETS, parse
@@ -26,10 +27,10 @@ from workloads import NETS, parse
 _NOTES = (
     "Medians ± half the distance of the quartiles. A ratio above 1 is faster than the best peer. "
     "The limit is the products' FLOP over the measured multiply-add peak, and the update's 24 "
-    "bytes a parameter over the measured in-place bandwidth. A target is met at its ratio, or "
-    f"within {report.NEAR_LIMIT} limits."
+    "bytes a parameter over the measured in-place bandwidth. A target (docs/performance.md) is met "
+    f"at its ratio, or within {report.NEAR_LIMIT} limits."
 )
-_EXAMPLE = (  # as wide as cells become
+_EXAMPLE = (  # cells as wide as any will be
     "3072-2048-2048-10",
     "3072-2048-2048-10",
     "1024",
@@ -66,7 +67,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    arguments = _arguments()
+    return records.run("nets", _measure, _arguments())
+
+
+def _measure(arguments: argparse.Namespace, rows: Records) -> int:
+    """Time the nets, print and write the report, add the rows; give the exit status."""
     results: list[Result] = []
     live = LiveTable(report.SUMMARY, _EXAMPLE)
     interrupted = []
@@ -81,6 +86,7 @@ def main() -> int:
                 budget=Budget(math.inf),
             )
             results.append(result)
+            report.record(result, rows)
             live.add(report.summary(result))
     except KeyboardInterrupt:
         interrupted = [f"Interrupted after {len(results)} of {len(arguments.nets)} nets."]
@@ -88,7 +94,7 @@ def main() -> int:
         print(*interrupted)
         return 130
 
-    about = describe(arguments.threads, report.versions(results))
+    about = report.describe(rows)
     wrong = report.disagreements(results)
     rest = [*interrupted, *wrong, _NOTES, report.contenders(results), report.peaks(results)]
     print()

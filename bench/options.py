@@ -1,4 +1,4 @@
-"""The options that the tools share, refused at once and not after minutes of measuring."""
+"""The options that the tools share; a bad one is refused before anything is measured."""
 
 import argparse
 import importlib.util
@@ -8,38 +8,49 @@ from densenet import get_num_threads
 from densenet._extras import DISTRIBUTION
 from machine import processors
 from peers import CONTENDERS
+from records import STDOUT
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """Make a parser with what all tools take, described by a module's first paragraph."""
+    """Make a parser with the options of all tools; ``doc`` begins with its description."""
     made = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0])
     made.add_argument("--markdown", type=new_file, metavar="FILE", help="write the report here")
+    made.add_argument(
+        "--json",
+        type=json_lines,
+        metavar="FILE",
+        help="write the measurements here as JSON lines; - is standard output",
+    )
+    made.add_argument(
+        "--note", metavar="TEXT", help='what else --json shall say, such as "beside a compiler"'
+    )
     return made
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add the number of threads to compute with."""
+    """Add ``--threads``, the number of threads that every contender computes with."""
     parser.add_argument(
         "--threads",
         type=threads,
         default=min(get_num_threads(), processors()),
-        help="everyone's (%(default)s)",
+        help="threads of every contender (%(default)s)",
     )
 
 
 def add_only(parser: argparse.ArgumentParser, default: str = "") -> None:
-    """Add the contenders to choose."""
+    """Add ``--only``, which chooses the contenders."""
     parser.add_argument(
         "--only",
         type=contenders,
         default=default,
         metavar="A,B",
-        help="contenders whose names hold one of these words; the names: " + "; ".join(CONTENDERS),
+        help="only contenders whose names contain one of these words; the names: "
+        + "; ".join(CONTENDERS),
     )
 
 
 def add_picture(parser: argparse.ArgumentParser) -> None:
-    """Add a picture to be drawn."""
+    """Add ``--picture``, the file to draw the report into."""
     parser.add_argument("--picture", type=picture, metavar="FILE", help="draw the report here")
 
 
@@ -59,11 +70,11 @@ def positives(text: str) -> list[int]:
 
 
 def threads(text: str) -> int:
-    """Read a number of threads that have a processor each."""
+    """Read a number of threads, at most one for each processor."""
     count = positive(text)
     if count > processors():
         raise argparse.ArgumentTypeError(
-            f"{count} asked for, {processors()} processors may be used"
+            f"must be at most {processors()}, the processors to run on, got {count}"
         )
     return count
 
@@ -80,11 +91,13 @@ def seconds(text: str) -> float:
 
 
 def contenders(text: str) -> list[str]:
-    """Read words; give the names of contenders that hold one of them."""
+    """Read words; give the names of the contenders that contain one of them."""
     words = [word.strip().lower() for word in text.split(",")]
     names = [name for name in CONTENDERS if any(word in name.lower() for word in words)]
     if not names:
-        raise argparse.ArgumentTypeError(f"must be in {'; '.join(CONTENDERS)}: got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be part of a name in {'; '.join(CONTENDERS)}; got {text!r}"
+        )
     return names
 
 
@@ -94,6 +107,11 @@ def new_file(text: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"must be a file in a folder that exists, got {text!r}")
     return path
+
+
+def json_lines(text: str) -> Path | str:
+    """Read the path of a file to be written, or ``-`` for standard output."""
+    return STDOUT if text == STDOUT else new_file(text)
 
 
 def picture(text: str) -> Path:

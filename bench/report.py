@@ -1,4 +1,4 @@
-"""What was measured, as tables: Markdown that reads well as it is."""
+"""What was measured, as Markdown tables and as rows for `records`."""
 
 import math
 import sys
@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from records import Records
 from timing import Timing, micros
 from workloads import UPDATE_BYTES, Net
 
 OURS = ("densenet, fit", "densenet, train_step")
 NOT_INSTALLED = "not installed"  # the note of a contender whose library is missing
-OTHER_LOSSES = "other losses"  # how the note of one begins that computes something else
-NEAR_LIMIT = 1.2  # a time below so many limits is as good as a target
+OTHER_LOSSES = "other losses"  # begins the note of a contender that computes something else
+NEAR_LIMIT = 1.2  # a net within this many limits counts as at its target
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Give a Markdown table with aligned columns; all but the first are set right."""
+    """Give a Markdown table: the first column is aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
@@ -30,13 +32,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 class LiveTable:
-    """A table that is printed while it grows.
+    """A table that is printed row by row while it grows.
 
     Parameters
     ----------
     header : sequence of str
     example : sequence of str
-        Cells that are as wide as any that will come. Wider ones still fit into `text`.
+        Cells as wide as the widest to come: they set the widths of the printed columns. A wider
+        cell breaks the alignment of the printed rows, not that of `text`.
     """
 
     def __init__(self, header: Sequence[str], example: Sequence[str]) -> None:
@@ -45,7 +48,7 @@ class LiveTable:
         self.rows: list[Sequence[str]] = []
 
     def add(self, row: Sequence[str]) -> None:
-        """Print a row, the first one under the header."""
+        """Add a row and print it; the first one prints the header, too."""
         self.rows.append(row)
         head, rule, _, line = table(self._header, [self._example, row]).splitlines()
         if len(self.rows) == 1:
@@ -58,48 +61,77 @@ class LiveTable:
 
 
 def save(path: Path, parts: Sequence[str]) -> None:
-    """Write a report's parts to a file, after the command that made it."""
+    """Write a report to ``path``: the command that made it, then its parts, as paragraphs."""
     command = " ".join(["python", f"bench/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     path.write_text("\n\n".join([f"`{command}`", *parts]) + "\n", encoding="utf-8")
 
 
+def describe(records: Records) -> str:
+    """Say in a line on what machine a run was made, how busy that was, and with what versions."""
+    about = records.circumstances
+    threads, processor = about["threads"], about["processor"]
+    versions = dict(about["versions"])
+    densenet, numpy, compiler = (versions.pop(key) for key in ("densenet", "numpy", "compiler"))
+    load = "" if about["load"] is None else f", load {about['load']:.1f} at the start"
+    conditions = f", {about['conditions']}" if about["conditions"] else ""
+    commit = f"commit {about['commit'][:7]}" if about["commit"] else "commit unknown"
+    return "; ".join(
+        [
+            f"{processor_name(processor)}{load}{conditions}",
+            f"{threads} thread{'s' if threads > 1 else ''}",
+            f"densenet {densenet} ({processor['instruction_set']}, {compiler})",
+            commit + (" with changes" if about["dirty"] else ""),
+            f"NumPy {numpy}",
+            *(f"{name} {version}" for name, version in versions.items()),
+        ]
+    )
+
+
+def processor_name(processor: dict[str, Any]) -> str:
+    """Name a processor of a record: what it calls itself, with family and model where known."""
+    name: str = processor["name"]
+    if processor["family"] is not None:
+        name += f" family {processor['family']} model {processor['model']}"
+    return name
+
+
 @dataclass
 class Result:
-    """One net: seconds of a step for each contender, and what the machine could do meanwhile."""
+    """One net: seconds of a step for each contender, and the machine's peaks meanwhile."""
 
     net: Net
-    flops: float
-    bandwidth: float
-    timings: dict[str, Timing] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # of contenders without a time
-    versions: dict[str, str] = field(default_factory=dict)  # of each module that was imported
-    meetings: Sequence[float] = ()  # seconds that all threads took to meet, before each turn
+    flops: float  # peak of multiply-adds, FLOP/s
+    bandwidth: float  # peak of in-place work, bytes/s
+    timings: dict[str, Timing] = field(default_factory=dict)  # by the contender's name
+    notes: dict[str, str] = field(default_factory=dict)  # why a contender has no time
+    versions: dict[str, str] = field(default_factory=dict)  # of each library that was imported
+    meetings: Sequence[float] = ()  # before each turn: seconds in which all threads met
 
     @property
     def limit(self) -> float:
-        """Seconds of a step at the measured peaks."""
+        """Least seconds of a step, at the measured peaks."""
         return self.net.limit(self.flops, self.bandwidth)
 
     @property
     def best_peer(self) -> str | None:
-        """Who is fastest of all others."""
+        """The fastest contender that is not densenet itself; None if there is none."""
         peers = [name for name in self.timings if name not in OURS]
         return min(peers, key=lambda name: self.timings[name].median, default=None)
 
     def ratio(self, name: str) -> float | None:
-        """How many times as fast as the best peer a contender is."""
+        """Say how many times as fast as the best peer a contender is; None if one is missing."""
         if self.best_peer is None or name not in self.timings:
             return None
         return self.timings[self.best_peer].median / self.timings[name].median
 
     def percent_of_limit(self, name: str) -> str:
-        """Say how near a contender comes to the limit, 100 % being all that is possible."""
+        """Give the limit in percent of a contender's time: 100 % is all that is possible."""
         timing = self.timings.get(name)
         return f"{100 * self.limit / timing.median:.0f} %" if timing else "-"
 
     @property
     def verdict(self) -> str:
-        """Whether `fit` reaches its target, and by which of its two ways."""
+        """Whether `fit` reaches the net's target: by its ratio, or by coming near the limit."""
         ratio = self.ratio(OURS[0])
         if OURS[0] not in self.timings:
             return "not run"
@@ -115,16 +147,16 @@ class Result:
 
 @dataclass
 class Curve:
-    """A net of which one thing changes: the points asked for, and those that were measured."""
+    """Times of a net as one number changes, such as its width."""
 
-    variable: str
-    fixed: str
-    values: Sequence[int]
-    net: Callable[[int], Net]
-    points: dict[int, Result] = field(default_factory=dict)
+    variable: str  # the name of that number
+    fixed: str  # what stays, as text
+    values: Sequence[int]  # of the variable: the points to measure
+    net: Callable[[int], Net]  # the net at a value
+    points: dict[int, Result] = field(default_factory=dict)  # measured so far, by value
 
     def growth(self, value: int, name: str) -> float | None:
-        """Give the power of the variable with which a time grew from the point before."""
+        """Give the power p of time ~ variable^p since the point before; None if one is missing."""
         before = max((earlier for earlier in self.points if earlier < value), default=None)
         if before is None or any(name not in self.points[v].timings for v in (before, value)):
             return None
@@ -150,7 +182,7 @@ SUMMARY = (
 
 
 def summary(result: Result) -> list[str]:
-    """Give a net's row: our times, the best peer's, the limit and the target."""
+    """Give a net's row of the table `SUMMARY`."""
     times = [str(result.timings[name]) if name in result.timings else "-" for name in OURS]
     ratios = [result.ratio(name) for name in OURS]
     best = result.best_peer
@@ -170,7 +202,7 @@ def summary(result: Result) -> list[str]:
 
 
 def contenders(results: Sequence[Result]) -> str:
-    """Give a row for each contender, with its time for each net."""
+    """Give a table with a row for each contender and a column for each net."""
     names = list(dict.fromkeys(n for result in results for n in (*result.timings, *result.notes)))
     rows = [
         [
@@ -186,7 +218,7 @@ def contenders(results: Sequence[Result]) -> str:
 
 
 def peaks(results: Sequence[Result]) -> str:
-    """Give the machine's peaks, and how far apart its cores were, between each net's turns."""
+    """Give a table of each net's work and the machine's peaks while the net was timed."""
     header = (
         "net",
         "MFLOP",
@@ -210,7 +242,7 @@ def peaks(results: Sequence[Result]) -> str:
 
 
 def _meetings(result: Result) -> str:
-    """Give the median of a net's meetings, and the least and the most."""
+    """Give the median, the least and the most of the times in which the threads met, in ns."""
     if not result.meetings:
         return "-"
     least, most = min(result.meetings), max(result.meetings)
@@ -218,13 +250,13 @@ def _meetings(result: Result) -> str:
 
 
 def versions(results: Sequence[Result]) -> dict[str, str]:
-    """Give the version of every library that was compared with."""
+    """Give the versions of all libraries that densenet was compared with, by name."""
     every = {name: version for result in results for name, version in result.versions.items()}
     return {name: version for name, version in every.items() if name != "densenet"}
 
 
 def missing_peers(results: Sequence[Result]) -> list[str]:
-    """Say who was not there to compare with, and how to install them; nothing if all were."""
+    """Say which peers are not installed and how to install them; an empty list if all are."""
     missing = {n: None for r in results for n, note in r.notes.items() if note == NOT_INSTALLED}
     if not missing:
         return []
@@ -233,10 +265,40 @@ def missing_peers(results: Sequence[Result]) -> list[str]:
 
 
 def disagreements(results: Sequence[Result]) -> list[str]:
-    """Name the contenders that do not compute what they should."""
+    """Give a line for each contender whose losses differ from the judge's."""
     return [
         f"DISAGREES: {name}, {result.net.shape}:{result.net.batch}: {note}"
         for result in results
         for name, note in result.notes.items()
         if note.startswith(OTHER_LOSSES)
     ]
+
+
+def record(result: Result, records: Records, **where: Any) -> None:
+    """Add a net's rows to ``records``: one for each contender, three for the machine's peaks.
+
+    A contender whose library is not installed gets none. ``where`` is told of every row, besides
+    the net: the point of a curve.
+    """
+    net, threads = result.net, where.get("threads")
+    about = {**where, "net": net.name, "shape": net.shape, "batch": net.batch}
+    records.add_versions(versions([result]))
+    for name, timing in result.timings.items():
+        records.add(
+            about | {"contender": name},
+            timing,
+            ratio=result.ratio(name),
+            ratio_to=result.best_peer,
+            limit=result.limit,
+            threads=threads,
+        )
+    for name, note in result.notes.items():
+        if note != NOT_INSTALLED:
+            failed = about | {"contender": name}
+            records.add(failed, None, limit=result.limit, failure=note, threads=threads)
+    peaks = (("multiply-adds", result.flops, "FLOP/s"), ("in-place work", result.bandwidth, "B/s"))
+    for peak, rate, unit in peaks:
+        records.add(about | {"peak": peak}, rate, unit=unit, threads=threads)
+    if result.meetings:
+        meetings = Timing.of(result.meetings)
+        records.add(about | {"peak": "threads meet"}, meetings, threads=threads)

@@ -1,13 +1,14 @@
-"""Show that more threads are never slower than one: a grid of width x batch for each call.
+"""Test that more threads are never slower than one: a grid of width x batch for each call.
 
     python bench/threads.py
     python bench/threads.py --calls all --budget 600
     python bench/threads.py --calls train_step,adam_step --widths 32,64,128 --batches 16,64
 
-A cell is how many times as fast as one thread so many are, at one call over and over: the median of
-paired rounds in one process, on the same arrays. What looks slower is measured again, and the
-second time alone counts. Exit status 1 if a cell is slower than one thread by more than 2 %, with
-99 % confidence. Ctrl-C ends it with the rows that are done.
+A cell repeats one call with one thread and with more, in turns, in one process, on the same arrays.
+It shows how many times as fast the call is with more threads: the median over the rounds. A cell
+that looks slower is measured again, and the second result alone counts. Exit status 1 if a cell is
+slower than one thread by more than 2 %, with 99 % confidence. Ctrl-C ends the run and reports the
+cells that are done.
 """
 
 import argparse
@@ -18,36 +19,39 @@ from statistics import median
 from typing import NamedTuple
 
 import options
+import records
 import report
 from calls import CALLS, SHAPES
 from densenet import set_num_threads
-from machine import Machine, describe, pinned, thread_counts
+from machine import Machine, pinned, thread_counts
+from records import Records
 from report import LiveTable
-from timing import Budget, interleaved, median_interval
+from timing import Budget, Timing, interleaved, median_interval
 from workloads import powers
 
 _WIDTHS, _BATCHES = powers(16, 1024), (1, 4, 16, 64, 256, 1024)
-_FIRST = 0.75  # of the time; the rest is for what looks slower
-_FIRST_ROUNDS, _SECOND_ROUNDS = (3, 25), (10, 101)  # least and most; 8 allow a verdict
+_FIRST = 0.75  # part of the time for the first pass; the rest is for cells that look slower
+_FIRST_ROUNDS, _SECOND_ROUNDS = (3, 25), (10, 101)  # least and most; a verdict needs 8
 _PAUSE = 0.02  # seconds between turns, longer than idle OpenMP threads spin
-_MARGIN = 0.02  # a difference that does not count
-_BUSY = 0.75  # of the processors' multiply-adds; with less, somebody else is computing
+_MARGIN = 0.02  # a smaller difference does not count
+_BUSY = 0.75  # threads that reach less of their multiply-adds share processors with others
 
 
 @dataclass
 class Cell:
-    """How many times as fast as one thread more are, in each round."""
+    """One call at one size: its times with one thread over those with more, round by round."""
 
-    speedups: list[float]
+    speedups: list[float]  # times as fast as one thread, one for each round
+    seconds: list[float]  # of a call with more threads, likewise
 
     @property
     def suspicious(self) -> bool:
-        """Whether it looks slower than one thread."""
+        """Whether more threads look slower than one: the median says so."""
         return median(self.speedups) < 1 - _MARGIN
 
     @property
     def slower(self) -> bool:
-        """Whether it is, beyond doubt."""
+        """Whether more threads are slower than one with 99 % confidence."""
         return median_interval(self.speedups)[1] < 1 - _MARGIN
 
     def __str__(self) -> str:
@@ -56,7 +60,7 @@ class Cell:
 
 
 class Key(NamedTuple):
-    """Which cell."""
+    """Which call and which size a cell measures."""
 
     call: str
     threads: int
@@ -68,14 +72,14 @@ class Key(NamedTuple):
 
 
 class Sweep:
-    """The cells that are filled."""
+    """The cells that have been measured, and how many threads' work the machine did meanwhile."""
 
     def __init__(self) -> None:
         self.cells: dict[Key, Cell] = {}
         self._scalings: dict[int, list[float]] = {}
 
     def measure(self, key: Key, *, seconds: float, rounds: tuple[int, int]) -> None:
-        """Fill one cell, anew if it was filled."""
+        """Measure a cell; an earlier measurement of it is replaced."""
         call = CALLS[key.call](key.threads, key.width, key.batch)
 
         def on(count: int) -> Callable[[], None]:
@@ -93,27 +97,27 @@ class Sweep:
             most_rounds=rounds[1],
         )
         pairs = zip(samples["one"], samples["more"], strict=True)
-        self.cells[key] = Cell([one / more for one, more in pairs])
+        self.cells[key] = Cell([one / more for one, more in pairs], samples["more"])
         one, more = Machine(1), Machine(key.threads)
         one.measure_flops()
         more.measure_flops()
         self._scalings.setdefault(key.threads, []).append(more.flops / one.flops)
 
     def row(self, call: str, threads: int, width: int, batches: list[int]) -> list[str]:
-        """Give the cells of a width, those that are filled."""
+        """Give a row of the printed table: the cells of one width, ``-`` where not measured."""
         cells = (self.cells.get(Key(call, threads, width, batch)) for batch in batches)
         return [str(width), *("-" if cell is None else str(cell) for cell in cells)]
 
     @property
     def notes(self) -> list[str]:
-        """Say how far the cells are to be trusted, and which are slower than one thread."""
+        """Say whether the machine was busy, and which cells are slower than one thread."""
         notes = []
         for threads, scalings in self._scalings.items():
             scaling = median(scalings)
             busy = scaling < _BUSY * threads
             notes.append(
                 f"Meanwhile {threads} threads made {scaling:.2f} times the multiply-adds of one."
-                + " The machine is busy: little can be said of threads now." * busy
+                + " The machine is busy: this run says little about threads." * busy
             )
         slower = [key for key, cell in self.cells.items() if cell.slower]
         doubtful = sum(cell.suspicious for cell in self.cells.values()) - len(slower)
@@ -123,9 +127,16 @@ class Sweep:
         )
         return notes + [f"SLOWER: {key}" for key in slower]
 
+    def record(self, rows: Records) -> None:
+        """Add a row for each cell: seconds of a call with its threads, and the speed-up."""
+        for key, cell in self.cells.items():
+            measured = {"call": key.call, "width": key.width, "batch": key.batch}
+            timing, speedup = Timing.of(cell.seconds), median(cell.speedups)
+            rows.add(measured, timing, ratio=speedup, ratio_to="1 thread", threads=key.threads)
+
 
 def _calls(text: str) -> list[str]:
-    """Read names of calls, or all."""
+    """Read the names of calls, separated by commas, or ``all``."""
     names = list(CALLS) if text == "all" else text.split(",")
     for name in names:
         if name not in CALLS:
@@ -161,7 +172,11 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    arguments = _arguments()
+    return records.run("threads", _measure, _arguments())
+
+
+def _measure(arguments: argparse.Namespace, rows: Records) -> int:
+    """Time the grids, print and write the report, add the rows; give the exit status."""
     counts = thread_counts(arguments.threads)[1:]
     widths, batches = arguments.widths, arguments.batches
     grids = [(call, threads) for call in arguments.calls for threads in counts]
@@ -190,7 +205,8 @@ def main() -> int:
     except KeyboardInterrupt:
         interrupted = ["Interrupted before the end."]
 
-    about = describe(arguments.threads)
+    sweep.record(rows)
+    about = report.describe(rows)
     notes = [*interrupted, *sweep.notes, about]
     print(*notes, sep="\n\n")
     if arguments.markdown:

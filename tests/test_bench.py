@@ -297,7 +297,7 @@ def test_growth_is_a_power():
     ],
 )
 def test_a_cell_is_slower_only_beyond_the_noise(speedups, text):
-    cell = threads.Cell(speedups)
+    cell = threads.Cell(speedups, [])
     assert (str(cell), cell.slower) == (text, "SLOWER" in text)
 
 
