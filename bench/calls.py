@@ -1,4 +1,4 @@
-"""Calls whose time is compared between numbers of threads, each at a width and a batch."""
+"""The calls that threads.py times: makers that take threads, width and batch."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def _training(contender: type[Contender]) -> Callable[[int, int, int], Call]:
 
 
 def _network(method: str, labels: bool) -> Callable[[int, int, int], Call]:
-    """Make a call of one method of a network with a batch."""
+    """Give a maker of calls of a network's method with one batch."""
 
     def make(threads: int, width: int, batch: int) -> Call:
         task = _task(threads, width, batch)
@@ -28,7 +28,7 @@ def _network(method: str, labels: bool) -> Callable[[int, int, int], Call]:
 
 
 def _kernel(name: str, *shapes: str) -> Callable[[int, int, int], Call]:
-    """Make a call of a kernel with arrays of these shapes: n is the width, b the batch."""
+    """Give a maker of calls of a kernel. In a shape, ``n`` is the width and ``b`` the batch."""
 
     def make(threads: int, width: int, batch: int) -> Call:
         rng, sizes = np.random.default_rng(1), {"n": width, "b": batch}

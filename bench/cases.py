@@ -1,7 +1,7 @@
-"""A case for every kernel: its arguments, its work, and how far the backends may differ.
+"""The cases of bench.py: each kernel's arguments, its work, and how far the backends may differ.
 
-Cases are made from a kernel's name and signature, so that a kernel of a known kind is timed from
-the day it is added.
+Cases are made from a kernel's name and signature, so a new kernel of a known kind needs no case of
+its own.
 """
 
 import inspect
@@ -23,15 +23,16 @@ _CLASSES = ((32, 10), (1024, 10), (2048, 1000))
 _VECTORS = ((13_002,), (394_634,), (10_510_346,))  # the parameters of nets A, E and G
 _STATES = ("velocity", "m", "v")
 _ULP = 4
-_DRAWN = 400_009  # odd, so that repeated numbers meet other lanes and threads
+_DRAWN = 400_009  # an odd period, so that repeated numbers fall on other lanes and threads
 
 
 @dataclass
 class Case:
-    """One kernel at one shape.
+    """One kernel at one shape and dtype.
 
-    Both backends get the same arguments; ``outputs`` gives what a call has computed, whether it was
-    returned or written in place, and ``tolerances`` one array or number for each.
+    ``arguments`` makes the same positional and keyword arguments for both backends. ``tolerances``
+    takes the positional ones and the reference's outputs, returned or written in place; it gives
+    the largest difference allowed for each output, as an array or a number.
     """
 
     kernel: str
@@ -42,10 +43,10 @@ class Case:
     flop: int = 0  # of products; other kernels are measured by their bytes
     bytes: int = 0  # read and written
     footprint: int = 0  # bytes of all distinct arrays
-    in_place: Sequence[int] = field(default=())  # positions of arguments that are updated
+    in_place: Sequence[int] = field(default=())  # positions of the arguments that it updates
 
     def bind(self, module: ModuleType) -> Callable[[], Any]:
-        """Make a call without arguments, on arrays of its own."""
+        """Make a function without arguments that calls the module's kernel on arrays of its own."""
         function = getattr(module, self.kernel)
         arguments, settings = self.arguments()
         if self.in_place:
@@ -59,7 +60,7 @@ class Case:
         return list(result) if isinstance(result, tuple) else [result]
 
     def disagreement(self) -> float:
-        """Give the largest difference between the backends, 1 being what is allowed."""
+        """Give the largest difference between the backends; 1 is the most that is allowed."""
         ours, theirs = self._outputs(kernels), self._outputs(reference)
         allowed = self.tolerances(self.arguments()[0], theirs)
         worst = 0.0
@@ -71,7 +72,7 @@ class Case:
 
 
 def every_case(quick: bool) -> Iterator[Case]:
-    """Give the cases of all kernels; if quick, in single precision and without large ones."""
+    """Give the cases of all kernels; if ``quick``, in float32 and without the largest sizes."""
     for name in kernels.__all__:
         make, sizes = _kind(name)
         if make is None:
@@ -82,7 +83,7 @@ def every_case(quick: bool) -> Iterator[Case]:
 
 
 def unknown_kernels() -> list[str]:
-    """Names of kernels that no case is made for."""
+    """Give the names of kernels that are of no known kind and have no case."""
     return [name for name in kernels.__all__ if _kind(name)[0] is None]
 
 
@@ -106,17 +107,17 @@ def _kind(name: str) -> tuple[Callable[[str, Any, np.dtype[Any]], Case] | None, 
     return None, ()
 
 
-# ---- tolerances, as promised in the design -------------------------------------------------------
+# ---- tolerances: the README's promises -----------------------------------------------------------
 
 
 def _ulps(values: Any) -> Any:
-    """Four units in the last place, or the smallest normal number."""
+    """Give four units in the last place of each value, at least the smallest normal number."""
     values = np.abs(np.asarray(values))
     return np.maximum(_ULP * np.spacing(values), np.finfo(values.dtype).tiny).astype(np.float64)
 
 
 def _product(a: Array, b: Array, bias: Array | None = None) -> Array:
-    """``2 K eps Σ|a||b|``, where K numbers are added."""
+    """Give ``2 K eps Σ|a||b|`` for each element of a product, where K is the number of terms."""
     terms = a.shape[1]
     sizes: Array = np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
     if bias is not None:
@@ -130,7 +131,7 @@ def _product(a: Array, b: Array, bias: Array | None = None) -> Array:
 
 
 def _normal(seed: int, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> list[Array]:
-    """Draw arrays; large ones repeat what was drawn, for drawing takes longer than any kernel."""
+    """Draw normal numbers; large arrays repeat them, for drawing takes longer than a kernel."""
     rng = np.random.default_rng(seed)
     drawn = [rng.standard_normal(min(_DRAWN, math.prod(shape))).astype(dtype) for shape in shapes]
     return [np.resize(numbers, shape) for numbers, shape in zip(drawn, shapes, strict=True)]
@@ -178,7 +179,7 @@ def _elementwise(name: str, size: tuple[int, int], dtype: np.dtype[Any]) -> Case
         name,
         f"{size[0]} x {size[1]}",
         dtype,
-        # A backward pass may want outputs of its forward pass: numbers in (0, 1) are that for all.
+        # A backward kernel may take outputs of its forward one: numbers in (0, 1) suit them all.
         lambda: (
             _normal(3, dtype, size)
             if arrays == 1
@@ -241,7 +242,7 @@ def _loss(name: str, size: tuple[int, int], dtype: np.dtype[Any]) -> Case:
     forward = name.endswith("_forward")
 
     def arguments() -> tuple[list[Any], dict[str, Any]]:
-        # Probabilities are targets of most losses; the logistic one wants signs.
+        # Probabilities are valid targets of most losses; the logistic one takes -1 and 1.
         targets = _probabilities(dtype, size)
         if name.startswith("logistic"):
             targets = np.sign(_normal(11, dtype, size)[0])
@@ -250,7 +251,7 @@ def _loss(name: str, size: tuple[int, int], dtype: np.dtype[Any]) -> Case:
     def tolerances(_: list[Any], expected: list[Any]) -> list[Any]:
         if forward:
             return [abs(expected[0]) * 2 * size[0] * size[1] * float(np.finfo(np.float64).eps)]
-        # A slope may be a difference of numbers up to 1, of which each output has its share.
+        # A gradient may be a difference of numbers up to 1, divided by the number of outputs.
         share = 1 / (size[0] * size[1])
         return [_ULP * float(np.finfo(dtype).eps) * (np.abs(expected[0]) + share)]
 

@@ -1,7 +1,7 @@
-"""One net: every contender in a process of its own, all taking turns, on the same threads and data.
+"""Time one net: contenders run in processes of their own and take turns, on the same data.
 
-First all must show the same losses. The machine's peak is measured before every turn, so that it
-meets the same neighbours as the times it is compared with.
+First all must show the same losses. The machine's peaks are measured between the turns, so that
+other work on the machine disturbs them as it disturbs the times.
 """
 
 import contextlib
@@ -21,29 +21,30 @@ from workloads import FIRST_LOSSES, Net, Task
 
 JUDGE = "NumPy reference"
 _AGREE = 1e-3  # relative difference of the first losses
-_PAUSE = 0.05  # seconds between turns, in which the last one's threads stop spinning
-_FEW = 3  # samples of a contender that is so slow that its turns are cut short
+_PAUSE = 0.05  # seconds between turns, in which the threads of the last one stop spinning
+_FEW = 3  # samples that are enough of a contender that takes much longer than its turns
 _LEAST_ROUNDS = 3
 
 
 def compete(
     net: Net, threads: int, names: Sequence[str], *, rounds: int, turn: float, budget: Budget
 ) -> Result:
-    """Time a step of one net.
+    """Time a training step of one net for each contender.
 
     Parameters
     ----------
     net : Net
     threads : int
-        Of everyone.
+        Threads of each contender.
     names : sequence of str
-        In `peers.CONTENDERS`; who is not installed gets a note instead of a time.
+        Names in `peers.CONTENDERS`. A contender that is not installed, fails or computes other
+        losses gets a note instead of a time.
     rounds : int
         Turns of each contender.
     turn : float
         Least seconds of a turn.
     budget : Budget
-        No round is begun after it is spent, a few excepted.
+        Once it is spent no further round begins, the first three excepted.
     """
     machine = Machine(threads, 16 * net.parameters)
     versions: dict[str, str] = {}
@@ -70,7 +71,7 @@ def compete(
                 break
             time.sleep(_PAUSE)
             machine.measure_bandwidth()
-            # Each round begins with another, so that nobody always follows the same one.
+            # Each round begins with another contender: none always follows the same other one.
             first = done % max(1, len(running))
             for worker in running[first:] + running[:first]:
                 taken = samples.setdefault(worker.name, [])
@@ -94,7 +95,7 @@ def compete(
 
 
 def _enter(worker: Worker, versions: dict[str, str]) -> list[float]:
-    """Wait for a contender's first losses; WorkerError if there are none."""
+    """Note a contender's version and give its first losses; WorkerError if it has none."""
     version = worker.version()
     if version is None:
         raise WorkerError(NOT_INSTALLED)
@@ -103,7 +104,10 @@ def _enter(worker: Worker, versions: dict[str, str]) -> list[float]:
 
 
 def _agreeing(losses: dict[str, list[float]], notes: dict[str, str]) -> set[str]:
-    """Names of those whose losses are the judge's; the notes tell of the others."""
+    """Give the contenders whose losses agree with the judge's; add a note for each other one.
+
+    The judge is the NumPy reference, or the first contender where that does not run.
+    """
     judge = losses.get(JUDGE) or next(iter(losses.values()), [])
     agreeing = set()
     for name, values in losses.items():

@@ -12,9 +12,12 @@ a run at a commit, with nothing else at work on the machine or with a note that 
     python bench/nets.py --json run.jsonl --note "beside a test run"
     python bench/history.py --add run.jsonl         to the file of that processor; then commit it
 
-Rows of a tree with uncommitted changes are refused, for nobody could measure them again. Rows that
-were printed in docs/performance.md before this history was kept have ``published`` (date and commit
-of that page) in place of ``date`` and ``commit``, which nobody wrote down.
+Rows of a tree with uncommitted changes are refused, for nobody could measure them again.
+
+Rows that docs/performance.md printed before this history was kept have no ``date`` and ``commit``,
+which nobody wrote down, but ``published``: the date and commit of that page. What was printed is in
+them and nothing else: ``spread`` (half the distance of the quartiles over the median) in place of
+the quartiles, and ``microarchitecture`` in place of the processor's family and model.
 """
 
 import argparse

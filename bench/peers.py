@@ -1,8 +1,8 @@
-"""Everyone who can train a dense network on this machine, at their best settings.
+"""The contenders: densenet and other libraries that train dense networks, at their best settings.
 
-Each contender takes a `Task` and trains epochs of it: the same batches in the same order, Adam, in
-float32, the loss of each step kept as whatever the library calls a number. A contender imports its
-library when it is made, so that the others need not be installed. Each runs in a process of its
+Each contender takes a `Task` and trains epochs of it: the same batches in the same order, with Adam
+in float32. It keeps the loss of each step in the library's own type. A contender imports its
+library when it is made, so the other libraries need not be installed. Each runs in a process of its
 own, see `worker`.
 """
 
@@ -17,16 +17,16 @@ from workloads import LEARNING_RATE, Task, dense
 
 
 class Contender(ABC):
-    """One way of training; made from a task."""
+    """One library's way of training a task."""
 
-    module: ClassVar[str]  # that must be importable
+    module: ClassVar[str]  # must be importable
 
     @abstractmethod
     def __init__(self, task: Task) -> None: ...
 
     @abstractmethod
     def epoch(self) -> Iterable[Any]:
-        """Train one epoch to its very end; give the loss of each step, before its update."""
+        """Train one epoch and wait for its end; give each step's loss, taken before its update."""
 
 
 # ---- densenet ----------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ class DensenetStep(DensenetFit):
 
 
 class Reference(DensenetFit):
-    """densenet's specification, in NumPy."""
+    """densenet's NumPy reference."""
 
     backend = "reference"
 
@@ -81,18 +81,18 @@ class Reference(DensenetFit):
 
 
 class TorchFused(Contender):
-    """Eager, with the optimizer in one kernel."""
+    """Eager mode, with the whole update in one fused kernel."""
 
     module = "torch"
     optimizer: ClassVar[dict[str, bool]] = {"fused": True}
     compiled: ClassVar[bool] = False
 
     def __init__(self, task: Task) -> None:
-        # The compiler's helpers would outlive their work and disturb the others.
+        # torch.compile's helper processes would outlive their work and disturb other contenders.
         os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
         import torch
 
-        torch.set_flush_denormal(True)  # before the first thread is started, which inherits it
+        torch.set_flush_denormal(True)  # inherited by threads, so before the first one starts
         torch.set_num_threads(task.threads)
         layers: list[Any] = []
         for weight, bias in zip(task.weights, task.biases, strict=True):
@@ -112,7 +112,7 @@ class TorchFused(Contender):
         self.loss: Callable[[Any, Any], Any] = torch.compile(loss) if self.compiled else loss
 
     def epoch(self) -> Iterable[Any]:
-        """Run the usual loop."""
+        """Run PyTorch's usual training loop."""
         losses = []
         for x, y in self.batches:
             self.adam.zero_grad()
@@ -124,13 +124,13 @@ class TorchFused(Contender):
 
 
 class TorchForeach(TorchFused):
-    """Eager, with the optimizer's operations over lists of tensors."""
+    """Eager mode, with the update's operations on lists of tensors."""
 
     optimizer: ClassVar[dict[str, bool]] = {"foreach": True}
 
 
 class TorchCompiled(TorchFused):
-    """Forward and backward compiled; the fused optimizer."""
+    """Forward and backward pass by torch.compile, with the fused update."""
 
     compiled = True
 
@@ -139,7 +139,7 @@ class TorchCompiled(TorchFused):
 
 
 class JaxStep(Contender):
-    """A compiled function for each step, which gives its buffers on to the next."""
+    """A compiled function for each step; its buffers are donated to the next step."""
 
     module = "jax"
 
@@ -181,7 +181,7 @@ class JaxStep(Contender):
         self.batches = [(jnp.array(x), jnp.array(y, jnp.int32)) for x, y in task.batches]
 
     def epoch(self) -> Iterable[Any]:
-        """Start step after step, without waiting for each."""
+        """Start all steps without waiting between them; wait for the last one."""
         losses = []
         for x, y in self.batches:
             self.parameters, self.state, loss = self.jit_step(self.parameters, self.state, x, y)
@@ -202,7 +202,7 @@ class JaxScan(JaxStep):
         self.batches = []
 
     def epoch(self) -> Iterable[Any]:
-        """Scan over the batches."""
+        """Run all batches by one `jax.lax.scan`."""
         self.parameters, self.state, losses = self.jit_epoch(
             self.parameters, self.state, *self.epochs_batches
         )
@@ -214,7 +214,7 @@ class JaxScan(JaxStep):
 
 
 class ScikitLearn(Contender):
-    """MLPClassifier; one call an epoch. It keeps no loss for each step, but for the epoch."""
+    """MLPClassifier, one call an epoch. Its loss is one number for each call, not for each step."""
 
     module = "sklearn"
 
@@ -233,7 +233,7 @@ class ScikitLearn(Contender):
             learning_rate_init=LEARNING_RATE,
             shuffle=False,
         )
-        # A first call makes the arrays; then they are set to what everyone begins with.
+        # A first call makes the arrays; then they get the task's parameters and zero moments.
         self.classifier.partial_fit(*task.batches[0], classes=classes)
         adam = self.classifier._optimizer
         for own, given in zip(self.classifier.coefs_, task.weights, strict=True):
@@ -247,7 +247,7 @@ class ScikitLearn(Contender):
         self.first = True
 
     def epoch(self) -> Iterable[Any]:
-        """Fit partially to all batches at once; the first time to each, which shows its loss."""
+        """Call partial_fit with all rows; the first epoch, with each batch, to get its loss."""
         if self.first:
             self.first = False
             return [self._train(x, y) for x, y in self.task.batches]

@@ -1,4 +1,4 @@
-"""Pictures of what was measured."""
+"""Pictures of what nets.py and curves.py measured."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from report import OURS, Curve, Result
 from workloads import Net
 
 _BLUE, _GREY, _PALE = "#2166ac", "#7d8590", "#e3e7eb"
-_LOOKS = {  # hue for the library, shape for the way to use it
+_LOOKS = {  # the colour stands for the library, the marker for the way to use it
     "densenet, fit": (_BLUE, "o"),
     "densenet, train_step": (_BLUE, "D"),
     "PyTorch, fused Adam": ("#d6604d", "s"),
@@ -29,7 +29,10 @@ def _label(net: Net) -> str:
 
 
 def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
-    """Draw each net, which has a peer, as a row: times relative to it, and the machine's limit."""
+    """Draw a row for each net: times relative to its best peer, and the machine's limit.
+
+    Every result must have a peer.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 2.4 + 0.5 * len(results)), layout="constrained")
@@ -40,7 +43,7 @@ def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
         for name, timing in result.timings.items():
             colour, marker = _LOOKS.get(name, (_GREY, "."))
             ours = name in OURS
-            # The quartiles as a thin line, drawn beneath its mark.
+            # The quartiles are a thin line beneath the marker.
             axes.plot(
                 [timing.low / unit, timing.high / unit], [row, row], color=colour, linewidth=1.5
             )
@@ -73,7 +76,7 @@ def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
 
 
 def curves(measured: Sequence[Curve], names: Sequence[str], path: Path, caption: str) -> None:
-    """Draw a panel for each curve: times with their quartiles, and the machine's limit."""
+    """Draw a panel for each curve: medians, the band of their quartiles, the machine's limit."""
     from matplotlib.figure import Figure
 
     columns = min(2, len(measured))
@@ -123,7 +126,7 @@ def curves(measured: Sequence[Curve], names: Sequence[str], path: Path, caption:
 
 
 def _finish(figure: Any, axes: Any, path: Path, caption: str) -> None:
-    """Write what was measured with, the legend of some axes, and the file."""
+    """Add the caption and the legend of ``axes`` to the figure; save it."""
     width = int(16.5 * figure.get_figwidth())  # letters
     text = "\n".join(textwrap.wrap(caption, width))
     figure.suptitle(text, x=0.01, ha="left", fontsize=8, color=_GREY)

@@ -1,4 +1,4 @@
-"""Time functions fairly: warmed up, in interleaved rounds; medians, and how sure they are."""
+"""Time functions fairly: warmed up and in turns; medians of the samples and their spread."""
 
 import math
 import time
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-_SAMPLE = 1e-3  # seconds: the least length of a sample, far above the clock's resolution
+_SAMPLE = 1e-3  # least seconds of a sample, far above the clock's resolution
 
 
 class Timing(NamedTuple):
-    """Quartiles of samples, in seconds."""
+    """The three quartiles of samples in seconds; the second is the median."""
 
     low: float
     median: float
@@ -19,7 +19,7 @@ class Timing(NamedTuple):
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> "Timing":
-        """Summarise samples."""
+        """Compute the quartiles of samples."""
         low, median, high = np.percentile(samples, [25, 50, 75])
         return cls(float(low), float(median), float(high))
 
@@ -33,19 +33,20 @@ class Timing(NamedTuple):
 
 
 def micros(seconds: float) -> str:
-    """Microseconds with three digits that matter."""
+    """Write seconds as microseconds, with three significant digits or all before the point."""
     value = seconds * 1e6
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
 def median_interval(samples: Sequence[float], doubt: float = 0.01) -> tuple[float, float]:
-    """Give an interval that misses the median with a probability of at most ``doubt``.
+    """Give a confidence interval of the median: it misses it with probability ``doubt`` at most.
 
-    Its ends are samples, so nothing is assumed of the distribution: of n samples, the number below
-    the median is binomial (W. R. Thompson, 1936). Too few samples give an infinite interval.
+    Its ends are samples, and nothing is assumed of their distribution: of n samples, the number
+    below the true median is binomial with p = 1/2 (W. R. Thompson, "On confidence ranges for the
+    median", 1936). The interval is infinite where there are too few samples.
     """
     ordered, n = sorted(samples), len(samples)
-    rank, tail = 0, 0.5**n  # that at most so many of n samples lie below the median
+    rank, tail = 0, 0.5**n  # tail: the probability that at most `rank` samples lie below
     while tail <= doubt / 2:
         rank += 1
         tail += math.comb(n, rank) * 0.5**n
@@ -55,7 +56,7 @@ def median_interval(samples: Sequence[float], doubt: float = 0.01) -> tuple[floa
 
 
 class Budget:
-    """Seconds to be spent, from now on, and dealt out in equal shares."""
+    """Seconds to spend from now on, dealt out in equal shares."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.perf_counter() + seconds
@@ -66,7 +67,7 @@ class Budget:
         return max(0.0, self._end - time.perf_counter())
 
     def share(self, parts: int) -> float:
-        """Seconds for the next one of so many parts: what one saves or overspends, all share."""
+        """Give the seconds for the next of ``parts`` parts: an equal share of what is left."""
         return self.left / parts
 
 
@@ -78,7 +79,7 @@ def _elapsed(function: Callable[[], object], repeats: int) -> float:
 
 
 def _repeats(function: Callable[[], object]) -> int:
-    """Warm up; count the calls that fill a sample."""
+    """Call the function until it is warm; give the number of calls that fill a sample."""
     repeats = 1
     while (elapsed := _elapsed(function, repeats)) < _SAMPLE:
         repeats *= 2 if elapsed > _SAMPLE / 8 else 8
@@ -94,26 +95,26 @@ def interleaved(
     most_rounds: int = 101,
     each_round: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
-    """Time each function in turn, round after round.
+    """Time functions in turns: every round takes one sample of each.
 
     Parameters
     ----------
     functions : mapping of str to function without arguments
     seconds : float
-        To be spent on all of them together, warming up included.
+        Time for all functions together, warming up included.
     pause : float
-        Seconds of rest before each turn. Thread pools go on spinning for a while after their last
-        work and would take a processor from the next function; after a pause, short functions
-        begin with an untimed sample, since the processor has to wake up.
+        Seconds of rest before each turn. A thread pool goes on spinning for a while after its last
+        work and would take a processor from the next function. After a pause, a short function
+        takes an untimed sample first, for the processor has to wake up.
     least_rounds, most_rounds : int
-        Taken even if there is no time for so many, or for more.
+        Bounds on the number of rounds, whatever the time.
     each_round : function
-        Called at the beginning of each round.
+        Called at the beginning of every round.
 
     Returns
     -------
     dict of str to list of float
-        Seconds of one call, in each round.
+        For each function, the seconds of one call in each round.
     """
     budget = Budget(seconds)
     repeats = {name: _repeats(function) for name, function in functions.items()}
@@ -128,5 +129,5 @@ def interleaved(
             if pause and repeats[name] > 1:
                 _elapsed(function, repeats[name])
             samples[name].append(_elapsed(function, repeats[name]) / repeats[name])
-        turns.reverse()  # so that nobody always follows the same one
+        turns.reverse()  # no function always follows the same other one
     return samples

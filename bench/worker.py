@@ -1,9 +1,9 @@
-"""A contender in a process of its own; both ends of the talk with it, in lines of JSON.
+"""A contender in a process of its own: that process, and the handle that talks to it.
 
-The worker begins with one line: ``{"ready": version}``, or ``{"missing": module}`` where its
-library is not installed, or ``{"failed": why}``. It answers ``{"do": "losses"}`` with the losses of
-the first steps and ``{"do": "train", "seconds": s}`` with the seconds per epoch of as many epochs
-as fill s. End of file ends it.
+They exchange lines of JSON. The process begins with ``{"ready": version}``, ``{"missing": module}``
+if its library is not installed, or ``{"failed": why}``. It answers ``{"do": "losses"}`` with the
+losses of the first steps, and ``{"do": "train", "seconds": s}`` with the seconds of each epoch that
+it trains in about s seconds. It ends at end of file.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from typing import Any
 from peers import CONTENDERS, Contender
 from workloads import FIRST_LOSSES, Task
 
-_SHORT = 0.1  # seconds; an epoch below is preceded by one that is not timed
+_SHORT = 0.1  # seconds; a shorter epoch is trained once more before the timed ones
 _DISTRIBUTIONS = {"densenet": "densenet-cpu", "sklearn": "scikit-learn"}
 
 
@@ -31,12 +31,12 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """The other end's side: a contender's process.
+    """Starts a contender's process and talks to it.
 
     Parameters
     ----------
     name : str
-        In `peers.CONTENDERS`.
+        A name in `peers.CONTENDERS`.
     task : path of a task's .npz file
     threads : int
     """
@@ -66,22 +66,22 @@ class Worker:
 
     def _ask(self, **question: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # reading tells why
+        with contextlib.suppress(BrokenPipeError):  # the answer, read next, tells why
             print(json.dumps(question), file=self._process.stdin, flush=True)
         return self._read()
 
     def version(self) -> str | None:
-        """Wait until it is ready; give its library's version, None if it is not installed."""
+        """Wait until the process is ready; give the library's version, None if not installed."""
         answer = self._read()
         return str(answer["ready"]) if "ready" in answer else None
 
     def losses(self) -> list[float]:
-        """Train the first epoch; give the losses of its first steps."""
+        """Train the first epoch and give the losses of its first steps."""
         losses: list[float] = self._ask(do="losses")["losses"]
         return losses
 
     def train(self, seconds: float) -> list[float]:
-        """Train for about so long; give the seconds that each epoch took."""
+        """Train for about ``seconds``; give the seconds that each epoch took."""
         epochs: list[float] = self._ask(do="train", seconds=seconds)["epochs"]
         return epochs
 
@@ -118,7 +118,7 @@ def _train(contender: Contender, seconds: float) -> list[float]:
 
 
 def _serve(name: str, task: Path) -> None:
-    # Libraries that print must not disturb the talk: it keeps the real standard output.
+    # Answers go to the real standard output; what libraries print goes to standard error.
     talk = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

@@ -1,4 +1,4 @@
-"""The networks that are timed: their shapes, their work, and one task for every contender."""
+"""The networks that are timed: their shapes, their work, and the task given to contenders."""
 
 import re
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from densenet._typing import Array
 from densenet.layers import Layer
 
 LEARNING_RATE = 1e-3
-UPDATE_BYTES = 24  # a parameter: it and Adam's two moments, read and written, in float32
-FIRST_LOSSES = 5  # compared among the contenders before anything is timed
+UPDATE_BYTES = 24  # of a parameter: it and Adam's two moments, read and written in float32
+FIRST_LOSSES = 5  # steps whose losses are compared before anything is timed
 
 
 @dataclass(frozen=True)
 class Net:
-    """A dense network, sigmoid between its layers, softmax cross-entropy at its end."""
+    """A dense network with sigmoid hidden layers and softmax cross-entropy, and its batch."""
 
     name: str
     widths: tuple[int, ...]
     batch: int
-    target: float = 1.0
+    target: float = 1.0  # ratio to the best peer, the goal in docs/performance.md
 
     @property
     def shape(self) -> str:
@@ -39,18 +39,29 @@ class Net:
 
     @property
     def flop(self) -> int:
-        """Operations of a step's products; the first layer's input gradient is not needed."""
+        """Floating-point operations of a step's products.
+
+        Each layer has three of 2 * batch * inputs * outputs; the first computes no input gradient.
+        """
         products = [i * o for i, o in pairwise(self.widths)]
         return 6 * self.batch * sum(products) - 2 * self.batch * products[0]
 
     @property
     def epoch_steps(self) -> int:
-        """Steps of an epoch: some 10 ms of work, so that what an epoch costs once is small."""
+        """Steps of an epoch: about 10 ms of work, much more than an epoch costs besides."""
         guess = self.flop / 1e11 + UPDATE_BYTES * self.parameters / 3e10 + 5e-5
         return max(FIRST_LOSSES if guess < 0.05 else 2, int(0.01 / guess))
 
     def limit(self, flops: float, bandwidth: float) -> float:
-        """Seconds of a step on a machine that does nothing but products and updates."""
+        """Compute the least seconds of a step, from the peaks of its products and its update.
+
+        Parameters
+        ----------
+        flops : float
+            Peak of multiply-adds, FLOP/s.
+        bandwidth : float
+            Peak of in-place work, bytes/s.
+        """
         return self.flop / flops + UPDATE_BYTES * self.parameters / bandwidth
 
 
@@ -69,7 +80,7 @@ NETS = {
 
 
 def dense(widths: Sequence[int]) -> list[Layer]:
-    """Give densenet's layers of these widths, sigmoid between them."""
+    """Make densenet's layers of a network with these widths and sigmoid hidden layers."""
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths):
         layers += [Linear(inputs, outputs), Sigmoid()]
@@ -77,7 +88,7 @@ def dense(widths: Sequence[int]) -> list[Layer]:
 
 
 def powers(least: int, most: int) -> tuple[int, ...]:
-    """Give the powers of two from one to another, the sizes to try."""
+    """Give the powers of two from ``least`` to ``most``."""
     return tuple(2**k for k in range((least - 1).bit_length(), most.bit_length()))
 
 
@@ -87,7 +98,8 @@ def parse(text: str) -> Net:
     Raises
     ------
     ValueError
-        If the text is neither.
+        If the text is no known letter and no list of widths >= 1 and a batch >= 1 with two classes
+        or more.
     """
     if text.upper() in NETS:
         return NETS[text.upper()]
@@ -105,7 +117,7 @@ def parse(text: str) -> Net:
 
 @dataclass(frozen=True)
 class Task:
-    """What every contender is given: one epoch of batches and the weights to begin with."""
+    """What every contender gets: the rows of one epoch and the parameters to start from."""
 
     batch: int
     threads: int
@@ -116,7 +128,7 @@ class Task:
 
     @classmethod
     def make(cls, net: Net, threads: int, seed: int = 7) -> "Task":
-        """Draw data and weights."""
+        """Draw rows, labels and parameters at random."""
         rng = np.random.default_rng(seed)
         rows = net.batch * net.epoch_steps
         weights, biases = [], []
@@ -134,14 +146,14 @@ class Task:
         )
 
     def save(self, path: Path) -> None:
-        """Write an .npz file."""
+        """Write the task to an .npz file."""
         arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
         np.savez(path, x=self.x, y=self.y, batch=self.batch, threads=self.threads, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Task":
-        """Read what `save` wrote."""
+        """Read a task that `save` wrote."""
         with np.load(path) as file:
             layers = sum(name.startswith("weight") for name in file.files)
             return cls(
@@ -160,6 +172,6 @@ class Task:
 
     @property
     def batches(self) -> list[tuple[Array, Array]]:
-        """The rows and labels of each step, as views."""
+        """The rows and labels of each step, as views of ``x`` and ``y``."""
         begins = range(0, len(self.x), self.batch)
         return [(self.x[i : i + self.batch], self.y[i : i + self.batch]) for i in begins]

@@ -1,6 +1,6 @@
-"""What the examples' pictures have in common: a headline, panels, and lines named where they end.
+"""What the examples' pictures share: a headline, panels, and lines whose names stand at their ends.
 
-Matplotlib's own calls draw the rest, in the palette of `densenet.plotting`.
+The examples draw the rest with Matplotlib's own calls, in the palette of `densenet.plotting`.
 """
 
 import sys
@@ -35,9 +35,9 @@ def panels(headline: str, *titles: str, height: float = 4.6) -> tuple[Figure, li
 
 
 def name_lines(axes: Axes, gap: float = 0.06) -> None:
-    """Write each labelled line's name beside its last point; call it when the scales are set."""
+    """Write each labelled line's name beside its last point; call it once the scales are set."""
     lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    axes.autoscale_view()  # what matplotlib puts off until it draws
+    axes.autoscale_view()  # Matplotlib would compute the limits only when it draws
     to_axes = axes.transData - axes.transAxes
     ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines]
     lowest = 0.0
@@ -57,7 +57,7 @@ def landscape(axes: Axes, surface: Surface, x: np.ndarray, y: np.ndarray, levels
 
 
 def save(figure: Figure) -> None:
-    """Save the picture under the name on the command line, or that of the program."""
+    """Save the picture to the file named on the command line, else to one named as the program."""
     name = sys.argv[1] if len(sys.argv) > 1 else Path(sys.argv[0]).stem + ".png"
     figure.savefig(name, dpi=150)
     print(f"picture: {name}")

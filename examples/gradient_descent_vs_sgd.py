@@ -1,13 +1,13 @@
-"""Gradient descent against its stochastic forms: a pass over the data for one step, or for many.
+"""Gradient descent against its stochastic forms: one step for a pass over the data, or many.
 
 Logistic regression: 400 made-up students with two exam scores each, admitted (+1) or not (-1). The
 three methods are one rule, `SGD`, at another `batch_size`: all rows, 16 of them, or a single one,
 each at a learning rate that suits it.
 
-What one sees. On the left, the loss over the two weights: in two passes over the data, gradient
+What you see. On the left, the loss over the two weights: in two passes over the data, gradient
 descent takes two good steps, and the noisy steps on single rows have come further. On the right,
 how far above the least loss each is: at first the smaller batches are ahead; but at a constant rate
-they come to hover, while gradient descent comes as near as one cares to wait for.
+they come to hover, while gradient descent comes nearer with every pass.
 
     python examples/gradient_descent_vs_sgd.py [picture.png]
 """
@@ -33,18 +33,18 @@ y = np.where(rng.random(400) < 1 / (1 + np.exp(-x @ [2.0, 1.0])), 1, -1)
 
 
 class Path(Callback):
-    """Remembers the weights after each step."""
+    """Keeps the weights after each step."""
 
     def __init__(self) -> None:
         self.points = [np.zeros(2)]
 
     def on_step_end(self, network: Network, step: int, loss: float) -> None:
-        """Keep a copy: `flat` is live."""
+        """Keep a copy, for the next step changes `flat`."""
         self.points.append(network.flat.copy())
 
 
 def train(batch_size: int, lr: float, epochs: int = EPOCHS) -> np.ndarray:
-    """Start from zero weights and give the path."""
+    """Train from zero weights; give the weights after each step, shape (steps + 1, 2)."""
     model = Network([Linear(2, 1, bias=False, init="zeros")], LogisticLoss(), dtype="float64")
     path = Path()
     sgd = SGD(lr=lr)

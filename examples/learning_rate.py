@@ -3,7 +3,7 @@
 A network 64-32-10 learns to read handwritten digits by plain stochastic gradient descent, batches
 of 32, for ten epochs. Only the learning rate η changes.
 
-What one sees. On the left, the loss of each batch: with η = 0.003 it is still on its way down when
+What you see. On the left, the loss of each batch: with η = 0.003 it is still on its way down when
 time is up; with η = 0.3 it nears 0; with η = 10 it jumps about, far above the ln 10 that guessing
 costs. On the right, where 29 rates have led to: the larger the better, up to the cliff near 1.
 
@@ -28,7 +28,7 @@ x, y = digits.x_train / 8 - 1, digits.y_train
 
 
 def train(rate: float) -> tuple[list[float], float]:
-    """Give the loss of each batch, and the mean of the last epoch's."""
+    """Train at a learning rate; give the loss of each batch and the mean of the last epoch."""
     network = Network([Linear(64, 32), Tanh(), Linear(32, 10)], SoftmaxCrossEntropy(), seed=0)
     history = network.fit(x, y, epochs=EPOCHS, batch_size=32, optimizer=SGD(lr=rate), seed=0)
     return history.batch_loss, history.epochs[-1]["loss"]

@@ -3,7 +3,7 @@
 The loss ½(w₁² + 50 w₂²) is a ravine, 50 times as steep across as along. Three rules descend it from
 one point, at one learning rate η = 0.016.
 
-What one sees. On the left, plain descent comes to the floor at once and then crawls along it.
+What you see. On the left, plain descent comes to the floor at once and then crawls along it.
 Momentum (β = 0.9) gains speed along the floor and keeps swinging across it. Nesterov's takes the
 gradient where the momentum leads to: as fast along, and soon calm across. On the right, the loss;
 dotted, the slope that theory gives: a step shrinks the distance by the factor 1 - η without

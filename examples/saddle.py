@@ -3,7 +3,7 @@
 The smallest deep network, y = w₂ w₁ x, learns y = x. At w = 0 its loss (w₂ w₁ - 1)² has a saddle:
 up along w₂ = -w₁, down along w₂ = w₁, and a gradient of exactly 0.
 
-What one sees. On the left, plain descent from (1.2, -1.2) walks straight into the saddle and stays;
+What you see. On the left, plain descent from (1.2, -1.2) walks straight into the saddle and stays;
 the same steps with a little noise on the weights leave it, for one valley of least loss or for the
 other. On the right, from the saddle itself: plain descent does not change a bit in 800 steps.
 With noise, the distance grows by a constant factor a step, so that a thousand times less noise

@@ -4,7 +4,7 @@ A network 64-128-10 learns to read handwritten digits. After each update `Adam(l
 weight towards 0, by α times the step that Adam gives this weight, and no further: weights become 0,
 not merely small.
 
-What one sees. On the left, the share of zeros rises with α long before the accuracy falls: with
+What you see. On the left, the share of zeros rises with α long before the accuracy falls: with
 nine weights in ten gone, digits by people who wrote none of the training rows are read two points
 worse. From α = 0.02 on nothing is left. On the right, how many of the 128 hidden units each pixel
 is connected to: the margin, where there is hardly ever ink, goes first.
