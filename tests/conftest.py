@@ -1,25 +1,17 @@
-"""What all tests share: both backends behind one fixture, tolerances, awkward arrays."""
+"""Time limits, which skips are allowed, and the fixtures that tests of several files share."""
 
 import importlib
 import os
 import signal
-import subprocess
-import sys
-import threading
-import time
 import zlib
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import densenet
 from densenet import cli
-
-TWINS = ("kernels", "reference")
-ENGINES = ("compiled", "reference")
-NOT_APPLICABLE = "not applicable: "  # how the reason of a skip begins that is right even in CI
-
+from tests.support.backends import ENGINES, TWINS
+from tests.support.skips import NOT_APPLICABLE
 
 # ---- time limits -------------------------------------------------------------------------------
 
@@ -29,6 +21,15 @@ def pytest_addoption(parser, pluginmanager):
     if not pluginmanager.hasplugin("timeout"):
         parser.addini("timeout", "seconds that a test may take")
         parser.addini("timeout_method", "how a test is ended that takes longer")
+
+
+# ---- Ctrl-C ------------------------------------------------------------------------------------
+
+
+def pytest_configure():
+    """Take SIGINT as Ctrl-C even where it is ignored: in a job of a shell's background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # ---- skips are failures in CI ------------------------------------------------------------------
@@ -53,11 +54,6 @@ def pytest_runtest_makereport(item, call):
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     return _forbid_skip((yield))
-
-
-POSIX_SIGNALS = pytest.mark.skipif(
-    not hasattr(signal, "pthread_kill"), reason=NOT_APPLICABLE + "needs POSIX signals"
-)
 
 
 # ---- fixtures ----------------------------------------------------------------------------------
@@ -95,8 +91,8 @@ def dtype(request):
 
 @pytest.fixture
 def rng(request):
-    """Random numbers that are the test's own, and the same in every run."""
-    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+    """Random numbers that are the test's own: the same in every run, and wherever its file lies."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
 
 
 @pytest.fixture
@@ -149,176 +145,3 @@ def refused(command, empty_folder):
         return err
 
     return refused
-
-
-# ---- tolerances --------------------------------------------------------------------------------
-
-
-def assert_ulp(actual, desired, ulp=4):
-    """Check that elements differ by at most so many units in the last place, and zeros not in sign.
-
-    Differences up to the smallest normal number are none, because threads flush denormals.
-    """
-    actual, desired = np.asarray(actual), np.asarray(desired)
-    assert actual.dtype == desired.dtype
-    assert actual.shape == desired.shape
-    finite = np.isfinite(desired)
-    np.testing.assert_array_equal(actual[~finite], desired[~finite])
-    assert np.isfinite(actual[finite]).all()
-    a, d = actual[finite].astype(np.longdouble), desired[finite].astype(np.longdouble)
-    unit = np.spacing(np.maximum(np.abs(actual[finite]), np.abs(desired[finite])))
-    limit = np.maximum(ulp * unit, np.finfo(actual.dtype).tiny)
-    worst = np.max(np.abs(a - d) / limit, initial=0)
-    assert worst <= 1, f"{float(worst * ulp):.3g} units in the last place"
-    assert_signs_of_zeros(actual, desired)
-
-
-def assert_signs_of_zeros(actual, desired):
-    """Check that where both are zero, both are 0 or both are -0."""
-    zeros = (actual == 0) & (desired == 0)
-    np.testing.assert_array_equal(np.signbit(actual[zeros]), np.signbit(desired[zeros]))
-
-
-def assert_product(actual, a, b, plus=None):
-    """Check ``a @ b + plus`` against extended precision: within 2 K eps Σ|a||b|."""
-    wide_a, wide_b = np.asarray(a, np.longdouble), np.asarray(b, np.longdouble)
-    exact, size = wide_a @ wide_b, np.abs(wide_a) @ np.abs(wide_b)
-    terms = wide_a.shape[1]
-    if plus is not None:
-        exact, size, terms = exact + plus, size + np.abs(plus), terms + 1
-    assert actual.dtype == a.dtype
-    assert actual.shape == exact.shape
-    limit = 2 * terms * float(np.finfo(a.dtype).eps) * size + np.finfo(a.dtype).tiny
-    worst = float(np.max(np.abs(actual - exact) / limit))
-    assert worst <= 1, f"{worst:.3g} times the bound"
-
-
-def assert_same_bits(actual, desired):
-    actual, desired = np.asarray(actual), np.asarray(desired)
-    assert (actual.dtype, actual.shape) == (desired.dtype, desired.shape)
-    assert actual.tobytes() == desired.tobytes()
-
-
-def central_differences(function, x, step=1e-6):
-    """The gradient of a function of a float64 array, (f(x + h) - f(x - h)) / 2h."""
-    gradient = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        moved = x.copy()
-        moved[i] = x[i] + step
-        above = function(moved)
-        moved[i] = x[i] - step
-        gradient[i] = (above - function(moved)) / (2 * step)
-    return gradient
-
-
-# ---- errors ------------------------------------------------------------------------------------
-
-
-def error_of(call, arrays):
-    """The exception that a call raises; the arrays must be what they were."""
-    before = [(a.tobytes(), a.dtype, a.shape, a.strides) for a in arrays]
-    try:
-        result = call()
-    except (TypeError, ValueError) as error:
-        after = [(a.tobytes(), a.dtype, a.shape, a.strides) for a in arrays]
-        assert after == before, "an argument has changed"
-        return error
-    raise AssertionError(f"no error, but {result!r}")
-
-
-def same_error(errors, expected_type, expected_text):
-    """All errors are of this type and have this text."""
-    for error in errors:
-        assert type(error) is expected_type, repr(error)
-        assert str(error) == expected_text
-
-
-def assert_apart(network):
-    """Parameters and moments start cache lines of their own, at different places of a page."""
-    moments = (array for name, array in network.optimizer_state.items() if name != "step")
-    places = sorted(array.ctypes.data % 4096 for array in (network.flat, *moments))
-    assert all(place % 64 == 0 for place in places)
-    assert all(b - a >= 1024 for a, b in pairwise([*places, places[0] + 4096]))
-
-
-# ---- awkward arrays ----------------------------------------------------------------------------
-
-
-def misaligned(array):
-    """The same values where no element is aligned."""
-    raw = np.empty(array.nbytes + 1, np.uint8)
-    copy = raw[1:].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    assert not copy.flags.aligned or array.itemsize == 1
-    return copy
-
-
-def spread(array):
-    """The same values with gaps between them, in both directions."""
-    gap = np.nan if array.dtype.kind == "f" else 1
-    wide = np.full([2 * n + 1 for n in array.shape], gap, array.dtype)
-    view = wide[tuple(slice(1, None, 2) for _ in array.shape)]
-    view[...] = array
-    return view
-
-
-def reversed_axes(array):
-    """The same values with negative strides."""
-    backwards = tuple(slice(None, None, -1) for _ in array.shape)
-    return np.ascontiguousarray(array[backwards])[backwards]
-
-
-def swapped(array):
-    """The same values in the other byte order."""
-    return array.astype(array.dtype.newbyteorder("S"))
-
-
-LAYOUTS = {
-    "C": lambda array: array.copy("C"),
-    "F": lambda array: array.copy("F"),
-    "spread": spread,
-    "reversed": reversed_axes,
-    "swapped": swapped,
-    "misaligned": misaligned,
-}
-
-
-# ---- signals -----------------------------------------------------------------------------------
-
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job of a shell
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def interrupt_when_trained(network):
-    """Send this thread what Ctrl-C sends, as soon as the network's parameters have changed."""
-    if not hasattr(signal, "pthread_kill"):
-        pytest.skip(NOT_APPLICABLE + "needs POSIX signals")
-    main, before = threading.get_ident(), network.flat.copy()
-
-    def watch():
-        while np.array_equal(network.flat, before):
-            time.sleep(0.001)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-# ---- other interpreters ------------------------------------------------------------------------
-
-
-def run_python(code, *, timeout=250, options=("-W", "error"), **environment):
-    """Run a program in a new interpreter and give its standard output; fail where it fails."""
-    result = try_python(code, timeout=timeout, options=options, **environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-def try_python(code, *, timeout=250, options=("-W", "error"), **environment):
-    return subprocess.run(
-        [sys.executable, *options, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=os.environ | environment,
-    )

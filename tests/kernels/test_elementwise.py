@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from conftest import assert_ulp
 from densenet._activations import ACTIVATIONS
-
-ELEMENTWISE = [kind for kind in ACTIVATIONS if kind != "identity"]
+from tests.support.assertions import assert_ulp
+from tests.support.functions import ELEMENTWISE
 
 
 def everywhere(dtype):

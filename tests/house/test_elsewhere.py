@@ -1,0 +1,86 @@
+"""The suite is collected where packages or parts of the system are missing: their tests skip."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.paths import ROOT, TESTS
+
+# Hides what pytest's plug-ins and the tests would import or look up.
+HIDE = """
+import io, os, signal, sys
+
+sys.modules.update(dict.fromkeys({modules!r}))
+for module, names in ((os, {os_names!r}), (signal, {signal_names!r})):
+    for name in names:
+        vars(module).pop(name, None)
+
+
+def hide(function):
+    def hidden(path, *arguments, **options):
+        if {folders!r} and isinstance(path, (str, os.PathLike)):
+            if os.fspath(path).startswith({folders!r}):
+                raise FileNotFoundError(2, "No such file or directory", path)
+        return function(path, *arguments, **options)
+
+    return hidden
+
+
+os.stat, io.open = hide(os.stat), hide(io.open)
+"""
+
+MISSING = {
+    "packages but NumPy and pytest": {
+        "modules": [
+            *(
+                "matplotlib",
+                "tqdm",
+                "sklearn",
+                "scipy",
+                "joblib",
+                "threadpoolctl",
+                "onnx",
+                "pyarrow",
+            ),
+            *("hypothesis", "mypy", "onnxruntime", "safetensors", "pandas", "polars", "torch"),
+            *("ipykernel", "ipywidgets", "jupyter_client"),
+        ]
+    },
+    "what Windows has not": {
+        "modules": ["fcntl", "pty", "termios", "resource", "pwd", "grp", "tty"],
+        "os_names": [
+            *("getloadavg", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler"),
+            *("SCHED_IDLE", "sched_param"),
+            *("fork", "mkfifo"),
+        ],
+        "signal_names": [
+            *("pthread_kill", "pthread_sigmask", "setitimer", "ITIMER_REAL", "SIGALRM", "SIGKILL"),
+            *("SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGHUP", "alarm", "pause"),
+        ],
+        "folders": ("/proc", "/sys"),
+    },
+}
+NOTHING = {"modules": [], "os_names": [], "signal_names": [], "folders": ()}
+
+
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_everything_is_collected_without(missing, tmp_path):
+    (tmp_path / "hide.py").write_text(HIDE.format(**NOTHING | missing))
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment |= {"PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    options = ["-p", "hide", "-p", "no:cacheprovider", "--collect-only", "-qq"]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, TESTS],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr
+    collected = {line.partition(":")[0] for line in result.stdout.splitlines() if "py: " in line}
+    assert {
+        f"tests/{name}/test_{name}.py" for name in ("kernels", "network", "threads")
+    } <= collected

@@ -1,0 +1,106 @@
+"""Wrong arguments, drawn over the whole public API: one clear error that names the argument."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+
+import pytest
+
+import densenet
+from tests.support.refusals import optional_subjects, subjects
+from tests.support.refusals.attempts import FIXED, complaints
+from tests.support.refusals.subjects import Subject
+
+SUBJECTS = (*subjects.subjects(), *optional_subjects.subjects())
+
+ELSEWHERE = {
+    "densenet.cli": "words of a command line, see test_cli.py",
+    "densenet.demo": "part of the command line",
+    "densenet.tables.cells": "part of the command line, see test_table_same.py",
+    "densenet.tables.facts": "part of the command line, see test_table_models.py",
+    "densenet.tables.files": "part of the command line, see test_tables.py",
+    "densenet.tables.kinds": "part of the command line, see test_table_reading.py",
+    "densenet.tables.notes": "part of the command line, see test_table_reading.py",
+    "densenet.tables.numerals": "part of the command line, see test_table_numerals.py",
+    "densenet.tables.parquet": "part of the command line, see test_table_reading.py",
+    "densenet.tables.model": "part of the command line, see test_table_command.py",
+    "densenet.tables.report": "part of the command line",
+    "densenet.tables.fitting": "part of the command line, see test_table_command.py",
+    "densenet.initializers": "called by networks, with checked arguments",
+    "densenet.plan": "records that a network makes",
+    "densenet.profile": "records that a network makes",
+    "densenet.training.history": "records that a network makes",
+}
+RECORDS = {
+    "Digits",
+    "History",
+    "LRRange",
+    "Table",
+    "TableModel",
+}  # what the package makes and others read
+WRITERS = {"write_csv", "write_digits"}  # see test_tables.py and test_datasets.py
+READERS = {"read_table"}  # see test_tables.py
+WITHOUT_ARGUMENTS = {"get_num_threads", "load_digits", "show_config", "spacious"}
+ALIASES = {"Callback", "Metric", "Progress", "Record", "fit", "steps_in_python", "header", "model"}
+"""Base classes, types and functions that those here call at once with the same arguments."""
+
+
+def public():
+    """Names of all that the public modules export and that can be called."""
+    for module in pkgutil.walk_packages(densenet.__path__, "densenet."):
+        if "._" in module.name or module.name in ELSEWHERE or module.name.endswith("__main__"):
+            continue
+        try:
+            found = importlib.import_module(module.name)
+        except ImportError:  # an extra is not installed
+            continue
+        for name in getattr(found, "__all__", ()):
+            if callable(getattr(found, name)) and not name.isupper():
+                yield name
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _folder(tmp_path_factory):
+    """Be in a folder with a file to load, in which no refused call may leave anything."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp("refusals"))
+    subjects.trained().save("good.safetensors")
+    yield
+    os.chdir(before)
+
+
+def test_every_public_callable_is_drawn():
+    drawn = {part for subject in SUBJECTS for part in subject.name.replace("(", ".").split(".")}
+    missing = set(public()) - drawn - RECORDS - WITHOUT_ARGUMENTS - ALIASES - WRITERS - READERS
+    if not optional_subjects.installed("matplotlib", "onnx", "sklearn"):
+        pytest.skip("not applicable: extras are not installed")
+    assert not missing
+
+
+def test_every_method_of_a_network_is_drawn():
+    methods = {
+        name
+        for name, value in inspect.getmembers(densenet.Network)
+        if not name.startswith("_") and callable(value)
+    }
+    drawn = {subject.name.partition(".")[2] for subject in SUBJECTS}
+    assert not methods - drawn
+
+
+def test_thousands_of_calls_are_drawn():
+    least = (min(s.most, len(FIXED)) * len(s.arguments()) * len(s.backends) for s in SUBJECTS)
+    assert sum(least) > 5000
+
+
+@pytest.mark.filterwarnings("ignore")  # of scikit-learn, and of numbers that overflow
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_the_good_call_is_good(subject: Subject):
+    for backend in subject.backends:
+        subject.call(backend)(**subject.arguments())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_what_is_wrong_is_refused_by_name(subject: Subject):
+    assert not complaints(subject)

@@ -1,0 +1,369 @@
+"""Files that are given as tables: other kinds of file, an index of pandas, types of columns."""
+
+import bz2
+import csv
+import datetime
+import gzip
+import io
+import lzma
+import re
+import sqlite3
+import uuid
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densenet.tables import files as table_files
+from densenet.tables.files import read_table
+from densenet.tables.model import TableModel
+from tests.support.tables import read, write
+
+QUICK = ("--epochs", "3", "--no-picture")
+CSV = b"x,y\n1,a\n2,b\n"
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+# ---- other kinds of file -----------------------------------------------------------------------
+
+
+def archive(*names):
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as file:
+        for name in names:
+            file.writestr(name, "x")
+    return held.getvalue()
+
+
+def database():
+    connection = sqlite3.connect("made.db")
+    connection.execute("create table t (x)")
+    connection.commit()
+    connection.close()
+    content = Path("made.db").read_bytes()
+    Path("made.db").unlink()
+    return content
+
+
+def array():
+    held = io.BytesIO()
+    np.save(held, np.ones(3))
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("t.csv.gz", lambda: gzip.compress(CSV), "a file compressed by gzip: unpack it first"),
+        ("t.csv", lambda: gzip.compress(CSV), "a file compressed by gzip: unpack it first"),
+        ("t.csv.bz2", lambda: bz2.compress(CSV), "a file compressed by bzip2: unpack it first"),
+        ("t.csv.xz", lambda: lzma.compress(CSV), "a file compressed by xz: unpack it first"),
+        ("t.csv.zst", lambda: b"\x28\xb5\x2f\xfd" + CSV, "a file compressed by Zstandard"),
+        ("t.zip", lambda: archive("t.csv"), "a ZIP archive: unpack it first"),
+        ("t.xlsx", lambda: archive("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
+        ("t.csv", lambda: archive("xl/workbook.xml"), "an Excel workbook: save the sheet as CSV"),
+        ("t.ods", lambda: archive("mimetype", "content.xml"), "an OpenDocument spreadsheet: save"),
+        (
+            "t.xls",
+            lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + CSV,
+            "an Excel workbook of the old",
+        ),
+        ("t.zip", lambda: archive("t.csv")[:30], "a ZIP archive"),
+        ("t.feather", lambda: b"ARROW1\0\0" + CSV, "an Arrow or Feather file: convert it"),
+        ("t.h5", lambda: b"\x89HDF\r\n\x1a\n" + CSV, "an HDF5 file: convert it"),
+        ("t.db", database, "an SQLite database: convert it to CSV or Parquet first"),
+        ("t.npy", array, "a NumPy array: convert it to CSV or Parquet first"),
+        ("t.pdf", lambda: b"%PDF-1.7\n" + CSV, "a PDF document"),
+    ],
+)
+def test_a_file_that_is_no_table_is_told(refused, name, make, message):
+    Path(name).write_bytes(make())
+    err = refused("fit", name, "--target", "y", *QUICK)
+    assert err.startswith(f"densenet: {name}: expected CSV or Parquet, got {message}")
+
+
+@pytest.mark.parametrize("inside", [(), ("part.csv", "readme.txt"), ("b.parquet", "a.parquet")])
+def test_a_folder_is_told(command, inside):
+    Path("data.parquet").mkdir()
+    for name in inside:
+        Path("data.parquet", name).touch()
+    status, out, err = command("fit", "data.parquet", "--target", "y", *QUICK)
+    such = f", such as {sorted(inside)[0]} in it" if inside else ""
+    assert (status, out) == (2, "")
+    assert err == (f"densenet: data.parquet: expected one file, got a folder: name a file{such}\n")
+
+
+def test_standard_input_is_told(refused):
+    assert "-: expected a file, got standard input" in refused("fit", "-", "--target", "y")
+
+
+@pytest.mark.parametrize("first", ["PAR1", "PK", "ORC", "BZh", "BZh9", "FEA1", "ARROW1", "%PDF"])
+def test_a_header_may_begin_like_another_file(first):
+    Path("t.csv").write_text(f"{first},y\n1,a\n2,b\n")
+    assert list(read_table("t.csv").columns) == [first, "y"]
+
+
+def test_parquet_is_known_by_its_content():
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(arrow.table({"x": [1, 2]}), "t.dat")
+    assert read_table("t.dat").columns["x"].tolist() == [1, 2]
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    import os
+    import threading
+
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("not applicable: no named pipes here")
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=(CSV,))
+    writer.start()
+    assert read_table("pipe").columns["x"].tolist() == ["1", "2"]
+    writer.join()
+
+
+# ---- what csv and pyarrow cannot read ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x" * 131_073 + ",y",
+        '"' + "x" * 200_000 + '",y',
+        "a;" + "x" * 140_000,
+        "x" * 1_000_000,
+    ],
+)
+def test_a_header_of_a_huge_cell_gets_one_line(refused, header):
+    Path("t.csv").write_text(f"{header}\n1,2\n")
+    assert "t.csv, line 1: not readable as CSV: field larger than" in refused(
+        "fit", "t.csv", "--target", "y", *QUICK
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a\0b,c\n1,2\n", 1),
+        (b"\0\0\0\0", 1),
+        ("x,y\n1,a\n".encode("utf-16-le"), 1),
+        ("x,y\n1,a\n".encode("utf-16-be"), 1),
+        (b"x,y\n1,\0\n", 2),
+    ],
+)
+def test_null_characters_get_one_line(refused, monkeypatch, content, line):
+    """In Python 3.10, csv refuses them with an error of its own."""
+    whole = csv.reader
+
+    def of_python_3_10(lines, **options):
+        def checked():
+            for line in lines:
+                if "\0" in line:
+                    raise csv.Error("line contains NUL")
+                yield line
+
+        return whole(checked(), **options)
+
+    monkeypatch.setattr(table_files.csv, "reader", of_python_3_10)
+    Path("t.csv").write_bytes(content)
+    err = refused("fit", "t.csv", "--target", "y", *QUICK)
+    assert f"t.csv, line {line}: expected text, got a null character: name the encoding" in err
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_parquet_without_columns(refused, rows):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    whole = arrow.table({"x": list(range(rows))})
+    parquet.write_table(whole.select([]), "t.parquet")
+    err = refused("fit", "t.parquet", "--target", "y", *QUICK)
+    assert "t.parquet: expected columns, got none" in err
+
+
+# ---- an index that pandas wrote ----------------------------------------------------------------
+
+
+def frame(rng, rows=100):
+    """The label follows x, and follows the index far better."""
+    pandas = pytest.importorskip("pandas")
+    x = rng.normal(size=rows)
+    label = np.where(np.arange(rows) < rows // 2, "a", "b")
+    return pandas.DataFrame({"x": x, "y": label})
+
+
+def by_parquet(table):
+    pytest.importorskip("pyarrow")
+    table.to_parquet("t.parquet")
+    return "t.parquet", "__index_level_0__"
+
+
+def by_csv(table):
+    table.to_csv("t.csv")
+    return "t.csv", "c0"
+
+
+def by_csv_twice(table):
+    import pandas
+
+    table.to_csv("t.csv")
+    pandas.read_csv("t.csv").to_csv("t.csv", index=False)
+    return "t.csv", "Unnamed: 0"
+
+
+def by_csv_thrice(table):
+    by_csv_twice(table)
+    import pandas
+
+    pandas.read_csv("t.csv").to_csv("t.csv")
+    pandas.read_csv("t.csv").to_csv("t.csv", index=False)
+    return "t.csv", "Unnamed: 0.1"
+
+
+@pytest.mark.parametrize("by", [by_parquet, by_csv, by_csv_twice, by_csv_thrice])
+@pytest.mark.parametrize("chosen", ["filtered", "shuffled"])
+def test_an_index_is_left_out(command, rng, by, chosen):
+    table = frame(rng)
+    table = table[table.x > -0.8] if chosen == "filtered" else table.sample(frac=1, random_state=1)
+    name, index = by(table)
+    status, out, _ = command("fit", name, "--target", "y", *QUICK)
+    assert status == 0
+    assert "columns: 1 of numbers, 0 of categories" in out
+    assert f"left out: {index}: an index without a name, as pandas writes it" in out
+    write("without.csv", ["x"], [[0.5]])
+    assert command("predict", "model.safetensors", "without.csv")[0] == 0
+
+
+def test_an_index_may_be_asked_for(command, rng):
+    name, index = by_csv(frame(rng).sample(frac=1, random_state=1))
+    assert command("fit", name, "--target", "y", "--id", index, *QUICK)[0] == 0
+    assert command("predict", "model.safetensors", name)[0] == 0
+    assert read("predictions.csv")[0] == ["c0", "y"]
+    assert command("fit", name, "--target", "y", "--text", index, *QUICK)[0] == 0
+    assert any(
+        name.startswith("c0") for name in TableModel.load("model.safetensors").features.names
+    )
+
+
+def test_a_named_index_and_a_later_column_without_a_name_stay(rng):
+    pytest.importorskip("pyarrow")
+    table = frame(rng)
+    table.index = table.index[::-1]
+    table.rename_axis("place").to_parquet("t.parquet")
+    assert read_table("t.parquet").unnamed == {}
+    write("t.csv", ["x", "", "y"], [[1, 2, 3], [4, 5, 6]])
+    assert (list(read_table("t.csv").columns), read_table("t.csv").unnamed) == (
+        ["x", "c1", "y"],
+        {},
+    )
+    write("t.csv", ["", ""], [[1, 2], [4, 5]])
+    assert read_table("t.csv").unnamed == {}
+    write("t.csv", ["", "", "y"], [[1, 2, 3], [4, 5, 6]])
+    assert list(read_table("t.csv").unnamed) == ["c0", "c1"]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        lambda rng: rng.permutation(200),
+        lambda rng: 7 * np.arange(200),
+        lambda rng: rng.permutation(10**12 + np.arange(200)),
+        lambda rng: [f"{i:05}" for i in rng.permutation(200)],
+        lambda rng: [f"{i}.0" if i % 9 else "" for i in rng.permutation(200)],
+    ],
+)
+def test_whole_numbers_that_all_differ_are_pointed_out(command, rng, ids):
+    rows = zip(ids(rng), rng.normal(size=200), rng.choice(["a", "b"], 200), strict=True)
+    write("t.csv", ["user", "x", "y"], rows)
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    found = re.findall(r"^note: .*", out, flags=re.MULTILINE)
+    assert found == [
+        "note: 'user' has another whole number in each row: leave it out if that is an id "
+        "(--id user or --ignore user)"
+    ]
+    out = command("fit", "t.csv", "--target", "y", "--ignore", "user", *QUICK)[1]
+    assert "note" not in out
+
+
+# ---- types of columns --------------------------------------------------------------------------
+
+
+def test_uuids_are_read_as_they_are_written(command, rng):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    ids = [uuid.UUID(int=int(i)) for i in rng.integers(1, 2**62, 60)]
+    raw = arrow.array([one.bytes for one in ids], arrow.binary(16))
+    columns = {"n": arrow.ExtensionArray.from_storage(arrow.uuid(), raw), "x": rng.normal(size=60)}
+    parquet.write_table(arrow.table({**columns, "y": ["a", "b"] * 30}), "t.parquet")
+    assert command("fit", "t.parquet", "--target", "y", "--id", "n", *QUICK)[0] == 0
+    assert command("predict", "model.safetensors", "t.parquet")[0] == 0
+    assert [row[0] for row in read("predictions.csv")[1:]] == list(map(str, ids))
+    out = command("fit", "t.parquet", "--target", "y", *QUICK)[1]
+    assert "left out: n: text that hardly repeats" in out
+    write("t.csv", ["n", "x", "y"], [[i, rng.normal(), "ab"[k % 2]] for k, i in enumerate(ids)])
+    assert read_table("t.csv").texts("n").tolist() == list(map(str, ids))
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        datetime.date.isoformat,
+        lambda day: f"{day:%d.%m.%Y}",
+        lambda day: f"{day:%m/%d/%y}",
+        lambda day: f"{day:%Y-%m-%d} 10:30:00",
+        lambda day: f"{day:%Y-%m-%dT00:00:00Z}",
+    ],
+)
+@pytest.mark.parametrize("days", [5, 200])
+def test_dates_are_pointed_out(command, rng, spell, days):
+    first = datetime.date(2024, 2, 27)
+    dates = [spell(first + datetime.timedelta(int(i % days))) for i in range(200)]
+    rows = zip(dates, rng.normal(size=200), rng.choice(["a", "b"], 200), strict=True)
+    write("t.csv", ["when", "x", "y"], rows)
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    assert "note: 'when' holds dates, read as mere texts: give columns of year" in out
+
+
+def test_dates_of_parquet_are_pointed_out(command, rng):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    day = arrow.array([i % 5 for i in range(200)], arrow.date32())
+    columns = {
+        "day": day,
+        "moment": day.cast(arrow.timestamp("us", "UTC")),
+        "wait": arrow.array([i % 7 for i in range(200)], arrow.duration("ms")),
+        "x": rng.normal(size=200),
+        "y": rng.choice(["a", "b"], 200),
+    }
+    parquet.write_table(arrow.table(columns), "t.parquet")
+    out = command("fit", "t.parquet", "--target", "y", *QUICK)[1]
+    assert "note: 'day' holds dates" in out
+    assert "note: 'moment' holds dates" in out
+    np.testing.assert_array_equal(
+        read_table("t.parquet").numbers("wait"), np.arange(200) % 7 / 1000
+    )
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_moments_are_written_alike_in_csv_and_parquet(unit):
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    texts = {
+        "day": ["2024-01-01", "2024-02-29", None],
+        "moment": ["2024-01-01 10:30:00", None, "2024-01-01 00:00:00"],
+    }
+    frame = pandas.DataFrame(
+        {name: pandas.to_datetime(cells).as_unit(unit) for name, cells in texts.items()}
+    )
+    frame.to_parquet("t.parquet", index=False)
+    frame.to_csv("t.csv", index=False)
+    for name, cells in texts.items():
+        expected = [text or "" for text in cells]
+        assert read_table("t.parquet").texts(name).tolist() == expected
+        assert read_table("t.csv").texts(name).tolist() == expected

@@ -1,0 +1,237 @@
+"""On how many threads to work, decided by a clock that the tests turn."""
+
+import ctypes
+import shutil
+import subprocess
+
+import pytest
+
+from tests.support.paths import ROOT
+
+_SOURCE = """
+#include <chrono>
+
+#include "core/threads/pace.hpp"
+#include "core/threads/standby.hpp"
+
+namespace {
+struct Turned {
+  using rep = long long;
+  using period = std::nano;
+  using duration = std::chrono::nanoseconds;
+  using time_point = std::chrono::time_point<Turned>;
+  static constexpr bool is_steady = true;
+  static time_point time;
+  static time_point now() { return time; }
+};
+Turned::time_point Turned::time{std::chrono::hours(1)};
+using Pace = densenet::PaceBy<Turned>;
+using Standby = densenet::StandbyBy<Turned>;
+}  // namespace
+
+extern "C" {
+void turn(double seconds) {
+  Turned::time += std::chrono::nanoseconds(static_cast<long long>(seconds * 1e9));
+}
+Pace* pace() { return new Pace; }
+void drop_pace(Pace* pace) { delete pace; }
+int next(Pace* pace, int threads, bool by_columns, long* steps, bool* columns) {
+  const Pace::Block block = pace->next(16, {threads, by_columns}, *steps);
+  *steps = block.steps;
+  *columns = block.way.by_columns;
+  return block.way.threads;
+}
+void took(Pace* pace, long steps) { pace->took(steps); }
+Standby* standby() { return new Standby; }
+void drop_standby(Standby* standby) { delete standby; }
+bool worth_calling(Standby* standby, double seconds) { return standby->worth_calling(seconds); }
+bool asleep(Standby* standby) { return standby->asleep(); }
+void done(Standby* standby, int threads, double waited) { standby->done(threads, waited); }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory):
+    """What decides, compiled with a clock of the tests' own."""
+    compiler = shutil.which("c++")
+    if compiler is None:
+        pytest.skip("needs a C++ compiler")
+    folder = tmp_path_factory.mktemp("pace")
+    source, library = folder / "pace.cpp", folder / "pace.so"
+    source.write_text(_SOURCE)
+    options = ["-std=c++17", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'src'}"]
+    subprocess.run([compiler, *options, "-o", library, source], check=True)
+    core = ctypes.CDLL(str(library))
+    core.pace.restype = core.standby.restype = ctypes.c_void_p
+    core.worth_calling.restype = core.asleep.restype = ctypes.c_bool
+    core.turn.argtypes = [ctypes.c_double]
+    core.drop_pace.argtypes = core.drop_standby.argtypes = [ctypes.c_void_p]
+    core.took.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    longs, bools = ctypes.POINTER(ctypes.c_long), ctypes.POINTER(ctypes.c_bool)
+    core.next.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_bool, longs, bools]
+    core.worth_calling.argtypes = [ctypes.c_void_p, ctypes.c_double]
+    core.asleep.argtypes = [ctypes.c_void_p]
+    core.done.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_double]
+    return core
+
+
+# ---- the steps of an epoch ---------------------------------------------------------------------
+
+
+class Epochs:
+    """Steps that take so many seconds in each way, (threads, by columns)."""
+
+    def __init__(self, core, seconds):
+        self.core, self.seconds, self.pace = core, seconds, core.pace()
+        self.most = max(way[0] for way in seconds)
+        self.by_columns = any(way[1] for way in seconds)
+
+    def take(self, total):
+        """Take so many steps; how many were taken in each way, and the last way."""
+        taken = dict.fromkeys(self.seconds, 0)
+        while total > 0:
+            steps, columns = ctypes.c_long(total), ctypes.c_bool()
+            threads = self.core.next(
+                self.pace, self.most, self.by_columns, ctypes.byref(steps), ctypes.byref(columns)
+            )
+            way = threads, columns.value
+            assert 1 <= steps.value <= total
+            self.core.turn(steps.value * self.seconds[way])
+            self.core.took(self.pace, steps.value)
+            taken[way] += steps.value
+            total -= steps.value
+        return taken, way
+
+
+@pytest.fixture
+def epochs(core):
+    made = []
+
+    def epochs(seconds):
+        made.append(Epochs(core, seconds))
+        return made[-1]
+
+    yield epochs
+    for each in made:
+        core.drop_pace(each.pace)
+
+
+FAST, SLOW = 1e-5, 2e-5  # seconds of a step
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fastest"),
+    [
+        ({(2, False): SLOW, (1, False): FAST}, (1, False)),
+        ({(2, False): FAST, (1, False): SLOW}, (2, False)),
+        ({(4, True): FAST, (4, False): SLOW, (1, False): SLOW}, (4, True)),
+        ({(4, True): SLOW, (4, False): FAST, (1, False): SLOW}, (4, False)),
+        ({(4, True): SLOW, (4, False): SLOW, (1, False): FAST}, (1, False)),
+        ({(3, False): 5e-4, (1, False): 9e-4}, (3, False)),  # a step is longer than a trial
+    ],
+)
+def test_nearly_all_steps_are_taken_in_the_fastest_way(epochs, seconds, fastest):
+    taken, last = epochs(seconds).take(100_000)
+    assert last == fastest
+    assert taken[fastest] > 95_000
+    assert min(taken.values()) > 0  # each was tried
+
+
+def test_a_way_that_is_hardly_faster_is_not_chosen(epochs):
+    taken, _ = epochs({(2, False): FAST, (1, False): 0.97 * FAST}).take(100_000)
+    assert taken[2, False] > taken[1, False]
+
+
+def test_what_becomes_faster_is_found_out(epochs):
+    seconds = {(2, False): FAST, (1, False): SLOW}
+    pace = epochs(seconds)
+    assert pace.take(100_000)[1] == (2, False)
+    seconds[2, False] = 10 * SLOW  # another process has come
+    taken, last = pace.take(100_000)
+    assert last == (1, False)
+    assert taken[2, False] < 5_000
+    seconds[2, False] = FAST  # and has gone
+    assert pace.take(100_000)[1] == (2, False)
+
+
+def test_trials_are_few_where_nothing_changes(epochs):
+    pace = epochs({(2, False): FAST, (1, False): SLOW})
+    pace.take(200_000)  # 2 s
+    assert pace.take(100_000)[0][1, False] < 200  # 1 s, in which trials come up to four times
+
+
+# ---- single calls ------------------------------------------------------------------------------
+
+
+class Calls:
+    """Calls that take one thread so many seconds, and several theirs."""
+
+    def __init__(self, core, alone, together):
+        self.core, self.alone, self.together = core, alone, together
+        self.standby = core.standby()
+
+    def make(self, number, pause=0.0):
+        """Make so many calls; how many of them had threads."""
+        with_threads = 0
+        for _ in range(number):
+            self.core.turn(pause)
+            if self.core.worth_calling(self.standby, self.alone):
+                self.core.turn(self.together)
+                waited = max(0.0, self.together - self.alone / 2)
+                self.core.done(self.standby, 2, waited)
+                with_threads += 1
+            else:
+                self.core.turn(self.alone)
+                self.core.done(self.standby, 1, 0.0)
+        return with_threads
+
+
+@pytest.fixture
+def calls(core):
+    made = []
+
+    def calls(alone, together):
+        made.append(Calls(core, alone, together))
+        return made[-1]
+
+    yield calls
+    for each in made:
+        core.drop_standby(each.standby)
+
+
+def test_calls_after_a_pause_wake_nobody(calls):
+    assert calls(alone=2e-5, together=1e-5).make(100, pause=0.01) == 0
+
+
+def test_a_series_of_calls_has_threads_after_as_long_as_waking_takes(calls):
+    assert calls(alone=2e-5, together=1e-5).make(100) == 96  # 100 us on one thread come first
+
+
+def test_a_call_that_is_long_enough_has_threads_at_once(calls):
+    assert calls(alone=2e-3, together=1e-3).make(5, pause=0.01) == 5
+
+
+def test_threads_that_come_too_late_are_left_alone(calls):
+    """They cost 1.9 ms a call, so that calls on one thread lose little by them."""
+    busy = calls(alone=1e-3, together=3e-3)
+    busy.make(100)
+    assert busy.make(1000) <= 10
+
+
+def test_threads_that_come_late_by_chance_are_called_again(calls):
+    late = calls(alone=1e-3, together=3e-3)
+    late.make(100)
+    late.together = 5e-4
+    late.make(1000)  # 1 s; they are left alone for a quarter of that at most
+    assert late.make(1000) == 1000
+
+
+def test_threads_are_asleep_until_they_have_worked(core, calls):
+    series = calls(alone=1e-3, together=5e-4)
+    assert core.asleep(series.standby)
+    series.make(2)
+    assert not core.asleep(series.standby)
+    core.turn(1)
+    core.worth_calling(series.standby, series.alone)
+    assert core.asleep(series.standby)
