@@ -104,8 +104,13 @@ def test_a_wrong_array_is_refused_by_name_and_place(model, name):
     ],
 )
 def test_the_list_keeps_its_length_and_order(model, change):
+    views = model.coefs_
+    before = [w.copy() for w in views]
     with pytest.raises(TypeError, match=r"^coefs_: expected an assignment to an item"):
-        change(model.coefs_)
+        change(views)
+    for left in (views, model.coefs_):
+        assert len(left) == len(before)
+        assert all(map(np.array_equal, left, before))
 
 
 def test_they_are_read_like_lists(model):
