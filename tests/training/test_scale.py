@@ -5,8 +5,8 @@ Training needs, in elements of the network's type, no more than
     parameters      times 1, plus 1 for each moment of the optimizer, plus 1 with `clip_norm` or a
                     tolerance: the parameters, the moments, the gradient
     rows of a batch times the inputs, plus the outputs, plus 2 for each column of each layer's
-                    output (itself and its gradient), or 3 for GELU and SiLU (and their input); an
-                    activation that follows a linear layer is one layer with it
+                    output (itself and its gradient), or 3 where that wants its input; an activation
+                    that follows a linear layer is one layer with it
     threads         times 5 2^18, for the products and partial sums
 
 and of the data set nothing but the rows of the batch at hand. The tests run as processes of their

@@ -29,8 +29,8 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
     hidden_layer_sizes : int or sequence of int
         Widths of the hidden layers.
     activation : str, layer, or a sequence with one for each hidden layer
-        "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", or an
-        activation of `densenet.layers`.
+        "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", or another
+        activation of `densenet.layers`, as a layer or by its `kind`.
     solver : str or optimizer
         "lbfgs" (all rows at once), "sgd", "adam", "adamw", "rmsprop", or one of
         `densenet.optimizers` with settings and a schedule of its own.

@@ -175,8 +175,8 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
 
     Notes
     -----
-    GELU calls ``erfc`` and ELU ``expm1`` or ``expm1f``, which C99 has and some small libraries have
-    not: avr-libc 2.0 for one, with which a network of other activations compiles.
+    Activations call functions of C99's <math.h> that some small libraries lack. avr-libc 2.0, for
+    one, has no ``erfc`` for GELU and no ``expm1`` for ELU; other activations compile with it.
 
     Examples
     --------
