@@ -12,7 +12,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from densenet.layers import ELU, GELU, Activation, Identity, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
+from densenet.layers import (
+    ELU,
+    GELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 
 Add: TypeAlias = Callable[..., str]
 """Appends a node to an ONNX graph: ``add(operator, *inputs, **attributes)`` gives the name of its
@@ -93,6 +104,13 @@ def _normal(add: Add, x: str) -> str:
     return _if_positive(add, x, add("Sub", 1.0, lower), lower)
 
 
+def _mish(add: Add, x: str) -> str:
+    """``x p / (1 + p)`` with ``p = w + w²/2`` and w = e^x: Softplus would lose its small values."""
+    w = add("Exp", add("Min", x, 40.0))
+    p = add("Add", w, add("Mul", 0.5, add("Mul", w, w)))
+    return add("Mul", x, add("Div", p, add("Add", 1.0, p)))
+
+
 # ---- the entries -------------------------------------------------------------------------------
 
 _ENTRIES = (
@@ -149,6 +167,13 @@ _ENTRIES = (
         c="x / (1 + exp$f(-x))",
         onnx=lambda add, x: add("Mul", x, add("Sigmoid", x)),
         onnx_float64=lambda add, x: add("Div", x, add("Add", 1.0, add("Exp", add("Neg", x)))),
+        init="he_uniform",
+    ),
+    Entry(
+        Mish,
+        c="x * tanh$f(log1p$f(exp$f(x)))",
+        onnx=lambda add, x: add("Mul", x, add("Tanh", add("Softplus", x))),
+        onnx_float64=_mish,
         init="he_uniform",
     ),
 )

@@ -84,6 +84,13 @@ array([-0.269,  0.   ,  1.762])
 >>> silu_backward(np.ones(3), x).round(3)
 array([0.072, 0.5  , 1.091])
 """,
+    "mish": """\
+>>> x = np.array([-1.0, 0.0, 2.0])
+>>> mish_forward(x).round(3)
+array([-0.303,  0.   ,  1.944])
+>>> mish_backward(np.ones(3), x).round(3)
+array([0.059, 0.6  , 1.069])
+""",
     "softmax": """\
 >>> y = softmax_forward(np.array([[0.0, 0.0], [1000.0, 1001.0]]))
 >>> y.round(3)

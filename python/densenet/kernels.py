@@ -33,6 +33,8 @@ __all__ = [
     "mean_absolute_error_forward",
     "mean_squared_error_backward",
     "mean_squared_error_forward",
+    "mish_backward",
+    "mish_forward",
     "relu_backward",
     "relu_forward",
     "rmsprop_step",
@@ -134,6 +136,16 @@ def silu_forward(x: Array) -> Array:
 def silu_backward(dy: Array, x: Array) -> Array:
     """Differentiate ``y = x σ(x)``: ``dx = dy ∘ σ(x) (1 + x (1 - σ(x)))``."""
     return _core.activation_backward("silu", dy, x, {})
+
+
+def mish_forward(x: Array) -> Array:
+    """Gate each element by a smooth step: ``y = x tanh(ln(1 + e^x))``."""
+    return _core.activation_forward("mish", x, {})
+
+
+def mish_backward(dy: Array, x: Array) -> Array:
+    """Differentiate Mish, with ``g = tanh(ln(1 + e^x))``: ``dx = dy ∘ (g + x (1 - g²) σ(x))``."""
+    return _core.activation_backward("mish", dy, x, {})
 
 
 def softmax_forward(x: Array) -> Array:

@@ -23,6 +23,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "Mish",
     "ReLU",
     "Residual",
     "SiLU",
@@ -257,6 +258,23 @@ class SiLU(Activation):
     """
 
     kind: ClassVar[str] = "silu"
+    from_input: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """``y = x tanh(ln(1 + e^x))`` (Misra 2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Mish, Network
+    >>> network = Network([Linear(1, 1, init=np.eye(1)), Mish()], MeanSquaredError())
+    >>> network.predict([[-1.0], [0.5]]).round(3)
+    array([-0.303,  0.375], dtype=float32)
+    """
+
+    kind: ClassVar[str] = "mish"
     from_input: ClassVar[bool] = True
 
 

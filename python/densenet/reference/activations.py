@@ -359,3 +359,64 @@ def silu_backward(dy: Array, x: Array) -> Array:
     s = sigmoid_forward(x)
     dx: Array = dy * (s * (1 + x * (1 - s)))
     return np.asarray(dx)
+
+
+def _mish_powers(x: Array) -> tuple[Array, Array]:
+    """Give, in float64, ``w = e^x`` and ``p = w + w²/2``: then ``tanh(ln(1 + e^x)) = p / (1 + p)``.
+
+    From x = 40 on that is 1, and e^x need not grow.
+    """
+    w = np.exp(np.minimum(x, 40), dtype=np.float64)
+    return w, w + 0.5 * w * w
+
+
+@np.errstate(all="ignore")
+def mish_forward(x: Array) -> Array:
+    """Gate each element by a smooth step: ``y = x tanh(ln(1 + e^x))``.
+
+    Misra 2019.
+
+    Parameters
+    ----------
+    x : array of any shape
+
+    Returns
+    -------
+    array of the shape of `x`
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid_forward`.
+    """
+    x, _ = _checks.elementwise(x, {})
+    _, p = _mish_powers(x)
+    y: Array = x * (p / (1 + p))
+    return np.asarray(y, x.dtype)
+
+
+@np.errstate(all="ignore")
+def mish_backward(dy: Array, x: Array) -> Array:
+    """Differentiate Mish, with ``g = tanh(ln(1 + e^x))``: ``dx = dy ∘ (g + x (1 - g²) σ(x))``.
+
+    With w and p as powers of e, ``g = p / (1 + p)`` and ``(1 - g²) σ(x) = w (1 + w) / (1 + p)²``.
+
+    Parameters
+    ----------
+    dy, x : arrays of one shape
+        `x` is the input of `mish_forward`.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `mish_forward`, and if the shapes differ.
+    """
+    dy, x, _ = _checks.elementwise_backward_from_x(dy, x, {})
+    w, p = _mish_powers(x)
+    slope = p / (1 + p) + np.minimum(x, 40) * (w / (1 + p) * ((1 + w) / (1 + p)))
+    dx: Array = dy * slope.astype(x.dtype)
+    return np.asarray(dx)

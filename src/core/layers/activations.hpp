@@ -117,9 +117,38 @@ struct SiLU {
   }
 };
 
+// y = x g with g = tanh(ln(1 + e^x)) = p / (1 + p), p = w + w²/2 and w = e^x. Misra 2019.
 template <class T>
-using Activations =
-    std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>, GELU<T>, SiLU<T>>;
+struct Mish {
+  static constexpr const char* kName = "mish";
+  static constexpr bool kFromInput = true;
+  struct Powers {
+    Vec<T> w, p;
+  };
+  // From x = 40 on g is 1 in either type, and e^x need not grow.
+  static Vec<T> bounded(Vec<T> x) { return min(x, Vec<T>(T(40))); }
+  static Powers powers(Vec<T> x) {
+    const auto [n, power] = detail::exponential(bounded(x));  // w = 2ⁿ (1 + power)
+    const Vec<T> one(T(1)), w = times_power_of_two(one + power, n);
+    // p = w + w²/2 = 2ⁿ (1 + rest), without the rounding of w
+    const Vec<T> rest = multiply_add(Vec<T>(T(0.5)) * w, one + power, power);
+    return {w, times_power_of_two(one + rest, n)};
+  }
+  Vec<T> forward(Vec<T> x) const {
+    const Vec<T> p = powers(x).p;
+    return x * (p / (Vec<T>(T(1)) + p));
+  }
+  // g + x (1 - g²) σ(x)
+  Vec<T> derivative(Vec<T> x) const {
+    const auto [w, p] = powers(x);
+    const Vec<T> one(T(1)), q = one + p;
+    return p / q + bounded(x) * (w / q * ((one + w) / q));
+  }
+};
+
+template <class T>
+using Activations = std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyReLU<T>, ELU<T>,
+                               GELU<T>, SiLU<T>, Mish<T>>;
 
 inline constexpr std::size_t kActivations = std::tuple_size_v<Activations<float>>;
 inline constexpr std::size_t kIdentity = 0;  // its number in Activations
