@@ -1,6 +1,6 @@
-"""One example for each function, shown by both of its twins: it is written once and runs on either.
+"""One example for each kernel, written once and shown in the docstrings of both twins.
 
-A forward and a backward function share theirs, which is named after both.
+A forward and a backward function share an example, under the name that both start with.
 """
 
 import re
@@ -10,10 +10,10 @@ from typing import Any
 
 
 def illustrate(functions: Mapping[str, Any], names: Sequence[str], module: str) -> None:
-    """Append its example to the docstring of each of these functions of a module."""
+    """Append to the docstring of each named function of a module its example."""
     for name in names:
         function: Callable[..., Any] = functions[name]
-        if function.__doc__ is None:  # python -OO
+        if function.__doc__ is None:  # python -OO drops docstrings
             continue
         example = _EXAMPLES[re.sub("_(forward|backward)$", "", name)]
         used = sorted(set(re.findall(r"\w+_(?:forward|backward|step)\b", example)))

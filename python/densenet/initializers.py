@@ -1,4 +1,4 @@
-"""How weights start: draws whose variance keeps signals from growing or fading with depth."""
+"""How weights start: random, with a variance that keeps signals the same size in every layer."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -7,12 +7,12 @@ import numpy as np
 
 from densenet._typing import Array
 
-# In quotes, and so below: `numpy.random` is imported by whoever draws.
+# In quotes, here and below: naming the type must not import `numpy.random`, which takes time.
 Draw: TypeAlias = "Callable[[np.random.Generator, int, int], Array]"
 
 
 def _scaled(gain: float, fan: Callable[[int, int], float], shape: str) -> Draw:
-    """Draws with variance ``gain / fan(inputs, outputs)``."""
+    """Make an initializer of variance ``gain / fan(inputs, outputs)``."""
 
     def draw(rng: "np.random.Generator", inputs: int, outputs: int) -> Array:
         deviation = np.sqrt(gain / fan(inputs, outputs))

@@ -1,9 +1,10 @@
 """The compiled functions: the same names, defaults, results and errors as `densenet.reference`.
 
-Arguments that are contiguous, aligned and in native byte order are used where they are; others are
-converted once. The weight of a linear layer may be in C or Fortran order. The computation runs on
-`densenet.get_num_threads` threads, without Python's global lock, and gives the same bits on any
-number of them. The mathematics, shapes and errors are written out at each function's twin.
+Arrays that are contiguous, aligned and in native byte order are read where they are; others are
+copied once. The weight of a linear layer may be in C or Fortran order. A function runs on
+`densenet.get_num_threads` threads, releases Python's global lock, and gives the same bits on any
+number of threads. The twin of the same name in `densenet.reference` documents mathematics, shapes
+and errors in full.
 """
 
 from densenet import _core
@@ -89,7 +90,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 
 def relu_forward(x: Array) -> Array:
-    """Cut each element off at 0: ``y = max(x, 0)``."""
+    """Replace each negative element by 0: ``y = max(x, 0)``."""
     return _core.activation_forward("relu", x, {})
 
 
@@ -99,7 +100,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def leaky_relu_forward(x: Array, slope: float = 0.01) -> Array:
-    """Scale what is negative: ``y = x`` for x > 0, otherwise ``slope x``."""
+    """Scale each negative element: ``y = x`` for x > 0, otherwise ``slope x``."""
     return _core.activation_forward("leaky_relu", x, {"slope": slope})
 
 
@@ -109,7 +110,7 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float = 0.01) -> Array:
 
 
 def elu_forward(x: Array, alpha: float = 1.0) -> Array:
-    """Bend what is negative: ``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``."""
+    """Bend each negative element: ``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``."""
     return _core.activation_forward("elu", x, {"alpha": alpha})
 
 
@@ -119,7 +120,7 @@ def elu_backward(dy: Array, y: Array, alpha: float = 1.0) -> Array:
 
 
 def gelu_forward(x: Array) -> Array:
-    """Gate each element by the normal distribution: ``y = x Φ(x)``."""
+    """Multiply each element by its normal distribution function: ``y = x Φ(x)``."""
     return _core.activation_forward("gelu", x, {})
 
 
@@ -129,7 +130,7 @@ def gelu_backward(dy: Array, x: Array) -> Array:
 
 
 def silu_forward(x: Array) -> Array:
-    """Gate each element by its sigmoid: ``y = x σ(x)``."""
+    """Multiply each element by its sigmoid: ``y = x σ(x)``."""
     return _core.activation_forward("silu", x, {})
 
 
@@ -139,7 +140,7 @@ def silu_backward(dy: Array, x: Array) -> Array:
 
 
 def mish_forward(x: Array) -> Array:
-    """Gate each element by a smooth step: ``y = x tanh(ln(1 + e^x))``."""
+    """Multiply each element by a smooth step: ``y = x tanh(ln(1 + e^x))``."""
     return _core.activation_forward("mish", x, {})
 
 
@@ -165,7 +166,7 @@ def softmax_cross_entropy_forward(
     sample_weight: Array | None = None,
     label_smoothing: float = 0.0,
 ) -> tuple[float, Array]:
-    """Loss ``-(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c`` and the probabilities ``softmax(z)``.
+    """Compute the loss ``-(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c`` and the probabilities.
 
     Shapes: logits (batch, classes); targets (batch,) of indices or (batch, classes).
     """
@@ -188,7 +189,7 @@ def softmax_cross_entropy_backward(
 def cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Loss ``-(1/B) Σ T ln Y`` of probabilities Y."""
+    """Compute the loss ``-(1/B) Σ T ln Y`` of probabilities Y."""
     return _core.loss_forward("cross_entropy", outputs, targets, sample_weight, {})
 
 
@@ -202,7 +203,7 @@ def cross_entropy_backward(
 def binary_cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Loss ``mean(ln(1 + e^z) - t z)`` of logits z and targets t in [0, 1]."""
+    """Compute the loss ``mean(ln(1 + e^z) - t z)`` of logits z and targets t in [0, 1]."""
     return _core.loss_forward("binary_cross_entropy", outputs, targets, sample_weight, {})
 
 
@@ -216,7 +217,7 @@ def binary_cross_entropy_backward(
 def logistic_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Loss ``mean ln(1 + e^(-t z))`` of outputs z and targets t of -1 or 1."""
+    """Compute the loss ``mean ln(1 + e^(-t z))`` of outputs z and targets t of -1 or 1."""
     return _core.loss_forward("logistic", outputs, targets, sample_weight, {})
 
 
@@ -230,7 +231,7 @@ def logistic_backward(
 def mean_squared_error_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Loss ``mean (y - t)²``."""
+    """Compute the loss ``mean (y - t)²``."""
     return _core.loss_forward("mean_squared_error", outputs, targets, sample_weight, {})
 
 
@@ -244,7 +245,7 @@ def mean_squared_error_backward(
 def mean_absolute_error_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Loss ``mean |y - t|``."""
+    """Compute the loss ``mean |y - t|``."""
     return _core.loss_forward("mean_absolute_error", outputs, targets, sample_weight, {})
 
 
@@ -258,14 +259,14 @@ def mean_absolute_error_backward(
 def huber_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
 ) -> float:
-    """Loss ``r²/2`` of the error r up to delta, then ``delta (|r| - delta/2)``; the mean."""
+    """Compute the mean of ``r²/2`` for ``|r| <= delta``, otherwise ``delta (|r| - delta/2)``."""
     return _core.loss_forward("huber", outputs, targets, sample_weight, {"delta": delta})
 
 
 def huber_backward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None, delta: float = 1.0
 ) -> Array:
-    """Differentiate the Huber loss: r cut off at ±delta, divided by n."""
+    """Differentiate the Huber loss: the error r, cut off at ±delta, over n."""
     return _core.loss_backward("huber", outputs, targets, sample_weight, {"delta": delta})
 
 
@@ -326,7 +327,7 @@ def adam_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Follow the gradient's running mean over its running size, in place; step counts from 1."""
+    """Step along the gradient's running mean over its size, in place; `step` counts from 1."""
     settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "l1": l1, "l2": l2}
     _core.update("adam", {"param": param, "grad": grad, "m": m, "v": v}, step, settings)
 

@@ -1,7 +1,7 @@
-"""What a network is made of: frozen descriptions, data only.
+"""The layers of a network: frozen descriptions, data only.
 
-A layer's ``kind`` is the name by which both backends know it. A new activation is a class here, a
-pair of functions in `densenet.reference`, a struct in the core, and a line in `densenet.kernels`.
+A layer's ``kind`` is the name under which both backends look up what to compute. CONTRIBUTING.md
+has the recipes for a new activation and for a new kind of layer.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Layer:
-    """Any layer."""
+    """What every layer has: the name of its kind."""
 
     kind: ClassVar[str]
 
@@ -48,15 +48,18 @@ class Linear(Layer):
     inputs, outputs : int
         Numbers of columns of x and of y.
     bias : bool
-        Whether there is a bias.
+        True adds a bias to each output.
     init : str or array of shape (outputs, inputs)
-        How the weight starts: a name in `densenet.initializers`, or the weight itself. A bias
-        starts at 0.
+        How the weight starts: the name of an initializer in `densenet.initializers`, or the weight
+        itself. The bias starts at 0.
 
     Raises
     ------
-    TypeError, ValueError
-        If a width is no integer >= 1, `bias` is not True or False, or `init` is unknown or of
+    TypeError
+        If `inputs` or `outputs` is not an integer, `bias` is not True or False, or `init` is
+        neither a name nor real numbers.
+    ValueError
+        If `inputs` or `outputs` is less than 1, or `init` is an unknown name or an array of
         another shape.
 
     Examples
@@ -88,9 +91,9 @@ class Linear(Layer):
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An elementwise function, with at most one parameter.
+    """A function of each element, with at most one parameter.
 
-    Its derivative is a function of its output, or `from_input` of its input.
+    Its derivative is computed from its output y; from its input x where `from_input` is True.
     """
 
     from_input: ClassVar[bool] = False
@@ -100,7 +103,7 @@ class Activation(Layer):
             object.__setattr__(self, name, value)
 
     def settings(self) -> dict[str, float]:
-        """Give the parameter by name, if there is one.
+        """Give the parameter by its name; empty where there is none.
 
         Examples
         --------
@@ -177,7 +180,7 @@ class ReLU(Activation):
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """``y = x`` for x > 0, otherwise ``slope x``, with a slope >= 0.
+    """``y = x`` for x > 0, otherwise ``slope x``.
 
     Parameters
     ----------
@@ -186,7 +189,7 @@ class LeakyReLU(Activation):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `slope` is not a number, or outside its range.
 
     Examples
     --------
@@ -203,7 +206,7 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class ELU(Activation):
-    """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)``, with alpha >= 0.
+    """``y = x`` for x > 0, otherwise ``alpha (e^x - 1)`` (Clevert et al. 2016).
 
     Parameters
     ----------
@@ -212,7 +215,7 @@ class ELU(Activation):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `alpha` is not a number, or outside its range.
 
     Examples
     --------
@@ -229,7 +232,7 @@ class ELU(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """``y = x Φ(x)``, with the normal distribution's Φ.
+    """``y = x Φ(x)``, Φ the normal distribution function (Hendrycks and Gimpel 2016).
 
     Examples
     --------
@@ -246,7 +249,7 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class SiLU(Activation):
-    """``y = x σ(x)``, with the sigmoid σ.
+    """``y = x σ(x)``, σ the sigmoid (Elfwing et al. 2018).
 
     Examples
     --------
@@ -299,8 +302,8 @@ class Softmax(Layer):
 class Dropout(Layer):
     """In training, set elements to 0 with probability `rate` and scale the rest by ``1/(1-rate)``.
 
-    The mask is drawn from where the element is (Salmon et al. 2011): both backends and any number
-    of threads draw the same one.
+    Whether an element is kept depends on its row and column, the layer, the step and the seed alone
+    (Salmon et al. 2011), so both backends and any number of threads drop the same elements.
 
     Parameters
     ----------
@@ -309,7 +312,7 @@ class Dropout(Layer):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `rate` is not a number, or outside its range.
 
     Examples
     --------
@@ -348,12 +351,12 @@ class LayerNorm(_Norm):
     width : int
         Number of columns.
     eps : float in [0, inf)
-        Added to the variance, whose root divides.
+        Added to the variance before its root is taken.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `width` is not an integer >= 1, or `eps` not a number in [0, inf).
 
     Examples
     --------
@@ -372,20 +375,20 @@ class LayerNorm(_Norm):
 class BatchNorm(_Norm):
     """Give each column mean 0 and variance 1, then scale and shift it (Ioffe and Szegedy 2015).
 
-    In training the batch's own moments count; the running ones, which prediction uses, follow them
-    by a tenth at each step.
+    Training uses the mean and variance of the batch. Prediction uses running ones, which move a
+    tenth of the way to the batch's at each training step.
 
     Parameters
     ----------
     width : int
         Number of columns.
     eps : float in [0, inf)
-        Added to the variance, whose root divides.
+        Added to the variance before its root is taken.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `width` is not an integer >= 1, or `eps` not a number in [0, inf).
 
     Examples
     --------
@@ -408,12 +411,14 @@ class Residual(Layer):
     Parameters
     ----------
     layers : sequence of layers
-        The block.
+        The block. A network refuses one whose output is not as wide as its input.
 
     Raises
     ------
-    TypeError, ValueError
-        If these are no layers. A network refuses a block of another width in than out.
+    TypeError
+        If `layers` is not a sequence of layers.
+    ValueError
+        If `layers` is empty.
 
     Examples
     --------
@@ -435,7 +440,7 @@ class Residual(Layer):
 
 
 def parameter(layer: Any) -> float:
-    """Give the one number that the kernels of a layer need besides its arrays."""
+    """Give the one number that a layer's kernels need: slope, alpha, rate or eps; 0 if none."""
     if isinstance(layer, Activation):
         return next(iter(layer.settings().values()), 0.0)
     return float(getattr(layer, "rate", getattr(layer, "eps", 0.0)))

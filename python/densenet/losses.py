@@ -1,7 +1,7 @@
-"""What a network minimises: frozen descriptions, data only.
+"""The losses that a network minimises: frozen descriptions, data only.
 
-A loss's ``kind`` is the name by which both backends know it. Any other object with
-``forward(outputs, targets)`` and ``backward(outputs, targets)`` is a loss too.
+A loss's ``kind`` is the name under which both backends look up what to compute. Any other object
+with ``forward(outputs, targets)`` and ``backward(outputs, targets)`` is a loss, too.
 """
 
 from dataclasses import dataclass, fields
@@ -23,7 +23,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Loss:
-    """Any loss that both backends know; its settings are checked when it is made."""
+    """A loss that both backends compute. Its settings are checked when it is made.
+
+    ``predicts`` says what the targets are: class indices, bits, signs or values.
+    """
 
     kind: ClassVar[str]
     predicts: ClassVar[Literal["classes", "bits", "signs", "values"]]
@@ -56,7 +59,7 @@ class SoftmaxCrossEntropy(Loss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `label_smoothing` is not a number, or outside its range.
 
     Examples
     --------
@@ -75,7 +78,7 @@ class SoftmaxCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy of the outputs, which are probabilities.
+    """Cross-entropy of the outputs, which are probabilities: ``-(1/B) Σ T ln Y``.
 
     Examples
     --------
@@ -91,7 +94,7 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """Cross-entropy of the sigmoid of each output, which is a logit, with a target in [0, 1].
+    """Cross-entropy of the sigmoid of each output, a logit, with a target in [0, 1].
 
     Examples
     --------
@@ -112,7 +115,7 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class LogisticLoss(Loss):
-    """``ln(1 + e^(-t z))`` of each output z, with a target t of -1 or 1.
+    """The mean of ``ln(1 + e^(-t z))`` over outputs z and rows, with targets t of -1 or 1.
 
     Examples
     --------
@@ -131,7 +134,7 @@ class LogisticLoss(Loss):
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
-    """``(y - t)²``, the mean over outputs and rows.
+    """The mean of ``(y - t)²`` over outputs and rows.
 
     Examples
     --------
@@ -147,7 +150,7 @@ class MeanSquaredError(Loss):
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
-    """``|y - t|``, the mean over outputs and rows.
+    """The mean of ``|y - t|`` over outputs and rows.
 
     Examples
     --------
@@ -172,7 +175,7 @@ class Huber(Loss):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `delta` is not a number, or outside its range.
 
     Examples
     --------
@@ -189,10 +192,10 @@ class Huber(Loss):
 
 @runtime_checkable
 class CustomLoss(Protocol):
-    """A loss of the user's own, computed in Python between compiled products."""
+    """A loss of the user's own. It runs in Python; the layers around it stay compiled."""
 
     def forward(self, outputs: Array, targets: Any) -> float:
-        """Give the loss of a batch."""
+        """Compute the loss of a batch: a number."""
 
     def backward(self, outputs: Array, targets: Any) -> Array:
-        """Give its gradient with respect to the outputs."""
+        """Compute the gradient of that loss with respect to the outputs, of their shape."""

@@ -1,7 +1,7 @@
-"""How parameters follow the gradient: frozen descriptions. Their state belongs to a network.
+"""How a step moves the parameters: frozen descriptions. What a rule remembers belongs to a network.
 
-Clipping comes first, then L2, the rule and L1. Sources and fine points are those of the function of
-the same name in `densenet.reference`.
+A step first clips the gradient, then adds L2's part to it, applies the rule, and shrinks for L1.
+Formulas and sources are at the function of the same name in `densenet.reference`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """Any optimizer; its settings are checked when it is made. Only `lr` may be a schedule."""
+    """What every optimizer has. Settings are checked at once; only `lr` may be a schedule."""
 
     lr: float | Schedule
     l1: float = 0.0
@@ -29,7 +29,7 @@ class Optimizer:
             object.__setattr__(self, name, kind(value))
 
     def settings(self) -> dict[str, float]:
-        """Give the hyper-parameters by name, without those that are None and a scheduled `lr`.
+        """Give the settings by name, without those that are None and an `lr` that is a schedule.
 
         Examples
         --------
@@ -46,12 +46,12 @@ class Optimizer:
 
     @property
     def rule(self) -> str:
-        """Name of the kernel."""
+        """Name of the update in the kernels."""
         raise NotImplementedError
 
     @property
     def states(self) -> tuple[str, ...]:
-        """Names of the arrays that the rule keeps between steps."""
+        """Names of the arrays that the update keeps from step to step, each as long as `flat`."""
         raise NotImplementedError
 
 
@@ -66,23 +66,23 @@ class SGD(Optimizer):
     momentum, dampening : float in [0, 1) and [0, 1]
         β and d of ``v = β v + (1 - d) g``.
     nesterov : bool
-        ``w -= η (g + β v)`` instead; needs momentum > 0 and no dampening.
+        True takes the step ``w -= η (g + β v)``; it needs momentum > 0 and no dampening.
     l1, l2 : float in [0, inf)
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
-        Largest norm of the whole gradient, largest size of an element of it.
+        A longer gradient is scaled down to this norm; larger elements are cut off at this size.
 
     Raises
     ------
     TypeError
-        If an argument is no number: a schedule, say, for any but `lr`.
+        If a setting is not a number. Only `lr` may be a schedule instead.
     ValueError
-        If an argument is outside its range.
+        If a setting is outside its range.
 
     Notes
     -----
-    The velocity begins at 0, so that dampening holds for the first step, too. PyTorch begins with
-    ``v = g``, undamped.
+    The velocity starts at 0, so the first step is dampened like any other. PyTorch starts with
+    ``v = g``, which is not.
 
     Examples
     --------
@@ -104,12 +104,12 @@ class SGD(Optimizer):
 
     @property
     def rule(self) -> str:
-        """Name of the kernel."""
+        """Name of the update in the kernels."""
         return "momentum" if self.momentum or self.dampening else "gradient_descent"
 
     @property
     def states(self) -> tuple[str, ...]:
-        """Names of the arrays that the rule keeps between steps."""
+        """Names of the arrays that the update keeps from step to step, each as long as `flat`."""
         return ("velocity",) if self.rule == "momentum" else ()
 
 
@@ -127,14 +127,14 @@ class RMSprop(Optimizer):
     l1, l2 : float in [0, inf)
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
-        Largest norm of the whole gradient, largest size of an element of it.
+        A longer gradient is scaled down to this norm; larger elements are cut off at this size.
 
     Raises
     ------
     TypeError
-        If an argument is no number: a schedule, say, for any but `lr`.
+        If a setting is not a number. Only `lr` may be a schedule instead.
     ValueError
-        If an argument is outside its range.
+        If a setting is outside its range.
 
     Examples
     --------
@@ -167,14 +167,14 @@ class Adam(Optimizer):
     l1, l2 : float in [0, inf)
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
-        Largest norm of the whole gradient, largest size of an element of it.
+        A longer gradient is scaled down to this norm; larger elements are cut off at this size.
 
     Raises
     ------
     TypeError
-        If an argument is no number: a schedule, say, for any but `lr`.
+        If a setting is not a number. Only `lr` may be a schedule instead.
     ValueError
-        If an argument is outside its range.
+        If a setting is outside its range.
 
     Examples
     --------
@@ -208,9 +208,9 @@ class AdamW(Adam):
     Raises
     ------
     TypeError
-        If an argument is no number: a schedule, say, for any but `lr`.
+        If a setting is not a number. Only `lr` may be a schedule instead.
     ValueError
-        If an argument is outside its range.
+        If a setting is outside its range.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Learning rates over time: functions of the step, which counts from 0, evaluated in float64."""
+"""Learning rates as functions of the step, which counts from 0. They are computed in float64."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ __all__ = ["ConstantLR", "CosineLR", "ExponentialLR", "StepLR", "WarmupLR"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Any schedule; its settings are checked when it is made."""
+    """A learning rate for each step. A schedule checks its settings when it is made."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -26,25 +26,25 @@ class Schedule:
             object.__setattr__(self, field.name, value)
 
     def __call__(self, step: int) -> float:
-        """Give the learning rate of a step: finite, however many have been taken."""
+        """Give the learning rate of a step: a finite number, however large the step is."""
         raise NotImplementedError
 
 
 def _counted(step: Any) -> int:
-    """Check a step, which counts from 0."""
-    if type(step) is int and step >= 0:  # the usual case, at once
+    """Check that a step is an integer >= 0."""
+    if type(step) is int and step >= 0:  # the usual case, checked fast
         return step
     return _checks.count("step", step, 0)
 
 
 def _grown(lr: float, factor: float, times: int) -> float:
-    """Give ``lr factor^times``; the largest float, where that is beyond it."""
+    """Compute ``lr factor^times``, at most the largest float."""
     if lr == 0:
         return 0.0
-    times = min(times, 2**63)  # by then a power is 0, 1 or beyond the largest float
+    times = min(times, 2**63)  # this power is already 0, 1 or beyond the largest float
     try:
         value = lr * factor**times
-    except OverflowError:  # of the power alone: lr may be small
+    except OverflowError:  # the power alone overflows; times a small lr it may not
         logarithm = math.log(lr) + times * math.log(factor)
         value = math.exp(logarithm) if logarithm < 709 else math.inf
     return min(value, sys.float_info.max)
@@ -61,7 +61,7 @@ class ConstantLR(Schedule):
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `lr` is not a number in [0, inf).
 
     Examples
     --------
@@ -86,15 +86,15 @@ class StepLR(Schedule):
     Parameters
     ----------
     lr : float in [0, inf)
-        At the first step.
+        The rate at the first step.
     every : int
-        Steps of one rate.
+        Number of steps between two changes.
     factor : float in [0, inf)
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `lr` or `factor` is not a number in [0, inf), or `every` not an integer >= 1.
 
     Examples
     --------
@@ -120,13 +120,13 @@ class ExponentialLR(Schedule):
     Parameters
     ----------
     lr : float in [0, inf)
-        At the first step.
+        The rate at the first step.
     factor : float in [0, inf)
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `lr` or `factor` is not a number in [0, inf).
 
     Examples
     --------
@@ -153,13 +153,13 @@ class CosineLR(Schedule):
     Parameters
     ----------
     lr, final : float in [0, inf)
-        At the first step, and from step `steps` on.
+        The rate at the first step, and the rate from step `steps` on.
     steps : int
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `lr` or `final` is not a number in [0, inf), or `steps` not an integer >= 1.
 
     Examples
     --------
@@ -181,20 +181,21 @@ class CosineLR(Schedule):
 
 @dataclass(frozen=True)
 class WarmupLR(Schedule):
-    """Rise in equal parts to another schedule's rate over `steps`, then follow it from its start.
+    """Rise evenly for `steps` steps, then follow another schedule from its start.
 
-    ``η = after(0) (step + 1) / (steps + 1)`` for the first steps. A number stands for a constant.
+    ``η = after(0) (step + 1) / (steps + 1)`` for step < steps, then ``η = after(step - steps)``.
 
     Parameters
     ----------
     after : schedule or float
+        What follows the rise; a number is a constant rate.
     steps : int
-        Of the rise.
+        Number of steps that the rise takes.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is none of these.
+        If `after` is neither a schedule nor a number in [0, inf), or `steps` not an integer >= 1.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def rate(lr: float | Schedule, step: int) -> float:
 
 
 def rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
-    """Give the learning rates of some steps."""
+    """Give the learning rates of `n_steps` steps from `first` on."""
     if isinstance(lr, Schedule):
         return [float(lr(step)) for step in range(first, first + n_steps)]
     return [float(lr)] * n_steps

@@ -1,7 +1,7 @@
-"""Dense networks with scikit-learn's contract: `MLPClassifier` and `MLPRegressor`, and more.
+"""Dense networks as scikit-learn estimators, in place of `MLPClassifier` and `MLPRegressor`.
 
-Every parameter and fitted attribute of theirs has its meaning here; docs/scikit-learn.md lists
-them. scikit-learn comes with the extra ``densenet-cpu[sklearn]``.
+Their parameters and fitted attributes mean the same here; docs/scikit-learn.md lists them, and what
+is new. scikit-learn comes with the extra ``densenet-cpu[sklearn]``.
 """
 
 from densenet._extras import require

@@ -1,4 +1,4 @@
-"""What both estimators share: their parameters, and the way from data to a trained network."""
+"""The parameters of both estimators, and the steps from data to a trained network."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
 from densenet.estimators._objective import Objective
 from densenet.estimators._rows import Rows, outputs
-from densenet.estimators._watch import Held, Watch
+from densenet.estimators._watch import Validation, Watch
 from densenet.estimators._weights import Weights
 from densenet.network import Network
 from densenet.optimizers import Optimizer
@@ -31,7 +31,7 @@ Solver: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"] | Optimi
 
 
 def has_partial_fit(estimator: "DenseEstimator") -> bool:
-    """Tell whether the solver takes one step at a time; raise where it does not."""
+    """Give True if the solver takes one step at a time; otherwise raise AttributeError."""
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit: expected a stochastic solver, got 'lbfgs'")
     return True
@@ -39,7 +39,7 @@ def has_partial_fit(estimator: "DenseEstimator") -> bool:
 
 @dataclass(eq=False, repr=False)
 class DenseEstimator(BaseEstimator):
-    """The parameters and the training that a classifier and a regressor share."""
+    """Parameters and training of `DenseClassifier` and `DenseRegressor`."""
 
     _: KW_ONLY
     solver: Solver = "adam"
@@ -76,7 +76,7 @@ class DenseEstimator(BaseEstimator):
 
     @property
     def _reads(self) -> dict[str, Any]:
-        """How scikit-learn shall check rows; integers become of the first type."""
+        """Give the settings with which scikit-learn checks x; integers become the first dtype."""
         dtypes = (np.float64, np.float32)
         return {
             "accept_sparse": "csr",
@@ -86,33 +86,33 @@ class DenseEstimator(BaseEstimator):
     # ---- what a classifier and a regressor do differently ----------------------------------------
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        """Check x and y, which is brought into its plain form; learn names and widths if fresh."""
+        """Check x and y, and make y dense; with `fresh`, note the names of the features."""
         raise NotImplementedError
 
     def _learn(self, y: Array, fresh: bool, incremental: bool) -> None:
-        """Learn what y is, or check that it is what it was."""
+        """With `fresh`, note the classes of y; otherwise check that y has those classes."""
 
     def _code(self, y: Array) -> Array:
         """Turn y into numbers: class indices, labels or values."""
         raise NotImplementedError
 
     def _make_objective(self, y: Array) -> Objective:
-        """Choose the loss for such targets."""
+        """Choose the loss for targets like y."""
         raise NotImplementedError
 
     def _weigh(self, y: Array, weight: Array | None) -> Array | None:
-        """Give the weights of rows in training and in the validation loss."""
+        """Give the weight of each row in training and in the validation loss."""
         return weight
 
     def _strata(self, y: Array) -> Array | None:
-        """Give the groups of which a validation set gets its share."""
+        """Give the group of each row, for a stratified validation set; None for no groups."""
         return None
 
     # ---- training --------------------------------------------------------------------------------
 
     @contextmanager
     def _unchanged_by_errors(self) -> Iterator[None]:
-        """Put all attributes back where training fails."""
+        """Put all attributes back if training raises."""
         before = self.__dict__.copy()
         try:
             yield
@@ -123,7 +123,7 @@ class DenseEstimator(BaseEstimator):
     def _fit(
         self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool
     ) -> "DenseEstimator":
-        """Train, from the start or on; nothing that was there before is changed in place."""
+        """Train anew or further; attributes of an earlier fit are replaced, never modified."""
         x_val, y_val, weight_val = held_out
         _rows.check(X=x, X_val=x_val)
         for name, value in {
@@ -150,7 +150,7 @@ class DenseEstimator(BaseEstimator):
         train: Any = slice(None)
         if x_val is None and self.early_stopping and stochastic:
             train, val = self._split(labels, random_state)
-            # Scorers want a frame where fit was given one.
+            # A scorer gets a frame if `fit` got one.
             x_val, y_val = _safe_indexing(x if _rows.is_frame(x) else checked, val), labels[val]
             weight_val = None if weight is None else weight[val]
         held = None if x_val is None else self._hold(x_val, y_val, weight_val)
@@ -187,7 +187,7 @@ class DenseEstimator(BaseEstimator):
         return self
 
     def _prepare(self, y: Array, dtype: Any, fresh: bool, random_state: Any) -> None:
-        """Make the network, or check that it is still the one that the parameters describe."""
+        """Make the network, or copy the present one if it still has the layers asked for."""
         objective = self._make_objective(y)
         width = self.n_features_in_
         if fresh:
@@ -216,11 +216,11 @@ class DenseEstimator(BaseEstimator):
             self._best: Any = None
 
     def _coded(self, y: Array) -> Array:
-        """Code targets as the loss wants them."""
+        """Turn y into the targets that the loss expects."""
         return self._objective.code(self._code(y))
 
     def _split(self, y: Array, random_state: Any) -> tuple[Array, Array]:
-        """Choose the rows to learn from and those to hold out, as scikit-learn does."""
+        """Draw the rows to train on and those to validate on, as scikit-learn does."""
         rows = np.arange(len(y))
         size = _parameters.number("validation_fraction", self.validation_fraction, "(0, 1)")
         strata = self._strata(y)
@@ -234,8 +234,8 @@ class DenseEstimator(BaseEstimator):
             )
         return train, val
 
-    def _hold(self, x: Any, y: Any, sample_weight: Any) -> Held:
-        """Prepare rows that are scored after each epoch."""
+    def _hold(self, x: Any, y: Any, sample_weight: Any) -> Validation:
+        """Check the validation rows, and choose how to score them after each epoch."""
         checked, labels = self._read(x, y, False)
         weight = None
         if sample_weight is not None:
@@ -243,13 +243,13 @@ class DenseEstimator(BaseEstimator):
             _checks.weights(weight, len(weight), "sample_weight_val")
         rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
         if isinstance(self.scoring, str) and self.scoring == "loss":
-            return Held(rows, float.__neg__)
+            return Validation(rows, float.__neg__)
         score = partial(check_scoring(self, self.scoring), self, x, labels)
         weighs = {} if weight is None else {"sample_weight": weight}
-        return Held(rows, lambda loss: float(score(**weighs)))
+        return Validation(rows, lambda loss: float(score(**weighs)))
 
     def _outputs(self, x: Any) -> Array:
-        """Compute what the network makes of rows: probabilities or values."""
+        """Compute the probabilities or values that the network predicts for rows."""
         check_is_fitted(self)
         _rows.check(X=x)
         x = validate_data(self, x, reset=False, **self._reads)
@@ -262,8 +262,8 @@ class DenseEstimator(BaseEstimator):
     def coefs_(self) -> list[Array]:
         """Weights of the linear layers, live views of shape (inputs, outputs).
 
-        Assigning to an item, to a slice or to the whole copies the values into the network, after a
-        check of their shapes. The list keeps its length and order.
+        Assigning to an item, to a slice or to the attribute checks the shapes and copies the values
+        into the network. The list keeps its length and order.
 
         Examples
         --------
@@ -273,7 +273,7 @@ class DenseEstimator(BaseEstimator):
         >>> [weight.shape for weight in regressor.coefs_]
         [(2, 100), (100, 1)]
         >>> import numpy as np
-        >>> regressor.coefs_[1] = np.zeros((100, 1))  # what is left is the last bias
+        >>> regressor.coefs_[1] = np.zeros((100, 1))  # now only the last bias counts
         >>> np.ptp(regressor.predict(x))
         np.float64(0.0)
         """
@@ -287,7 +287,7 @@ class DenseEstimator(BaseEstimator):
     def intercepts_(self) -> list[Array]:
         """Biases of the linear layers, live views of shape (outputs,), assigned like `coefs_`.
 
-        Of a layer without a bias they are zeros, and cannot be anything else.
+        A layer without a bias has read-only zeros.
 
         Examples
         --------
@@ -317,7 +317,7 @@ class DenseEstimator(BaseEstimator):
 
 
 def _assign(name: str, views: list[Array], given: Sequence[Any]) -> None:
-    """Copy arrays into a network, all or none."""
+    """Check the shapes of arrays, then copy them into the network: all or none."""
     arrays = [np.asarray(array) for array in given]
     expected, got = [view.shape for view in views], [array.shape for array in arrays]
     if expected != got:
@@ -326,16 +326,16 @@ def _assign(name: str, views: list[Array], given: Sequence[Any]) -> None:
 
 
 class Attempt:
-    """A copy of an estimator, which is trained and takes its place when all has gone well.
+    """Trains a copy of an estimator, and lets the estimator become that copy if all goes well.
 
-    Until then whoever looks at the estimator, from a signal handler or another thread, sees it as
-    it was; and so does everybody where training fails, generator of random numbers included.
+    Until then a signal handler or another thread sees the estimator as it was. If training fails,
+    it stays so, its random generator included.
     """
 
     def __init__(self, estimator: DenseEstimator) -> None:
         given = estimator.random_state
         self._estimator, self._before = estimator, estimator.__dict__
-        self._generator = check_random_state(given)  # NumPy's own where None is given
+        self._generator = check_random_state(given)  # NumPy's global one for None
         self._drawn = self._generator.get_state()
         self.copy: Any = object.__new__(type(estimator))
         self.copy.__dict__.update(self._before)
@@ -344,17 +344,17 @@ class Attempt:
             self.copy.random_state = deepcopy(given)
 
     def succeed(self) -> None:
-        """Let the estimator be what its copy has become."""
+        """Give the estimator the attributes of the trained copy, at once."""
         drawn = self.copy.random_state.get_state() if self._draws_apart else None
         self._put({**self.copy.__dict__, "random_state": self._estimator.random_state}, drawn)
 
     def undo(self) -> None:
-        """Let all be as it was."""
+        """Put the estimator and its generator back to before the attempt."""
         self._put(self._before, self._drawn)
 
     def _put(self, attributes: dict[str, Any], drawn: Any) -> None:
         steps = [partial(setattr, self._estimator, "__dict__", attributes)]
         if drawn is not None:
             steps.append(partial(self._generator.set_state, drawn))
-        # One call in C, between whose parts no signal handler runs.
+        # A single call in C: Python runs no signal handler between its parts.
         deque(map(partial.__call__, steps), maxlen=0)

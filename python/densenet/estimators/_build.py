@@ -1,4 +1,4 @@
-"""From an estimator's parameters to the specs of densenet: layers, weights, optimizer."""
+"""Turns an estimator's parameters into a network with its first weights, and an optimizer."""
 
 import math
 from copy import deepcopy
@@ -45,7 +45,10 @@ def _activations(estimator: Any, hidden: int) -> list[Layer]:
 
 
 def _hidden(estimator: Any, inputs: int) -> tuple[list[Layer], int]:
-    """Give the hidden layers and their last width: product, normalisation, activation, dropout."""
+    """Give the hidden layers and the last one's width.
+
+    Each is a linear layer, then normalisation, activation and dropout, as far as asked for.
+    """
     widths = _parameters.hidden_layer_sizes(estimator.hidden_layer_sizes)
     rates = _parameters.each_layer("dropout", estimator.dropout, len(widths))
     layers: list[Layer] = []
@@ -64,7 +67,7 @@ def _hidden(estimator: Any, inputs: int) -> tuple[list[Layer], int]:
 
 
 def layers_of(estimator: Any, inputs: int, objective: Objective) -> list[Layer]:
-    """Give the layers that the parameters describe."""
+    """Give all layers that the parameters ask for."""
     if estimator.layers is not None:
         return [*estimator.layers(inputs, objective.outputs), *objective.last_layers]
     hidden, width = _hidden(estimator, inputs)
@@ -76,10 +79,13 @@ def network_of(
 ) -> Network:
     """Make the network, with the weights that scikit-learn would draw from this generator.
 
-    Weights and biases are uniform up to ``√(6 / (inputs + outputs))``, or ``√2`` for the logistic
-    function (Glorot and Bengio 2010). Layers of the user's own start as they say.
+    Weights and biases are uniform in ±``√(6 / (inputs + outputs))``, or ±``√(2 / (inputs +
+    outputs))`` before the logistic function (Glorot and Bengio 2010). Layers that the user gives
+    start as they say.
     """
-    seed = int(deepcopy(random_state).randint(2**31 - 1))  # as many draws as scikit-learn's
+    seed = int(
+        deepcopy(random_state).randint(2**31 - 1)
+    )  # the same number of draws as in scikit-learn
     dtype = estimator.dtype if estimator.dtype is not None else dtype
     network = Network(
         layers_of(estimator, inputs, objective), objective.loss, dtype=dtype, seed=seed
@@ -104,7 +110,7 @@ def coefs(network: Network) -> list[Array]:
 
 
 def intercepts(network: Network) -> list[Array]:
-    """Give each linear layer's bias as a live view, or read-only zeros where there is none."""
+    """Give each linear layer's bias as a live view; read-only zeros where it has none."""
     found = network.parameters
     biases = []
     for name, value in found.items():
@@ -125,13 +131,13 @@ def _no_bias(weight: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Scaled(Schedule):
-    """``η = factor of(step)``."""
+    """The learning rate ``factor * of(step)``, for another schedule `of`."""
 
     of: Any
     factor: float
 
     def __post_init__(self) -> None:
-        pass  # both parts have been checked
+        pass  # `of` and `factor` are checked already
 
     def __call__(self, step: int) -> float:
         """Give the learning rate of a step."""
@@ -139,10 +145,9 @@ class _Scaled(Schedule):
 
 
 def optimizer_of(estimator: Any, step: float) -> Optimizer:
-    """Give the rule that the parameters describe, at the learning rate and the step at hand.
+    """Give the optimizer that the parameters ask for, at this step and the present learning rate.
 
-    scikit-learn's Adam adds ε to a root that is not yet corrected for its start, `√v`; ours to
-    ``√v / √(1 - β2^t)``.
+    scikit-learn's Adam adds ε to ``√v``, ours to ``√v / √(1 - β2^t)``: ε is scaled accordingly.
     """
     lr, betas = estimator.learning_rate_, (estimator.beta_1, estimator.beta_2)
     match estimator.solver:
@@ -161,11 +166,11 @@ def optimizer_of(estimator: Any, step: float) -> Optimizer:
 
 
 def for_loss(rule: Optimizer, scale: float, l1: float, l2: float) -> Optimizer:
-    """Make the rule take, down a network's loss, the steps it would take down `scale` times it.
+    """Give a rule that minimises a network's loss as `rule` would `scale` times that loss.
 
-    Its gradient g is ``1 / scale`` times the wanted one. So is all that is added to or compared
-    with it: penalties, limits, ε. What is left of the factor goes into the learning rate of the one
-    rule that is proportional to g.
+    The network's gradient is ``1 / scale`` times the wanted one, so what is added to it or compared
+    with it is divided by `scale`, too: penalties, limits of clipping, ε. SGD's step is proportional
+    to the gradient, so its learning rate is multiplied by `scale`.
     """
     changes: dict[str, Any] = {"l1": (rule.l1 + l1) / scale, "l2": (rule.l2 + l2) / scale}
     for name in ("eps", *_checks.OPTIONAL):

@@ -15,7 +15,7 @@ from densenet.network import Network
 
 
 def check(estimator: Any, network: Network) -> None:
-    """Refuse what L-BFGS cannot minimise: what is not smooth, or is another function each time.
+    """Refuse what L-BFGS cannot minimise: a loss with corners, or one that changes at random.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What an estimator minimises: a loss, how its targets are coded, what its outputs mean."""
+"""What an estimator minimises: the loss, its targets, and the meaning of its outputs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,24 +41,25 @@ ACTIVATE: dict[str, Callable[[Array], Array]] = {
     "softmax": kernels.softmax_forward,
     "exp": np.exp,
 }
-"""What each ``out_activation_`` makes of a network's outputs."""
+"""The function that each ``out_activation_`` applies to a network's outputs."""
 
 
 @dataclass(frozen=True)
 class HalfPoissonDeviance:
-    """``t ln t - t z - t + e^z`` of each output z, the sum over outputs and mean over rows.
+    """Half the Poisson deviance of ``e^z``: ``t ln t - t z - t + e^z`` for each output z.
 
-    The last column of the targets is the weight of the row.
+    It is summed over outputs and averaged over rows. The last column of `targets` holds the weights
+    of the rows.
     """
 
     def forward(self, outputs: Array, targets: Array) -> float:
-        """Give the loss of a batch."""
+        """Compute the loss of a batch."""
         t, weight = targets[:, :-1], targets[:, -1]
         loss = (xlogy(t, t) - t * outputs - t + np.exp(outputs)).sum(axis=1)
         return float(weight @ loss / weight.sum())
 
     def backward(self, outputs: Array, targets: Array) -> Array:
-        """Give its gradient with respect to the outputs, ``(e^z - t) w / Σ w``."""
+        """Compute the gradient with respect to the outputs, ``(e^z - t) w / Σ w``."""
         weight = targets[:, -1:]
         gradient: Array = (np.exp(outputs) - targets[:, :-1]) * (weight / weight.sum())
         return gradient
@@ -66,10 +67,11 @@ class HalfPoissonDeviance:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss for so many outputs.
+    """A network's loss, its number of outputs, and how scikit-learn's targets and losses relate.
 
-    What is minimised is `scale` times the network's loss: scikit-learn's squared error is half the
-    sum over the outputs, and its log-loss their sum, where the network's are means.
+    An estimator minimises `scale` times the network's loss: scikit-learn's squared error is half
+    the sum over the outputs and its log-loss their sum, while the network's losses are means.
+    `code` turns the targets into what the loss expects.
     """
 
     loss: Loss | CustomLoss
@@ -77,19 +79,19 @@ class Objective:
     activation: str
     scale: float = 1.0
     code: Callable[[Array], Array] = _same
-    bounded: bool = False  # whether the loss is scikit-learn's log-loss
+    bounded: bool = False  # True for scikit-learn's log-loss, which bounds probabilities
 
     @property
     def last_layers(self) -> tuple[Layer, ...]:
-        """Layers that the loss wants after the last linear one."""
+        """The layers that the loss needs after the last linear one."""
         return (Softmax(),) if isinstance(self.loss, CrossEntropy) else ()
 
     @contextmanager
     def watched(self, network: Network) -> Iterator[None]:
-        """Let a network report its losses as scikit-learn does, for a while.
+        """Make a network report its training losses as scikit-learn does, inside a ``with`` block.
 
-        Its log-loss counts every probability as within ``[ε, 1 - ε]``, with the machine epsilon of
-        the element type; the gradient is that of the loss itself.
+        scikit-learn's log-loss moves every probability into ``[ε, 1 - ε]``, ε the machine epsilon
+        of the element type. The gradient does not change.
         """
         if self.bounded:
             count_probabilities_from(network, float(np.finfo(network.dtype).eps))
@@ -103,7 +105,7 @@ class Objective:
         return outputs if self.last_layers else ACTIVATE[self.activation](outputs)
 
     def given(self, targets: Array, weight: Array | None) -> dict[str, Any]:
-        """Give the arguments by which a network learns these targets."""
+        """Give the arguments `y` and `sample_weight` of training on these targets."""
         if isinstance(self.loss, HalfPoissonDeviance):
             weights = np.ones(len(targets)) if weight is None else weight
             return {"y": np.column_stack([targets, weights])}
@@ -111,7 +113,7 @@ class Objective:
 
 
 def for_values(loss: Any, outputs: int) -> Objective:
-    """Read a regressor's loss."""
+    """Choose the objective for a regressor's parameter `loss`."""
     if isinstance(loss, str) and loss == "squared_error":
         return Objective(MeanSquaredError(), outputs, "identity", outputs / 2)
     if isinstance(loss, str) and loss == "poisson":
@@ -127,7 +129,10 @@ def for_values(loss: Any, outputs: int) -> Objective:
 
 
 def for_classes(loss: Any, classes: int, multilabel: bool) -> Objective:
-    """Read a classifier's loss; targets come as class indices, or as a matrix of labels."""
+    """Choose the objective for a classifier's parameter `loss`.
+
+    Targets are class indices, or a matrix of labels with `multilabel`.
+    """
     bits = multilabel or classes <= 2
     outputs = classes if multilabel else 1
     if isinstance(loss, str) and loss == "log_loss":

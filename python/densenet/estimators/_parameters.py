@@ -1,4 +1,4 @@
-"""The checks of an estimator's parameters: what each may be, in one place."""
+"""Checks of an estimator's parameters: what each of them may be."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "rmsprop")
 
 
 def number(name: str, value: Any, interval: str) -> float:
-    """Check a number against an interval, written as usual."""
+    """Check that a number lies in an interval, written like "[0, inf)"."""
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number in {interval}, got {_checks.describe(value)}")
     low, high = map(float, interval[1:-1].split(","))
@@ -50,7 +50,7 @@ def number(name: str, value: Any, interval: str) -> float:
 
 
 def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
-    """Check a choice among a few words."""
+    """Check that a value is one of a few choices, mostly words."""
     if not any(
         value is choice or (isinstance(value, str) and value == choice) for choice in choices
     ):
@@ -59,20 +59,20 @@ def one_of(name: str, value: Any, choices: Iterable[Any]) -> None:
 
 
 def _several(value: Any) -> bool:
-    """Tell whether a setting is given as a sequence."""
+    """Tell whether a setting is a sequence of values, not a single one."""
     if isinstance(value, np.ndarray):
         return value.ndim == 1
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def hidden_layer_sizes(value: Any) -> list[int]:
-    """Read the widths of the hidden layers: a number, or one for each."""
+    """Give the widths of the hidden layers, from one width or a sequence."""
     widths = list(value) if _several(value) else [value]
     return [_checks.count("hidden_layer_sizes", width) for width in widths]
 
 
 def each_layer(name: str, value: Any, layers: int) -> list[Any]:
-    """Read a setting of the hidden layers: one for all, or a sequence with one for each."""
+    """Give a setting's value for each hidden layer, from one for all or a sequence."""
     if not _several(value):
         return [value] * layers
     if len(value) != layers:
@@ -83,7 +83,7 @@ def each_layer(name: str, value: Any, layers: int) -> list[Any]:
 
 
 def random_state(value: Any) -> None:
-    """Check what random numbers come from."""
+    """Check the source of random numbers: None, a seed or a RandomState."""
     if value is None or isinstance(value, np.random.RandomState) or value is np.random:
         return
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
@@ -95,12 +95,12 @@ def random_state(value: Any) -> None:
 
 
 def check(estimator: Any) -> None:
-    """Refuse parameters that cannot be used, by name, before anything is computed.
+    """Check all parameters of an estimator before anything is computed.
 
     Raises
     ------
     TypeError, ValueError
-        If one is not what its name asks for.
+        If a parameter has a wrong type or is outside its range; the message names it.
     """
     for name, interval in _NUMBERS.items():
         number(name, getattr(estimator, name), interval)

@@ -1,4 +1,4 @@
-"""The rows that an estimator learns from or predicts for, dense or sparse."""
+"""The rows that an estimator trains on or predicts for, dense or sparse."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from densenet.estimators._objective import Objective
 from densenet.network import Network
 
 ROWS_AT_ONCE = 8192
-"""Rows that are gathered, and made dense if they are sparse, at a time."""
+"""Number of rows that are gathered, and made dense if they are sparse, at a time."""
 
 
 def parts(n: int) -> Iterator[slice]:
-    """Cut rows into parts that are dense at a time."""
+    """Cut n rows into slices of at most `ROWS_AT_ONCE`."""
     return (slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE))
 
 
 def is_frame(x: Any) -> bool:
-    """Tell a frame from an array."""
+    """Tell a data frame from an array."""
     return hasattr(x, "columns")
 
 
@@ -34,13 +34,13 @@ def check(**given: Any) -> None:
     TypeError
         If an array has a mask.
     ValueError
-        If a frame has a column of something else than numbers, or with gaps.
+        If a column of a frame holds anything but numbers, or has gaps.
     """
     for name, x in given.items():
         _checks.unmasked(name, x)
         try:
             _checks.columns(name, x)
-        except TypeError as error:  # which scikit-learn calls a wrong value
+        except TypeError as error:  # scikit-learn raises ValueError here
             raise ValueError(str(error)) from None
 
 
@@ -59,9 +59,9 @@ def outputs(network: Network, x: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of x, with their targets, coded for a loss, and weights.
+    """Rows of x, their targets in the form that the loss expects, and their weights.
 
-    With an index they are those rows of x, which are never copied as a whole.
+    With `index` they are the rows ``x[index]``; x is never copied as a whole.
     """
 
     x: Any
@@ -74,13 +74,13 @@ class Rows:
         return len(self.targets)
 
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
-        """Give some rows, dense, and the arguments by which a network learns their targets."""
+        """Give some rows, dense, and the arguments with which a network trains on their targets."""
         weight = None if self.weight is None else self.weight[rows]
-        places = rows if self.index is None else self.index[rows]
-        return dense(self.x[places]), self.objective.given(self.targets[rows], weight)
+        indices = rows if self.index is None else self.index[rows]
+        return dense(self.x[indices]), self.objective.given(self.targets[rows], weight)
 
     def masses(self, order: Array, batch_size: int) -> Array:
-        """Give the sum of the weights in each batch: without weights, its number of rows."""
+        """Give the sum of the weights in each batch; without weights, its number of rows."""
         weight = np.ones(len(self)) if self.weight is None else self.weight[order]
         return np.add.reduceat(weight, np.arange(0, len(self), batch_size))
 
@@ -90,7 +90,7 @@ class Rows:
         return float(len(self) if self.weight is None else self.weight.sum())
 
     def loss(self, network: Network) -> float:
-        """Measure the loss, without penalties."""
+        """Compute the loss of all rows, without penalties."""
         total = 0.0
         for part in parts(len(self)):
             share = len(self.targets[part]) if self.weight is None else self.weight[part].sum()

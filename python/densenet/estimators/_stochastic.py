@@ -1,4 +1,4 @@
-"""Training in batches, with scikit-learn's order of rows and its penalty for each batch."""
+"""Training in batches, in scikit-learn's order of rows and with its penalty for each batch."""
 
 import itertools
 import time
@@ -15,18 +15,20 @@ from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
 from densenet.training.callbacks import overriding
 
-_PART = 100  # of the steps so far that Adam takes with one ε; it changes by 1 / (2 steps) of itself
+# Adam's ε depends on the step t, and changes by 1 / (2t) of itself at each. One call takes at most
+# t / _PART steps with the ε of their middle.
+_PART = 100
 
 
 def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: int) -> None:
-    """Train until the loss or the score no longer improves, or for so many epochs."""
+    """Train until the loss or the score no longer improves, for at most `epochs` epochs."""
     order = np.arange(len(rows))
     batch_size = _batch_size(estimator, len(rows))
     for _ in range(epochs):
         if estimator.shuffle:
             drawn = np.arange(len(rows))
             random_state.shuffle(drawn)
-            order = order[drawn]  # as sklearn.utils.shuffle, without its checks
+            order = order[drawn]  # the same order as sklearn.utils.shuffle, without its checks
         start = time.perf_counter()
         loss, stops = _epoch(estimator, rows, order, batch_size)
         seconds = time.perf_counter() - start
@@ -53,7 +55,7 @@ def _batch_size(estimator: Any, n: int) -> int:
 
 
 def _runs(masses: Array, most: Callable[[], int]) -> Iterator[tuple[float, range]]:
-    """Group the batches that one call can take: neighbours with one penalty, and not too many."""
+    """Group neighbouring batches of equal mass, at most ``most()`` of them, for one call each."""
     for mass, batches in itertools.groupby(range(len(masses)), masses.__getitem__):
         together = list(batches)
         begin, end = together[0], together[-1] + 1
@@ -64,10 +66,10 @@ def _runs(masses: Array, most: Callable[[], int]) -> Iterator[tuple[float, range
 
 
 def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[float, bool]:
-    """See every row once; give the mean loss of the batches, and whether a callback wants to stop.
+    """Train on every row once; give the mean loss, and True if a callback asked to stop.
 
-    ``alpha`` is divided by the number of a batch's rows, or the sum of their weights. Batches
-    without any weight are left out.
+    ``alpha`` is divided by the sum of a batch's weights; without weights, by its number of rows.
+    Batches whose weights are all 0 are skipped.
     """
     network, scale = estimator.network_, rows.objective.scale
     watchers = overriding("on_step_end", estimator.callbacks)
@@ -101,12 +103,12 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
             losses = history.batch_loss
             after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
         if not np.isfinite(losses).all():
-            # As in scikit-learn, which takes such a step and goes on.
+            # scikit-learn takes such a step, which makes every weight NaN, and goes on.
             network.flat[...] = np.nan
             return np.nan, stops
         n = len(batches)
         counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
-        # The mean of the penalty before each step, if it changes evenly over the steps.
+        # The mean over the steps of the penalty before each, as if it changed evenly.
         penalties = before + (after - before) * (n - 1) / (2 * n)
         total += scale * float(counts @ losses) + (end - begin) * penalties
         answers = [w.on_step_end(network, steps(), scale * losses[0]) for w in watchers]
@@ -117,7 +119,7 @@ def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[f
 
 
 def penalty(weights: list[Array], l1: float, l2: float) -> float:
-    """Give ``l1 Σ|w| + l2/2 Σ w²`` over all weights."""
+    """Compute ``l1 Σ|w| + l2/2 Σ w²`` over all weights."""
     value = 0.0
     if l1:
         value += l1 * sum(float(np.abs(w).sum(dtype=np.float64)) for w in weights)

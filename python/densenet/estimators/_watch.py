@@ -1,6 +1,6 @@
-"""What a training has come to: its curves, its best weights, and whether it is at its end.
+"""Follows a training: keeps its curves and best weights, and decides when it ends.
 
-The fitted attributes are the estimator's, under scikit-learn's names; its rules are scikit-learn's.
+It writes the estimator's fitted attributes, under scikit-learn's names and by scikit-learn's rules.
 """
 
 import warnings
@@ -14,22 +14,24 @@ from sklearn.exceptions import ConvergenceWarning
 from densenet._typing import Array
 from densenet.estimators._rows import Rows
 
-_SMALLEST_RATE = 1e-6  # from which learning_rate="adaptive" goes no further
+_SMALLEST_RATE = 1e-6  # learning_rate="adaptive" lowers no rate that is smaller
 
 
 @dataclass(frozen=True)
-class Held:
-    """Rows that are not learned from, and how to score the estimator on them."""
+class Validation:
+    """Rows that are not trained on, and a function that scores the estimator on them."""
 
     rows: Rows
     score: Callable[[float], float]
-    """From the loss on these rows, for the scorer that is the loss itself."""
+    """Takes the loss on these rows, which only ``scoring="loss"`` uses."""
 
 
 class Watch:
-    """Looks at an estimator after each epoch."""
+    """Updates an estimator's fitted attributes after each epoch."""
 
-    def __init__(self, estimator: Any, held: Held | None, *, fresh: bool, goes_on: bool) -> None:
+    def __init__(
+        self, estimator: Any, held: Validation | None, *, fresh: bool, goes_on: bool
+    ) -> None:
         self._estimator = estimator
         self._held = held
         self._stops_early = estimator.early_stopping and estimator.solver != "lbfgs"
@@ -40,7 +42,7 @@ class Watch:
             estimator.validation_scores_ = estimator.validation_loss_curve_ = None
             estimator.best_validation_score_ = None
             estimator._no_improvement_count = 0
-        else:  # what an estimator has that this one is a copy of stays as it is
+        else:  # the estimator that this one is a copy of keeps its own lists
             for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
                 curve = getattr(estimator, name)
                 setattr(estimator, name, None if curve is None else list(curve))
@@ -62,7 +64,7 @@ class Watch:
         estimator.stopped_ = ""
 
     def note(self, loss: float, seconds: float) -> bool:
-        """Take note of an epoch; tell whether a callback wants to stop."""
+        """Record an epoch; give True if a callback asks to stop."""
         estimator = self._estimator
         estimator.n_iter_ += 1
         estimator.loss_ = loss
@@ -86,8 +88,8 @@ class Watch:
         stops = [c.on_epoch_end(estimator.network_, record) for c in estimator.callbacks]
         return any(stops)
 
-    def _validate(self, held: Held) -> dict[str, float]:
-        """Measure the loss and the score on the rows that are held out."""
+    def _validate(self, held: Validation) -> dict[str, float]:
+        """Compute the loss and the score on the validation rows."""
         estimator = self._estimator
         loss = held.rows.loss(estimator.network_)
         score = held.score(loss) if np.isfinite(loss) else np.nan
@@ -98,7 +100,7 @@ class Watch:
         return {"val_loss": loss, "val_score": score}
 
     def _note_score(self, score: float) -> bool:
-        """Keep the weights that have the best score; tell whether the score has gained."""
+        """Keep the weights if their score is the best; give True if it is better by `tol`."""
         estimator = self._estimator
         gained = bool(score >= estimator.best_validation_score_ + estimator.tol)
         if score > estimator.best_validation_score_:
@@ -107,7 +109,7 @@ class Watch:
         return gained
 
     def out_of_patience(self) -> str:
-        """Tell why to stop, if it is time to; with an adaptive learning rate, lower that first."""
+        """Give the reason to stop, or "" to go on. An adaptive learning rate is lowered first."""
         estimator = self._estimator
         if estimator._no_improvement_count <= estimator.n_iter_no_change:
             return ""
@@ -129,9 +131,9 @@ class Watch:
         return str(estimator.stopped_)
 
     def set_rate(self, rate: float) -> None:
-        """Change the learning rate; what momentum has gathered keeps its size as a step.
+        """Change the learning rate, and rescale the velocity so that the next step stays as long.
 
-        scikit-learn's velocity is a step ``-η v``, the network's is v.
+        scikit-learn's velocity is the step ``-η v`` itself, the network's is v.
         """
         estimator = self._estimator
         velocity = estimator.network_.optimizer_state.get("velocity")
@@ -141,24 +143,24 @@ class Watch:
 
     def _weights(self) -> tuple[Array, dict[str, Array]]:
         network = self._estimator.network_
-        moments = {name: value.copy() for name, value in network.running_moments.items()}
-        return network.flat.copy(), moments
+        running = {name: value.copy() for name, value in network.running_moments.items()}
+        return network.flat.copy(), running
 
     def restore_best(self) -> None:
-        """Put the weights of the best score back."""
+        """Put back the weights with the best score, if training stops early by score."""
         estimator = self._estimator
         if self._stops_early:
-            flat, moments = estimator._best
+            flat, running = estimator._best
             estimator.network_.flat[...] = flat
-            for name, value in moments.items():
+            for name, value in running.items():
                 estimator.network_.running_moments[name][...] = value
 
     def warn_of_an_interrupt(self, stacklevel: int) -> None:
-        """Say that the user has ended the training."""
+        """Warn that the user has interrupted the training."""
         self._estimator.stopped_ = "interrupted"
         warnings.warn("Training interrupted by user.", stacklevel=stacklevel + 1)
 
     def warn_of_the_end(self, message: str, stacklevel: int) -> None:
-        """Say that training has ended before it converged."""
+        """Warn that training ended before it converged."""
         self._estimator.stopped_ = "epochs"
         warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)

@@ -40,74 +40,75 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
     batch_size : int or "auto"
         Rows of a step; 200, or all if there are fewer. An epoch's last batch has what is left.
     learning_rate : "constant", "invscaling" or "adaptive"
-        For ``solver="sgd"``: as it is; ``learning_rate_init / t_^power_t``; or a fifth of what it
-        was whenever training would stop.
+        For ``solver="sgd"``: "constant" keeps `learning_rate_init`; "invscaling" divides it by
+        ``t_^power_t``; "adaptive" divides it by 5 each time that training would stop.
     learning_rate_init : float
     power_t : float
     max_iter : int
         Most epochs, or iterations of L-BFGS.
     shuffle : bool
-        Whether each epoch has an order of its own.
+        True trains each epoch in a new random order of the rows.
     random_state : int, RandomState or None
-        Of the initial weights, the validation set, the order of rows and dropout.
+        Source of the initial weights, the validation set, the order of rows and dropout.
     tol : float
-        What counts as an improvement of loss or score; the largest gradient for L-BFGS.
+        Least improvement of loss or score that counts; for L-BFGS, the largest gradient at the end.
     verbose : bool
-        Whether to print the loss of each epoch.
+        True prints the loss of each epoch.
     warm_start : bool
-        Whether `fit` starts from the weights that are there.
+        True makes `fit` start from the weights of the previous fit.
     momentum : float in [0, 1)
         For ``solver="sgd"``.
     nesterovs_momentum : bool
         For ``solver="sgd"``.
     early_stopping : bool
-        Whether to stop when the validation score no longer improves, and keep the best weights.
-        Otherwise the training loss decides. For stochastic solvers.
+        True stops when the validation score no longer improves, and keeps the best weights. False
+        stops when the training loss no longer improves. For stochastic solvers.
     validation_fraction : float
-        Part of the rows to validate on, unless `fit` is given others.
+        Share of the rows to validate on, unless `fit` is given rows for that.
     beta_1, beta_2, epsilon : float
-        Of Adam; epsilon of RMSprop too.
+        Settings of Adam; epsilon also of RMSprop.
     n_iter_no_change : int or inf
-        Epochs without an improvement after which training stops.
+        Number of epochs without improvement after which training stops.
     max_fun : int
         Most evaluations of L-BFGS.
     dropout : float, or a sequence with one for each hidden layer
-        Part of a hidden layer's outputs that a step leaves out.
+        Probability with which a training step sets an output of a hidden layer to 0.
     normalization : "batch", "layer" or None
-        What follows each hidden product.
+        The normalisation after each hidden linear layer.
     residual : bool
-        Whether hidden layers as wide as their input are added to it.
+        True adds to each hidden layer its input, where both have the same width.
     layers : function ``f(inputs, outputs) -> sequence of layers``, optional
-        Makes all layers, in place of the settings of hidden layers.
+        Makes all layers. The settings of hidden layers are then ignored.
     l1, l2 : float
-        Strengths of penalties that are not divided by anything: ``l1 ‖W‖₁`` as a proximal step
-        that gives exact zeros, and ``l2 / 2 ‖W‖²``.
+        Strengths of the penalties ``l1 ‖W‖₁``, by a proximal step that gives exact zeros, and
+        ``l2 / 2 ‖W‖²``. Unlike `alpha` they are not divided by the number of rows.
     scoring : str, scorer, "loss" or None
         The validation score: any of scikit-learn's, the negative loss, or `score`.
     callbacks : sequence of densenet.Callback
-        Told of each epoch, and of each step where they ask for it; may stop the training.
+        Called after each epoch, and after each step if they define `on_step_end`. They may stop
+        the training.
     dtype : "float32", "float64" or None
-        Of the network; that of X by default.
+        Element type of the network; by default that of X.
     n_threads : int, optional
         Threads for this estimator; the results do not depend on it.
     loss : "log_loss" or a loss
-        The cross-entropy, of each label where there are several; one of `densenet.losses` on
-        classes; or any object with ``forward`` and ``backward``, which is given logits and targets
-        of 0 and 1 of the same shape.
+        "log_loss" is the cross-entropy (of each label, if there are several). Otherwise a loss on
+        classes of `densenet.losses`, or any object with ``forward`` and ``backward``, which get
+        logits and targets of 0 and 1 of the same shape.
     class_weight : dict, "balanced" or None
         Factors of the rows' weights by class.
 
     Attributes
     ----------
     network_ : densenet.Network
-        What was trained.
+        The trained network.
     classes_ : array of shape (classes,)
     coefs_, intercepts_ : list of arrays
         Live views of the linear layers' weights (inputs, outputs) and biases; a list may be
         assigned.
     loss_, best_loss_ : float
-        What the last epoch minimised, penalties included: a mean over its steps; and the least so
-        far, None with early stopping.
+        The loss of the last epoch, penalties included, as a mean over its steps; and the smallest
+        so far, which is None with early stopping.
     loss_curve_ : list of float
         The loss of each epoch, or iteration of L-BFGS.
     validation_scores_, validation_loss_curve_ : list of float, or None

@@ -1,7 +1,7 @@
 """Networks to and from other programs, one file for each partner.
 
 `torch` and `sklearn` carry weights both ways; `onnx` and `c` write a network that runs without
-densenet. A partner is imported only where it is needed, and PyTorch never.
+densenet. A partner's package is imported when one of its functions is called; PyTorch never is.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""What several partners need to know of a network."""
+"""What more than one partner asks of a network."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from densenet.network import Network
 
 
 def check_network(network: object) -> None:
-    """Refuse what is no network."""
+    """Raise TypeError unless `network` is a Network."""
     if not isinstance(network, Network):
         raise TypeError(f"network: expected a Network, got {_checks.describe(network)}")
 
 
 def probability_layer(loss: Loss | CustomLoss) -> Layer | None:
-    """Give the layer that turns outputs into `Network.predict_proba`, if there is such a thing."""
+    """Give the layer that turns outputs into probabilities; None if the loss has none."""
     if not isinstance(loss, Loss) or loss.predicts == "values":
         return None
     if loss.predicts == "classes":
@@ -25,7 +25,7 @@ def probability_layer(loss: Loss | CustomLoss) -> Layer | None:
 
 
 def batch_norm_scale(network: Network, name: str, layer: BatchNorm) -> Array:
-    """Give ``γ / √(running variance + ε)``, by which a column is multiplied in prediction."""
+    """Compute ``γ / √(running variance + ε)``, the factor of each column in prediction."""
     gamma = network.parameters[f"{name}.weight"].astype(np.float64)
     variance = network.running_moments[f"{name}.running_var"].astype(np.float64)
     scale: Array = (gamma / np.sqrt(variance + layer.eps)).astype(network.dtype)
@@ -33,7 +33,7 @@ def batch_norm_scale(network: Network, name: str, layer: BatchNorm) -> Array:
 
 
 def describe_layer(layer: Layer) -> str:
-    """Name a layer in one line, without the weights that it may have started from."""
+    """Write a layer in one line, without the array that its weight may have started from."""
     if isinstance(layer, Linear):
         return f"Linear({layer.inputs}, {layer.outputs}{'' if layer.bias else ', bias=False'})"
     return repr(layer)

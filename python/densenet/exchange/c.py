@@ -1,7 +1,7 @@
 """Export to C: one header that needs nothing but the standard ``<math.h>``.
 
-Sums run as in the reference, in the network's element type and one row at a time: a compiler turns
-the loop over the outputs into vector instructions by itself.
+The C code computes one row at a time, in the network's element type. The innermost loop of a linear
+layer runs over the outputs, and compilers turn it into vector instructions.
 """
 
 import os
@@ -79,7 +79,7 @@ static inline void ${name}_predict_batch(const $real *x, $real *y, long rows) {
 #endif
 """
 
-# Of `y` with `n` elements in place, but for `linear` and `copy`.
+# Each function works on the `n` elements of `y` in place, but for `linear` and `copy`.
 _FUNCTIONS = {
     "copy": """\
 static inline void ${name}_copy(const $real *x, $real *y, int n) {
@@ -154,9 +154,9 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
     - ``model_predict_batch(const float *x, float *y, long rows)``: the same for rows, one after the
       other in memory.
 
-    Weights are written in hexadecimal, so that a compiler reads the very same numbers. Nothing is
-    allocated or shared, so that any number of threads may predict; scratch memory is on the stack,
-    as much as the header's first lines say.
+    Weights are written in hexadecimal, so a compiler reads exactly the same numbers. The functions
+    allocate nothing and share nothing, so any number of threads may call them. They use as much of
+    the stack as the header's first lines say.
 
     Parameters
     ----------
@@ -164,14 +164,15 @@ def to_c(network: Network, path: str | os.PathLike[str], name: str = "model") ->
         Its parameters and running moments must be finite.
     path : path of the file
     name : str
-        What all names in the header start with: a letter, then letters, digits or ``_``.
+        The start of every name in the header: a letter, then letters, digits or ``_``.
 
     Raises
     ------
     TypeError
-        If `network` is no network or has a layer that is not of `densenet.layers`.
+        If `network` is not a Network, or has a layer that is not in `densenet.layers`.
     ValueError
-        If `name` is no such name, or an array holds NaN or infinity.
+        If `name` is not a letter followed by letters, digits or ``_``, or a parameter or running
+        moment is NaN or infinite.
 
     Notes
     -----
@@ -234,7 +235,7 @@ def header(network: Network, name: str = "model") -> str:
 
 
 class _Writer:
-    """The parts of a header: arrays, functions, and statements that bring `current` forward."""
+    """Collects a header's arrays, functions and statements. `current` names the latest values."""
 
     def __init__(self, network: Network, name: str) -> None:
         self.network = network
@@ -245,12 +246,12 @@ class _Writer:
         self.arrays: list[str] = []
         self.functions: dict[str, str] = {}
         self.statements: list[str] = []
-        self.buffers: dict[str, int] = {}  # with their lengths
+        self.buffers: dict[str, int] = {}  # name to length
         self.current = "x"
         self._values = network.parameters | network.running_moments
 
     def layers(self, layers: Sequence[Layer], prefix: str, width: int, depth: int = 1) -> None:
-        """Append layers one after the other, from this width on."""
+        """Append a sequence of layers, the first of which has `width` inputs."""
         for index, layer in enumerate(layers):
             name = f"{prefix}{index}"
             if isinstance(layer, Residual):
@@ -267,7 +268,7 @@ class _Writer:
                 width = layer.outputs if isinstance(layer, Linear) else width
 
     def layer(self, layer: Layer, name: str, width: int) -> None:
-        """Append a layer that has none within."""
+        """Append a layer other than a Residual."""
         if isinstance(layer, Identity | Dropout):
             return
         if isinstance(layer, Linear):
@@ -298,7 +299,7 @@ class _Writer:
                 )
 
     def activation(self, layer: Activation, width: int) -> None:
-        """Append an activation, with its parameter if it has one."""
+        """Append an activation's function, and a call of it with the layer's settings."""
         settings = layer.settings()
         self.functions[layer.kind] = Template(_ACTIVATION).substitute(
             self.words,
@@ -310,18 +311,18 @@ class _Writer:
         self.call(layer.kind, self.current, *values, width)
 
     def own(self, width: int) -> None:
-        """Have the current elements where they may be overwritten."""
+        """Copy the current values to a buffer, unless they may be overwritten where they are."""
         if self.current == "x":
             self.call("copy", "x", self.buffer("a", width), width)
             self.current = "a"
 
     def buffer(self, name: str, width: int) -> str:
-        """Have scratch memory of at least this width."""
+        """Reserve a buffer of at least this width; give its name."""
         self.buffers[name] = max(width, self.buffers.get(name, 0))
         return name
 
     def call(self, function: str, *arguments: str | int) -> None:
-        """Append a call of a function, and the function."""
+        """Append a call of a function, and the function itself if it is not there yet."""
         if function in _FUNCTIONS:
             self.functions[function] = Template(_FUNCTIONS[function]).substitute(self.words)
         self.statements.append(f"  {self.name}_{function}({', '.join(map(str, arguments))});\n")
@@ -331,7 +332,7 @@ class _Writer:
         self.statements.append(f"  /* {text} */\n")
 
     def parameter(self, name: str) -> str:
-        """Append a parameter or a running moment; give its name in C."""
+        """Append the array of a parameter or a running moment; give its name in C."""
         return self.array(name, self._values[name])
 
     def array(self, name: str, values: Array) -> str:
@@ -349,7 +350,7 @@ class _Writer:
         return in_c
 
     def number(self, value: float) -> str:
-        """Write a number of the network's element type."""
+        """Write a number in the network's element type."""
         return _literal(float(self.network.dtype.type(value))) + self.words["f"]
 
 

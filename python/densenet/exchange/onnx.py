@@ -1,7 +1,7 @@
 """Export to ONNX, the Open Neural Network Exchange.
 
-ONNX keeps an operator's settings in float32, and onnxruntime has some operators in float32 alone. A
-float64 network has basic operators in their place, so that it predicts the same in float64.
+ONNX stores an operator's settings in float32, and onnxruntime computes some operators in float32
+alone. In a float64 network basic operators take their place, so that it predicts in float64.
 """
 
 import os
@@ -37,9 +37,9 @@ from densenet.network import Network
 
 __all__ = ["model", "to_onnx"]
 
-_OPSET = 13  # of onnx 1.8: the first whose Softmax is along one axis, and the least that serves
-_IR_VERSION = 7  # of the same release
-_LIMIT = 2**31 - 2**20  # of a file's weights: protobuf messages end at 2 GiB, and the rest is short
+_OPSET = 13  # onnx 1.8; the first in which Softmax runs along one axis
+_IR_VERSION = 7  # onnx 1.8, too
+_LIMIT = 2**31 - 2**20  # bytes of weights: a protobuf message may have 2 GiB; the rest is short
 
 
 def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
@@ -47,7 +47,8 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
 
     Its input ``"inputs"`` has the shape (batch, inputs) for any batch, and the network's element
     type. Its outputs are ``"outputs"``, as `Network.forward` gives them, and ``"probabilities"``,
-    as `Network.predict_proba` does, where the loss has any. Dropout leaves no trace.
+    as `Network.predict_proba` does, where the loss has any. Dropout, which prediction skips, is
+    left out.
 
     Parameters
     ----------
@@ -57,21 +58,20 @@ def to_onnx(network: Network, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If `network` is no network or has a layer that is not of `densenet.layers`, or `path` is
-        none.
+        If `network` is not a Network or has a layer that is not in `densenet.layers`, or `path` is
+        not a path.
     OSError
         If the file cannot be written.
     ValueError
-        If the weights fill 2 GiB, more than an ONNX file holds.
+        If the weights take 2 GiB or more, which an ONNX file cannot hold.
     ImportError
-        If the package onnx is missing.
+        If the package onnx is not installed.
 
     Notes
     -----
-    A program that runs the model may choose another precision. OpenVINO 2026.4 computes a float64
-    model in float32 and, as its documentation says, any model in bfloat16 on processors that have
-    it, two or three digits; there, its setting ``INFERENCE_PRECISION_HINT`` of ``"f32"`` keeps
-    float32.
+    The program that runs the model chooses the precision. OpenVINO 2026.4 computes a float64 model
+    in float32 and, its documentation says, any model in bfloat16 (two or three digits) on
+    processors that have it, unless ``INFERENCE_PRECISION_HINT`` is set to ``"f32"``.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def _onnx() -> Any:
 
 
 class _Graph:
-    """Nodes and constants in the making; a value is known by its name."""
+    """Collects the nodes and constants of a graph. A value is known by its name."""
 
     def __init__(self, network: Network, onnx: Any) -> None:
         self.network = network
@@ -164,7 +164,7 @@ class _Graph:
     def add(
         self, op: str, *inputs: str | float | Array, output: str = "", **attributes: Any
     ) -> str:
-        """Append a node; numbers among its inputs become constants. Give its output's name."""
+        """Append a node; give the name of its output. Numbers among the inputs become constants."""
         output = output or f"{op}_{len(self.nodes)}"
         names = [
             value if isinstance(value, str) else self.constant(f"{output}.{index}", value)
@@ -175,10 +175,10 @@ class _Graph:
         return output
 
     def name(self, value: str, result: str) -> None:
-        """Call a value by the name of a result of the model.
+        """Make a value a result of the model, under this name.
 
-        The node that makes it gets the name. Only the other result, which has a name already, needs
-        a node more.
+        The value's node takes the name. Only where the value is the result "outputs" already, an
+        Identity node gives it a second name.
         """
         if value == "outputs":
             self.add("Identity", value, output=result)
@@ -187,24 +187,24 @@ class _Graph:
         node.output[0] = node.name = result
 
     def constant(self, name: str, value: float | Array) -> str:
-        """Append a constant: integers, which are axes, or numbers of the network's own type."""
+        """Append a constant: integers (axes) as int64, other numbers in the network's type."""
         array = np.asarray(value)
         array = array.astype(np.int64 if array.dtype.kind == "i" else self.network.dtype, "C")
         self.constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
     def array(self, name: str) -> str:
-        """Append a parameter or a running moment."""
+        """Append a parameter or a running moment; give its name."""
         return self.constant(name, self._arrays[name])
 
     def layers(self, layers: Sequence[Layer], prefix: str, x: str) -> str:
-        """Append layers one after the other."""
+        """Append a sequence of layers; give the name of the last one's output."""
         for index, layer in enumerate(layers):
             x = self.layer(layer, f"{prefix}{index}", x)
         return x
 
     def layer(self, layer: Layer, name: str, x: str) -> str:
-        """Append a layer."""
+        """Append a layer; give the name of its output."""
         add = self.add
         match layer:
             case Dropout():
@@ -232,7 +232,8 @@ class _Graph:
     def _standardized(self, x: str, eps: float) -> str:
         """``(x - mean) / √(variance + ε)`` of each row.
 
-        Not LayerNormalization, of which onnxruntime 1.23 has the variance as ``mean(x²) - mean²``.
+        Not ONNX's LayerNormalization: onnxruntime 1.23 takes ``mean(x²) - mean²`` as its variance,
+        which loses all digits where the mean is large.
         """
         add = self.add
         centred = add("Sub", x, add("ReduceMean", x, axes=[-1]))

@@ -1,7 +1,7 @@
 """Weights to and from a fitted multilayer perceptron of scikit-learn.
 
-Its hidden layers all have one activation; its last one is the loss's, as here: a network's outputs
-are what comes before it.
+There, all hidden layers have the same activation, and the activation of the outputs belongs to the
+loss. So it does here: a network's outputs are the values before it.
 """
 
 from collections.abc import Sequence
@@ -47,14 +47,14 @@ def from_sklearn(
 ) -> Network:
     """Make a network of a fitted ``MLPClassifier`` or ``MLPRegressor``.
 
-    A classifier's network predicts numbers of classes: ``mlp.classes_[network.predict(x)]`` is
-    ``mlp.predict(x)``. One of two classes has one output, whose probability is that of the second
-    class. Penalty and optimizer are no part of a network.
+    A classifier's network predicts class indices: ``mlp.classes_[network.predict(x)]`` equals
+    ``mlp.predict(x)``. For two classes it has one output, whose probability is that of the second
+    class. The penalty and the optimizer are left out.
 
     Parameters
     ----------
     mlp : MLPClassifier or MLPRegressor
-        Fitted; not modified. Its element type becomes the network's.
+        Must be fitted. Not modified. Its element type becomes the network's.
     backend : "compiled" or "reference"
         As in `Network`.
 
@@ -67,12 +67,12 @@ def from_sklearn(
     Raises
     ------
     TypeError
-        If `mlp` is not one of these.
+        If `mlp` is neither an MLPClassifier nor an MLPRegressor.
     ValueError
-        If it is not fitted, or a regressor with ``loss="poisson"``, whose outputs pass through an
-        exponential: no layer computes that.
+        If it is not fitted, or is a regressor with ``loss="poisson"``: no layer computes the
+        exponential of its outputs.
     ImportError
-        If scikit-learn is missing.
+        If scikit-learn is not installed.
 
     Examples
     --------
@@ -115,34 +115,35 @@ def to_sklearn(
 ) -> "MLPClassifier | MLPRegressor":
     """Make a fitted ``MLPClassifier`` or ``MLPRegressor`` of a network.
 
-    Dropout and `Identity` leave no trace. Two outputs of a softmax become their difference, the one
-    output that scikit-learn has for two classes. A later ``partial_fit`` goes on from these
-    weights, by scikit-learn's rules.
+    Dropout and `Identity` are left out. scikit-learn has one output for two classes: two outputs of
+    a softmax become their difference. A later ``partial_fit`` goes on from these weights, by
+    scikit-learn's rules.
 
     Parameters
     ----------
     network : Network
-        `Linear` layers; between each two of them one activation, always the same: `Identity`,
-        `Sigmoid`, `Tanh` or `ReLU`. Not modified.
+        `Linear` layers with the same activation after each but the last: `Identity`, `Sigmoid`,
+        `Tanh` or `ReLU`. Not modified.
     classes : array of shape (classes,), optional
-        Names of the classes, in ascending order; by default their numbers, or -1 and 1 for
-        `LogisticLoss`. Not for several labels and values.
+        Names of the classes, in ascending order; by default 0, 1, ..., or -1 and 1 for
+        `LogisticLoss`. None where the network predicts values or several labels.
 
     Returns
     -------
     MLPClassifier or MLPRegressor
         A classifier where the loss is on classes. Several outputs of `BinaryCrossEntropy` are
-        labels, of which each row may have any number. Of a training (`n_iter_`, `loss_curve_`) it
-        shows one step that means nothing.
+        labels, of which a row may have any number. Its `n_iter_` and `loss_curve_` are of one step
+        without meaning.
 
     Raises
     ------
     TypeError
-        If `network` is no network.
+        If `network` is not a Network.
     ValueError
-        If scikit-learn has no such network, or `classes` do not fit.
+        If scikit-learn cannot have the layers or the outputs of the network, or `classes` are not
+        as many as it needs, in ascending order.
     ImportError
-        If scikit-learn is missing.
+        If scikit-learn is not installed.
 
     Examples
     --------
@@ -175,17 +176,17 @@ def to_sklearn(
     sizes = [weight.shape[1] for weight in weights[:-1]]
     make = partner.MLPRegressor if predicts == "values" else partner.MLPClassifier
     mlp = make(hidden_layer_sizes=sizes, activation=activation, random_state=0)
-    # One step of no meaning, and scikit-learn has made all that a fitted one has.
+    # This step makes scikit-learn create all attributes of a fitted one; its result is overwritten.
     known = {} if predicts == "values" else {"classes": y if y.ndim == 1 else np.arange(len(y))}
     mlp.partial_fit(np.zeros((len(y), network.inputs), network.dtype), y, **known)
-    del mlp._optimizer  # its moments are that step's; `partial_fit` makes another one
+    del mlp._optimizer  # it remembers that step's gradient; `partial_fit` makes a new one
     for own, given in zip(mlp.coefs_ + mlp.intercepts_, weights + biases, strict=True):
         own[...] = given
     return mlp
 
 
 def _targets(predicts: str, outputs: int, classes: npt.ArrayLike | None) -> Array:
-    """Give targets that show scikit-learn what it is to predict."""
+    """Make targets from which scikit-learn learns what it has to predict."""
     several = predicts == "bits" and outputs > 1
     if several or predicts == "values":
         if classes is not None:
@@ -206,7 +207,7 @@ def _targets(predicts: str, outputs: int, classes: npt.ArrayLike | None) -> Arra
 
 
 def _ascend(names: Array) -> bool:
-    """Tell whether names can be sorted and are."""
+    """Tell whether names can be sorted, and ascend without repetition."""
     try:
         return names.dtype.kind in "biufUSO" and np.array_equal(names, np.unique(names))
     except TypeError:  # a text beside a number
@@ -221,7 +222,7 @@ def _partner(caller: str) -> Any:
 
 
 def _chain(layers: Sequence[Layer]) -> tuple[list[str], str]:
-    """Name the linear layers, and the one activation that is between any two of them."""
+    """Give the numbers of the linear layers as in parameter names, and their common activation."""
     of = {layer: name for name, layer in _LAYERS.items()}
     names: list[str] = []
     activations: list[str] = []  # after each linear layer

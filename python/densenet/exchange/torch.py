@@ -1,7 +1,7 @@
 """Weights to and from the state dict of a ``torch.nn.Sequential``.
 
-Names and shapes are PyTorch's own, so that arrays travel by name. PyTorch itself is not imported:
-a state dict is a mapping from names to tensors or arrays.
+Parameters have the same names and shapes here and there. PyTorch itself is not imported: a state
+dict is a mapping from names to tensors or arrays.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,30 +16,30 @@ from densenet.network import Network
 
 __all__ = ["load_state_dict", "state_dict"]
 
-_COUNTER = "num_batches_tracked"  # of steps that a batch normalisation has seen
+_COUNTER = "num_batches_tracked"  # PyTorch counts the steps of a batch normalisation
 
 
 def state_dict(network: Network, convert: Callable[[Array], Any] = np.asarray) -> dict[str, Any]:
-    """Give all that a ``torch.nn.Sequential`` of the same layers wants to load.
+    """Give the state dict for a ``torch.nn.Sequential`` of the same layers.
 
-    A `Residual` is a ``torch.nn.Sequential`` within, whose ``forward`` adds its input. PyTorch's
-    number of steps that a batch normalisation has seen is not counted here, and 0.
+    The twin of a `Residual` is a nested ``torch.nn.Sequential`` whose ``forward`` adds its input.
+    PyTorch's number of steps of a batch normalisation is not counted here; it is 0.
 
     Parameters
     ----------
     network : Network
     convert : function of an array, optional
-        Makes each value: ``torch.from_numpy`` for PyTorch. Arrays are fresh copies.
+        Turns each array, a copy, into a value: ``torch.from_numpy`` for PyTorch.
 
     Returns
     -------
     dict
-        The parameters, and each batch normalisation's moments and number of steps, by name.
+        By name: parameters, and each batch normalisation's running moments and number of steps.
 
     Raises
     ------
     TypeError
-        If `network` is no network, or `convert` no function.
+        If `network` is not a Network, or `convert` is not a function.
 
     Examples
     --------
@@ -59,11 +59,11 @@ def state_dict(network: Network, convert: Callable[[Array], Any] = np.asarray) -
 
 
 def load_state_dict(network: Network, state: Mapping[str, Any]) -> None:
-    """Take over the weights of a ``torch.nn.Sequential`` of the same layers.
+    """Copy the weights of a ``torch.nn.Sequential`` of the same layers into a network.
 
-    Where the module has a layer without weights that is unknown here, such as ``Flatten``, let the
-    network have `Identity` in its place, so that the numbers in the names agree. The optimizer's
-    state stays.
+    Where the module has a layer without weights that does not exist here, such as ``Flatten``, put
+    an `Identity` into the network, so that the numbers in the names agree. The optimizer's state
+    does not change.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def load_state_dict(network: Network, state: Mapping[str, Any]) -> None:
     Raises
     ------
     TypeError
-        If `network` is no network, `state` no mapping or a value does not hold real numbers.
+        If `network` is not a Network, `state` is not a mapping, or a value is not real numbers.
     ValueError
-        If a name is missing or unknown or a shape does not fit; nothing has changed then.
+        If a name is missing or unknown, or a shape does not fit. Then nothing has changed.
 
     Examples
     --------
@@ -112,11 +112,11 @@ def _views(network: Network) -> dict[str, Array]:
 
 
 def _counters(network: Network) -> list[str]:
-    """Name what PyTorch counts for each batch normalisation."""
+    """Give the name of each batch normalisation's number of steps."""
     means = (name for name in network.running_moments if name.endswith(".running_mean"))
     return [name.removesuffix("running_mean") + _COUNTER for name in means]
 
 
 def _array(value: Any) -> Any:
-    """Bring a tensor from wherever it is; float64 holds every value of the shorter types."""
+    """Copy a tensor from any device to an array of float64, which holds all values of its type."""
     return value.detach().cpu().double().numpy() if hasattr(value, "detach") else value

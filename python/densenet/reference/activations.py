@@ -1,7 +1,7 @@
-"""Activations: elementwise functions, each with its derivative.
+"""Activations: functions of each element, and their derivatives.
 
-The derivative is written in y where y tells it, otherwise in x. At 0 it is that of the left side.
-Of -0 the ReLU makes 0; where the others give a zero for it, that is -0.
+A derivative is computed from y where y determines it, otherwise from x. At a corner (x = 0) it is
+the one from the left. ReLU turns -0 into 0; the other activations with a zero there give -0.
 Transcendental functions are evaluated in float64 and rounded once.
 """
 
@@ -17,7 +17,7 @@ from densenet._typing import Array
 def sigmoid_forward(x: Array) -> Array:
     """Squash each element into (0, 1): ``y = 1 / (1 + e^-x)``.
 
-    Written with ``e^-|x|``, which cannot overflow.
+    It is computed from ``e^-|x|``, which cannot overflow.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def sigmoid_forward(x: Array) -> Array:
     Raises
     ------
     TypeError
-        If `x` is no array of float32 or float64.
+        If `x` is not an array of float32 or float64.
     ValueError
         If `x` is empty.
     """
@@ -110,7 +110,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 @np.errstate(all="ignore")
 def relu_forward(x: Array) -> Array:
-    """Cut each element off at 0: ``y = max(x, 0)``. Of -0 it makes 0.
+    """Replace each negative element by 0: ``y = max(x, 0)``. -0 becomes 0.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 @np.errstate(all="ignore")
 def leaky_relu_forward(x: Array, slope: float = 0.01) -> Array:
-    """Scale what is negative: ``y = x`` for x > 0, otherwise ``slope x``.
+    """Scale each negative element: ``y = x`` for x > 0, otherwise ``slope x``.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def leaky_relu_backward(dy: Array, y: Array, slope: float = 0.01) -> Array:
 
 @np.errstate(all="ignore")
 def elu_forward(x: Array, alpha: float = 1.0) -> Array:
-    """Bend what is negative: ``y = x`` for x >= 0, otherwise ``alpha (e^x - 1)``.
+    """Bend each negative element: ``y = x`` for x >= 0, otherwise ``alpha (e^x - 1)``.
 
     Clevert, Unterthiner and Hochreiter 2016.
 
@@ -258,16 +258,16 @@ _erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def _normal(x: Array) -> Array:
-    """Give the normal distribution's ``Φ(x) = erfc(-x / √2) / 2``, in float64."""
+    """Compute the normal distribution function ``Φ(x) = erfc(-x / √2) / 2`` in float64."""
     lower: Array = 0.5 * np.asarray(_erfc(x * -math.sqrt(0.5)), np.float64)
     return lower
 
 
 @np.errstate(all="ignore")
 def gelu_forward(x: Array) -> Array:
-    """Gate each element by the normal distribution: ``y = x Φ(x)``.
+    """Multiply each element by its normal distribution function: ``y = x Φ(x)``.
 
-    Hendrycks and Gimpel 2016, exact.
+    Hendrycks and Gimpel 2016; Φ itself and not an approximation by tanh.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def gelu_backward(dy: Array, x: Array) -> Array:
 
 @np.errstate(all="ignore")
 def silu_forward(x: Array) -> Array:
-    """Gate each element by its sigmoid: ``y = x σ(x)``.
+    """Multiply each element by its sigmoid: ``y = x σ(x)``.
 
     Elfwing, Uchibe and Doya 2018.
 
@@ -372,7 +372,7 @@ def _mish_powers(x: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def mish_forward(x: Array) -> Array:
-    """Gate each element by a smooth step: ``y = x tanh(ln(1 + e^x))``.
+    """Multiply each element by a smooth step: ``y = x tanh(ln(1 + e^x))``.
 
     Misra 2019.
 

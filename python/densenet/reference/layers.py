@@ -1,8 +1,8 @@
-"""Linear and softmax layers: a forward and a backward pass each.
+"""The linear and the softmax layer: forward and backward pass.
 
-Exponentials are evaluated in float64 and rounded once, and sums of them in the widest type there
-is, so that the specification is exact to the last bit or nearly so. NaN and infinity pass through
-by the rules of IEEE 754, without a warning.
+Exponentials are evaluated in float64 and rounded once, and summed in the widest type there is, so
+that the specification is right to the last bit or nearly so. NaN and infinity pass through by the
+rules of IEEE 754, without a warning.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
     Raises
     ------
     TypeError
-        If an argument is no array of float32 or float64, or not all have one element type.
+        If an argument is not an array of float32 or float64, or the element types differ.
     ValueError
         If the shapes do not fit together or an axis is empty.
     """
@@ -42,8 +42,8 @@ def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> Array:
 def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
     """Differentiate ``y = x weightᵀ + bias``.
 
-    ``dx = dy weight``, ``dweight = dyᵀ x``, ``dbias = 1ᵀ dy``: each sample's ``dy`` is sent back
-    through the weights, and each weight collects ``dy_o x_i`` over the batch.
+    ``dx = dy weight``, ``dweight = dyᵀ x``, ``dbias = 1ᵀ dy``: the weights carry each row's ``dy``
+    back to its x, and each weight sums ``dy_o x_i`` over the batch.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, A
 def softmax_forward(x: Array) -> Array:
     """Turn each row into probabilities: ``y_c = e^(x_c - max x) / Σ_k e^(x_k - max x)``.
 
-    Subtracting the largest element changes nothing but keeps every power at most 1.
+    Subtracting the largest element changes no probability, and keeps every power at most 1.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def softmax_forward(x: Array) -> Array:
     Raises
     ------
     TypeError
-        If `x` is no array of float32 or float64.
+        If `x` is not an array of float32 or float64.
     ValueError
-        If `x` does not have two axes or one is empty.
+        If `x` does not have two axes, or an axis is empty.
     """
     (x,) = _checks.matrix(x)
     powers = np.exp(x - x.max(axis=1, keepdims=True), dtype=np.float64)

@@ -1,6 +1,6 @@
-"""Losses on classes: the mean over the batch of a value for each row, and its gradient.
+"""Losses on classes, and their gradients. A loss is the mean over the rows of the batch.
 
-With sample weights a loss is ``Σ w_i l_i / Σ w_i``, and 0 where all weights are 0.
+With sample weights w it is the weighted mean ``Σ w_i l_i / Σ w_i``, and 0 if all weights are 0.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from densenet.losses import CustomLoss, Loss, SoftmaxCrossEntropy
 
 
 def _distributions(targets: Array, classes: int, label_smoothing: float, like: Array) -> Array:
-    """Rows ``T' = (1 - ε) T + ε / C`` from class indices or rows T."""
+    """Turn class indices or rows T into smoothed rows ``T' = (1 - ε) T + ε / C``."""
     if targets.ndim == 1:
         targets = np.eye(classes)[targets]
     keep, rest = like.dtype.type(1 - label_smoothing), like.dtype.type(label_smoothing / classes)
@@ -20,10 +20,10 @@ def _distributions(targets: Array, classes: int, label_smoothing: float, like: A
 
 
 def _powers(logits: Array) -> tuple[Array, Array, Array]:
-    """``z - max z``, its exponential and the sum of that.
+    """Give ``z - max z`` in float64, its exponentials, and their sum for each row.
 
-    The exponential is of the difference as the logits' type has it, which may be -inf; the
-    difference itself comes in float64, where none of float32 overflows.
+    The exponentials are those of the difference in the logits' own type, where it may overflow to
+    -inf; in float64 no difference of float32 overflows.
     """
     largest = logits.max(axis=1, keepdims=True)
     powers = np.exp((logits - largest).astype(np.float64))
@@ -32,7 +32,7 @@ def _powers(logits: Array) -> tuple[Array, Array, Array]:
 
 
 def _row_weights(sample_weight: Array | None, batch: int) -> tuple[Array, float]:
-    """Each row's weight and their sum, in float64."""
+    """Give each row's weight and the sum of the weights, in float64."""
     weights = np.ones(batch) if sample_weight is None else _checks.scaled(sample_weight)
     return weights, float(weights.sum())
 
@@ -45,11 +45,11 @@ def softmax_cross_entropy_forward(
     sample_weight: Array | None = None,
     label_smoothing: float = 0.0,
 ) -> tuple[float, Array]:
-    """Measure how surprised the softmax of the logits is by the targets.
+    """Compute the cross-entropy between the softmax of the logits and the targets.
 
-    ``loss = -(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c``, where
-    ``ln softmax(z)_c = z_c - max z - ln Σ_k e^(z_k - max z)`` is evaluated in float64, where it is
-    finite for every finite z of float32.
+    ``loss = -(1/B) Σ_i Σ_c T_ic ln softmax(z_i)_c``, with
+    ``ln softmax(z)_c = z_c - max z - ln Σ_k e^(z_k - max z)``. In float64, in which it is
+    evaluated, that is finite for every finite z of float32.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def softmax_cross_entropy_forward(
     targets : array of shape (batch,) or (batch, classes)
         Class indices, or rows >= 0 that sum to 1 within the square root of the machine epsilon.
     sample_weight : array of shape (batch,), optional
-        Finite and >= 0; the loss is then ``Σ w_i l_i / Σ w_i``. A weight of less than 2⁻¹⁰²²
-        times the largest counts as 0.
+        Finite and >= 0; the loss is then ``Σ w_i l_i / Σ w_i``. A weight below 2⁻¹⁰²² times the
+        largest counts as 0.
     label_smoothing : float in [0, 1)
         ε of ``T' = (1 - ε) T + ε / C`` (Szegedy et al. 2016).
 
@@ -66,16 +66,17 @@ def softmax_cross_entropy_forward(
     -------
     loss : float
     probabilities : array of shape (batch, classes)
-        ``softmax(logits)``, which the backward pass wants.
+        ``softmax(logits)``, an argument of the backward pass.
 
     Raises
     ------
     TypeError
-        If the floating arguments are no arrays of one of float32 and float64, or one-dimensional
-        targets are not integers.
+        If the floating arguments are not all arrays of float32 or all of float64, or
+        one-dimensional targets are not integers.
     ValueError
-        If shapes do not fit, a class index is out of range, a row of targets is no distribution,
-        a weight is negative or not finite, or `label_smoothing` is outside its range.
+        If shapes do not fit, a class index is out of range, a row of targets is negative somewhere
+        or does not sum to 1, a weight is negative or not finite, or `label_smoothing` is outside
+        its range.
     """
     logits, targets, sample_weight, label_smoothing = _checks.softmax_cross_entropy_forward(
         logits, targets, sample_weight, label_smoothing
@@ -105,7 +106,7 @@ def softmax_cross_entropy_backward(
     probabilities : array of shape (batch, classes)
         From `softmax_cross_entropy_forward`.
     targets, sample_weight, label_smoothing
-        As there. With weights, row i is multiplied by ``w_i / Σ w`` and not by ``1 / B``.
+        As in the forward pass. With weights, row i is scaled by ``w_i / Σ w`` instead of ``1 / B``.
 
     Returns
     -------
@@ -134,7 +135,7 @@ def bounded_loss(
     sample_weight: Array | None,
     least: float,
 ) -> float:
-    """Measure a cross-entropy on logits that counts every probability as in [least, 1 - least].
+    """Compute a cross-entropy on logits with each probability moved into [least, 1 - least].
 
     Examples
     --------
@@ -159,7 +160,7 @@ def bounded_loss(
 
 
 def mean_loss(row_loss: Array, sample_weight: Array | None) -> float:
-    """Weigh the rows: ``Σ w_i l_i / Σ w_i``.
+    """Take the weighted mean of the rows' losses: ``Σ w_i l_i / Σ w_i``.
 
     Examples
     --------
@@ -173,7 +174,7 @@ def mean_loss(row_loss: Array, sample_weight: Array | None) -> float:
 
 
 def shares(sample_weight: Array | None, batch: int) -> Array:
-    """Give what each row counts for in the mean: ``w_i / Σ w``.
+    """Give each row's share in the mean: ``w_i / Σ w``.
 
     Examples
     --------
@@ -190,7 +191,7 @@ def shares(sample_weight: Array | None, batch: int) -> Array:
 def cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Measure the cross-entropy of probabilities Y: ``-(1/B) Σ T ln Y``.
+    """Compute the cross-entropy of probabilities Y: ``-(1/B) Σ T ln Y``.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ def cross_entropy_forward(
     Raises
     ------
     TypeError, ValueError
-        If types or shapes do not fit.
+        As `softmax_cross_entropy_forward`.
     """
     _, outputs, targets, sample_weight, _ = _checks.loss(
         "cross_entropy", outputs, targets, sample_weight, {}
@@ -235,7 +236,7 @@ def cross_entropy_backward(
     Raises
     ------
     TypeError, ValueError
-        If types or shapes do not fit.
+        As `softmax_cross_entropy_forward`.
     """
     _, outputs, targets, sample_weight, _ = _checks.loss(
         "cross_entropy", outputs, targets, sample_weight, {}

@@ -20,7 +20,7 @@ from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEn
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
 from densenet.reference.losses import bounded_loss
-from densenet.reference.normalization import moments, norm_backward, norm_forward
+from densenet.reference.normalization import mean_and_variance, norm_backward, norm_forward
 from densenet.reference.regularization import dropout
 
 
@@ -97,11 +97,11 @@ class ReferenceEngine:
 
     def _moments(self, place: Place, x: Array, mode: Mode) -> tuple[Array, Array]:
         if place.running is None:
-            return moments(x, axis=1)
+            return mean_and_variance(x, axis=1)
         running = [slot.view(mode.running) for slot in place.running]
         if not mode.training:
             return running[0], running[1]
-        mean, variance = moments(x, axis=0)
+        mean, variance = mean_and_variance(x, axis=0)
         if mode.update:  # the running moments follow by a tenth, the variance unbiased
             unbiased = variance * (len(x) / max(len(x) - 1, 1))
             for held, new in zip(running, (mean, unbiased), strict=True):

@@ -1,7 +1,7 @@
 """Layer and batch normalisation: ``y = γ ∘ x̂ + β`` with ``x̂ = (x - mean) / √(variance + ε)``.
 
-The moments run over the columns of a row (Ba et al. 2016) or over the rows of a column (Ioffe and
-Szegedy 2015): ``axis`` is 1 or 0. The variance is the biased one.
+Mean and variance are those of a row over its columns (``axis=1``, Ba et al. 2016) or of a column
+over the rows (``axis=0``, Ioffe and Szegedy 2015). The variance is the biased one.
 """
 
 import numpy as np
@@ -9,16 +9,17 @@ import numpy as np
 from densenet._typing import Array
 
 
-def moments(x: Array, axis: int) -> tuple[Array, Array]:
-    """Give mean and variance along an axis, summed in float64.
+def mean_and_variance(x: Array, axis: int) -> tuple[Array, Array]:
+    """Compute mean and variance along an axis, in float64.
 
-    The sum of the differences from a mean is what rounding has kept from it, and corrects both.
+    Rounding leaves the first mean a little off. The mean difference from it corrects both: it is
+    added to the mean, and its square is subtracted from the variance.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from densenet.reference.normalization import moments
-    >>> moments(np.array([[1.0, 3.0]]), axis=1)
+    >>> from densenet.reference.normalization import mean_and_variance
+    >>> mean_and_variance(np.array([[1.0, 3.0]]), axis=1)
     (array([[2.]]), array([[1.]]))
     """
     wide = x.astype(np.float64)
@@ -37,14 +38,14 @@ def _normalized(x: Array, mean: Array, variance: Array, eps: float) -> tuple[Arr
 def norm_forward(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float
 ) -> Array:
-    """Normalise with given moments, scale and shift.
+    """Normalise with a given mean and variance, then scale and shift.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from densenet.reference.normalization import moments, norm_forward
+    >>> from densenet.reference.normalization import mean_and_variance, norm_forward
     >>> x = np.array([[1.0, 3.0], [0.0, 40.0]])
-    >>> norm_forward(x, np.ones(2), np.zeros(2), *moments(x, axis=1), eps=0.0)
+    >>> norm_forward(x, np.ones(2), np.zeros(2), *mean_and_variance(x, axis=1), eps=0.0)
     array([[-1.,  1.],
            [-1.,  1.]])
     """
@@ -56,7 +57,7 @@ def norm_forward(
 def norm_backward(
     dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axis: int | None
 ) -> tuple[Array, Array, Array]:
-    """Differentiate `norm_forward`; `axis` is that of the moments, None if they are constants.
+    """Differentiate `norm_forward`; `axis` is that of the mean, None if that is a constant.
 
     With ``g = γ ∘ dy``: ``dx = (g - mean(g) - x̂ ∘ mean(g ∘ x̂)) / √(variance + ε)``,
     ``dγ = Σ dy ∘ x̂`` and ``dβ = Σ dy``.
@@ -64,9 +65,10 @@ def norm_backward(
     Examples
     --------
     >>> import numpy as np
-    >>> from densenet.reference.normalization import moments, norm_backward
+    >>> from densenet.reference.normalization import mean_and_variance, norm_backward
     >>> x, dy = np.array([[1.0, 2.0, 6.0]]), np.array([[1.0, 0.0, 0.0]])
-    >>> dx, dgamma, dbeta = norm_backward(dy, x, np.ones(3), *moments(x, axis=1), eps=0.0, axis=1)
+    >>> found = mean_and_variance(x, axis=1)
+    >>> dx, dgamma, dbeta = norm_backward(dy, x, np.ones(3), *found, eps=0.0, axis=1)
     >>> dx.round(3)
     array([[ 0.176, -0.22 ,  0.044]])
     >>> dgamma.round(3)

@@ -1,12 +1,12 @@
-"""Optimizers: one step each, element by element and in place.
+"""Optimizers: one step of each, element by element and in place.
 
-Scalars that depend on the step are evaluated in float64 and rounded once; the compiled rules use
-the same operations in the same order and give the same bits. Two penalties are part of every rule,
-meant for weights and not for biases:
+Scalars that depend on the step are evaluated in float64 and rounded once. The compiled rules do the
+same operations in the same order and give the same bits. Every rule takes two penalties, which a
+network applies to weights and not to biases:
 
 - L2, ``(λ/2) ‖w‖²``, adds ``λ w`` to the gradient;
 - L1, ``α ‖w‖₁``, is applied after the update as the proximal step
-  ``w = sign(w) max(|w| - α s, 0)``, where ``s`` is the step that the rule gives this coordinate
+  ``w = sign(w) max(|w| - α s, 0)``, where ``s`` is the rule's step size for this element
   (Yun, Lozano and Yang 2021). It gives exact zeros.
 """
 
@@ -44,7 +44,7 @@ def sgd_step(
     """Step down the gradient: ``v = β v + (1 - d) g``, ``w -= η v``.
 
     Without a velocity, ``w -= η g``. With Nesterov's momentum, ``w -= η (g + β v)`` (Sutskever et
-    al. 2013). Dampening ``d = 0`` is the classical momentum, ``d = β`` a moving average.
+    al. 2013). Dampening ``d = 0`` gives the classical momentum, ``d = β`` a moving average of g.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def sgd_step(
         Updated in place.
     grad : array of that shape
     velocity : array of that shape, optional
-        Updated in place; needed for momentum.
+        v, updated in place. Without it there is no momentum.
     lr : float in [0, inf)
     momentum : float in [0, 1)
     dampening : float in [0, 1]
@@ -64,10 +64,10 @@ def sgd_step(
     Raises
     ------
     TypeError
-        If the arrays are not all of float32 or all of float64.
+        If the arrays are not all of float32 or all of float64, or a setting is not a number.
     ValueError
         If shapes differ, a setting is outside its range, or an array to be updated is read-only,
-        misaligned, not in native byte order or shares memory with another.
+        misaligned, not in native byte order, or shares memory with another argument.
     """
     arrays = {"param": param, "grad": grad}
     if velocity is not None:
@@ -107,7 +107,7 @@ def rmsprop_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Divide the gradient by its running size: ``v = β v + (1 - β) g²``, ``w -= η g / (√v + ε)``.
+    """Scale the gradient by its running size: ``v = β v + (1 - β) g²``, ``w -= η g / (√v + ε)``.
 
     Tieleman and Hinton 2012, with ε outside the root.
 
@@ -153,11 +153,11 @@ def adam_step(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> None:
-    """Follow the running mean of the gradient, scaled by that of its square.
+    """Step along the running mean of the gradient, over the root of that of its square.
 
     ``m = β1 m + (1 - β1) g``, ``v = β2 v + (1 - β2) g²``, ``w -= η m̂ / (√v̂ + ε)`` with
-    ``m̂ = m / (1 - β1ᵗ)`` and ``v̂ = v / (1 - β2ᵗ)``, which undo the means' start at zero (Kingma
-    and Ba 2015).
+    ``m̂ = m / (1 - β1ᵗ)`` and ``v̂ = v / (1 - β2ᵗ)``, which correct for the means' start at zero
+    (Kingma and Ba 2015).
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def adam_step(
     Raises
     ------
     TypeError, ValueError
-        As `sgd_step`, and if `step` is no integer >= 1.
+        As `sgd_step`, and if `step` is not an integer >= 1.
     """
     given = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "l1": l1, "l2": l2}
     (param, grad, m, v), step, h = _checks.update(
@@ -209,7 +209,7 @@ def adamw_step(
 ) -> None:
     """Shrink the parameter, ``w *= 1 - η λ``, then step as Adam does.
 
-    Loshchilov and Hutter 2019: the decay does not pass through the running means.
+    Loshchilov and Hutter 2019. The decay does not enter the running means, as L2 would.
 
     Parameters
     ----------

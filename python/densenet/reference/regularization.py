@@ -1,6 +1,6 @@
-"""Dropout and its draws: Philox 4x32 with 10 rounds (Salmon et al. 2011).
+"""Dropout, and its random generator: Philox 4x32 with 10 rounds (Salmon et al. 2011).
 
-A draw is a function of a counter and a key, so whoever computes an element draws the same.
+A random number is a function of a counter and a key, so it does not matter which thread draws it.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from densenet._typing import Array
 
 
 def philox(counter: Array, seed: int) -> Array:
-    """Draw 32-bit integers: four for each counter of four, (..., 4), uint32.
+    """Turn counters of four 32-bit words, (..., 4), into four random words each, uint32.
 
     Examples
     --------
@@ -34,17 +34,18 @@ def philox(counter: Array, seed: int) -> Array:
 def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array:
     """Set elements to 0 with probability `rate` and scale the rest by ``1 / (1 - rate)``.
 
-    The backward pass is the same function of dy. Element (row, column) is kept where its draw
-    reaches ``rate 2³²``; four columns share the counter (column / 4, row, step, layer).
+    The backward pass is the same function of dy. Element (row, column) is kept if its random
+    number is at least ``rate 2³²``. The counter (column // 4, row, step, layer) gives the numbers
+    of four columns.
 
     Parameters
     ----------
     x : array of shape (batch, width)
     rate : float in [0, 1)
     seed : int
-        64 bits.
+        The key: 64 bits.
     step, layer : int
-        Of the optimizer, and the layer's place in the network.
+        The optimizer's step, and the number of the layer in the network.
 
     Returns
     -------

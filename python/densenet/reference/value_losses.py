@@ -1,6 +1,7 @@
-"""Losses on values: the mean over outputs, then over the batch, of a term for each output.
+"""Losses on values, and their gradients: a term for each output, its mean over outputs and rows.
 
-Terms and slopes are evaluated in float64. Sample weights count as in `densenet.reference.losses`.
+Terms and their derivatives are evaluated in float64. Sample weights weigh the mean over the rows,
+as in `densenet.reference.losses`.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from densenet.reference.losses import mean_loss, shares
 def binary_cross_entropy_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Measure the binary cross-entropy of logits z: ``mean(ln(1 + e^z) - t z)``.
+    """Compute the binary cross-entropy of logits z: ``mean(ln(1 + e^z) - t z)``.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ def binary_cross_entropy_backward(
 def logistic_forward(
     outputs: Array, targets: Array, *, sample_weight: Array | None = None
 ) -> float:
-    """Measure the logistic loss of outputs z: ``mean ln(1 + e^(-t z))``.
+    """Compute the logistic loss of outputs z: ``mean ln(1 + e^(-t z))``.
 
     Parameters
     ----------
