@@ -7,13 +7,14 @@ python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(shell find src -name '*.[ch]pp')
 
-.PHONY: help demo test lint wheel bench bench-nets bench-curves bench-threads peers clean
+.PHONY: help demo test lint docs wheel bench bench-nets bench-curves bench-threads peers clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo           train on handwritten digits, in C++ and in NumPy, and compare the two"
 	@echo "make test           run the tests"
 	@echo "make lint           check style and types"
+	@echo "make docs           build the pages: build/docs/html/index.html"
 	@echo "make wheel          build a wheel that runs elsewhere, and test it where nothing is installed"
 	@echo "make bench          check the kernels against the reference, then time both"
 	@echo "make bench-nets     time training beside PyTorch, JAX and scikit-learn"
@@ -40,6 +41,11 @@ lint: .venv/.lint
 	.venv/bin/clang-format --dry-run -Werror $$(find src -name '*.[ch]pp')
 	.venv/bin/mypy
 	.venv/bin/mypy bench/*.py
+
+docs: .venv/.docs
+	@echo "==> Building the pages"
+	@$(python) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs/html $(ARGS)
+	@echo "They begin at build/docs/html/index.html"
 
 wheel: .venv/.tools
 	@.ci/wheel $(ARGS)

@@ -5,7 +5,7 @@
 
 Every case gets its share of a budget of time; cases that come after its end are left out, and the
 report says so. Exit status 1 if a kernel or a training run differs from its reference by more than
-the README promises. Ctrl-C ends the run and reports what is done.
+docs/promises.md allows. Ctrl-C ends the run and reports what is done.
 """
 
 import os

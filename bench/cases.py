@@ -107,7 +107,7 @@ def _kind(name: str) -> tuple[Callable[[str, Any, np.dtype[Any]], Case] | None, 
     return None, ()
 
 
-# ---- tolerances: the README's promises -----------------------------------------------------------
+# ---- tolerances: those of docs/promises.md -------------------------------------------------------
 
 
 def _ulps(values: Any) -> Any:

@@ -57,7 +57,8 @@ class EarlyStopping:
         A name in the epochs' records: ``"val_loss"``, ``"val_accuracy"``, ``"loss"``, ...
     mode : "auto", "min" or "max"
         Which way is better. "auto" knows the names of this package's metrics, of scikit-learn's,
-        and short ones such as "rmse", all with or without "val_"; any other wants "min" or "max".
+        and short ones such as "rmse", all with or without ``"val_"``; any other wants "min" or
+        "max".
     patience : int
         Epochs without an improvement after which training stops.
     min_delta : float

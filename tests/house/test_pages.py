@@ -1,0 +1,139 @@
+"""What the pages show can be copied: their programs, their commands, their links."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import densenet
+from densenet import datasets, lr_range_test
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+GUIDE, COMMANDS = DOCS / "guide.md", DOCS / "command-line.md"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+DATED = {"performance.md", "measurements.md", "tuning.md", "faults-put-in.md", "CHANGELOG.md"}
+PLACES = [  # where a page may begin the name of a file
+    *(ROOT / place for place in ("", "docs", "src", "src/core", "python/densenet", "tests")),
+    *(path for path in (ROOT / "tests").glob("*") if path.is_dir()),
+]
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix() if isinstance(path, Path) else str(path)
+
+
+def blocks(page, language):
+    text = page.read_text(encoding="utf-8")
+    every = re.findall(r"^```([^\n]*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [block for its, block in every if its == language]
+
+
+def run(page):
+    """Run the programs of a page one after the other; give what each leaves behind."""
+    shared = {}
+    for program in blocks(page, "python"):
+        exec(program, shared)
+        yield shared
+
+
+def test_the_readme_s_program_runs(empty_folder, capsys):
+    [end] = run(README)
+    assert float(capsys.readouterr().out) > 0.95
+    assert len(end["network"].optimizer_state) > 1
+    [program] = blocks(README, "python")
+    assert len([line for line in program.splitlines() if line]) <= 15
+
+
+def test_the_first_page_s_program_runs(empty_folder):
+    [end] = run(DOCS / "index.md")
+    digits = end["digits"]
+    assert (end["network"].predict(digits.x_test) == digits.y_test).mean() > 0.95
+
+
+def test_the_guide_s_programs_run_one_after_the_other(empty_folder, capsys, monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    for needed in ("sklearn", "onnx"):
+        pytest.importorskip(needed)
+    pyplot.switch_backend("Agg")
+    shown = []
+    monkeypatch.setattr(pyplot, "show", lambda: shown.extend(pyplot.get_fignums()))
+    tested = []
+    test = lr_range_test
+    monkeypatch.setattr("densenet.lr_range_test", lambda *of: tested.append(of[0]) or test(*of))
+    programs = run(GUIDE)
+    next(programs)
+    assert float(capsys.readouterr().out) > 0.95
+    assert len(list(programs)) > 4
+    pyplot.close("all")
+    assert len(shown) == 3
+    assert [network.optimizer_state for network in tested] == [{}]  # of no training
+    assert (empty_folder / "digits.h").exists()
+
+
+def test_the_commands_run(empty_folder, command):
+    pytest.importorskip("matplotlib")
+    lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
+    assert [line[1] for line in lines] == ["-c", "fit", "predict", "info"]
+    for program, *arguments in lines:
+        if program == "python":
+            exec(arguments[1], {})
+            continue
+        assert program == "densenet"
+        status, out, _ = command(*arguments)
+        assert status == 0, arguments
+        assert out
+    assert (empty_folder / "digits.png").exists()
+
+
+def test_the_report_is_what_the_command_prints(empty_folder, command):
+    datasets.write_digits()
+    [told] = blocks(COMMANDS, "")
+    given = ("digits-train.csv", "--target", "digit", "--epochs", "1", "--no-picture")
+    out = command("fit", *given)[1]
+    lines = [line for line in told.splitlines() if line and line[0] not in " 0123456789"]
+    for line in lines:
+        name = re.split(r"  +", line)[0]
+        assert any(printed.startswith(name) for printed in out.splitlines()), line
+
+
+def test_every_page_is_looked_at():
+    assert {README, GUIDE, COMMANDS, DOCS / "api" / "index.md"} < set(PAGES)
+    assert len(PLACES) > 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for path, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        if heading:
+            headings = re.findall(r"^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
+            words = [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
+            assert heading in words
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in DATED], ids=name_of)
+def test_names_of_files_are_those_of_files(page):
+    """Pages that tell of a day keep the names of that day."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w./-]+(?:\.(?:py|[hc]pp|md|yml|toml)|/))`", text):
+        assert any((place / name).exists() for place in PLACES), name
+
+
+def test_every_public_name_has_its_place_in_the_api():
+    shown = {
+        module
+        for page in (DOCS / "api").glob("*.md")
+        for module in re.findall(r"^.. automodule:: (\S+)", page.read_text(), flags=re.MULTILINE)
+    }
+    listed = (ROOT / "tests" / "house" / "public-names.txt").read_text().split()
+    firsts = {name.split(".")[1] for name in listed} - {"__version__"}
+    assert len(firsts) > 50
+    for first in firsts:
+        named = first in densenet.__all__
+        home = getattr(densenet, first).__module__ if named else f"densenet.{first}"
+        assert any(f"{home}.".startswith(f"{module}.") for module in shown), first
