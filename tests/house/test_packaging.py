@@ -179,3 +179,28 @@ def test_every_module_says_that_it_needs_no_global_lock(path):
     for line in path.read_text().splitlines():
         if line.startswith("PYBIND11_MODULE("):
             assert "mod_gil_not_used()" in line
+
+
+def test_classifiers_name_what_wheels_are_built_for():
+    built = re.search(r'^build = "(.*)"', PROJECT, flags=re.MULTILINE)[1]
+    pythons = {f"{major}.{minor}" for major, minor in re.findall(r"cp(\d)(\d+)-", built)}
+    assert set(re.findall(r'"Programming Language :: Python :: (3\.\d+)"', PROJECT)) == pythons
+    assert ("Free Threading" in PROJECT) == bool(re.search(r"cp\d+t-", built))
+    workflow = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    systems = set(re.findall(r"system: (\w+)-", workflow))
+    named = re.findall(r'"Operating System :: .*?(\w+)"', PROJECT)
+    assert {name.lower().replace("microsoft ", "") for name in named} == systems
+
+
+def test_the_version_to_cite_is_this_one():
+    cited = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), flags=re.MULTILINE)
+    assert cited[1] == densenet.__version__
+
+
+def test_every_pull_request_runs_every_step_of_ci():
+    steps = re.search(r"^steps=\((.*)\)$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8")
+    matrix = re.search(r"step: \[(.*)\]", workflow)
+    assert matrix[1].split(", ") == steps[1].split()
+    assert "bash .ci/run ${{ matrix.step }}" in workflow
+    assert re.search(r"^  pull_request:$", workflow, flags=re.MULTILINE)
