@@ -23,6 +23,8 @@ version = release = densenet.__version__
 extensions = ["sphinx.ext.autodoc", "numpydoc", "myst_parser"]
 html_theme = "furo"
 html_title = "densenet"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 myst_heading_anchors = 3  # links to headings are the same here and where the repository is shown
 
 default_role = "py:obj"  # what a docstring puts between single backticks
