@@ -1,4 +1,4 @@
-"""The console command ``densenet``: options are read here, and the work is done elsewhere."""
+"""The console command ``densenet``: reads its options and calls the modules that do the work."""
 
 import argparse
 import io
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage before it."""
+    """An argument parser whose errors are one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if the result is not as it should be; 2 if the command could not run;
-        130 if it was interrupted.
+        Exit status: 0; 1 if the demo's backends disagree; 2 if the command could not run; 130 if
+        it was interrupted.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add(commands)
     arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know a class's letters
+        if isinstance(stream, io.TextIOWrapper):  # its encoding may lack letters of a name
             stream.reconfigure(errors="backslashreplace")
     try:
         status: int = arguments.run(arguments)
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = "" if error.filename is None else f"{error.filename}: "
         return _failed(f"{where}{error.strerror or error}")
     except (ImportError, ValueError) as error:
-        # A missing extra, a wrong variable, a bad table: the message tells what to do about it.
+        # A missing extra, a wrong environment variable, a bad table: the message says what to do.
         return _failed(str(error))
     except MemoryError:
         return _failed("not enough memory")
@@ -79,16 +79,16 @@ def _failed(message: str) -> int:
 
 
 def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    from densenet.demo import Settings
+    from densenet.demo import Options
 
-    default = Settings()
+    default = Options()
     parser = commands.add_parser(
         "demo", help="train on handwritten digits, in C++ and in NumPy, and compare"
     )
     for name, kind, value, metavar, text in (
         ("--epochs", _integer(1), default.epochs, "N", "passes over the training rows"),
         ("--batch-size", _integer(1), default.batch_size, "B", "rows of a training step"),
-        ("--seed", _integer(0), default.seed, "S", "of validation rows, weights and order"),
+        ("--seed", _integer(0), default.seed, "S", "for validation rows, weights and order"),
         ("--output", _picture, str(default.output), "FILE", "the picture: .png, .svg or .pdf"),
     ):
         parser.add_argument(
@@ -98,7 +98,7 @@ def _add_demo(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--threads",
         type=_integer(1),
         metavar="N",
-        help="of the compiled backend (default: all cores)",
+        help="threads of the compiled backend (default: all cores)",
     )
     parser.set_defaults(run=_demo)
 
@@ -107,7 +107,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from densenet import demo
 
     return demo.run(
-        demo.Settings(
+        demo.Options(
             epochs=arguments.epochs,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
@@ -139,13 +139,19 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
     add("--id", metavar="COLUMN", help="a column that names the rows: not learned from")
     add("--out", type=_model, default=Path("model.safetensors"), metavar="FILE", help="the model")
     add("--picture", type=_picture, metavar="FILE", help="the picture (default: beside the model)")
-    add("--no-picture", action="store_true", help="draw none")
+    add("--no-picture", action="store_true", help="draw no picture")
     add("--task", choices=("auto", "classification", "regression"), default="auto")
     add("--ignore", type=_names, default=(), metavar="A,B", help="columns to leave out")
     add("--text", type=_names, default=(), metavar="A,B", help="columns to read as categories")
     add("--missing", type=_names, default=(), metavar="A,B", help="further words for missing cells")
-    add("--present", type=_names, default=(), metavar="A,B", help="words of those that are values")
-    add("--impute", choices=("median", "mean"), default="median", help="for missing numbers")
+    add(
+        "--present",
+        type=_names,
+        default=(),
+        metavar="A,B",
+        help="words for missing cells that are values here",
+    )
+    add("--impute", choices=("median", "mean"), default="median", help="what fills missing numbers")
     add(
         "--categories",
         type=_integer(1),
@@ -175,7 +181,11 @@ def _add_fit(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="epochs without a lower validation loss before training stops (default: 10)",
     )
     add(
-        "--seed", type=_integer(0), default=0, metavar="S", help="of all that is drawn (default: 0)"
+        "--seed",
+        type=_integer(0),
+        default=0,
+        metavar="S",
+        help="of all random numbers (default: 0)",
     )
     _add_reading(parser)
     parser.set_defaults(run=_fit)
@@ -188,7 +198,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first rows)"
     )
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
-    add("--decimal", metavar="M", help="mark of decimals, as , in 3,14 (default: recognised)")
+    add("--decimal", metavar="M", help="decimal mark, as , in 3,14 (default: recognised)")
     add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
     add("--threads", type=_integer(1), metavar="N", help="to compute with (default: all cores)")
 
@@ -213,18 +223,18 @@ def _read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequen
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import fitting as table_training
+    from densenet.tables import fitting
     from densenet.tables import report as table_report
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
-    options = {field.name for field in fields(table_training.Settings)}
+    options = {field.name for field in fields(fitting.Settings)}
     chosen = {name: value for name, value in vars(arguments).items() if name in options}
-    settings = table_training.Settings(most_categories=arguments.categories, **chosen)
+    settings = fitting.Settings(most_categories=arguments.categories, **chosen)
     _spare([arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output])
     table = _read(arguments, settings.missing, settings.present)
-    fitted = table_training.fit(table, settings, progress=find_spec("tqdm") is not None)
+    fitted = fitting.fit(table, settings, progress=find_spec("tqdm") is not None)
     fitted.model.save(arguments.out)
     print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
@@ -234,7 +244,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 def _spare(inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:
-    """Refuse to write a file that is read."""
+    """Raise a ValueError if an output file is one of the input files."""
     for output in outputs:
         for path in map(Path, inputs):
             if path.exists() and output.exists() and path.samefile(output):
@@ -246,8 +256,8 @@ def _add_predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "predict",
         help="predict the rows of a table with a model that fit wrote",
         description="Write the predictions for a table's rows, in their order. A category that "
-        "training had not, or too rarely, counts as 'other'; how many do is told. So are rows of "
-        "classes that training had not, which --score counts as wrong.",
+        "training did not have, or too rarely, counts as 'other'; a note says how many do. Another "
+        "counts rows of classes that training did not have, which --score counts as wrong.",
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="the file that densenet fit wrote")
@@ -268,12 +278,12 @@ def _predict(arguments: argparse.Namespace) -> int:
     model = TableModel.load(arguments.model)
     table = _read(arguments, model.missing, model.present)
     predictions = model.answer(table, arguments.probabilities)
-    part = model.score(table) if arguments.score else None
+    evaluation = model.score(table) if arguments.score else None
     write_csv(arguments.out, predictions)
     for column, surprise in model.features.surprises(table).items():
         print(f"densenet: note: column {column!r}: {surprise}", file=sys.stderr)
-    if part is not None:
-        print(f"{table_report.score_report(model, part)}\n")
+    if evaluation is not None:
+        print(f"{table_report.score_report(model, evaluation)}\n")
     print(f"{len(table):,} predictions: {arguments.out}")
     return 0
 
@@ -306,7 +316,7 @@ def _about(path: str) -> str:
 
     try:
         network, attachments = serialization.load(path)
-    except TypeError as error:  # a loss of the user's own, which a file only names
+    except TypeError as error:  # a file with a loss of the user's own has only its name
         raise ValueError(f"{path}: {error}") from None
     is_of_table = "table" in attachments
     return table_report.describe(TableModel.load(path)) if is_of_table else repr(network)
@@ -316,7 +326,7 @@ def _about(path: str) -> str:
 
 
 def _integer(least: int) -> Callable[[str], int]:
-    """Make a converter to an integer of at least this size."""
+    """Make a converter from text to an integer >= ``least``."""
 
     def convert(text: str) -> int:
         try:
@@ -331,7 +341,7 @@ def _integer(least: int) -> Callable[[str], int]:
 
 
 def _between(low: float, high: float, words: str) -> Callable[[str], float]:
-    """Make a converter to a number x with low <= x < high, or low < x where high is infinite."""
+    """Make a converter from text to a number in [low, high), which errors call ``words``."""
 
     def convert(text: str) -> float:
         try:
@@ -354,12 +364,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _widths(text: str) -> tuple[int, ...]:
-    """Read the widths of hidden layers; none makes a linear model."""
+    """Read the widths of hidden layers; an empty text stands for none, a linear model."""
     return tuple(map(_integer(1), text.split(","))) if text else ()
 
 
 def _writable(*suffixes: str) -> Callable[[str], Path]:
-    """Make a converter to the name of a file that can be written: tried before the training."""
+    """Make a converter to the path of a file, and test already here that it can be written."""
 
     def convert(text: str) -> Path:
         path = Path(text)

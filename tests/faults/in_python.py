@@ -252,9 +252,9 @@ FAULTS = {
         "tables preprocessing commands",
     ),
     "filled-cells-ignored": Fault(
-        PACKAGE + "tables/features.py",
-        "specs.moments(np.where(missing, fill, values))",
-        "specs.moments(known)",
+        PACKAGE + "tables/columns.py",
+        "specs.mean_and_deviation(np.where(missing, fill, values))",
+        "specs.mean_and_deviation(known)",
         "A column is scaled by the cells that were there, and not by what is learned from",
         "preprocessing",
     ),

@@ -20,7 +20,7 @@ ELSEWHERE = {
     "densenet.tables.cells": "part of the command line, see test_table_same.py",
     "densenet.tables.facts": "part of the command line, see test_table_models.py",
     "densenet.tables.files": "part of the command line, see test_tables.py",
-    "densenet.tables.kinds": "part of the command line, see test_table_reading.py",
+    "densenet.tables.file_kinds": "part of the command line, see test_table_reading.py",
     "densenet.tables.notes": "part of the command line, see test_table_reading.py",
     "densenet.tables.numerals": "part of the command line, see test_table_numerals.py",
     "densenet.tables.parquet": "part of the command line, see test_table_reading.py",

@@ -122,7 +122,7 @@ def test_a_missing_extra_is_told_before_any_training(
 
 
 def test_an_interrupt_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupted(settings: demo.Settings) -> int:
+    def interrupted(settings: demo.Options) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "run", interrupted)
@@ -160,7 +160,7 @@ def test_the_demo_reads_97_percent_of_the_test_digits(
     capsys: pytest.CaptureFixture[str], seed: int
 ) -> None:
     pytest.importorskip("tqdm")
-    outcome = demo._experiment(demo.Settings(seed=seed))
+    outcome = demo._experiment(demo.Options(seed=seed))
     assert outcome.score >= 0.97
     assert outcome.confusion.sum() == 1797
     assert len(outcome.misread) == 1797 - outcome.confusion.trace()

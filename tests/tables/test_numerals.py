@@ -256,7 +256,8 @@ def test_a_semicolon_table_is_learned_from_like_any_other(command, rng):
     ],
 )
 def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
-    from densenet.tables.features import Features, Numbers
+    from densenet.tables.columns import Numbers
+    from densenet.tables.features import Features
 
     spec = Numbers.fit(Table.from_columns({"x": trained}), "x")
     again = Features.from_json(Features((spec,)).to_json()).parts[0]
@@ -278,7 +279,7 @@ def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
     ],
 )
 def test_rows_to_predict_that_may_mean_something_else(trained, asked, message):
-    from densenet.tables.features import Numbers
+    from densenet.tables.columns import Numbers
     from densenet.tables.targets import Values
 
     for kind in Numbers, Values:

@@ -137,7 +137,7 @@ def test_the_demo_tells_at_once_what_it_does(monkeypatch):
         return history
 
     monkeypatch.setattr(demo.Network, "fit", fit)
-    demo._experiment(demo.Settings(epochs=2, batch_size=512))
+    demo._experiment(demo.Options(epochs=2, batch_size=512))
     before, _, between, after = seen
     assert "UCI handwritten digits: 3,441 rows" in before
     assert "training in C++: 2 epochs" in before

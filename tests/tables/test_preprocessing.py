@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from densenet.tables import Table, specs, targets
-from densenet.tables.features import FURTHEST, Categories, Features, Numbers
+from densenet.tables.columns import FURTHEST, Categories, Numbers
+from densenet.tables.features import Features
 from densenet.tables.targets import Classes, Values, fit_target, infer_task
 
 

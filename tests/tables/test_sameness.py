@@ -143,7 +143,7 @@ def test_categories_are_known_in_other_spelling(trained, asked, known):
 
 
 def test_a_column_with_rare_texts_is_compared_as_texts():
-    from densenet.tables.features import Categories
+    from densenet.tables.columns import Categories
 
     table = Table.from_columns({"code": ["1", "01"] * 9 + ["x"]})
     spec = Categories.fit(table, "code", least_rows=2)

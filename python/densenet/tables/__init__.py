@@ -1,11 +1,13 @@
-"""Tables: reading them, learning what their columns mean, and training on them.
+"""Tables: read them, encode their columns, train on them and predict their rows.
 
-Data flows one way: a file becomes a `Table` of cells (`read_table`), `Features` and a target
-(`Classes` or `Values`) turn its columns into rows and targets, and a `TableModel` is a network
-together with both. ``densenet fit`` on the command line is made of these.
+Data flows one way. `read_table` turns a file into a `Table` of cells. `Features` turns its columns
+into the rows that a network reads, and a target (`Classes` or `Values`) turns the column to predict
+into what it learns. A `TableModel` is a network together with both. The command ``densenet fit`` is
+made of these.
 """
 
-from densenet.tables.features import Categories, Features, Numbers
+from densenet.tables.columns import Categories, Numbers
+from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table

@@ -1,4 +1,4 @@
-"""What a single cell says: nothing, a number, yes or no, a date; and which cells say the same."""
+"""A single cell: missing, a number, a boolean or a date; and which cells mean the same."""
 
 import math
 import re
@@ -10,12 +10,12 @@ __all__ = [
     "MISSING",
     "are_numbers",
     "clean",
+    "index_of",
     "key_of",
     "kind_of",
     "looks_like_a_date",
     "missing_words",
     "number",
-    "place_of",
 ]
 
 Kind: TypeAlias = Literal["numbers", "booleans", "texts"]
@@ -25,10 +25,10 @@ MISSING = (
     *("\\N", "#N/A", "#NA", "#N/A N/A", "#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?"),
     *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
-"""Words that stand for a cell without a value, in upper and lower case."""
+"""Words for a missing cell; upper and lower case are the same."""
 
 MARKS = ("-", "--", "---", "–", "—", "..", "...", "…")
-"""What stands for a missing cell in a column of numbers alone: elsewhere it may be a value."""
+"""Further words for a missing cell in a column of numbers; elsewhere they may be values."""
 
 _WHOLE = re.compile(r"([-+]?)0*([0-9]+)(?:\.0*)?")
 _DATE = re.compile(
@@ -38,14 +38,14 @@ _DATE = re.compile(
 
 
 def missing_words(missing: Iterable[str] = (), present: Iterable[str] = ()) -> frozenset[str]:
-    """Give the words for a cell without a value, as `clean` wants them.
+    """Give the words for a missing cell, in the form that `clean` takes.
 
     Parameters
     ----------
     missing : iterable of str
-        Words beside `MISSING`.
+        Words to add to `MISSING`.
     present : iterable of str
-        Words of `MISSING` that are values. The empty cell cannot be one.
+        Words of `MISSING` that are values here. The empty cell is always missing.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def missing_words(missing: Iterable[str] = (), present: Iterable[str] = ()) -> f
 
 
 def clean(cells: Iterable[str], words: Collection[str]) -> list[str]:
-    """Strip cells of white space, and empty those that are words for nothing, in any case.
+    """Strip cells of white space; empty those that are in `words`, in upper or lower case.
 
     Examples
     --------
@@ -69,13 +69,13 @@ def clean(cells: Iterable[str], words: Collection[str]) -> list[str]:
     """
     stripped = list(map(str.strip, cells))
     folded = "\0".join(stripped).casefold().split("\0")  # much faster than cell by cell
-    if len(folded) != len(stripped):  # a cell of Parquet may hold anything
+    if len(folded) != len(stripped):  # a cell of Parquet may contain a null character
         folded = [cell.casefold() for cell in stripped]
     return ["" if word in words else cell for cell, word in zip(stripped, folded, strict=True)]
 
 
 def are_numbers(cells: Sequence[str]) -> bool:
-    """Tell whether all cells are numbers or missing.
+    """Return whether every cell is a number or missing.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def are_numbers(cells: Sequence[str]) -> bool:
     (True, False)
     """
     try:
-        for cell in cells:  # the fast way, for the usual column
+        for cell in cells:  # fast, for the usual column
             if cell:
                 float(cell)
     except ValueError:
@@ -93,7 +93,7 @@ def are_numbers(cells: Sequence[str]) -> bool:
 
 
 def number(cell: str) -> float | None:
-    """Give a cell's number, NaN where it is missing, and None where it is something else.
+    """Give a cell's number, NaN if it is missing, None if it is anything else.
 
     Examples
     --------
@@ -107,11 +107,11 @@ def number(cell: str) -> float | None:
         value = float(cell.replace("−", "-"))
     except ValueError:
         return None
-    return None if "_" in cell else value  # 12_3 is a number to Python alone
+    return None if "_" in cell else value  # only Python reads 12_3 as a number
 
 
 def kind_of(cells: Iterable[str]) -> Kind:
-    """Tell how cells are compared: as numbers or booleans where all with a value are such.
+    """Give how cells are compared: as numbers or booleans if all that have a value are such.
 
     Examples
     --------
@@ -128,10 +128,10 @@ def kind_of(cells: Iterable[str]) -> Kind:
 
 
 def key_of(kind: Kind) -> Callable[[str], str]:
-    """Make the function that gives equal texts to cells that are the same, compared as `kind`.
+    """Give a function from a cell to its key: cells that mean the same, as `kind`, have equal keys.
 
-    Whole numbers are compared by all their digits, others as float64. A cell of another kind is
-    compared as it is written.
+    Whole numbers are compared digit by digit, other numbers as float64. The key of a cell of
+    another kind is the cell itself.
 
     Examples
     --------
@@ -146,21 +146,21 @@ def key_of(kind: Kind) -> Callable[[str], str]:
     return str.lower if kind == "booleans" else str
 
 
-def place_of(values: Sequence[str], kind: Kind | None = None) -> Callable[[str], int]:
-    """Make the function that finds a cell among values, or gives -1.
+def index_of(values: Sequence[str], kind: Kind | None = None) -> Callable[[str], int]:
+    """Give a function from a cell to its index in `values`, -1 if it is none of them.
 
     Parameters
     ----------
     values : sequence of str
-        A cell that is written as one of them is that one, whatever it is compared as.
+        A cell that is written exactly as one of them is that one, whatever `kind` is.
     kind : "numbers", "booleans" or "texts", optional
-        How cells are compared; by default as all values are.
+        How cells are compared; by default `kind_of` the values.
 
     Examples
     --------
-    >>> from densenet.tables.cells import place_of
-    >>> place = place_of(["0", "1.0"])
-    >>> [place(cell) for cell in ("1", "1e0", "00", "2", "x")]
+    >>> from densenet.tables.cells import index_of
+    >>> index = index_of(["0", "1.0"])
+    >>> [index(cell) for cell in ("1", "1e0", "00", "2", "x")]
     [1, 1, 0, -1, -1]
     """
     key = key_of(kind_of(values) if kind is None else kind)
@@ -183,7 +183,7 @@ def _number_key(cell: str) -> str:
 
 
 def looks_like_a_date(cell: str) -> bool:
-    """Tell whether a cell is a date of numbers, maybe with a time.
+    """Return whether a cell is a date in digits, with or without a time.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How a table's model was trained, as its file tells: facts of known names and types."""
+"""The facts about a model's training that its file stores: their names and types."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,16 +20,17 @@ _SCORES = ("loss", "accuracy", "precision", "recall", "f1", "baseline", "r2", "r
 
 
 def check_facts(facts: Any) -> None:
-    """Refuse what `densenet.tables.fitting.fit` does not write; no facts at all are none.
+    """Check that facts are those that `densenet.tables.fitting.fit` writes, or that there are none.
 
     Parameters
     ----------
     facts : mapping
+        Empty for a model that was made otherwise.
 
     Raises
     ------
     ValueError
-        If a fact is missing or of another type.
+        If facts are no mapping, or one is missing or of another type.
 
     Examples
     --------

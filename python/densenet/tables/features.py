@@ -1,230 +1,17 @@
-"""From the columns of a table to the rows that a network reads.
+"""All columns that a network reads, side by side: which ones, and each one's encoding."""
 
-Small frozen specs, fitted to training rows alone: numbers are filled and standardised, texts become
-categories. They hold all that is needed to treat other rows alike, and travel as JSON.
-"""
-
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from densenet import _checks
-from densenet.tables import cells, specs
-from densenet.tables.cells import Kind
-from densenet.tables.numerals import PLAIN
-from densenet.tables.numerals import Numerals as _Numerals
+from densenet.tables import specs
+from densenet.tables.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.table import Table, as_table
 
-__all__ = ["Categories", "Features", "Numbers"]
-
-Rows: TypeAlias = npt.NDArray[np.float32]
-Imputation: TypeAlias = Literal["median", "mean"]
-
-FURTHEST = 1000.0
-"""Deviations from the mean beyond which a cell is cut off. None of up to a million training rows is
-so far away: of n rows, none is beyond sqrt(n - 1)."""
-
-
-# ---- one column ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A column of numbers: missing cells are filled, then ``(x - mean) / scale``.
-
-    Parameters
-    ----------
-    column : str
-    fill : float
-        Stands for a missing cell.
-    mean, scale : float
-        Mean and standard deviation of the training rows, filled. The scale is 1 where they are
-        all equal.
-    numerals : densenet.tables.numerals.Numerals
-        How the training rows write numbers; others may do it otherwise where that is clear.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite or the scale not positive.
-
-    Examples
-    --------
-    >>> from densenet.tables import Numbers
-    >>> from densenet.tables import Table
-    >>> train = Table.from_columns({"age": ["20", "", "60", "40"]})
-    >>> age = Numbers.fit(train, "age")
-    >>> age.fill, age.mean
-    (40.0, 40.0)
-    >>> age.transform(train)[:, 0].round(2)
-    array([-1.41,  0.  ,  1.41,  0.  ], dtype=float32)
-    >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
-    (['age'], '1 cell cut off at 1000 standard deviations from the mean')
-    """
-
-    column: str
-    fill: float
-    mean: float
-    scale: float
-    numerals: _Numerals = PLAIN
-
-    def __post_init__(self) -> None:
-        specs.check_numbers(self)
-
-    @classmethod
-    def fit(cls, table: Table, column: str, impute: Imputation = "median") -> "Numbers":
-        """Take the statistics of a table's column, of which at least one cell is not missing."""
-        _checks.choice("impute", impute, ("median", "mean"))
-        values = as_table(table).numbers(_checks.text("column", column))
-        missing = np.isnan(values)
-        known = values[~missing]
-        if not len(known):
-            raise ValueError(f"{table.source}, column {column!r}: expected numbers, got none")
-        # Halved, as the sum of the two numbers in the middle could overflow.
-        median = 2 * float(np.median(known / 2))
-        fill = median if impute == "median" else specs.moments(known)[0]
-        mean, scale = specs.moments(np.where(missing, fill, values))
-        return cls(column, fill, mean, scale or 1.0, table.numerals(column))
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the features that the column becomes."""
-        return [self.column]
-
-    def transform(self, table: Table) -> Rows:
-        """Compute the standardised column, (rows, 1); `FURTHEST` is as far as it goes."""
-        deviations = self._deviations(table).clip(-FURTHEST, FURTHEST)
-        return deviations[:, np.newaxis].astype(np.float32)
-
-    def surprise(self, table: Table) -> str:
-        """Say what in a table is unlike the training rows; nothing says an empty text."""
-        said = []
-        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
-            said = [table.example(self.column, self.numerals)]
-        beyond = int(np.sum(np.abs(self._deviations(table)) > FURTHEST))
-        if beyond:
-            said.append(
-                f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
-            )
-        return ", ".join(filter(None, said))
-
-    def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
-        values = as_table(table).numbers(self.column, self.numerals)
-        with np.errstate(over="ignore"):
-            return (np.where(np.isnan(values), self.fill, values) - self.mean) / self.scale
-
-
-@dataclass(frozen=True)
-class Categories:
-    """A column of texts: a feature for each frequent one, which is 1 where the cell is that text.
-
-    A missing cell is a category like any other, of the name "". A cell that is none of `values`
-    sets the feature "other" if training had such cells too, and else no feature: weights that no
-    row has trained would say nothing about it.
-
-    Where all cells of the training rows are numbers, ``1``, ``1.0`` and ``01`` are the same
-    category, named as most rows write it; and where all are booleans, ``True`` and ``TRUE`` are.
-
-    Parameters
-    ----------
-    column : str
-    values : sequence of str
-        The categories that have a feature.
-    others : int
-        How many further categories the training rows had; their common feature is the last.
-    compared : "numbers", "booleans" or "texts", optional
-        How cells are compared; by default as all values are.
-
-    Raises
-    ------
-    ValueError
-        If values repeat or are no texts.
-
-    Examples
-    --------
-    >>> from densenet.tables import Categories
-    >>> from densenet.tables import Table
-    >>> train = Table.from_columns({"color": ["red", "blue", "red", "blue", "green"]})
-    >>> color = Categories.fit(train, "color")
-    >>> color.names  # green occurs once
-    ['color=blue', 'color=red', 'color: other']
-    >>> color.transform(train)[[0, 1, 4]].tolist()
-    [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
-    >>> color.surprise(train)
-    "1 cell of no known category ('green') taken as other"
-    """
-
-    column: str
-    values: tuple[str, ...]
-    others: int
-    compared: Kind | None = None
-
-    def __post_init__(self) -> None:
-        specs.check_values(self)
-        if self.compared is None:
-            object.__setattr__(self, "compared", cells.kind_of(self.values))
-        if self.compared not in ("numbers", "booleans", "texts"):
-            raise ValueError(
-                f"compared: expected numbers, booleans or texts, got {self.compared!r}"
-            )
-        if type(self.others) is not int or self.others < 0:
-            raise ValueError(f"others: expected an integer >= 0, got {self.others!r}")
-
-    @classmethod
-    def fit(cls, table: Table, column: str, most: int = 100, least_rows: int = 2) -> "Categories":
-        """Keep up to so many categories, the most frequent ones, of at least so many rows each."""
-        most = _checks.count("most", most, 0)
-        least_rows = _checks.count("least_rows", least_rows, 0)
-        counts = Counter(as_table(table).keys(_checks.text("column", column)))
-        names = table.spellings(column)
-        order = sorted(counts, key=lambda key: (-counts[key], names[key]))
-        kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
-        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), table.kind(column))
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the features that the column becomes."""
-        names = [
-            f"{self.column}={text}" if text else f"{self.column}: missing" for text in self.values
-        ]
-        return [*names, f"{self.column}: other"] if self.others else names
-
-    def transform(self, table: Table) -> Rows:
-        """Compute zeros with at most one 1 a row, (rows, features)."""
-        places = self._places(table)
-        features = np.zeros((len(places), len(self.names)), np.float32)
-        places[places < 0] = len(self.values)
-        rows = np.flatnonzero(places < features.shape[1])
-        features[rows, places[rows]] = 1
-        return features
-
-    def surprise(self, table: Table) -> str:
-        """Say what in a table is unlike the training rows; nothing says an empty text."""
-        unknown = as_table(table).names(self.column)[self._places(table) < 0].tolist()
-        if not unknown:
-            return ""
-        different = sorted(set(unknown))
-        examples = ", ".join(map(repr, different[:3])) + (", ..." if len(different) > 3 else "")
-        taken = "other" if self.others else "none of them"
-        return f"{_cells(len(unknown))} of no known category ({examples}) taken as {taken}"
-
-    def _places(self, table: Table) -> npt.NDArray[np.intp]:
-        """Give the place of each row's category in `values`, -1 where it is none of them."""
-        names = as_table(table).names(self.column).tolist()
-        place = cells.place_of(self.values, self.compared)
-        known = {name: place(name) for name in set(names)}
-        return np.array([known[name] for name in names], np.intp)
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'s' if count > 1 else ''}"
-
-
-# ---- all columns --------------------------------------------------------------------------------
+__all__ = ["Features"]
 
 
 @dataclass(frozen=True)
@@ -234,11 +21,14 @@ class Features:
     Parameters
     ----------
     parts : sequence of Numbers or Categories
+        The encoding of each column.
     left_out : mapping of str to str
-        Columns that training had but nothing could be learned from, and why.
+        Columns of the training rows that are not read, and why.
 
     Raises
     ------
+    TypeError
+        If `parts` holds anything but Numbers and Categories, or `left_out` is no mapping of texts.
     ValueError
         If there are no parts.
 
@@ -292,28 +82,28 @@ class Features:
         impute: Imputation = "median",
         most_categories: int = 100,
     ) -> "Features":
-        """Decide what becomes of columns, and take their statistics.
+        """Choose an encoding for each column, and compute its statistics.
 
         Parameters
         ----------
         table : Table
             Training rows.
         columns : iterable of str
-            A column all of whose cells are numbers is read as `Numbers`, and any other as
-            `Categories`; it is left out where it is empty, constant, or made of texts of which
-            more than half differ, as those of an id do.
+            A column whose cells are all numbers is read as `Numbers`, any other as `Categories`.
+            It is left out if it is empty, constant, or made of texts of which more than half
+            differ, as those of an id do.
         text : collection of str
-            Columns to be read as categories whatever they hold.
+            Columns to read as categories whatever they hold.
         impute : "median" or "mean"
-            What fills missing numbers.
+            What takes the place of missing numbers.
         most_categories : int
-            Features of a column of texts, those of rarer ones ("other") aside.
+            The most features of a column of texts, not counting "other", which rarer ones share.
 
         Raises
         ------
         ValueError
-            If no column is left, or one has a few cells that are no numbers among many that are:
-            at most a tenth.
+            If no column is left, or a few cells of a column, at most a tenth, are no numbers while
+            the others are.
         """
         as_table(table)
         text = _checks.texts("text", text)
@@ -352,12 +142,12 @@ class Features:
         return [name for part in self.parts for name in part.names]
 
     def transform(self, table: Table) -> Rows:
-        """Compute the rows that the network reads, (rows, features).
+        """Encode a table's rows as the network reads them, (rows, features).
 
         Raises
         ------
         ValueError
-            If a column is missing, or a cell is no finite number where one is needed.
+            If a column is missing, or a cell of a column of numbers is no finite number.
         """
         as_table(table).require(self.columns)
         widths = [len(part.names) for part in self.parts]
@@ -369,13 +159,13 @@ class Features:
         return features
 
     def surprises(self, table: Table) -> dict[str, str]:
-        """Say for each column what is unlike the training rows, where anything is."""
+        """Say for each column that is unlike the training rows in what it is."""
         as_table(table)
         said = {part.column: part.surprise(table) for part in self.parts}
         return {column: text for column, text in said.items() if text}
 
     def to_json(self) -> dict[str, Any]:
-        """Give what `from_json` reads: dicts, lists, texts and numbers alone."""
+        """Give the features as dicts, lists, texts and numbers, which `from_json` reads."""
         return {
             "parts": [specs.to_json(part) for part in self.parts],
             "left_out": dict(self.left_out),
@@ -383,12 +173,12 @@ class Features:
 
     @classmethod
     def from_json(cls, data: Any) -> "Features":
-        """Make what `to_json` wrote.
+        """Make the features that `to_json` wrote.
 
         Raises
         ------
         ValueError
-            If it is anything else.
+            If `data` is not what `to_json` gives.
         """
         if not isinstance(data, dict) or set(data) != {"parts", "left_out"}:
             got = _checks.describe(data)
@@ -407,7 +197,7 @@ class Features:
 
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
-    """Say why nothing can be learned from a column, if so."""
+    """Say why nothing can be learned from a column; give "" if something can."""
     if table.missing(column).all():
         return "empty"
     if not as_text:

@@ -1,6 +1,6 @@
-"""Tables in files: CSV as people write it, and Parquet.
+"""Read tables from files, CSV as people write it and Parquet; write CSV.
 
-The whole table is held in memory: a CSV file there takes about six times its size.
+The whole table is held in memory, where a CSV file takes about six times its size.
 """
 
 import csv
@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from densenet.tables.cells import MISSING, clean, missing_words, number
-from densenet.tables.kinds import is_parquet, refuse_others
+from densenet.tables.file_kinds import is_parquet, refuse_others
 from densenet.tables.parquet import read_parquet
 from densenet.tables.table import Table, check_names
 
 __all__ = ["MISSING", "read_table", "write_csv"]
 
 INDEX = "an index without a name, as pandas writes it; --text reads it all the same"
-"""Why such a column is no feature."""
+"""Why a column that pandas wrote as an index is no feature."""
 
 _DELIMITERS = ",;\t"
 _UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
-_FEW = 20
+_FEW = 20  # first lines, from which the delimiter is found
 
 # ---- reading -----------------------------------------------------------------------------------
 
@@ -42,32 +42,34 @@ def read_table(
 ) -> Table:
     r"""Read a table of at least one row.
 
-    An index that pandas wrote, without a name, is marked as `Table.unnamed`.
+    An index without a name, as pandas writes it, is noted in `Table.unnamed`.
 
     Parameters
     ----------
     path : str or Path
-        Parquet where the name ends in .parquet or the file begins like it (this needs pyarrow),
-        else CSV.
+        A file whose name ends in .parquet, or that begins like one, is read as Parquet (which needs
+        pyarrow), any other as CSV.
     header : bool
-        Whether the first row of a CSV file names the columns; otherwise they are c0, c1, ...
+        True reads the first row of a CSV file as the names of the columns; with False they are
+        named c0, c1, ...
     delimiter : str, optional
         One character. By default the one of comma, semicolon and tab that cuts the first rows into
-        cells of one number; of several, the one that leaves the most numbers, or the most cells.
+        equally many cells; of several, the one with the largest share of numbers, then the most
+        cells.
     encoding : str
-        Of a CSV file. A byte order mark is skipped.
+        The encoding of a CSV file. A byte order mark is skipped.
     missing : iterable of str
-        Words that stand for a missing value, beside `MISSING`; in upper or lower case.
+        Words for a missing cell, in addition to `MISSING`, in upper or lower case.
     present : iterable of str
-        Words of `MISSING` that are values.
+        Words of `MISSING` that are values in this table.
     decimal, thousands : str, optional
         The marks in numbers, such as ``,`` and ``.`` in 1.234,5. By default they are recognised
-        where the table's cells allow one meaning alone (`densenet.tables.numerals`).
+        where the table's cells can mean only one thing (`densenet.tables.numerals`).
 
     Returns
     -------
     Table
-        Texts without the white space around them.
+        Its texts are stripped of white space.
 
     Raises
     ------
@@ -76,9 +78,9 @@ def read_table(
     ImportError
         If pyarrow is needed and missing.
     ValueError
-        If the file is not what it should be: a folder, compressed, a workbook, a wrong encoding,
-        rows of different lengths, an open quote, names that repeat, no rows, no columns. Or if a
-        delimiter or mark is no single character.
+        If the file is a folder, compressed, a workbook or in another encoding; if its rows differ
+        in length, a quote is left open, names repeat, or there are no rows or columns; or if
+        `delimiter`, `decimal` or `thousands` is no single character.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def read_table(
     try:
         table, delimiter = _read_csv(path, header, delimiter, encoding, words)
     except UnicodeDecodeError as error:
-        # The decoder works through the file in blocks, so that the place it tells is none of ours.
+        # The decoder counts bytes from the start of a block, so its position says nothing here.
         byte = error.object[error.start]
         raise ValueError(
             f"{path}: expected text in {encoding}, got the byte 0x{byte:02x}: name the encoding, "
@@ -149,15 +151,15 @@ def _read_csv(
             names = [f"c{i}" for i in range(width)]
             records = chain([start], records)
         check_names(str(path), names)
-        rows, places = [], []
-        for place, cells in records:
+        rows, first_lines = [], []
+        for first_line, cells in records:
             if len(cells) != width:
                 raise ValueError(
-                    f"{path}, line {place}: expected {width} cells as in the first row, "
+                    f"{path}, line {first_line}: expected {width} cells as in the first row, "
                     f"got {len(cells)}"
                 )
             rows.append(cells)
-            places.append(place)
+            first_lines.append(first_line)
     if not rows:
         raise ValueError(f"{path}: expected rows below the header, got none")
     columns = {
@@ -165,48 +167,48 @@ def _read_csv(
         for name, cells in zip(names, zip(*rows, strict=True), strict=True)
     }
     indices = dict.fromkeys(unnamed, INDEX)
-    return Table(str(path), columns, np.array(places), unnamed=indices), delimiter
+    return Table(str(path), columns, np.array(first_lines), unnamed=indices), delimiter
 
 
 def _text_lines(path: Path, lines: Iterable[str]) -> Iterator[str]:
-    """Give lines; refuse null characters, which other encodings read as this one are full of."""
-    for place, line in enumerate(lines, 1):
+    """Give lines; refuse null characters, which UTF-16 read in another encoding is full of."""
+    for position, line in enumerate(lines, 1):
         if "\0" in line:
             raise ValueError(
-                f"{path}, line {place}: expected text, got a null character: name the encoding, "
+                f"{path}, line {position}: expected text, got a null character: name the encoding, "
                 "such as utf-16"
             )
         yield line
 
 
 def _records(reader: Any, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Give the rows that are not blank, each with the number of its first line."""
+    """Give each row that is not blank, after the number of its first line."""
     while True:
-        place = reader.line_num + 1
+        first_line = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise ValueError(f"{path}, line {place}: not readable as CSV: {error}") from None
+            raise ValueError(f"{path}, line {first_line}: not readable as CSV: {error}") from None
         if cells:
-            yield place, cells
+            yield first_line, cells
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """Find what separates the cells of a file that begins with these lines."""
+    """Find the delimiter of a file that begins with these lines."""
     return max(_DELIMITERS, key=lambda one: _fitness(lines, one))
 
 
 def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
-    """Tell how well lines are cut: if into rows of one width, the share of numbers, the cells."""
+    """Rate a delimiter: are rows equally long? the share of numbers; the cells of a row."""
     try:
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
-    except csv.Error:  # such as a cell of megabytes; reading the file tells
+    except csv.Error:  # such as a cell of megabytes, which is refused when the file is read
         rows = []
     if not rows or len(rows[0]) == 1:
         return False, 0.0, 0
-    whole = rows[:-1] if len(rows) > 2 else rows  # a quote may be open at the end
+    whole = rows[:-1] if len(rows) > 2 else rows  # the last may go on in the next line
     even = all(len(row) == len(rows[0]) for row in whole)
     cells = [cell for row in whole for cell in row]
     numbers = sum(number(cell.strip().replace(",", ".", 1)) is not None for cell in cells)
@@ -214,7 +216,7 @@ def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
 
 
 def _index(header: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Give the names of the first columns that are an index without a name."""
+    """Give the names of the leading columns that are an index without a name."""
     found = []
     for written, name in zip(header, names, strict=True):
         if written.strip() and not _UNNAMED.fullmatch(written.strip()):
@@ -227,13 +229,13 @@ def _index(header: Sequence[str], names: Sequence[str]) -> list[str]:
 
 
 def write_csv(path: str | Path, columns: Mapping[str, Iterable[str]]) -> None:
-    r"""Write columns of texts, in UTF-8 and with a header.
+    r"""Write columns of texts as CSV, in UTF-8 and with a header.
 
     Parameters
     ----------
     path : str or Path
     columns : mapping of str to iterable of str
-        All of one length.
+        Columns of one length, by name.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Training on a table: the choices, the rows held out, and the model that comes of it.
+"""Train on a table: settings, the rows held out, the model.
 
-The work behind ``densenet fit``; what it says is in `densenet.tables.report`.
+This is the work of ``densenet fit``; what the command prints is made in `densenet.tables.report`.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.metrics import accuracy, r2
 from densenet.network import Network
 from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
-from densenet.tables.features import Features, Imputation
-from densenet.tables.model import Part, TableModel, score
+from densenet.tables.columns import Imputation
+from densenet.tables.features import Features
+from densenet.tables.model import Evaluation, TableModel, score
 from densenet.tables.notes import notes
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Target, Task, fit_target, infer_task
@@ -40,18 +41,18 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may choose.
+    """The settings of a training run on a table: what a user of ``densenet fit`` may choose.
 
     Attributes
     ----------
     target : str
         The column to predict.
     id : str, optional
-        A column that names the rows: not learned from, copied into predictions.
+        A column that names the rows. Nothing is learned from it; predictions carry it along.
     ignore, text : sequence of str
         Columns to leave out; columns to read as categories even if they hold numbers.
     missing : sequence of str
-        Words for a missing cell with which the table was read, beside those of
+        Words for a missing cell that the table was read with, in addition to
         `densenet.tables.files.MISSING`.
     task, impute, most_categories
         As in `densenet.tables.targets.fit_target` and `densenet.tables.features.Features.fit`.
@@ -60,18 +61,18 @@ class Settings:
     activation, optimizer : str
         Names in `ACTIVATIONS` and `OPTIMIZERS`.
     dropout : float in [0, 1)
-        After each hidden layer.
+        The rate of dropout after each hidden layer.
     lr : float, optional
-        By default the optimizer's own.
+        Learning rate; by default the optimizer's own.
     epochs, batch_size : int
     validation : float in [0, 1)
-        Share of the rows that are held out. Without any there is no early stopping.
+        Share of the rows that are held out. With 0 there is no early stopping.
     patience : int
         Epochs without a lower validation loss after which training stops.
     seed : int
-        Of validation rows, initial weights, order and dropout.
+        Decides the rows held out, the initial weights, the order of the rows and dropout.
     present : sequence of str
-        Words of `densenet.tables.files.MISSING` that the table was read with as values.
+        Words of `densenet.tables.files.MISSING` that were values when the table was read.
 
     Examples
     --------
@@ -105,12 +106,12 @@ class Settings:
     present: tuple[str, ...] = ()
 
     def make_optimizer(self) -> Optimizer:
-        """Make the optimizer."""
+        """Make the optimizer with the learning rate."""
         rule = OPTIMIZERS[self.optimizer]
         return rule() if self.lr is None else rule(lr=self.lr)
 
     def make_network(self, inputs: int, target: Target) -> Network:
-        """Make the network, untrained."""
+        """Make the untrained network, with `inputs` inputs and the target's outputs."""
         widths = (inputs, *self.hidden)
         init = _activations.ACTIVATIONS[self.activation].init
         layers: list[Layer] = []
@@ -124,16 +125,16 @@ class Settings:
 
 
 class Fitted(NamedTuple):
-    """A model, how its training went, and what its user should know.
+    """What `fit` gives: the model, the course of its training, and notes for its user.
 
     Attributes
     ----------
     model : TableModel
     history : History
-    train, validation : Part
-        How the rows trained on and those held out are predicted; None if there are no latter.
+    train, validation : Evaluation
+        Of the rows trained on and of those held out; the latter None if there are none.
     notes : list of str
-        What in the table may not be as its owner thinks.
+        Lines about what in the table may be other than its owner thinks.
 
     Examples
     --------
@@ -150,22 +151,22 @@ class Fitted(NamedTuple):
 
     model: TableModel
     history: History
-    train: Part
-    validation: Part | None
+    train: Evaluation
+    validation: Evaluation | None
     notes: list[str]
 
 
 def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     """Train a model on a table.
 
-    Rows without a target are left out. Every statistic is of the rows trained on alone.
+    Rows without a target are left out. Statistics are computed from the rows trained on alone.
 
     Parameters
     ----------
     table : Table
     settings : Settings
     progress : bool
-        Whether to show a bar.
+        True shows a progress bar.
 
     Returns
     -------
@@ -174,9 +175,11 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     Raises
     ------
     ImportError
-        If the bar is asked for and tqdm missing.
+        If `progress` is true and tqdm is missing.
     ValueError
-        If the table or the settings do not allow it, or training diverged.
+        If a column that the settings name is missing, the id is the target, no row has a target,
+        the target is neither classes nor values, nothing can be learned from any column, no row
+        can be held out, or training diverged.
 
     Examples
     --------
@@ -202,7 +205,7 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     said = notes(whole, settings.target, task, settings.id, {*settings.ignore, *settings.text})
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    fit_target(table, settings.target, task)  # what is none is told before rows are held out
+    fit_target(table, settings.target, task)  # refuses a bad target before rows are held out
     rows, held_out = _split(table, settings, task)
     training_rows = table.take(rows)
     target = fit_target(training_rows, settings.target, task)
@@ -257,11 +260,11 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
 
 
 def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
-    """Give the rows to train on and those to hold out.
+    """Give the numbers of the rows to train on and of those to hold out.
 
-    The latter are spread evenly over the targets in their order, and so have each class in its
-    proportion. What training has to know stays there: the only rows of a class, and those that
-    share an id with others.
+    Rows held out are taken at even distances from all rows sorted by target, so they have every
+    class in its proportion. Rows that training must see are not held out: the only ones of a class,
+    and those that share their id with a row trained on.
     """
     count = len(table)
     is_classes = task == "classification"
@@ -287,7 +290,7 @@ def _split(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:
 
 
 def _codes(table: Table, column: str) -> Array:
-    """Give a number for each different cell of a column: NumPy is slow at comparing texts."""
+    """Give equal cells of a column equal integers, (rows,): NumPy compares texts slowly."""
     keys = table.keys(column)
-    places = {key: i for i, key in enumerate(sorted(set(keys)))}
-    return np.array([places[key] for key in keys])
+    codes = {key: i for i, key in enumerate(sorted(set(keys)))}
+    return np.array([codes[key] for key in keys])

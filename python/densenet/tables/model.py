@@ -1,4 +1,4 @@
-"""A network together with what its table's columns mean: asked, saved and loaded as one."""
+"""A network together with the encoding of its table's columns: predict, score, save, load."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,27 +27,27 @@ from densenet.tables.specs import to_json
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Target, Values
 
-__all__ = ["Part", "TableModel"]
+__all__ = ["Evaluation", "TableModel"]
 
-_VERSION = 2  # of what is attached to the network's file; 1 had no `present` and no numerals
+_VERSION = 2  # of the attachment to the network's file; version 1 had no `present` and no numerals
 
 
-class Part(NamedTuple):
-    """Rows that were trained on, held out or asked about, and how they were predicted.
+class Evaluation(NamedTuple):
+    """Targets and predictions of some rows, and the scores that follow from them.
 
     Attributes
     ----------
     y_true, y_pred : arrays of shape (rows,)
-        Indices of classes, or values of the table.
+        Class indices, or values in the table's unit.
     scores : dict of str to float
-        ``loss`` (of standardised values) and ``accuracy``, ``precision``, ``recall``, ``f1``
-        (means over the classes), ``baseline`` (the accuracy of the most frequent class); or
-        ``r2``, ``rmse``, ``mae`` in the target's unit. Of rows of unknown classes, which no
-        prediction can match, there is no loss.
+        ``loss`` (of standardised values) and, for classes, ``accuracy``, ``precision``,
+        ``recall``, ``f1`` (means over the classes) and ``baseline`` (the accuracy of always
+        predicting the most frequent class); for values ``r2``, and ``rmse`` and ``mae`` in the
+        target's unit. The loss leaves out rows of unknown classes, which no prediction can match.
     unknown : sequence of str
-        Classes that training had not; their indices follow those of the model's.
+        Classes that training did not have; their indices follow those of the model's classes.
     unlabelled : int
-        How many further rows have no target.
+        Number of further rows, which have no target.
 
     Examples
     --------
@@ -55,8 +55,8 @@ class Part(NamedTuple):
     >>> from densenet.tables.fitting import Settings, fit
     >>> from densenet.tables import Table
     >>> x = np.linspace(0, 1, 100)
-    >>> part = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
-    >>> part.y_true.shape, part.scores["r2"] > 0.95
+    >>> held_out = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
+    >>> held_out.y_true.shape, held_out.scores["r2"] > 0.95
     ((20,), True)
     """
 
@@ -69,20 +69,21 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class TableModel:
-    """All that is needed to predict a table's rows.
+    """A network with all that it needs to predict the rows of a table.
 
     Attributes
     ----------
     network : Network
     features : Features
-        What becomes of the columns.
+        The encoding of the columns that the network reads.
     target : Classes or Values
+        The encoding of the column that it predicts.
     id : str or None
-        The column that names rows.
+        The column that names the rows.
     missing : sequence of str
-        Words for a missing cell, beside those of `densenet.tables.files.MISSING`.
+        Words for a missing cell, in addition to `densenet.tables.files.MISSING`.
     facts : mapping
-        How it was trained: what `densenet info` tells, as JSON.
+        How the model was trained, as JSON: what ``densenet info`` prints.
     present : sequence of str
         Words of `densenet.tables.files.MISSING` that are values.
 
@@ -115,33 +116,33 @@ class TableModel:
     present: tuple[str, ...] = ()
 
     def predict(self, table: Table) -> list[str] | npt.NDArray[np.float64]:
-        """Give each row's class name, or its value.
+        """Predict each row's class, by name, or its value.
 
         Raises
         ------
         ValueError
-            If a column is missing, or a cell is no finite number where one is needed.
+            If a column is missing, or a cell of a column of numbers is no finite number.
         """
         return self.target.decode(self.network.predict(self.features.transform(table)))
 
     def predict_proba(self, table: Table) -> Array:
-        """Compute the probability of each class, (rows, classes); errors are those of `predict`."""
+        """Compute the probability of each class, (rows, classes); raises what `predict` raises."""
         return self.network.predict_proba(self.features.transform(table))
 
     def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
-        """Give columns to write: the id, if the model has one, and the prediction.
+        """Give the columns of a file of predictions: the id, if there is one, and the prediction.
 
         Parameters
         ----------
         table : Table
         probabilities : bool
-            Whether to add a column for each class.
+            True adds a column ``P(class)`` for each class.
 
         Raises
         ------
         ValueError
-            If a column is missing, a cell is no finite number where one is needed, or there are
-            no classes to have probabilities.
+            If a column is missing, a cell of a column of numbers is no finite number, or
+            `probabilities` is true and the target has no classes.
         """
         table.require(
             self.features.columns if self.id is None else [self.id, *self.features.columns]
@@ -161,17 +162,17 @@ class TableModel:
                 columns[f"P({name})"] = [rounded(value, 6, "g") for value in share]
         return columns
 
-    def score(self, table: Table) -> Part:
-        """Compare predictions with the target that a table has.
+    def score(self, table: Table) -> Evaluation:
+        """Compare predictions with the targets in a table.
 
-        Rows without a target are left out and counted. A class that training had not is counted
-        as an error in each of its rows.
+        Rows without a target are left out and counted. Every row of a class that training did not
+        have counts as an error.
 
         Raises
         ------
         ValueError
-            If a column is missing, no row has a target, or a cell is no finite number where one
-            is needed.
+            If a column is missing, no row has a target, or a cell of a column of numbers is no
+            finite number.
         """
         x, column = self.features.transform(table), self.target.column
         has_target = ~table.missing(column)
@@ -185,11 +186,11 @@ class TableModel:
             encoded, unknown = self.target.places(labelled)
         else:
             encoded = self.target.encode(labelled)
-        part = score(self, x[rows], encoded)
-        return part._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
+        evaluation = score(self, x[rows], encoded)
+        return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
 
     def save(self, path: str | Path) -> None:
-        """Write one file: the network, and what its columns mean; no moments of an optimizer."""
+        """Write network and encodings to one file; the optimizer's moments are dropped."""
         self.network.reset_optimizer()
         about = {
             "version": _VERSION,
@@ -204,14 +205,14 @@ class TableModel:
 
     @classmethod
     def load(cls, path: str | Path) -> "TableModel":
-        """Read what `save` wrote.
+        """Read a model that `save` wrote.
 
         Raises
         ------
         OSError
             If the file cannot be read.
         ValueError
-            If it is no such file.
+            If the file is no network of densenet, or has no valid description of its columns.
         """
         try:
             network, attachments = serialization.load(path)
@@ -233,7 +234,7 @@ class TableModel:
 
     @classmethod
     def _from_json(cls, network: Network, about: Any) -> "TableModel":
-        """Make a model of what `save` attached; a type that is not as it should be is an error."""
+        """Make a model of what `save` attached; values of other types raise various errors."""
         version = about.get("version")
         if type(version) is not int or version not in (1, _VERSION):
             raise ValueError(f"version: expected {_VERSION} or 1, got {version!r}")
@@ -245,7 +246,7 @@ class TableModel:
         for name, values in words.items():
             if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
                 raise ValueError(f"{name}: expected words, got {values!r}")
-        if version == 1:  # which knew fewer words: some of its values are words of today
+        if version == 1:  # knew fewer words: some of its values would be missing cells today
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
             of_today = missing_words(words["missing"])
             words["present"] = [
@@ -263,7 +264,7 @@ class TableModel:
         )
 
     def _check(self, path: str | Path) -> None:
-        """Refuse columns that are not those of the network."""
+        """Check that the network has as many inputs and outputs as the columns need."""
         wanted = (len(self.features.names), self.target.outputs)
         first, last = self.network.inputs, self.network.outputs
         if (first, last) != wanted:
@@ -273,10 +274,10 @@ class TableModel:
             )
 
 
-def score(model: TableModel, x: Array, encoded: Array) -> Part:
-    """Compare predictions for rows of features with targets as the network learns them.
+def score(model: TableModel, x: Array, encoded: Array) -> Evaluation:
+    """Compare predictions for rows of features (rows, features) with encoded targets (rows,).
 
-    A class beyond those of the model is one that it does not know.
+    A class index beyond the model's classes stands for a class that it does not know.
     """
     known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
     loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
@@ -284,7 +285,7 @@ def score(model: TableModel, x: Array, encoded: Array) -> Part:
     if isinstance(model.target, Classes):
         precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")
         baseline = np.bincount(encoded).max() / len(encoded)
-        return Part(
+        return Evaluation(
             encoded,
             outputs,
             {
@@ -296,8 +297,8 @@ def score(model: TableModel, x: Array, encoded: Array) -> Part:
                 "baseline": float(baseline),
             },
         )
-    scale = model.target.scale  # errors are squared before it is applied, which cannot overflow
-    return Part(
+    scale = model.target.scale  # applied after squaring, so that no square overflows
+    return Evaluation(
         model.target.decode(encoded),
         model.target.decode(outputs),
         {

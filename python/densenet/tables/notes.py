@@ -1,4 +1,4 @@
-"""What in a table may not be as its owner thinks: notes of one line each."""
+"""Notes, of one line each, about what in a table may be other than its owner thinks."""
 
 import re
 from collections import Counter
@@ -14,13 +14,13 @@ from densenet.tables.targets import MOST_CLASSES, Task
 __all__ = ["notes"]
 
 _BEGINS_AS_NUMBER = re.compile(r"[-+−~<>≈]?\s?[$€£¥]?\s?[0-9][0-9.,'’\s]*.{0,15}", re.DOTALL)
-_MOST = 0.9
+_MOST = 0.9  # share of dates in a column from which on it is said to hold dates
 
 
 def notes(
     table: Table, target: str, task: Task, id: str | None = None, asked: Collection[str] = ()
 ) -> list[str]:
-    r"""Say what in a table may not be as its owner thinks.
+    r"""Say what in a table may be other than its owner thinks.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def notes(
     id : str, optional
         The column that names rows.
     asked : collection of str
-        Columns that are left out or read as categories because the owner says so.
+        Columns that are left out or read as categories because the owner asked for it.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def notes(
     Raises
     ------
     ValueError
-        If a column has a few cells that are no numbers among many that are, or its numbers may
-        mean two things.
+        If a few cells of a column, at most a tenth, are no numbers while the others are, or if its
+        numbers may mean two things.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def notes(
 
 
 def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
-    """Point out numbers that tell rows apart, as an id does."""
+    """Point out numbers that look like an id: they count the rows, or differ in every row."""
     if len(values) > 2 and bool(np.all(np.diff(values) == 1)):
         words = "numbers the rows: leave it out unless that is meant"
     else:
@@ -87,14 +87,14 @@ def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
 
 
 def _about_numerals(table: Table, name: str) -> list[str]:
-    """Say how numbers are read that are not written as programs do."""
+    """Say how a column's numbers are read, if they are not written as programs write them."""
     guess = table.guesses.get(name)
     example = table.example(name) if guess and not guess.doubt else ""
     return [f"{name!r}: {example}"] if example else []
 
 
 def _about_texts(table: Table, name: str) -> list[str]:
-    """Point out texts that may be meant as dates or numbers."""
+    """Point out texts that look like dates or numbers."""
     counts = Counter(text for text in table.texts(name).tolist() if text)
     if not counts or table.columns[name].dtype != object:
         return []

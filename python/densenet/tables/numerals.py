@@ -1,7 +1,7 @@
-"""How numbers are written in a column: decimal commas, separated thousands, per cent signs.
+"""How the numbers of a column are written: decimal commas, separated thousands, per cent signs.
 
-What a column can only mean is recognised; what it may mean in two ways is a doubt, which is told
-where the column's numbers are asked for.
+`recognise` finds out what a column's cells can only mean. If they may mean two things, it notes a
+doubt; `Table.numbers` raises it as an error when the column is read as numbers.
 """
 
 import re
@@ -18,10 +18,10 @@ __all__ = ["PLAIN", "Guess", "Numerals", "recognise"]
 
 _UNITS = "%‰$€£¥"
 _SPACES = " \u00a0\u2009\u202f"
-_ALIKE = {" ": _SPACES, "'": "'’"}  # marks that one stands for
+_ALIKE = {" ": _SPACES, "'": "'’"}  # a mark, and all characters that it stands for
 _SEPARATORS = ("", ",", ".", " ", "'")
-_MOST_OTHERS = 0.1  # of a column of numbers may be something else: a typing error, which is told
-_SAMPLE = 1000
+_MOST_OTHERS = 0.1  # share of a column of numbers that may be anything else, such as typing errors
+_SAMPLE = 1000  # cells that are looked at to see whether a column may hold numbers
 _LOOSE = re.compile(rf"[-+−]? ?[{_UNITS}]? ?[-+−]?[.,]?[0-9][-+0-9.,'’eE{_SPACES}]*[{_UNITS}]?")
 _GROUPED = re.compile(r"[-+−]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 
@@ -38,13 +38,14 @@ class Numerals:
         The character between groups of three digits, or an empty text. A space stands for every
         kind of space.
     unit : str
-        A sign that every number has before or after it, such as %, or an empty text. It does not
+        A sign such as % that stands before or after every number, or an empty text. It does not
         change the number: 52% is read as 52.
 
     Raises
     ------
     ValueError
-        If a mark is no single character, a digit or a sign, or both are the same.
+        If a mark is not a single character, is a letter, a digit, a sign, a quote or a line break,
+        or if the marks for decimals and thousands are the same.
 
     Examples
     --------
@@ -75,7 +76,7 @@ class Numerals:
             )
 
     def plain(self, cell: str) -> str | None:
-        """Give a cell's number as Python writes it, "" where missing; None if it is no number."""
+        """Write a cell's number as Python does; give "" for a missing cell, None for a text."""
         if not cell or cell in MARKS:
             return ""
         body = _without(self.unit, cell) if self.unit else cell
@@ -91,15 +92,15 @@ PLAIN = Numerals()
 
 
 class Guess(NamedTuple):
-    """What is known of how a column's numbers are written.
+    """What is known about how a column's numbers are written.
 
     Attributes
     ----------
     numerals : Numerals
     sure : bool
-        False where other tables of the same kind may tell better.
+        False if a table of the same kind, such as the training rows, may decide otherwise.
     doubt : str
-        What the cells may mean, where they may mean two things; else empty.
+        The two things that the cells may mean; empty if they can mean only one.
 
     Examples
     --------
@@ -125,22 +126,22 @@ def recognise(
     Parameters
     ----------
     columns : mapping of str to array of shape (rows,)
-        Those of type object are looked at.
+        Only columns of type object are looked at.
     delimiter : str
-        What separates the cells of the file. Where that is a comma, a comma inside a cell that may
-        be either is taken as one between thousands.
+        The file's delimiter. If it is a comma, a comma inside a cell that could be either mark is
+        taken as the one between thousands.
     decimal, thousands : str, optional
-        Marks that are known.
+        Marks, where they are known.
 
     Returns
     -------
     dict of str to Guess
-        Of the columns whose numbers are not, or perhaps not, `PLAIN`.
+        A guess for each column whose numbers are not, or perhaps not, written as `PLAIN`.
 
     Raises
     ------
     ValueError
-        If the marks are not such as `Numerals` takes.
+        If `decimal` or `thousands` is a mark that `Numerals` refuses.
 
     Examples
     --------
@@ -154,21 +155,21 @@ def recognise(
     True
     """
     candidates = _candidates(decimal, thousands)
-    told = decimal is not None or thousands is not None
+    given = decimal is not None or thousands is not None
     found: dict[str, Guess] = {}
-    unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}
-    dots = False  # whether a column has decimals after a dot for sure
+    unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}  # cells, and ways to read them
+    dots = False  # True once a column surely has decimals after a dot
     for name, cells in columns.items():
         every = cells.tolist() if cells.dtype == object else []
         texts = [text for text in every if text and text not in MARKS]
-        if not told and are_numbers(texts):
+        if not given and are_numbers(texts):
             if "." in "".join(texts):
                 if all(_GROUPED.fullmatch(text) for text in texts if "." in text):
                     unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
                 else:
                     dots = True
             continue
-        if not texts or not (told or _may_be_numbers(texts)):
+        if not texts or not (given or _may_be_numbers(texts)):
             continue
         counts = Counter(texts)
         unit, doubt = _unit(counts)
@@ -177,12 +178,12 @@ def recognise(
             continue
         possible = _occurring(counts, candidates, unit)
         fitting = _fitting(counts, possible)
-        if fitting and (told or _agree(counts, fitting)):
-            if told or fitting[0] != PLAIN:
+        if fitting and (given or _agree(counts, fitting)):
+            if given or fitting[0] != PLAIN:
                 found[name] = Guess(fitting[0])
         elif fitting:
             unsettled[name] = counts, fitting
-        elif told and _fitting(counts, _occurring(counts, _candidates(None, None), unit)):
+        elif given and _fitting(counts, _occurring(counts, _candidates(None, None), unit)):
             found[name] = Guess(PLAIN, False, _unlike(counts, possible, decimal, thousands))
     known = [guess.numerals for guess in found.values() if guess.sure]
     commas = any(one.decimal == "," for one in known)
@@ -198,7 +199,7 @@ def recognise(
 
 
 def _candidates(decimal: str | None, thousands: str | None) -> list[tuple[str, str]]:
-    """List the possible marks for decimals and thousands, the simplest first."""
+    """List the possible pairs of marks for decimals and thousands, the simplest first."""
     decimals = (".", ",") if decimal is None else (decimal,)
     between = _SEPARATORS if thousands is None else (thousands,)
     if decimal is not None or thousands is not None:
@@ -209,7 +210,7 @@ def _candidates(decimal: str | None, thousands: str | None) -> list[tuple[str, s
 def _occurring(
     counts: "Counter[str]", candidates: Sequence[tuple[str, str]], unit: str
 ) -> list[Numerals]:
-    """Leave out candidates whose mark between thousands occurs nowhere, which say nothing new."""
+    """Leave out pairs whose mark between thousands occurs in no cell; make the others Numerals."""
     everything = "".join(counts)
     return [
         Numerals(decimal, thousands, unit)
@@ -221,7 +222,7 @@ def _occurring(
 
 
 def _may_be_numbers(texts: Sequence[str]) -> bool:
-    """Tell whether at least half of some cells begin and end like a number."""
+    """Return whether at least half of a sample of the cells look like numbers."""
     some = set(texts[:: max(1, len(texts) // _SAMPLE)])
     return 2 * sum(_LOOSE.fullmatch(text) is not None for text in some) >= len(some)
 
@@ -231,7 +232,7 @@ def _share(counts: "Counter[str]", fits: Iterable[str]) -> float:
 
 
 def _unit(counts: "Counter[str]") -> tuple[str, str]:
-    """Find the sign that a column's numbers have; or say that some have it and others not."""
+    """Find the sign of a column's numbers, and a doubt: some numbers have it and others do not."""
     for sign in _UNITS:
         having = [text for text in counts if sign in text and _LOOSE.fullmatch(text)]
         share = _share(counts, having)
@@ -245,7 +246,7 @@ def _unit(counts: "Counter[str]") -> tuple[str, str]:
 
 
 def _fitting(counts: "Counter[str]", possible: Sequence[Numerals]) -> list[Numerals]:
-    """Give the ways to write numbers by which the most cells are such, if nearly all are."""
+    """Give the ways to read numbers that read the most cells; none if they leave out too many."""
     shares = [
         _share(counts, [text for text in counts if one.plain(text) is not None]) for one in possible
     ]
@@ -256,7 +257,7 @@ def _fitting(counts: "Counter[str]", possible: Sequence[Numerals]) -> list[Numer
 
 
 def _agree(counts: "Counter[str]", fitting: Sequence[Numerals]) -> bool:
-    """Tell whether the numbers are the same in each of these ways."""
+    """Return whether all these ways to read the cells give the same numbers."""
 
     def values(one: Numerals) -> list[float | None]:
         plain = (one.plain(text) for text in counts)
@@ -269,9 +270,10 @@ def _agree(counts: "Counter[str]", fitting: Sequence[Numerals]) -> bool:
 def _settle(
     counts: "Counter[str]", fitting: Sequence[Numerals], commas: str, dots_are_unlike: bool
 ) -> Guess | None:
-    """Decide on a column that may be read in several ways, by what commas mean in the others.
+    """Decide how to read a column by what commas mean in the table's other columns.
 
-    A dot is taken for one before decimals unless these have commas there, in all of the table.
+    A dot is the decimal mark unless the other columns all have decimal commas. None means that the
+    numbers are `PLAIN`.
     """
     plain = Numerals(unit=fitting[0].unit)
     left: list[Numerals] = []
@@ -293,10 +295,10 @@ def _settle(
 
 
 def _drops_zeros(counts: "Counter[str]") -> bool:
-    """Tell whether dots are between thousands, as numbers below 1000 are the ones without.
+    """Return whether dots separate thousands: numbers without a dot are all below 1000.
 
-    Decimals that always are three where there are any, and never end in a zero that is dropped,
-    are a rare chance.
+    Were the dots decimal marks, every number with decimals would have exactly three of them, none
+    shortened by a zero at its end: a rare chance.
     """
     grouped = [text for text in counts if _GROUPED.fullmatch(text)]
     others = [text for text in counts if not _GROUPED.fullmatch(text)]
@@ -313,7 +315,7 @@ def _unlike(
     decimal: str | None,
     thousands: str | None,
 ) -> str:
-    """Say that a column's numbers are not written as was told."""
+    """Say that a column's numbers are not written with the marks that were given."""
     marks = [
         f"{what} {mark!r}"
         for what, mark in (("decimal mark", decimal), ("mark between thousands", thousands))
@@ -333,13 +335,13 @@ def _pattern(decimal: str, thousands: str) -> "re.Pattern[str]":
     if thousands:
         mark = f"[{_ALIKE.get(thousands, re.escape(thousands))}]"
         whole = rf"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|{whole}"
-        if thousands == ",":  # as in India
+        if thousands == ",":  # India groups by two digits: 12,34,567
             whole = rf"[1-9][0-9]?(?:,[0-9][0-9])+,[0-9]{{3}}|{whole}"
     return re.compile(rf"[-+−]?(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def _without(unit: str, cell: str) -> str | None:
-    """Take the unit from before or behind a number."""
+    """Give a cell without the unit before or after its number; None if it has no such unit."""
     before, found, behind = cell.partition(unit)
     before, behind = before.strip(_SPACES), behind.strip(_SPACES)
     if not found:

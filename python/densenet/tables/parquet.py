@@ -1,4 +1,4 @@
-"""Tables in Parquet, by pyarrow: numbers stay numbers, and all else becomes text."""
+"""Read tables in Parquet with pyarrow: numbers stay numbers, all else becomes text."""
 
 import re
 from collections.abc import Collection
@@ -20,15 +20,15 @@ _INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
-    """Read a table of at least one row; decimals and whole numbers stay exact.
+    """Read a table of at least one row; integers and decimals stay exact.
 
     Parameters
     ----------
     path : Path
     words : collection of str
-        Stand for a missing value, as `densenet.tables.cells.clean` takes them.
+        Words for a missing cell, as `densenet.tables.cells.clean` takes them.
     index : str
-        Why an index that pandas wrote is no feature.
+        The reason to note for leaving out an index that pandas wrote.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
     ImportError
         If pyarrow is missing.
     ValueError
-        If it is no Parquet, or has no rows, no columns, or names that repeat.
+        If the file is no Parquet, or has no rows, no columns, or names that repeat.
 
     Examples
     --------
@@ -71,10 +71,10 @@ def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
         except arrow.ArrowException:
             unreadable[name] = str(column.type)
     unnamed = {name: index for name in columns if _INDEX.fullmatch(name)}
-    places = np.arange(1, 1 + len(read))
+    numbers = np.arange(1, 1 + len(read))
     exact = [field.name for field in read.schema if _is_number(field.type)]
     guesses = {name: Guess(PLAIN) for name in exact}
-    return Table(str(path), columns, places, "row", unreadable, guesses, unnamed)
+    return Table(str(path), columns, numbers, "row", unreadable, guesses, unnamed)
 
 
 def _is_number(kind: Any) -> bool:
@@ -117,10 +117,10 @@ def _text(value: object) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _without_zeros(moments: list[str]) -> list[str]:
-    """Write moments as CSV files have them: no fractions of 0, dates alone if all are midnights."""
-    short = [re.sub(r"\.0+(?=$|Z$|[-+])", "", moment) for moment in moments]
+def _without_zeros(timestamps: list[str]) -> list[str]:
+    """Shorten timestamps as CSV has them: no fractions of 0; dates alone if all are midnights."""
+    short = [re.sub(r"\.0+(?=$|Z$|[-+])", "", text) for text in timestamps]
     midnight = " 00:00:00"
-    if all(moment.endswith(midnight) for moment in short if moment):
-        return [moment.removesuffix(midnight) for moment in short]
+    if all(text.endswith(midnight) for text in short if text):
+        return [text.removesuffix(midnight) for text in short]
     return short

@@ -1,4 +1,4 @@
-"""What the command line says of a table's model: in words, and in one picture."""
+"""What the command line tells about a table's model: a report in words, and one picture."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -9,9 +9,10 @@ from densenet import plotting
 from densenet._extras import require
 from densenet._rounding import rounded
 from densenet.metrics import confusion_matrix
-from densenet.tables.features import Categories, Features, Numbers
+from densenet.tables.columns import Categories, Numbers
+from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
-from densenet.tables.model import Part, TableModel
+from densenet.tables.model import Evaluation, TableModel
 from densenet.tables.targets import TASK_RULES, Classes, Target
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "fit_report", "picture", "score_report"]
 
-_MOST_CLASSES = 12  # in a matrix that fits a terminal
-_MOST_PAIRS = 10
+_MOST_CLASSES = 12  # of a matrix that fits a terminal
+_MOST_PAIRS = 10  # of classes most often mistaken for each other
 
 _SCORES = {
     "loss": "loss",
@@ -39,7 +40,7 @@ _SCORES = {
 
 
 def fit_report(fitted: Fitted) -> str:
-    r"""Tell what was read, how training went and how good the model is.
+    r"""Report what was read, how training went and how good the model is.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def fit_report(fitted: Fitted) -> str:
     Returns
     -------
     str
-        Lines: columns, training, scores and, for classes, the confusion matrix.
+        Paragraphs: columns, training, scores and, for classes, the confusion matrix.
 
     Examples
     --------
@@ -73,7 +74,7 @@ def fit_report(fitted: Fitted) -> str:
     if fitted.validation:
         scores["validation"] = fitted.validation.scores
     judged = fitted.validation or fitted.train
-    parts = [
+    paragraphs = [
         [
             f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
             f"{facts['validation_rows']:,} to validate",
@@ -88,21 +89,21 @@ def fit_report(fitted: Fitted) -> str:
         _table_of(scores),
         _confusion(model.target, judged, "validation" if fitted.validation else "training"),
     ]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def score_report(model: TableModel, part: Part) -> str:
-    """Tell how well rows with a known target were predicted.
+def score_report(model: TableModel, evaluation: Evaluation) -> str:
+    """Report how well rows whose target is known were predicted.
 
     Parameters
     ----------
     model : TableModel
-    part : Part
+    evaluation : Evaluation
 
     Returns
     -------
     str
-        Lines: what is not as in training, scores and, for classes, the confusion matrix.
+        Paragraphs: what is not as in training, scores and, for classes, the confusion matrix.
 
     Examples
     --------
@@ -116,22 +117,26 @@ def score_report(model: TableModel, part: Part) -> str:
     ['accuracy', '100.00%']
     """
     notes = []
-    if part.unlabelled:
-        notes.append(f"note: rows without a target, not scored: {part.unlabelled:,}")
-    if part.unknown:
-        rows = int(np.sum(part.y_true >= model.target.outputs))
-        names = ", ".join(map(_clipped, part.unknown[:_MOST_CLASSES]))
-        more = ", ..." if len(part.unknown) > _MOST_CLASSES else ""
+    if evaluation.unlabelled:
+        notes.append(f"note: rows without a target, not scored: {evaluation.unlabelled:,}")
+    if evaluation.unknown:
+        rows = int(np.sum(evaluation.y_true >= model.target.outputs))
+        names = ", ".join(map(_clipped, evaluation.unknown[:_MOST_CLASSES]))
+        more = ", ..." if len(evaluation.unknown) > _MOST_CLASSES else ""
         notes.append(
             f"note: rows of classes that training had not ({names}{more}): {rows:,}, which count "
             "as wrong; the loss is of the others"
         )
-    parts = [notes, _table_of({"score": part.scores}), _confusion(model.target, part, "these")]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+    paragraphs = [
+        notes,
+        _table_of({"score": evaluation.scores}),
+        _confusion(model.target, evaluation, "these"),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
 def describe(model: TableModel) -> str:
-    r"""Tell what is inside a model: its target, columns, network and training.
+    r"""Describe a model: its target, columns, network and training.
 
     Parameters
     ----------
@@ -140,7 +145,7 @@ def describe(model: TableModel) -> str:
     Returns
     -------
     str
-        Lines.
+        Paragraphs.
 
     Examples
     --------
@@ -156,19 +161,19 @@ def describe(model: TableModel) -> str:
     facts = model.facts
     scores = {name: facts[name] for name in ("training", "validation") if facts.get(name)}
     training = []
-    if facts:  # `densenet.tables.fitting.fit` gives them
+    if facts:  # a model that `densenet.tables.fitting.fit` made has them
         training = [
             f"trained on {facts['source']} by densenet {facts['densenet']}: "
             f"{facts['training_rows']:,} rows, {facts['validation_rows']:,} to validate, "
             f"{facts['epochs']} epochs, seed {facts['settings']['seed']}",
         ]
-    parts = [
+    paragraphs = [
         [*_about_columns(model), *training],
         _every_column(model.features),
         [repr(model.network)],
         _table_of(scores),
     ]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
 def _about_columns(model: TableModel) -> list[str]:
@@ -231,15 +236,15 @@ def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Write a line for each score and a column for each part of the rows."""
+    """Write a line for each score and a column for each set of rows, such as training."""
     if not scores:
         return []
     names = list(next(iter(scores.values())))
     width = max(len(_SCORES[name]) for name in names)
-    lines = [" " * width + "".join(f"{part:>12}" for part in scores)]
+    lines = [" " * width + "".join(f"{which:>12}" for which in scores)]
     for name in names:
-        cells = "".join(f"{_number(name, part[name]):>12}" for part in scores.values())
-        lines.append(f"{_SCORES[name]:<{width}}{cells}")
+        values = "".join(f"{_number(name, one[name]):>12}" for one in scores.values())
+        lines.append(f"{_SCORES[name]:<{width}}{values}")
     return lines
 
 
@@ -249,24 +254,24 @@ def _number(name: str, value: float) -> str:
     return rounded(value, 4, "g") if name == "r2" else rounded(value, 2, "%")
 
 
-def _confusion(target: Target, part: Part, which: str) -> list[str]:
-    """Write the confusion matrix, or of one too wide the most frequent errors."""
+def _confusion(target: Target, evaluation: Evaluation, which: str) -> list[str]:
+    """Write the confusion matrix of some rows; if it is too wide, the most frequent errors."""
     if not isinstance(target, Classes):
         return []
-    names = [_clipped(name) for name in (*target.values, *part.unknown)]
-    counts = confusion_matrix(part.y_true, part.y_pred, len(names))
+    names = [_clipped(name) for name in (*target.values, *evaluation.unknown)]
+    counts = confusion_matrix(evaluation.y_true, evaluation.y_pred, len(names))
     if len(names) > _MOST_CLASSES:
         wrong = counts * ~np.eye(len(counts), dtype=bool)
         pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-        cells = (divmod(int(pair), len(names)) for pair in pairs)
-        errors = [(i, j) for i, j in cells if wrong[i, j]]
+        errors = [divmod(int(pair), len(names)) for pair in pairs]
+        errors = [(i, j) for i, j in errors if wrong[i, j]]
         lines = [f"{wrong[i, j]:8,}  {names[i]} -> {names[j]}" for i, j in errors]
         return [f"most frequent errors in {which} rows (true -> predicted)", *lines]
     left = max(map(len, names))
     widths = [2 + max(len(name), len(str(counts.max()))) for name in names]
 
-    def line(first: str, cells: Iterable[object]) -> str:
-        padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    def line(first: str, rest: Iterable[object]) -> str:
+        padded = (f"{one:>{width}}" for one, width in zip(rest, widths, strict=True))
         return f"  {first:<{left}}" + "".join(padded)
 
     rows = (
@@ -290,7 +295,9 @@ def _clipped(name: str, most: int = 18) -> str:
 
 
 def picture(fitted: Fitted) -> "Figure":
-    """Draw the losses and, of the rows held out, the confusion matrix or the predictions.
+    """Draw the losses and, for the rows held out, the confusion matrix or the predictions.
+
+    Without rows held out it draws those trained on.
 
     Parameters
     ----------
@@ -299,7 +306,7 @@ def picture(fitted: Fitted) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Not known to pyplot.
+        Made without pyplot, which therefore does not show it.
 
     Raises
     ------
@@ -320,18 +327,17 @@ def picture(fitted: Fitted) -> "Figure":
     from matplotlib.figure import Figure
 
     target, epochs = fitted.model.target, fitted.history.epochs
-    part, which = fitted.validation or fitted.train, "training"
+    shown, which = fitted.validation or fitted.train, "training"
     losses = {"training": [record["loss"] for record in epochs]}
     if fitted.validation:
         losses["validation"], which = [record["val_loss"] for record in epochs], "validation"
     side = 4.5
     if isinstance(target, Classes):
         side = min(max(side, 0.3 * len(target.values) + 1), 9)
-        result = (
-            f"{rounded(part.scores['accuracy'], 1, '%')} of {len(part.y_true):,} {which} rows right"
-        )
+        right = rounded(shown.scores["accuracy"], 1, "%")
+        result = f"{right} of {len(shown.y_true):,} {which} rows right"
     else:
-        result = f"R² {rounded(part.scores['r2'], 2, 'f')} on {len(part.y_true):,} {which} rows"
+        result = f"R² {rounded(shown.scores['r2'], 2, 'f')} on {len(shown.y_true):,} {which} rows"
     figure = Figure(figsize=(6.5 + side, side + 0.6), layout=plotting.spacious(), facecolor="white")
     figure.suptitle(
         f"{_clipped(target.column, 40)}: {result}".replace("$", r"\$"),
@@ -344,8 +350,8 @@ def picture(fitted: Fitted) -> "Figure":
     plotting.loss_curves(left, losses)
     if isinstance(target, Classes):
         names = [_clipped(name).replace("$", r"\$") for name in target.values]
-        counts = confusion_matrix(part.y_true, part.y_pred, len(names))
+        counts = confusion_matrix(shown.y_true, shown.y_pred, len(names))
         plotting.confusion_matrix(right, counts, names)
     else:
-        plotting.predicted_against_true(right, part.y_true, part.y_pred)
+        plotting.predicted_against_true(right, shown.y_true, shown.y_pred)
     return figure

@@ -1,4 +1,4 @@
-"""What the specs of tables' columns share: checks, statistics that cannot overflow, JSON."""
+"""What the encodings of columns share: checks, statistics that cannot overflow, JSON."""
 
 import math
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ _Spec = TypeVar("_Spec")
 
 
 def check_numbers(spec: Any) -> None:
-    """Refuse a spec whose numbers are not finite, or whose scale is not positive."""
+    """Check that a spec's numbers are finite and its scale > 0; make `Numerals` of a dict."""
     _check_column(spec.column)
-    for place in fields(spec):
-        value = getattr(spec, place.name)
-        if place.type is float and not (isinstance(value, float) and math.isfinite(value)):
-            raise ValueError(f"{place.name}: expected a finite number, got {value!r}")
+    for setting in fields(spec):
+        value = getattr(spec, setting.name)
+        if setting.type is float and not (isinstance(value, float) and math.isfinite(value)):
+            raise ValueError(f"{setting.name}: expected a finite number, got {value!r}")
     if isinstance(spec.numerals, dict):  # from JSON
         object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
     if not isinstance(spec.numerals, Numerals):
@@ -30,7 +30,7 @@ def check_numbers(spec: Any) -> None:
 
 
 def check_values(spec: Any) -> None:
-    """Refuse a spec whose values are not texts that differ; make a tuple of them."""
+    """Check that a spec's values are texts that differ; make a tuple of them."""
     _check_column(spec.column)
     values = tuple(_checks.texts("values", spec.values))
     if len(set(values)) < len(values):
@@ -43,22 +43,22 @@ def _check_column(column: Any) -> None:
         raise ValueError(f"column: expected a name, got {column!r}")
 
 
-def moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Give mean and standard deviation; the latter is exactly 0 where all numbers are equal."""
+def mean_and_deviation(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Compute mean and standard deviation; the latter is exactly 0 if all numbers are equal."""
     if values.min() == values.max():
         return float(values[0]), 0.0  # a mean of equal numbers may round away from them
-    unit = float(np.abs(values).max())  # in which no square and no sum overflows
+    unit = float(np.abs(values).max())  # no square and no sum of values / unit overflows
     scaled = values / unit
     return unit * float(scaled.mean()), unit * float(scaled.std())
 
 
 def to_json(spec: Any) -> dict[str, Any]:
-    """Give a spec as a dict of its kind and its settings."""
+    """Give a spec as a dict: its settings, and its class in lower case as ``kind``."""
     return {"kind": type(spec).__name__.lower(), **asdict(spec)}
 
 
 def from_json(kinds: Mapping[str, type[_Spec]], data: Any) -> _Spec:
-    """Make the spec that `to_json` wrote: one of these kinds, or a ValueError."""
+    """Make the spec that `to_json` wrote; ValueError unless its kind is one of `kinds`."""
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")

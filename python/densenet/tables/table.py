@@ -1,8 +1,8 @@
-"""Tables: columns of cells that are texts or numbers, and where they stood in a file.
+"""Tables: columns of cells, texts or numbers, with the line or row that each came from.
 
-A cell stays the text that it was, so that an id is written as it was read; in a column of numbers
-alone, ``01`` and ``1`` are the same class or category all the same. What a column means is decided
-by `densenet.tables.features` and `densenet.tables.targets`.
+A cell stays the text that it was, so an id is written as it was read. Still ``01`` and ``1`` are
+one class or category in a column of numbers. How a column is encoded is decided in
+`densenet.tables.features` and `densenet.tables.targets`.
 """
 
 import math
@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables import cells
-from densenet.tables.cells import Kind
+from densenet.tables.cells import Kind, key_of, kind_of, number
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
 
 __all__ = ["Table"]
@@ -28,24 +27,24 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of cells, and where each row stood in the file.
+    """Columns of cells, with the line or row of the file that each row came from.
 
     Attributes
     ----------
     source : str
-        The file's name, for messages.
+        The file's name, for error messages.
     columns : mapping of str to array of shape (rows,)
         Texts (of type object, "" where missing) or numbers (NaN where missing).
     places : integer array of shape (rows,)
-        Number of each row's first line in a text file, or of the row itself.
+        For each row, the number of its first line in a text file, or of the row itself.
     unit : "line" or "row"
         What `places` counts, from 1.
     unreadable : mapping of str to str
-        Columns that no one can use, and what they hold.
+        Columns that hold neither numbers nor texts, and what they hold.
     guesses : mapping of str to Guess
-        How the numbers of columns are written, where that is not as programs do.
+        How the numbers of a column are written, if not as programs write them.
     unnamed : mapping of str to str
-        Columns that are no features unless asked for, and why: an index that pandas wrote.
+        Columns that are features only on request, and why: an index that pandas wrote.
 
     Examples
     --------
@@ -85,7 +84,7 @@ class Table:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
-        """Make a table of sequences of one length: numbers, or what is taken as texts."""
+        """Make a table of sequences of one length; cells that are no numbers become texts."""
         _checks.text("source", source)
         cells = dict(_vectors(columns))
         for name, values in cells.items():
@@ -100,9 +99,10 @@ class Table:
     def with_guesses(
         self, *, delimiter: str = "", decimal: str | None = None, thousands: str | None = None
     ) -> "Table":
-        """Give the table with what `densenet.tables.numerals.recognise` finds out, beside guesses.
+        """Give the table with `guesses` by `densenet.tables.numerals.recognise`.
 
-        Its parameters and errors are those of that function.
+        Columns that have a guess already are not looked at. Parameters and errors are those of that
+        function.
         """
         unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
         guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
@@ -112,13 +112,13 @@ class Table:
         return len(self.places)
 
     def where(self, row: int, column: str) -> str:
-        """Say where a cell is: the first words of a message about it."""
+        """Say where a cell is, to begin an error message with."""
         _checks.count("row", row, 0, len(self) - 1)
         _checks.text("column", column)
         return f"{self.source}, {self.unit} {self.places[row]}, column {column!r}"
 
     def require(self, names: Iterable[str]) -> None:
-        """Raise a ValueError unless there are columns of all these names."""
+        """Raise a ValueError unless the table has columns of all these names."""
         missing = [
             name
             for name in _checks.texts("names", names)
@@ -131,16 +131,16 @@ class Table:
             )
 
     def take(self, rows: npt.ArrayLike) -> "Table":
-        """Give a table of some of the rows."""
+        """Give a table of some rows, by their numbers from 0 or by a flag for each row."""
         at = _rows(rows, len(self))
         columns = {name: cells[at] for name, cells in self.columns.items()}
         parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
         return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
 
     def texts(self, name: str) -> Array:
-        """Give a column's cells as they are written, "" where missing, as array of object.
+        """Give a column's cells as texts, "" where missing, in an array of object.
 
-        Numbers are written with the fewest digits that tell them, whole ones without a dot.
+        Numbers are written with the fewest digits that distinguish them, whole ones without a dot.
         """
         cells = self._cells(name)
         if cells.dtype == object:
@@ -150,10 +150,10 @@ class Table:
         return np.array([_written(cell) for cell in cells], object)
 
     def names(self, name: str) -> Array:
-        """Give a column's cells as classes and categories are named, as array of object.
+        """Give a column's cells as names of classes and categories, in an array of object.
 
-        They are `texts`, but numbers of a column with decimal commas and the like are written
-        plainly.
+        They are `texts`, except that numbers with decimal commas and the like are written as Python
+        writes them.
         """
         texts = self.texts(name)
         guess = self.guesses.get(name)
@@ -163,53 +163,53 @@ class Table:
         return np.array([plain[text] or text for text in texts.tolist()], object)
 
     def kind(self, name: str) -> Kind:
-        """Tell how a column's cells are compared: as numbers or booleans where all are such."""
+        """Give how a column's cells are compared: as numbers or booleans if all are such."""
         is_number = self._cells(name).dtype != object
-        return "numbers" if is_number else cells.kind_of(set(self.names(name).tolist()))
+        return "numbers" if is_number else kind_of(set(self.names(name).tolist()))
 
     def keys(self, name: str, kind: Kind | None = None) -> list[str]:
-        """Give for each cell a text that is equal where cells are the same; "" where missing.
+        """Give each cell's key: equal for cells that mean the same, "" for missing ones.
 
         Parameters
         ----------
         name : str
         kind : "numbers", "booleans" or "texts", optional
-            How to compare; by default as `kind` tells.
+            How to compare cells; by default as `kind` gives it.
         """
         names = self.names(name).tolist()
-        key = cells.key_of(kind or self.kind(name))
+        key = key_of(kind or self.kind(name))
         known = {text: key(text) for text in set(names)}
         return [known[text] for text in names]
 
     def spellings(self, name: str) -> dict[str, str]:
-        """Give for each of a column's keys the name that most rows have for it."""
+        """Give for each of a column's keys the name that it has in most rows."""
         counts = Counter(self.names(name).tolist())
         order = sorted(counts, key=lambda text: (counts[text], -len(text), text))
-        key = cells.key_of(self.kind(name))
-        return {key(text): text for text in order}  # the last stays
+        key = key_of(self.kind(name))
+        return {key(text): text for text in order}  # of several the last one stays
 
     def missing(self, name: str) -> Flags:
-        """Tell which of a column's cells have no value."""
+        """Return for each of a column's cells whether it is missing."""
         cells = self._cells(name)
         values, others = self._parsed(name, self._guess(name).numerals)
         missing: Flags = cells == "" if others.any() else values != values
         return missing
 
     def numerals(self, name: str, like: Numerals | None = None) -> Numerals:
-        """Tell how a column's numbers are written.
+        """Give how a column's numbers are written.
 
         Parameters
         ----------
         name : str
         like : Numerals, optional
-            How they are written in a table that is known, which decides where this one leaves it
-            open.
+            How another table, such as the training rows, writes them. It decides if this table's
+            cells can be read in several ways.
 
         Raises
         ------
         ValueError
-            If that can be one thing or another, or one of the tables has a sign such as % and the
-            other has not.
+            If the cells can still be read in two ways, or if only one of the two tables has a sign
+            such as %.
         """
         guess = self._guess(name)
         chosen = guess.numerals
@@ -229,14 +229,16 @@ class Table:
         return chosen
 
     def example(self, name: str, like: Numerals | None = None) -> str:
-        """Say how a number is read that is not written as programs do; else give an empty text.
+        """Say how one of the numbers is read, if they are not written as programs write them.
+
+        Otherwise give "".
 
         Parameters and errors are those of `numerals`.
         """
         numerals = self.numerals(name, like)
         if numerals == PLAIN or self._cells(name).dtype != object:
             return ""
-        texts = {text for text in self._cells(name).tolist() if cells.number(text) is None}
+        texts = {text for text in self._cells(name).tolist() if number(text) is None}
         read = {text: numerals.plain(text) for text in texts}
         shown = sorted((text for text in texts if read[text]), key=lambda text: (-len(text), text))
         return f"{shown[0]!r} is read as {float(read[shown[0]] or 0):.15g}" if shown else ""
@@ -253,7 +255,8 @@ class Table:
         Raises
         ------
         ValueError
-            If a cell is something else, or its number is infinite; or for what `numerals` raises.
+            If a cell is neither a number nor missing, or its number is infinite; also all that
+            `numerals` raises.
         """
         values, others = self._parsed(name, self.numerals(name, like))
         rows = np.flatnonzero(others)
@@ -269,13 +272,13 @@ class Table:
         return values
 
     def is_text(self, name: str) -> bool:
-        """Tell whether a column holds texts, rather than numbers alone.
+        """Return whether a column holds texts, rather than only numbers.
 
         Raises
         ------
         ValueError
-            If it holds numbers and a few texts: in at most a tenth of the cells with a value. Or
-            for what `numerals` raises.
+            If a few cells, at most a tenth of those that are not missing, are no numbers while the
+            others are; also all that `numerals` raises.
         """
         values, found = self._parsed(name, self.numerals(name))
         others = np.flatnonzero(found)
@@ -301,7 +304,7 @@ class Table:
         return like.decimal == "," and self._fits(name, replace(like, thousands="."))
 
     def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
-        """Give a column's numbers, and which cells are none; each column is parsed once."""
+        """Give a column's numbers, and which cells are no numbers; parse each column once."""
         key = _checks.text("name", name), numerals
         if key not in self._numbers:
             self._numbers[key] = _parse(self._cells(name), numerals)
@@ -318,7 +321,7 @@ class Table:
 
 
 def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
-    """Give the columns of a mapping, or of a frame, as vectors."""
+    """Yield the columns of a mapping or frame, by name, as arrays of shape (rows,)."""
     items = getattr(columns, "items", None)
     if not callable(items):
         got = _checks.describe(columns)
@@ -331,7 +334,7 @@ def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:
-    """Check numbers of rows, or a flag for each of the n rows."""
+    """Check row numbers in [0, n), or a flag for each of the n rows."""
     at = _checks.as_array("rows", rows)
     if at.dtype == bool and at.shape == (n,):
         return at
@@ -343,7 +346,7 @@ def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
         return cells.astype(np.float64), np.zeros(len(cells), bool)
     texts = cells.tolist()
     try:
-        if numerals == PLAIN and "_" not in "".join(texts):  # the fast way, for the usual column
+        if numerals == PLAIN and "_" not in "".join(texts):  # fast, for the usual column
             values = [float(text) if text else math.nan for text in texts]
             return np.array(values), np.zeros(len(texts), bool)
     except ValueError:
@@ -355,15 +358,15 @@ def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
 
 
 def _number(cell: str, numerals: Numerals) -> float | None:
-    """Give a cell's number, NaN where it is missing, and None where it is something else."""
+    """Give a cell's number, NaN if it is missing, None if it is anything else."""
     if numerals == PLAIN:
-        return cells.number(cell)
+        return number(cell)
     plain = numerals.plain(cell)
-    return None if plain is None else cells.number(plain)
+    return None if plain is None else number(plain)
 
 
 def _written(cell: "np.floating[Any]") -> str:
-    """Write a number with the fewest digits that tell it, "" for NaN."""
+    """Write a number with the fewest digits that distinguish it, "" for NaN."""
     value = float(cell)
     if value != value:
         return ""
@@ -371,7 +374,7 @@ def _written(cell: "np.floating[Any]") -> str:
 
 
 def check_names(source: str, names: Sequence[str]) -> None:
-    """Refuse columns of which there are none, or two of one name."""
+    """Check that there are columns, and that their names differ."""
     if not names:
         raise ValueError(f"{source}: expected columns, got none")
     name, times = Counter(names).most_common(1)[0]
@@ -380,17 +383,17 @@ def check_names(source: str, names: Sequence[str]) -> None:
 
 
 def as_table(table: object) -> Table:
-    """Refuse what is no table."""
+    """Check that an argument is a Table."""
     return _checks.instance("table", table, Table, "a Table")
 
 
 def _short(cell: str) -> str:
-    """Quote a cell, its end left out where it is long."""
+    """Quote a cell, shortened if it is long."""
     return repr(cell) if len(cell) <= 40 else f"{cell[:37]!r}..."
 
 
 def _listed(noun: str, names: Sequence[str], most: int = 6) -> str:
-    """Name a few things: columns 'a', 'b' and 7 more."""
+    """Name the first of several things: columns 'a', 'b' and 7 more."""
     shown = ", ".join(map(_short, names[:most]))
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{noun}{'s' if len(names) != 1 else ''} {shown}{rest}"

@@ -1,4 +1,4 @@
-"""The column that a network predicts: from cells to targets, and from outputs back to cells."""
+"""The column that a network predicts: encode its cells as targets, decode outputs as cells."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet.tables import cells, specs
+from densenet.tables import specs
+from densenet.tables.cells import index_of, kind_of, number
 from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.table import Table, as_table
 
@@ -16,32 +17,32 @@ __all__ = ["Classes", "Values", "fit_target", "infer_task"]
 Task: TypeAlias = Literal["auto", "classification", "regression"]
 
 MOST_CLASSES = 20
-"""Different whole numbers that are still taken for classes."""
+"""The most different whole numbers that are taken for classes."""
 
 TASK_RULES = {
     "classification": f"the target is text, or at most {MOST_CLASSES} different whole numbers",
     "regression": f"the target is numbers, any with a fraction or over {MOST_CLASSES} different",
 }
-"""What the task is without being told, and when."""
+"""Each task, and when it is chosen by default."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """A target that is one of a few classes, named as they are written.
+    """A target that is one of a few classes, named as the table writes them.
 
-    Where all classes are numbers, ``1``, ``1.0`` and ``01`` are the same one, named as most rows
-    write it; and where all are booleans, ``True``, ``TRUE`` and ``true`` are.
+    If all classes are numbers, ``1``, ``1.0`` and ``01`` are one class, named as most rows write
+    it. If all are booleans, so are ``True``, ``TRUE`` and ``true``.
 
     Parameters
     ----------
     column : str
     values : sequence of str
-        At least two names, in the order of the network's outputs.
+        At least two names of classes, in the order of the network's outputs.
 
     Raises
     ------
     ValueError
-        If there are fewer, or they repeat.
+        If there are fewer than two values, or they repeat.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class Classes:
 
     @classmethod
     def fit(cls, table: Table, column: str) -> "Classes":
-        """Find the classes of a table without missing targets; numbers are sorted as numbers."""
+        """Find the classes in a table without missing targets; sort numbers as numbers."""
         values = list(as_table(table).spellings(_checks.text("column", column)).values())
         if len(values) == 1:
             raise ValueError(
@@ -81,48 +82,48 @@ class Classes:
                 f"got {len(values):,} different ones in {len(table):,} rows"
             )
         values.sort()
-        if cells.kind_of(values) == "numbers":
-            values.sort(key=lambda text: float(np.nan_to_num(cells.number(text) or 0.0)))
+        if kind_of(values) == "numbers":
+            values.sort(key=lambda text: float(np.nan_to_num(number(text) or 0.0)))
         return cls(column, tuple(values))
 
     @property
     def outputs(self) -> int:
-        """Width of the network's last layer."""
+        """Number of outputs that the network needs."""
         return len(self.values)
 
     def places(self, table: Table) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """Give each row's class as an index, (rows,), and classes that are not known.
+        """Give each row's class index, (rows,), and the names of unknown classes.
 
-        The indices of the latter follow those of `values`.
+        Unknown classes have the indices after those of `values`.
         """
         names = table.names(self.column).tolist()
-        place = cells.place_of(self.values)
-        known = {name: place(name) for name in set(names)}
+        index = index_of(self.values)
+        known = {name: index(name) for name in set(names)}
         unknown = sorted(name for name in known if known[name] < 0)
         known |= {name: i for i, name in enumerate(unknown, self.outputs)}
         return np.array([known[name] for name in names], np.int64), unknown
 
     def encode(self, table: Table) -> npt.NDArray[np.int64]:
-        """Give each row's class as an index, (rows,); a class that is not known is an error."""
-        places, unknown = self.places(as_table(table))
+        """Give each row's class index, (rows,); ValueError for an unknown class."""
+        indices, unknown = self.places(as_table(table))
         if unknown:
-            row = int(np.argmax(places >= self.outputs))
+            row = int(np.argmax(indices >= self.outputs))
             names = ", ".join(map(repr, self.values[:6])) + (", ..." if self.outputs > 6 else "")
             raise ValueError(
                 f"{table.where(row, self.column)}: expected one of the classes {names}, "
                 f"got {table.names(self.column)[row]!r}"
             )
-        return places
+        return indices
 
     def decode(self, outputs: npt.ArrayLike) -> list[str]:
-        """Name the classes of indices, (rows,)."""
+        """Give the names of class indices, (rows,)."""
         indices = _checks.indices("outputs", outputs, len(self.values), "class indices")
         return [self.values[i] for i in indices.tolist()]
 
 
 @dataclass(frozen=True)
 class Values:
-    """A target that is a number; the network predicts ``(y - mean) / scale``.
+    """A target that is a number y; the network learns to predict ``(y - mean) / scale``.
 
     Parameters
     ----------
@@ -159,8 +160,9 @@ class Values:
 
     @classmethod
     def fit(cls, table: Table, column: str) -> "Values":
-        """Take the statistics of a target without missing cells, not all of which are equal."""
-        mean, scale = specs.moments(as_table(table).numbers(_checks.text("column", column)))
+        """Compute the statistics of a target without missing cells; they must not all be equal."""
+        values = as_table(table).numbers(_checks.text("column", column))
+        mean, scale = specs.mean_and_deviation(values)
         if not scale > 0:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected values that differ, got only {mean:g}"
@@ -169,11 +171,11 @@ class Values:
 
     @property
     def outputs(self) -> int:
-        """Width of the network's last layer."""
+        """Number of outputs that the network needs."""
         return 1
 
     def encode(self, table: Table) -> npt.NDArray[np.float32]:
-        """Give each row's standardised value, (rows,)."""
+        """Standardise each row's value, (rows,); ValueError for a missing one."""
         values = as_table(table).numbers(self.column, self.numerals)
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
@@ -181,7 +183,7 @@ class Values:
         return ((values - self.mean) / self.scale).astype(np.float32)
 
     def decode(self, outputs: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Turn standardised values into those of the table, (rows,)."""
+        """Turn standardised values back into the table's unit, (rows,)."""
         values = _checks.as_array("outputs", outputs)
         values = _checks.real("outputs", values, (values.size,))
         return self.mean + self.scale * values.astype(np.float64)
@@ -191,16 +193,16 @@ Target: TypeAlias = Classes | Values
 
 
 def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
-    """Decide what a target is, and take its statistics.
+    """Decide whether a target is classes or values, and find its classes or statistics.
 
     Parameters
     ----------
     table : Table
-        Training rows, none of which lacks its target.
+        Training rows, each with its target.
     column : str
     task : "auto", "classification" or "regression"
-        By default regression if every cell is a number, and any has a fraction or more than
-        `MOST_CLASSES` differ; otherwise classification.
+        "auto" is regression if every cell is a number and either one has a fraction or more than
+        `MOST_CLASSES` differ, else classification.
 
     Returns
     -------
@@ -209,8 +211,8 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
     Raises
     ------
     ValueError
-        If there is nothing to tell apart, classes hardly repeat, or a cell is no number where
-        one is needed.
+        If all targets are equal, there are more than `MOST_CLASSES` classes and more than half as
+        many as rows, or a target of a regression is no finite number.
 
     Examples
     --------
@@ -228,7 +230,7 @@ def fit_target(table: Table, column: str, task: Task = "auto") -> Target:
 
 
 def infer_task(table: Table, column: str) -> Task:
-    """Tell what a target asks for, by the rule of `fit_target`.
+    """Choose the task for a target, as `fit_target` does by default.
 
     Parameters
     ----------
@@ -242,7 +244,7 @@ def infer_task(table: Table, column: str) -> Task:
     Raises
     ------
     ValueError
-        If a few cells are no numbers among many that are, or a number is infinite.
+        If a few cells, at most a tenth, are no numbers while the others are, or one is infinite.
 
     Examples
     --------
@@ -260,6 +262,6 @@ def infer_task(table: Table, column: str) -> Task:
 
 
 def from_json(data: Any) -> Target:
-    """Make a target of what `to_json` wrote; anything else is a ValueError."""
+    """Make the target that `specs.to_json` wrote; ValueError for anything else."""
     kinds: dict[str, type[Target]] = {"classes": Classes, "values": Values}
     return specs.from_json(kinds, data)

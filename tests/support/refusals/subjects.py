@@ -19,7 +19,8 @@ from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.optimizers import Adam
 from densenet.schedules import CosineLR
 from densenet.tables import Table
-from densenet.tables.features import Categories, Features, Numbers
+from densenet.tables.columns import Categories, Numbers
+from densenet.tables.features import Features
 from densenet.tables.targets import Classes, Values
 from densenet.training import Callback, EarlyStopping
 from tests.support.backends import ENGINES, TWINS

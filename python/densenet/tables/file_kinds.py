@@ -1,4 +1,4 @@
-"""What kind of file a path leads to: files that are no table that can be read get a clear line."""
+"""Recognise what a file is, and refuse with advice what is neither CSV nor Parquet."""
 
 import os
 import zipfile
@@ -30,12 +30,12 @@ _IN_ARCHIVES = (
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell whether a file is, or by its name should be, Parquet.
+    """Return whether a file is Parquet, by its name or its content.
 
     Examples
     --------
     >>> from pathlib import Path
-    >>> from densenet.tables.kinds import is_parquet
+    >>> from densenet.tables.file_kinds import is_parquet
     >>> is_parquet(Path("a.parquet")), is_parquet(Path("a.csv"))
     (True, False)
     """
@@ -43,19 +43,19 @@ def is_parquet(path: Path) -> bool:
         return True
     if not _beginning(path).startswith(_PARQUET):
         return False
-    with path.open("rb") as file:  # a column may be called PAR1
+    with path.open("rb") as file:  # the first column of a CSV file may be called PAR1
         file.seek(-len(_PARQUET), os.SEEK_END)
         return file.read() == _PARQUET
 
 
 def refuse_others(path: Path) -> None:
-    """Raise a ValueError that says what a file is, where that is no table of one of our kinds.
+    """Raise a ValueError that says what a file is and what to do, if it is no CSV or Parquet.
 
     Examples
     --------
     >>> import gzip, tempfile
     >>> from pathlib import Path
-    >>> from densenet.tables.kinds import refuse_others
+    >>> from densenet.tables.file_kinds import refuse_others
     >>> path = Path(tempfile.mkdtemp(), "a.csv.gz")
     >>> _ = path.write_bytes(gzip.compress(b"a,b"))
     >>> refuse_others(path)  # doctest: +ELLIPSIS
@@ -76,7 +76,7 @@ def refuse_others(path: Path) -> None:
 
 
 def _beginning(path: Path) -> bytes:
-    """Give the first bytes of a file; of a pipe, which has them once, none."""
+    """Give the first bytes of a file; none of a pipe, which can be read only once."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -84,7 +84,7 @@ def _beginning(path: Path) -> bytes:
 
 
 def _kind(path: Path) -> tuple[str, str]:
-    """Say what a file is and what to do about it; two empty texts where it may be a table."""
+    """Say what a file is and what to do about it; two empty texts if it may be a table."""
     first = _beginning(path)
     for mark, what, advice in _KINDS:
         if first.startswith(mark):
