@@ -106,7 +106,7 @@ def _measure(arguments: argparse.Namespace, rows: Records) -> int:
         if compared:
             pictures.ladder(compared, arguments.picture, about)
         else:
-            print("\nNo picture: nobody to compare with.")
+            print("\nNo picture: no peer to compare with.")
     return 130 if interrupted else int(bool(wrong))
 
 

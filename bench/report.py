@@ -277,8 +277,8 @@ def disagreements(results: Sequence[Result]) -> list[str]:
 def record(result: Result, records: Records, **where: Any) -> None:
     """Add a net's rows to ``records``: one for each contender, three for the machine's peaks.
 
-    A contender whose library is not installed gets none. ``where`` is told of every row, besides
-    the net: the point of a curve.
+    A contender whose library is not installed gets no row. Each row also holds ``where``, such as
+    the point of a curve.
     """
     net, threads = result.net, where.get("threads")
     about = {**where, "net": net.name, "shape": net.shape, "batch": net.batch}

@@ -1,4 +1,4 @@
-"""Lets ``python -m densenet`` be the console command."""
+"""Run the console command as ``python -m densenet``."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""Stands for the build of the compiled core that suits this processor.
+"""The compiled core: importing this module gives the build that suits this processor.
 
-The core is built once for each instruction set. Importing ``densenet._core`` gives the fastest
-build that is installed and that the processor runs; the environment variable ``DENSENET_ISA``
-asks for one by name and is an error where that one cannot run.
+The core is built once for each instruction set. The import chooses the fastest build that is
+installed and that the processor runs. The environment variable ``DENSENET_ISA`` names one instead;
+the import fails if that one is not installed or cannot run.
 """
 
 import importlib.util
@@ -15,13 +15,13 @@ from densenet._limits import binding_is_asked, default_num_threads, unbound, usa
 
 
 def _installed() -> set[str]:
-    """Names of the builds beside this file or, in an editable install, known to its finder."""
+    """Give the names of the installed builds, such as v3."""
     found = importlib.util.find_spec
     return {name for name in ("v4", "v3", "v2", "generic") if found(f"densenet._core_{name}")}
 
 
 def _import(level: str) -> ModuleType:
-    """Import a build, by a statement: PyInstaller and its like pack what they see in those."""
+    """Import a build, by an import statement, for PyInstaller packs only what it sees in those."""
     if level == "v4":
         from densenet import _core_v4 as build
     elif level == "v3":
@@ -60,7 +60,7 @@ def _load() -> ModuleType:
             f"densenet: none of the installed builds ({', '.join(sorted(installed))}) runs on "
             f"this processor ({', '.join(runs)})"
         )
-    mask = usable_cpus()  # of now: OpenMP may bind this thread as soon as it is loaded
+    mask = usable_cpus()  # taken now, for OpenMP may bind this thread as soon as it is loaded
     with unbound():
         module = _import(wanted or usable[0])
 

@@ -1,14 +1,14 @@
-"""Packages that are not always there: each comes with an extra."""
+"""Optional packages, which extras such as ``densenet-cpu[plot]`` install."""
 
 DISTRIBUTION = "densenet-cpu"
-"""What `pip` calls the package: on its index, ``densenet`` is the name of another project."""
+"""The name for pip: on PyPI ``densenet`` is another project."""
 
-_MODULES = {"scikit-learn": "sklearn"}  # where a package's module has another name
+_MODULES = {"scikit-learn": "sklearn"}  # packages whose module has another name
 
 
 def require(who: str, extra: str, *packages: str) -> None:
-    """Refuse to begin where packages of an extra are missing."""
-    from importlib.util import find_spec  # `import densenet` does without it
+    """Raise an ImportError if one of these packages, which `extra` installs, is missing."""
+    from importlib.util import find_spec  # imported late: `import densenet` does not need it
 
     missing = [name for name in packages if find_spec(_MODULES.get(name, name)) is None]
     if missing:

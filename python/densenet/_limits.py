@@ -1,4 +1,4 @@
-"""How many threads this process may use: looked up when the compiled core is imported."""
+"""The default number of threads, from what the system allows this process at import."""
 
 import ctypes
 import os
@@ -11,24 +11,24 @@ from densenet.config import MOST_THREADS
 
 
 def usable_cpus() -> set[int]:
-    """Processors that the affinity mask allows this thread."""
+    """Give the processors that the affinity mask allows this thread to run on."""
     try:
         return set(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return set(range(os.cpu_count() or 1))
 
 
-# Variables that make OpenMP bind threads, each to processors of its own: a place.
+# Variables that make OpenMP bind each thread to a set of processors, which it calls a place.
 _BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 
 
 def binding_is_asked() -> bool:
-    """Tell whether a variable of the environment asks OpenMP to bind threads to processors."""
+    """Return whether an environment variable asks OpenMP to bind threads to processors."""
     return any(os.environ.get(name) for name in _BINDING)
 
 
 def _places(runtime: str) -> list[set[int]]:
-    """Places of an OpenMP runtime that is loaded already; none where it does not bind threads."""
+    """Give the places of a loaded OpenMP runtime; none if it does not bind threads."""
     openmp = ctypes.CDLL(runtime, mode=os.RTLD_LAZY | os.RTLD_NOLOAD)
     places = []
     for place in range(openmp.omp_get_num_places() if openmp.omp_get_proc_bind() else 0):
@@ -39,7 +39,7 @@ def _places(runtime: str) -> list[set[int]]:
 
 
 def _runtimes(maps: Path = Path("/proc/self/maps")) -> list[str]:
-    """Paths of the OpenMP runtimes that are loaded, as Linux tells."""
+    """Give the paths of the OpenMP runtimes that this process has loaded; none if not on Linux."""
     try:
         paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines()}
     except OSError:  # not Linux
@@ -50,11 +50,11 @@ def _runtimes(maps: Path = Path("/proc/self/maps")) -> list[str]:
 
 @contextmanager
 def unbound() -> Iterator[None]:
-    """Let this thread, for a while, use what it could before an OpenMP runtime has bound it.
+    """Within the context, undo the binding of this thread by an OpenMP runtime loaded before.
 
-    GNU's runtime binds the thread that loads it, and takes the processors that this thread may use
-    for all there are. Each package brings a runtime of its own: the second to be loaded would see
-    the one place where the first has left this thread, and would have all threads share it.
+    GNU's runtime binds the thread that loads it, and takes the processors that this thread may run
+    on for all there are. Each package brings a runtime of its own: the second one to be loaded
+    would see only the place to which the first has bound this thread, and put all threads there.
     """
     before = usable_cpus() if binding_is_asked() else set()
     places = [place for runtime in _runtimes() for place in _places(runtime)] if before else []
@@ -69,7 +69,7 @@ def unbound() -> Iterator[None]:
 
 
 def _physical_cores(cpus: set[int]) -> int:
-    """Distinct cores among the processors: two threads of one core share its arithmetic units."""
+    """Count the cores of these processors: two of one core share its arithmetic units."""
     siblings = set()
     for cpu in cpus:
         path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
@@ -81,13 +81,13 @@ def _physical_cores(cpus: set[int]) -> int:
 
 
 def _granted(group: Path) -> float:
-    """Processors' worth of time that a control group grants, infinite where it does not say."""
+    """Give how many processors' time a control group grants; infinite if it sets no limit."""
     try:
         quota, period = (group / "cpu.max").read_text().split()
         return float("inf") if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         pass
-    try:  # the interface's first version
+    try:  # version 1 of control groups
         quota_us = int((group / "cpu.cfs_quota_us").read_text())
         period_us = int((group / "cpu.cfs_period_us").read_text())
         return quota_us / period_us if quota_us > 0 else float("inf")
@@ -98,10 +98,10 @@ def _granted(group: Path) -> float:
 def _container_limit(
     mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> float:
-    """Processors' worth of time that the control groups grant to this process.
+    """Give how many processors' time the control groups of this process grant.
 
-    A group's limit holds for the groups inside it. A container sees its own as the root, whatever
-    path the host knows it by.
+    A group's limit holds for the groups inside it, too. A container sees its own group at the root
+    of the mount, whatever its path on the host is.
     """
     groups = {mount, mount / "cpu"}
     try:
@@ -117,29 +117,29 @@ def _container_limit(
 
 
 def _openmp_limit() -> float:
-    """Threads that OpenMP's variable allows, infinite where it does not say.
+    """Give the threads that ``OMP_NUM_THREADS`` allows; infinite if it is not set.
 
-    It may be a list, whose first number is that of the outermost level.
+    It may be a list, one number for each level of nested parallelism; the first one counts.
     """
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else float("inf")
 
 
 def default_num_threads(cpus: Callable[[], set[int]] = usable_cpus) -> int:
-    """Give ``DENSENET_NUM_THREADS``, or the cores that this process may use.
+    """Give ``DENSENET_NUM_THREADS`` or, if it is not set, the cores that this process may use.
 
-    ``OMP_NUM_THREADS`` lowers the number of cores, but never raises it: process pools such as
+    ``OMP_NUM_THREADS`` can lower the number of cores but not raise it: process pools such as
     joblib's set it, so that all workers together have no more threads than there are cores.
 
     Parameters
     ----------
     cpus : callable
-        Tells the processors to count; not called where the variable decides.
+        Gives the processors to count; called only if the variable is not set.
 
     Raises
     ------
     ValueError
-        If the variable is set and no integer in [1, 1024].
+        If ``DENSENET_NUM_THREADS`` is set and no integer in [1, 1024].
     """
     wanted = os.environ.get("DENSENET_NUM_THREADS", "")
     if wanted:

@@ -1,10 +1,10 @@
-"""Scores in words and pictures: rounded, but never to a perfection that they have not."""
+"""Round scores for reports and pictures, but never to a perfect score that is not reached."""
 
 from typing import Literal
 
 
 def rounded(value: float, digits: int, style: Literal["f", "g", "%"]) -> str:
-    """Write a number with so many digits, or with more where it would read 1 and is not.
+    """Write a number with ``digits`` digits, or with more if it would be rounded to 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The types that signatures speak of."""
+"""Types for signatures."""
 
 from typing import Any, TypeAlias
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
-"""An array whose element type is checked when the program runs."""
+"""An array of any dtype; functions check the dtype at run time."""
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 """An array of float32 or float64."""

@@ -1,4 +1,4 @@
-"""How many threads compute, and what this installation was built from."""
+"""The number of threads that compute, and how this installation was built."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ MOST_THREADS = 1024
 
 
 def get_num_threads() -> int:
-    """Give the number of threads that compiled functions may use, called from this thread.
+    """Give the number of threads that compiled functions may use when this thread calls them.
 
-    It is what `set_num_threads` has set for the process, or while an estimator with `n_threads`
-    computes in this thread, that number; or less, where OpenMP's own number for this thread has
-    been lowered, as ``threadpoolctl.threadpool_limits`` does.
+    This is the number that `set_num_threads` has set for the process; while an estimator with
+    `n_threads` computes in this thread, it is that number. OpenMP's own limit for this thread, as
+    ``threadpoolctl.threadpool_limits`` sets it, can lower both.
 
     Examples
     --------
@@ -31,9 +31,9 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Set the number of threads that compiled functions may use, in this whole process.
+    """Set the number of threads that compiled functions may use, for the whole process.
 
-    Small work runs on fewer. Results do not depend on it, to the last bit.
+    Small work uses fewer. Results are the same to the last bit for any number.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def set_num_threads(n: int) -> None:
 
 @contextmanager
 def limit_this_thread(n: int | None) -> Iterator[None]:
-    """Let compiled functions that this thread calls use up to `n` threads, for a while.
+    """Within the context, let compiled functions that this thread calls use up to `n` threads.
 
-    Other threads, and the number that `set_num_threads` sets for the process, stay as they are.
+    Calls by other threads, and the number that `set_num_threads` has set, stay as they are.
 
     Parameters
     ----------
@@ -95,11 +95,13 @@ def limit_this_thread(n: int | None) -> Iterator[None]:
 
 
 def show_config() -> dict[str, str]:
-    """Tell the version, the compiler, the instruction set, OpenMP, the threads and more.
+    """Give the version, the compiler, the instruction set, the number of threads and more.
 
     Returns
     -------
     dict of str to str
+        ``version``, ``compiler``, ``eigen``, ``instruction_set``, ``openmp`` (yes or no),
+        ``vector_bits``, ``threads``, ``numpy``.
 
     Examples
     --------

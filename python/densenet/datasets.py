@@ -1,4 +1,4 @@
-"""Data that comes with the package, so that it can be tried without a network connection."""
+"""Data that comes with the package, to try it with."""
 
 import os
 from importlib.resources import files
@@ -14,7 +14,7 @@ __all__ = ["Digits", "load_digits", "write_digits"]
 
 
 class Digits(NamedTuple):
-    """Handwritten digits, split as published; unpacks into its four arrays.
+    """Handwritten digits, split into training and test rows as published; a tuple of four arrays.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ def load_digits() -> Digits:
     Returns
     -------
     Digits
-        Arrays of the caller's own: new ones at each call.
+        New arrays at each call.
 
     References
     ----------
@@ -90,9 +90,9 @@ def write_digits(folder: str | os.PathLike[str] = ".") -> tuple[Path, Path]:
     Raises
     ------
     TypeError
-        If `folder` is no path.
+        If `folder` is no str or path.
     OSError
-        If it is missing, or a file cannot be written.
+        If `folder` does not exist, or a file cannot be written.
 
     Examples
     --------
@@ -116,11 +116,11 @@ def write_digits(folder: str | os.PathLike[str] = ".") -> tuple[Path, Path]:
 
 
 def _pack_digits(folder: Path, packed: Path) -> None:
-    """Write what `load_digits` reads, from UCI's ``optdigits.tra`` and ``optdigits.tes``."""
+    """Write the file of `load_digits` from UCI's ``optdigits.tra`` and ``optdigits.tes``."""
     train, test = (_read_rows(folder / name) for name in ("optdigits.tra", "optdigits.tes"))
     np.savez_compressed(
         packed,
-        # Column after column: a pixel of one image resembles that pixel of the next.
+        # Stored by columns, for a pixel resembles the same pixel of the next image: a smaller file.
         x_train=np.asfortranarray(train[:, :64]),
         y_train=train[:, 64],
         x_test=np.asfortranarray(test[:, :64]),

@@ -1,7 +1,7 @@
-"""How good predictions are. Class metrics all come from the one confusion matrix of all rows.
+"""Scores of predictions. Those of classes are computed from one confusion matrix of all rows.
 
-Averages over batches are no substitute: the ratio of two means is not the mean of the ratios, and
-an F-score made of averaged precisions and recalls can lie outside the range of its parts.
+Averages over batches would be wrong: the ratio of two means is not the mean of the ratios, and an
+F-score of averaged precisions and recalls can lie outside the range of its parts.
 """
 
 from typing import Literal, TypeAlias, overload
@@ -25,11 +25,11 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[np.float64]
 Average: TypeAlias = Literal["macro", "micro", "weighted"]
 
-_MOST_CLASSES = 2**29  # whose matrix has a number of bytes that an int64 holds
+_MOST_CLASSES = 2**29  # an int64 can still count the bytes of their confusion matrix
 
 
 def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str) -> list[Array]:
-    """Two arrays of one shape, with at least one row, whose elements are of these kinds."""
+    """Check that both are arrays of one shape, not empty, with elements of these dtype kinds."""
     pair = {"y_true": _checks.plain("y_true", y_true), "y_pred": _checks.plain("y_pred", y_pred)}
     for name, array in pair.items():
         if array.dtype.kind not in kinds:
@@ -43,7 +43,7 @@ def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str)
 
 
 def _classes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
-    """Class indices, which are integers >= 0 (not yet compared with the number of classes)."""
+    """Check two vectors of integers; their range is checked where the classes are known."""
     true, pred = _pair(y_true, y_pred, "biu", "integer class indices")
     if true.ndim != 1:
         raise ValueError(f"y_true: expected shape (rows,), got {true.shape}")
@@ -51,7 +51,7 @@ def _classes(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array
 
 
 def _values(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Scores, Scores]:
-    """Real numbers, in float64 and as columns."""
+    """Check two arrays of real numbers; give them in float64, (rows, outputs)."""
     true, pred = (
         array.astype(np.float64).reshape(len(array), -1)
         for array in _pair(y_true, y_pred, "biuf", "real numbers")
@@ -63,7 +63,7 @@ def _values(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Scores, Score
 
 
 def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-    """Compute the share of rows whose class is right.
+    """Compute the share of rows whose class is predicted correctly.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
 def confusion_matrix(
     y_true: npt.ArrayLike, y_pred: npt.ArrayLike, n_classes: int | None = None
 ) -> Counts:
-    """Count the rows of each class that were taken for each class.
+    """Count for each class how many of its rows were predicted as each class.
 
     Parameters
     ----------
@@ -157,13 +157,13 @@ def precision_recall_fbeta(
 ) -> tuple[Scores, Scores, Scores] | tuple[float, float, float]:
     """Compute precision, recall and their weighted harmonic mean.
 
-    With TP the rows that are rightly predicted as a class::
+    With TP the number of rows that are correctly predicted as a class::
 
         P = TP / rows predicted as the class
         R = TP / rows of the class
         F = (1 + β²) P R / (β² P + R)
 
-    A ratio of nothing is 0: the precision of a class that is never predicted, for one.
+    A ratio with denominator 0 is 0, such as the precision of a class that is never predicted.
 
     Parameters
     ----------
@@ -172,22 +172,22 @@ def precision_recall_fbeta(
     beta : float in [0, inf)
         How many times as much recall counts as precision.
     average : {None, "macro", "micro", "weighted"}
-        None gives one score for each class up to the largest index. "macro" is the mean of these
-        over the classes that occur in either array, "weighted" weighs them by their rows in
-        `y_true`, and "micro" has the counts of all classes in one ratio, which is the accuracy.
+        None gives one score for each class up to the largest index. "macro" is their mean over the
+        classes that occur in either array, "weighted" their mean weighted by the rows of each class
+        in `y_true`, and "micro" one ratio of the counts of all classes, which is the accuracy.
 
     Returns
     -------
     precision, recall, fbeta : float64 arrays of shape (n_classes,), or floats
-        Floats if there is an average.
+        Floats if `average` is not None.
 
     Raises
     ------
     TypeError
-        If the elements are not integers, or `beta` is no number.
+        If an element of `y_true` or `y_pred` is no integer, or `beta` is no number.
     ValueError
-        If the shapes differ, there is no row, an index is negative, `beta` is out of its range, or
-        `average` is unknown.
+        If the shapes differ, there is no row, an index is negative, `beta` is negative or not
+        finite, or `average` is another word.
 
     References
     ----------
@@ -213,8 +213,8 @@ def precision_recall_fbeta(
         right, predicted, actual = (
             counts.sum(keepdims=True) for counts in (right, predicted, actual)
         )
-    # F in counts: the same ratio, and no 0 / 0 where precision and recall are both 0. Of the two
-    # weights the larger is 1, as the square of a large beta would be infinite.
+    # F as a ratio of counts avoids 0 / 0 where precision and recall are both 0. Both weights are
+    # divided by the larger one, for the square of a large beta would be infinite.
     of_actual, of_predicted = (beta**2, 1.0) if beta < 1 else (1.0, (1 / beta) ** 2)
     precision, recall, fbeta = (
         _ratio(right, predicted),
@@ -232,7 +232,7 @@ def precision_recall_fbeta(
 
 
 def _ratio(part: Array, whole: Array) -> Scores:
-    """Divide, and give 0 where there is nothing to divide by."""
+    """Divide element by element, and give 0 where the denominator is 0."""
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
@@ -243,8 +243,8 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     """Compute the coefficient of determination, the share of the variance that is explained.
 
     ``R² = 1 - Σ (y - t)² / Σ (t - mean t)²`` for each output, then the mean over the outputs. An
-    output whose targets are all equal has no variance to explain: it counts 1 if it is met exactly,
-    else 0 (as in scikit-learn).
+    output whose targets are all equal has no variance to explain: it counts 1 if it is predicted
+    exactly, else 0 (as in scikit-learn).
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        1 for exact predictions, 0 for those no better than the mean, negative for worse.
+        1 for exact predictions, 0 for predicting the mean, negative for worse.
 
     Raises
     ------

@@ -1,11 +1,11 @@
 """Every argument check, once: both backends raise these errors, and no others.
 
 The reference calls a check first. The compiled side tests its arguments itself, in a few
-nanoseconds, and calls the check of the same name only where a test fails. A check raises the one
-clear error, or returns arguments that can be used: contiguous, aligned, in native byte order.
+nanoseconds, and calls the check of the same name only if a test fails. A check either raises the
+error, or returns arguments that can be used: contiguous, aligned, in native byte order.
 
-``TypeError`` is for what a thing is (not an array, another element type), ``ValueError`` for what
-it holds. A message names the argument, what was expected and what came.
+``TypeError`` is for the wrong kind of thing (not an array, another element type), ``ValueError``
+for the wrong content. A message names the argument, what was expected and what came.
 """
 
 from densenet._checks.arrays import (

@@ -1,4 +1,4 @@
-"""Types, shapes and memory of arrays: what the other checks are made of."""
+"""Checks of the types, shapes and memory of arrays, of which other checks are made."""
 
 import sys
 from typing import Any
@@ -9,16 +9,16 @@ from densenet._typing import Array
 
 
 def describe(value: object) -> str:
-    """Say what came in place of what was expected."""
+    """Describe a value for an error message: an array's dtype and shape, else the type."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of shape {value.shape}"
     return "None" if value is None else type(value).__name__
 
 
 def unmasked(name: str, value: object) -> None:
-    """Refuse a masked array, or a list of some: what reads the numbers would not see the mask."""
+    """Refuse a masked array, or a list of some, for the mask would be ignored."""
     masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
-    if masked is None:  # nobody has imported that module, which takes time
+    if masked is None:  # nobody has imported numpy.ma, so there can be no masked array
         return
     parts = value if isinstance(value, (list, tuple)) else (value,)
     if any(isinstance(part, masked) for part in parts):
@@ -29,7 +29,7 @@ def unmasked(name: str, value: object) -> None:
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Make an array of what is one, or can be read as one."""
+    """Give a value as a NumPy array, or say why it cannot be one."""
     unmasked(name, value)
     try:
         return np.asarray(value)
@@ -40,7 +40,7 @@ def as_array(name: str, value: Any) -> Array:
 
 
 def floating(**arrays: Any) -> None:
-    """Require arrays that are all of float32, or all of float64."""
+    """Require NumPy arrays that are all float32 or all float64."""
     first = ""
     for name, array in arrays.items():
         unmasked(name, array)
@@ -56,7 +56,7 @@ def floating(**arrays: Any) -> None:
 
 
 def of_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
-    """Require this shape; a word in it stands for any length but 0."""
+    """Require a shape; a word in `expected` stands for any length > 0."""
     if array.shape == expected:
         return
     fits = len(expected) == array.ndim and all(
@@ -69,12 +69,16 @@ def of_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
 
 
 def not_empty(name: str, array: Array) -> None:
+    """Require at least one element."""
     if array.size == 0:
         raise ValueError(f"{name}: expected at least one element, got shape {array.shape}")
 
 
 def usable(array: Array, *, either_order: bool = False) -> Array:
-    """Give the array itself if it is aligned, native and contiguous, otherwise a copy that is."""
+    """Give the array if it is aligned, contiguous and in native byte order, else such a copy.
+
+    With ``either_order`` a Fortran-contiguous array is as good as a C-contiguous one.
+    """
     flags = array.flags
     contiguous = flags.c_contiguous or (either_order and flags.f_contiguous)
     if contiguous and flags.aligned and array.dtype.isnative:
@@ -83,13 +87,13 @@ def usable(array: Array, *, either_order: bool = False) -> Array:
 
 
 def common(array: Array, dtype: np.dtype[Any]) -> Array:
-    """Give the array, converted where its type is a float that the core does not read."""
+    """Give the array; convert half and long double, which the core cannot read, to ``dtype``."""
     read = array.dtype.kind != "f" or array.dtype.itemsize in (4, 8)
     return array if read else array.astype(dtype)
 
 
 def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Check an array of the network's own element type."""
+    """Check an array of exactly this shape and dtype, and make it usable."""
     unmasked(name, array)
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(array)}")
@@ -100,7 +104,7 @@ def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
 
 
 def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
-    """Check an array of real numbers of this shape; a word in it stands for any length but 0."""
+    """Check an array of real numbers; a word in `shape` stands for any length > 0."""
     values = as_array(name, array)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(array)}")
@@ -109,7 +113,7 @@ def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
 
 
 def indices(name: str, array: Any, end: int, words: str = "indices") -> Array:
-    """Check a vector of integers in [0, end)."""
+    """Check a vector of integers in [0, end); ``words`` says in errors what they are."""
     values = as_array(name, array)
     if values.dtype.kind not in "iu" and values.size:
         raise TypeError(f"{name}: expected {words} in [0, {end}), got {describe(values)}")
@@ -122,6 +126,6 @@ def indices(name: str, array: Any, end: int, words: str = "indices") -> Array:
 
 
 def same_length(name: str, array: Array, batch: int) -> None:
-    """Require one entry for each row."""
+    """Require that the array has ``batch`` rows."""
     if array.shape[:1] != (batch,):
         raise ValueError(f"{name}: expected {batch} rows, got shape {array.shape}")

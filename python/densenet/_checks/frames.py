@@ -1,4 +1,4 @@
-"""Frames, whose columns may differ in type, and whatever else NumPy can make an array of."""
+"""Checks of frames, whose columns may differ in type, and of all that can become an array."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from densenet._typing import Array
 
 def plain(name: str, value: Any) -> Array:
     """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers."""
-    if type(value) is np.ndarray:  # at once: predictions of one row take microseconds
+    if type(value) is np.ndarray:  # fast, for the prediction of one row takes microseconds
         return value
     return as_array(name, value) if _columns_of(value) is None else _matrix(name, value)
 
 
 def columns(name: str, value: Any) -> list[Array]:
-    """Check that a frame has numbers in every column; give those columns, none of what is no frame.
+    """Check that a frame has numbers in every column and give the columns; [] if it is no frame.
 
-    Numbers are those of NumPy and of the nullable and other types of a frame's library, and objects
-    and texts that Python's ``float`` takes. A gap, which such a type marks in its own way, is none.
+    Numbers may have a type of NumPy or of the frame's library, or be objects and texts that
+    Python's ``float`` reads. A gap, which such a type marks in its own way, is no number.
     """
     labels = _columns_of(value)
     if labels is None:
         return []
-    cells = getattr(value, "iloc", value)  # pandas' way by position; a label may come twice
-    return [_numbers(name, label, cells[:, place]) for place, label in enumerate(labels)]
+    cells = getattr(value, "iloc", value)  # by position, for pandas allows a label twice
+    return [_numbers(name, label, cells[:, position]) for position, label in enumerate(labels)]
 
 
 def _columns_of(value: Any) -> list[Any] | None:
-    """Give the labels of a frame's columns: pandas', polars' and those that are made like them."""
+    """Give the labels of a frame's columns, of pandas, polars or alike; None if it is no frame."""
     is_frame = hasattr(value, "dtypes") and hasattr(value, "columns")
     return list(value.columns) if is_frame else None
 
@@ -43,7 +43,7 @@ def _numbers(name: str, label: Any, column: Any) -> Array:
         if values.dtype.kind in "mMc":
             raise TypeError
         if values.dtype.kind not in "biuf":
-            by_pandas = hasattr(column, "isna")  # which has its own mark for a gap
+            by_pandas = hasattr(column, "isna")  # its own mark for a gap has to become NaN
             values = (
                 column.to_numpy(np.float64, na_value=np.nan)
                 if by_pandas
@@ -59,13 +59,13 @@ def _numbers(name: str, label: Any, column: Any) -> Array:
 
 
 def _matrix(name: str, frame: Any) -> Array:
-    """Join a frame's columns, in a type that holds them all."""
+    """Join a frame's columns to one matrix, of a dtype that holds the numbers of all."""
     found = columns(name, frame)
     if not found:
         return np.empty(frame.shape)
     dtype = np.result_type(*found)
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):  # half and long double
         dtype = np.result_type(dtype, np.float32) if dtype.itemsize < 4 else np.dtype(np.float64)
-    if len({column.dtype for column in found}) == 1:  # then the library may have the matrix
+    if len({column.dtype for column in found}) == 1:  # the library may store them as a matrix
         return np.asarray(frame, dtype)
     return np.stack(found, axis=1, dtype=dtype, casting="same_kind")

@@ -1,4 +1,4 @@
-"""The arguments of forward and backward functions."""
+"""Checks of the arguments of forward and backward kernels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,26 +30,26 @@ def _elementwise_backward(
 def elementwise_backward(
     dy: Any, y: Any, parameter: Mapping[str, Any]
 ) -> tuple[Array, Array, dict[str, float]]:
-    """Check the arguments of an activation's backward pass, of any one shape."""
+    """Check the arguments of a backward pass from the output y; dy and y have one shape."""
     return _elementwise_backward(dy, "y", y, parameter)
 
 
 def elementwise_backward_from_x(
     dy: Any, x: Any, parameter: Mapping[str, Any]
 ) -> tuple[Array, Array, dict[str, float]]:
-    """Check them where the derivative wants the input."""
+    """Check the arguments of a backward pass from the input x; dy and x have one shape."""
     return _elementwise_backward(dy, "x", x, parameter)
 
 
 def matrix(x: Any) -> tuple[Array]:
-    """Check the argument of a function of rows."""
+    """Check the argument of a forward pass on rows, such as softmax: x (batch, classes)."""
     floating(x=x)
     of_shape("x", x, ("batch", "classes"))
     return (usable(x),)
 
 
 def matrix_backward(dy: Any, y: Any) -> tuple[Array, Array]:
-    """Check the arguments of the backward pass of a function of rows."""
+    """Check the arguments of its backward pass: dy and y, (batch, classes)."""
     floating(dy=dy, y=y)
     of_shape("dy", dy, ("batch", "classes"))
     of_shape("y", y, dy.shape)
@@ -80,7 +80,10 @@ def linear_backward(dy: Any, x: Any, weight: Any) -> tuple[Array, Array, Array]:
 def _loss_arrays(
     loss: str, name: str, scores: Any, axis: str, targets: Any, sample_weight: Any
 ) -> tuple[Array, Array, Array | None]:
-    """Check what every loss gets: a matrix of this name, targets that fit it, weights."""
+    """Check what every loss takes: a matrix called ``name``, its targets, sample weights or None.
+
+    The matrix has shape (batch, ``axis``). Targets are classes or values, as ``loss`` needs them.
+    """
     given = {name: scores}
     floating(**(given if sample_weight is None else given | {"sample_weight": sample_weight}))
     of_shape(name, scores, ("batch", axis))

@@ -1,4 +1,4 @@
-"""A network's input and layers."""
+"""Checks of a network's input and layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,10 @@ from densenet._typing import Array
 
 
 def inputs(x: Any, width: int, name: str = "x") -> Array:
-    """Check a network's input: any real element type and strides, converted later row by row."""
+    """Check a network's input, (batch, width), of any real dtype and strides.
+
+    It is not converted here: rows are converted when they are gathered.
+    """
     array = plain(name, x)
     dtype = array.dtype
     if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):

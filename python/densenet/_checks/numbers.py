@@ -1,4 +1,4 @@
-"""Hyper-parameters against the ranges of their names, and counts."""
+"""Checks of hyper-parameters, each against the range that belongs to its name, and of counts."""
 
 import math
 import operator
@@ -41,7 +41,7 @@ _RANGES: dict[str, _Range] = {
     "nesterov": ("{False, True}", lambda value: value in (0, 1)),
 }
 OPTIONAL = ("clip_norm", "clip_value")
-"""Settings that None turns off."""
+"""Settings that may be None, which turns them off."""
 
 
 def setting(name: str, value: Any) -> float:
@@ -72,7 +72,7 @@ def _within(name: str, value: Any, words: str, fits: Callable[[float], bool]) ->
 
 
 def settings(values: Mapping[str, Any]) -> dict[str, float]:
-    """Check the hyper-parameters of an optimizer, one by one and against each other."""
+    """Check hyper-parameters one by one, and `nesterov` against momentum and dampening."""
     numbers = {
         name: setting(name, value)
         for name, value in values.items()
@@ -87,7 +87,7 @@ def settings(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
-    """Check a whole number; True and False count nothing."""
+    """Check an integer in [least, most]; True and False do not count as integers."""
     words = f">= {least}" if most == math.inf else f"in [{least}, {most}]"
     try:
         number = operator.index(value)
@@ -101,5 +101,5 @@ def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
 
 
 def seed(name: str, value: Any) -> int | None:
-    """Check what a random generator starts from; None stands for anew each time."""
+    """Check the seed of a random generator; None, for a different start each time, is one."""
     return None if value is None else count(name, value, 0)

@@ -1,4 +1,4 @@
-"""What an argument is: a flag, a word, a path, a function, an object of a class, a sequence."""
+"""Checks of what an argument is: a flag, a word, a path, a function, a sequence, an object."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,14 +13,14 @@ _Kind = TypeVar("_Kind")
 
 
 def instance(name: str, value: Any, kind: type[_Kind], words: str) -> _Kind:
-    """Check an object of a class; `words` say which."""
+    """Check that a value is an object of a class, which errors call ``words``."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: expected {words}, got {describe(value)}")
     return value
 
 
 def flag(name: str, value: Any) -> bool:
-    """Check True or False; 0 and 1 are the same, as everywhere in Python."""
+    """Check True or False; 1 and 0 stand for them, as everywhere in Python."""
     if value is True or value is False:
         return value
     if not isinstance(value, bool | np.bool_ | int | np.integer):
@@ -31,7 +31,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def choice(name: str, value: Any, choices: Sequence[str | None]) -> Any:
-    """Check one of a few words; None may be among them."""
+    """Check that a value is one of ``choices``, which are words and perhaps None."""
     if not ((value is None or isinstance(value, str)) and value in choices):
         *first, last = map(repr, choices)
         got = repr(value) if isinstance(value, str) else describe(value)
@@ -45,7 +45,7 @@ def text(name: str, value: Any) -> str:
 
 
 def path(name: str, value: Any) -> str | os.PathLike[str]:
-    """Check the path of a file. A number would stand for an open file, which it closes."""
+    """Check the path of a file. A number is refused: `open` takes it for a file descriptor."""
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise TypeError(f"{name}: expected a str or path, got {describe(value)}")
     where: str | os.PathLike[str] = value
@@ -55,7 +55,7 @@ def path(name: str, value: Any) -> str | os.PathLike[str]:
 
 
 def path_to_write(name: str, value: Any) -> str | os.PathLike[str]:
-    """Check the path of a file that is to be written: its folder is there, and it is none."""
+    """Check the path of a file to write: its folder exists, and it is no folder itself."""
     where = path(name, value)
     folder = os.path.dirname(os.path.realpath(where))
     if not os.path.isdir(folder):
@@ -66,7 +66,7 @@ def path_to_write(name: str, value: Any) -> str | os.PathLike[str]:
 
 
 def function(name: str, value: Any, words: str = "a function") -> Callable[..., Any]:
-    """Check what can be called."""
+    """Check that a value can be called."""
     if not callable(value):
         raise TypeError(f"{name}: expected {words}, got {describe(value)}")
     made: Callable[..., Any] = value
@@ -74,7 +74,7 @@ def function(name: str, value: Any, words: str = "a function") -> Callable[..., 
 
 
 def sequence(name: str, value: Any, words: str) -> tuple[Any, ...]:
-    """Check a sequence of anything; a single object, a text and a mapping are none."""
+    """Check a sequence of anything; refuse a single object, a text or a mapping."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise TypeError(f"{name}: expected a sequence of {words}, got {describe(value)}")
     return tuple(value)
@@ -90,7 +90,7 @@ def sequence_of(name: str, value: Any, kind: type[_Kind], words: str) -> tuple[_
 
 
 def names(name: str, value: Any) -> list[str]:
-    """Check a sequence, array or series of names, and make texts of them."""
+    """Check a sequence, vector or series of names; give them as texts."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [str(each) for each in value]
     found = np.asarray(value) if hasattr(value, "__array__") else None
@@ -100,7 +100,7 @@ def names(name: str, value: Any) -> list[str]:
 
 
 def texts(name: str, value: Any) -> list[str]:
-    """Check the names of columns, from wherever they come but a single text."""
+    """Check an iterable of texts, such as the names of columns; refuse a single text."""
     single = isinstance(value, str | bytes) or getattr(value, "ndim", 1) != 1
     if single or not isinstance(value, Iterable):
         raise TypeError(f"{name}: expected names, each a str, got {describe(value)}")
@@ -111,7 +111,7 @@ def texts(name: str, value: Any) -> list[str]:
 
 
 def pair(name: str, value: Any) -> tuple[Any, Any]:
-    """Check a pair of rows and targets."""
+    """Check a pair (x, y) of rows and targets."""
     if not isinstance(value, tuple | list):
         raise TypeError(f"{name}: expected a pair (x, y), got {describe(value)}")
     if len(value) != 2:
@@ -128,7 +128,7 @@ def mapping(name: str, value: Any, words: str = "a mapping") -> Mapping[Any, Any
 
 @contextmanager
 def within(name: str) -> Iterator[None]:
-    """Name the argument that holds what an error is about."""
+    """Within the context, put ``name`` before the message of a TypeError or ValueError."""
     try:
         yield
     except TypeError as error:

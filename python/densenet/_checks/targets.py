@@ -1,4 +1,4 @@
-"""Targets and weights of rows, for losses and networks."""
+"""Checks of targets and sample weights, for losses and networks."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from densenet._typing import Array
 def class_targets(
     targets: Any, batch: int, classes: int, dtype: np.dtype[Any], name: str = "targets"
 ) -> Array:
-    """Check class indices (int64 comes back) or rows of probabilities (as they came)."""
+    """Check class indices (batch,), given back as int64, or rows of probabilities."""
     unmasked(name, targets)
     if not isinstance(targets, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
@@ -26,14 +26,15 @@ def class_targets(
         )
     if targets.ndim == 1:
         of_shape(name, targets, (batch,))
-        for label in (targets[targets.argmin()], targets[targets.argmax()]):  # min runs Python
+        # argmin and argmax are faster than min and max, which run Python.
+        for label in (targets[targets.argmin()], targets[targets.argmax()]):
             if not 0 <= label < classes:
                 raise ValueError(f"{name}: expected class indices in [0, {classes}), got {label}")
         return usable(targets.astype(np.int64, copy=False))
     of_shape(name, targets, (batch, classes))
     given = targets.dtype if kind == "f" else dtype
     tolerance = math.sqrt(max(np.finfo(dtype).eps, np.finfo(given).eps))
-    rows = 1 + (1 << 20) // classes  # a bounded part of the targets at a time
+    rows = 1 + (1 << 20) // classes  # of a part, so that the float64 copy stays small
     for begin in range(0, batch, rows):
         part = np.asarray(targets[begin : begin + rows], np.float64)
         with np.errstate(invalid="ignore"):
@@ -45,7 +46,7 @@ def class_targets(
                 f"{name}: expected rows >= 0 that sum to 1, got a smallest value of "
                 f"{part[row].min():g} and a sum of {sums[row]:.9g} in row {begin + row}"
             )
-    if kind == "f" and np.finfo(given).eps > np.finfo(dtype).eps:  # make up for its rounding
+    if kind == "f" and np.finfo(given).eps > np.finfo(dtype).eps:  # correct for their rounding
         wide = targets.astype(dtype)
         targets = wide / wide.sum(axis=1, keepdims=True)
     return common(targets, dtype)
@@ -60,7 +61,7 @@ _ADMITTED: dict[str, tuple[str, Callable[[Array], Array]]] = {
 def value_targets(
     targets: Any, loss: str, batch: int, outputs: int, dtype: np.dtype[Any], name: str = "targets"
 ) -> Array:
-    """Check targets that are a real number for each output: (batch, outputs) comes back."""
+    """Check targets that are real numbers; give them as (batch, outputs)."""
     unmasked(name, targets)
     if not isinstance(targets, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
@@ -78,7 +79,7 @@ def value_targets(
 
 
 def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Array:
-    """Check sample weights: finite, at least 0, one for each row. They come back scaled."""
+    """Check sample weights, (batch,), finite and >= 0; give them `scaled`."""
     array = plain(name, sample_weight)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(sample_weight)}")
@@ -93,8 +94,8 @@ def weights(sample_weight: Any, batch: int, name: str = "sample_weight") -> Arra
 def scaled(sample_weight: Array) -> Array:
     """Multiply weights by the power of two that brings the largest into [1/2, 1), in float64.
 
-    No weighted mean changes, and their sum cannot overflow. What is then below the smallest normal
-    number counts as 0, as it does where a processor's arithmetic flushes such numbers.
+    Weighted means stay the same, and the sum of the weights cannot overflow. Weights that are then
+    below the smallest normal number become 0, as they do where a processor flushes such numbers.
     """
     weights: Array = sample_weight.astype(np.float64)
     weights = np.ldexp(weights, -np.frexp(weights.max())[1])

@@ -1,4 +1,4 @@
-"""The arguments of an optimizer's step, which changes arrays in place."""
+"""Checks of the arguments of an optimizer's step, which updates arrays in place."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from densenet._typing import Array
 
 
 def writeable(name: str, array: Array) -> None:
-    """Require an array that its owner lets others write to."""
+    """Require an array that can be written to."""
     if not array.flags.writeable:
         raise ValueError(f"{name}: expected a writeable array, got a read-only one")
 
 
 def _in_place(name: str, array: Array) -> None:
-    """Require what can be written where it is: no copy can stand in for what the caller holds."""
+    """Require an array that can be updated in place: a copy would not reach the caller."""
     writeable(name, array)
     if not array.dtype.isnative:
         raise ValueError(f"{name}: expected native byte order, got {array.dtype.str}")
@@ -27,30 +27,33 @@ def _in_place(name: str, array: Array) -> None:
         raise ValueError(f"{name}: expected elements of its own, got a broadcast array")
 
 
-_EFFORT: Any = 1_000_000  # candidate solutions; NumPy's stubs know of -1 and 0 only
+_EFFORT: Any = 1_000_000  # solutions that NumPy may try; its stubs allow only -1 and 0
 
 
 def _share_memory(a: Array, b: Array) -> bool:
     try:
         return np.shares_memory(a, b, max_work=_EFFORT)
     except np.exceptions.TooHardError:
-        return True  # too intricate to be of use
+        return True  # strides so intricate are refused
 
 
 def update(
     arrays: Mapping[str, Any], step: Any, values: Mapping[str, Any]
 ) -> tuple[list[Array], int, dict[str, float]]:
-    """Check the arguments of an optimizer's step: param, grad and its state, by name."""
+    """Check the arguments of an optimizer's step; `arrays` are param, grad and moments, by name.
+
+    Parameters and moments are given back as they are; `grad` may be a copy.
+    """
     numbers = settings(values)
     floating(**arrays)
     param = arrays["param"]
     not_empty("param", param)
-    places = dict(arrays)
+    checked = dict(arrays)
     for name, array in arrays.items():
         of_shape(name, array, param.shape)
         if name == "grad":
             readable = array.dtype.isnative and array.flags.aligned
-            places[name] = array if readable else usable(array)
+            checked[name] = array if readable else usable(array)
         else:
             _in_place(name, array)
         for other in list(arrays)[: list(arrays).index(name)]:
@@ -60,5 +63,5 @@ def update(
         raise ValueError(f"param: expected a C- or F-contiguous array, got strides {param.strides}")
     if "velocity" not in arrays and (numbers.get("momentum") or numbers.get("dampening")):
         raise ValueError(f"velocity: expected an array of shape {param.shape}, got None")
-    # A decay factor to the power of a larger step is the same: 0, or 1 to within rounding.
-    return list(places.values()), min(count("step", step), 2**53), numbers
+    # beta^step is the same for all larger steps: 0, or 1 to within rounding.
+    return list(checked.values()), min(count("step", step), 2**53), numbers

@@ -1,8 +1,9 @@
 """Pictures of training and of its result.
 
-Functions that take an Axes draw one panel; those called ``plot_`` make a whole figure, which
-``pyplot.show()`` shows. They need matplotlib, which ``pip install "densenet-cpu[plot]"`` installs.
-Lines are labelled where they end rather than in a legend, and one accent marks what to look at.
+Functions that take an Axes draw one panel. Those whose names begin with ``plot_`` make a whole
+figure, which ``pyplot.show()`` shows. All need matplotlib: ``pip install "densenet-cpu[plot]"``.
+The names of lines stand at their ends rather than in a legend, and one accent colour marks what to
+look at.
 """
 
 from densenet.plotting.figures import (

@@ -45,11 +45,20 @@ def loss_curves(
     ----------
     axes : matplotlib.axes.Axes
     lines : mapping of str to sequence of float
-        For each label a loss per epoch.
+        The loss of each epoch, by label.
     dots : mapping of str to sequence of float, optional
-        Losses drawn as a circle per epoch: for what should lie on a line.
+        Losses to draw as circles: those that should lie on a line.
     least : float, optional
-        The least possible loss, where it is not 0.
+        The least possible loss, if it is not 0; drawn as a dashed line.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    TypeError
+        If `axes` are no Axes, or losses are no numbers.
+    ValueError
+        If there is no line and no dot, or one has no epoch.
 
     Examples
     --------
@@ -77,9 +86,18 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     ----------
     axes : matplotlib.axes.Axes
     scores : sequence of float
-        One per epoch.
+        The score of each epoch.
     name : str
-        Of the score. An accuracy is shown in per cent. What is not 1 is not rounded to 1.
+        The name of the score. An accuracy is shown in per cent. No score below 1 is rounded to 1.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    TypeError
+        If `axes` are no Axes, `scores` no numbers or `name` no str.
+    ValueError
+        If there is no score.
 
     Examples
     --------
@@ -106,7 +124,7 @@ def plot_history(history: History) -> "Figure":
     Parameters
     ----------
     history : History
-        Of at least one epoch.
+        At least one epoch of training.
 
     Returns
     -------
@@ -117,7 +135,7 @@ def plot_history(history: History) -> "Figure":
     ImportError
         If matplotlib is missing.
     ValueError
-        If there is no epoch to draw.
+        If `history` has no epoch.
 
     Examples
     --------
@@ -145,7 +163,7 @@ def plot_history(history: History) -> "Figure":
 
 
 def plot_lr_range(result: "LRRange") -> "Figure":
-    """Draw a learning-rate range test: the loss of each step, smoothed, and what it suggests.
+    """Draw a learning-rate range test: each step's loss, the smoothed losses and the suggestion.
 
     Parameters
     ----------
@@ -180,7 +198,7 @@ def plot_lr_range(result: "LRRange") -> "Figure":
     axes.semilogx(result.lrs, result.smoothed, color=BLUE)
     low, start = result.smoothed.min(), result.smoothed[0]
     room = max(start - low, 0.1 * abs(low), np.finfo(np.float32).tiny)
-    axes.set_ylim(low - 0.25 * room, start + 0.5 * room)  # where it diverges, it leaves the picture
+    axes.set_ylim(low - 0.25 * room, start + 0.5 * room)  # losses that diverge leave the picture
     if result.suggestion is not None:
         height = float(np.interp(result.suggestion, result.lrs, result.smoothed))
         axes.plot(result.suggestion, height, "o", color=ORANGE, markersize=6)
@@ -206,9 +224,9 @@ def plot_lr_range(result: "LRRange") -> "Figure":
 def confusion_matrix(
     axes: "Axes", matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
 ) -> None:
-    """Draw a confusion matrix: what is right in grey, every error in the accent colour.
+    """Draw a confusion matrix: correct predictions in grey, errors in the accent colour.
 
-    Counts and names are written as long as they can be read at the panel's size.
+    Counts and names are left out if they would be too small to read.
 
     Parameters
     ----------
@@ -223,7 +241,7 @@ def confusion_matrix(
     TypeError
         If the matrix does not hold integers.
     ValueError
-        If it is not square or the number of names is another.
+        If the matrix is not square, or there is not one name for each class.
 
     Examples
     --------
@@ -240,7 +258,7 @@ def confusion_matrix(
     counts, names = _check_matrix(matrix, class_names)
     n = len(counts)
     wrong = counts * ~np.eye(n, dtype=bool)
-    strength = np.sqrt(wrong / max(1, wrong.max()))  # the root lets one error be seen beside ten
+    strength = np.sqrt(wrong / max(1, wrong.max()))  # the root keeps one error visible beside ten
     tint = np.where(wrong > 0, 0.15 + 0.85 * strength, 0)
     image = 1 - tint[:, :, np.newaxis] * (1 - np.array(to_rgb(ORANGE)))
     image[np.diag_indices(n)] = to_rgb(PALE)
@@ -257,9 +275,9 @@ def confusion_matrix(
 
     every = int(np.ceil(9 / cell))  # a tick label is about 9 points high
     fits = 6 * max(map(len, names)) <= every * cell
-    places = range(0, n, every)
-    axes.set_xticks(places, names[::every], rotation=0 if fits else 90)
-    axes.set_yticks(places, names[::every])
+    ticks = range(0, n, every)
+    axes.set_xticks(ticks, names[::every], rotation=0 if fits else 90)
+    axes.set_yticks(ticks, names[::every])
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
     axes.tick_params(length=0, labelcolor=INK, labelsize="small")
@@ -270,7 +288,7 @@ def confusion_matrix(
 def _check_matrix(
     matrix: npt.ArrayLike, class_names: Sequence[str] | None
 ) -> tuple[Array, list[str]]:
-    """Check counts of each class taken for each class, and a name for each."""
+    """Check a confusion matrix and the names of its classes; by default these are the indices."""
     counts = _checks.as_array("matrix", matrix)
     n = len(counts) if counts.ndim else 0
     if counts.dtype.kind not in "iu":
@@ -288,7 +306,7 @@ def _check_matrix(
 def plot_confusion_matrix(
     matrix: npt.ArrayLike, class_names: Sequence[str] | None = None
 ) -> "Figure":
-    """Draw a confusion matrix as a figure that grows with the number of classes.
+    """Draw a confusion matrix in a figure of its own, larger for more classes.
 
     Parameters, errors and colours are those of `confusion_matrix`.
 
@@ -320,13 +338,22 @@ def plot_confusion_matrix(
 
 
 def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> None:
-    """Draw a dot for each prediction over the true value, and the line where the two are equal.
+    """Draw a dot for each prediction over its true value, and the line where both are equal.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
     y_true, y_pred : arrays of shape (rows,)
-        Values, in one unit.
+        Values in the same unit.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    TypeError
+        If `axes` are no Axes, or values are no real numbers.
+    ValueError
+        If there are no rows, or the shapes differ.
 
     Examples
     --------
@@ -340,7 +367,7 @@ def predicted_against_true(axes: "Axes", y_true: npt.ArrayLike, y_pred: npt.Arra
     check_axes(axes)
     true = _checks.real("y_true", y_true, ("rows",))
     pred = _checks.real("y_pred", y_pred, true.shape)
-    # Many dots lie over each other: the paler, the more there are.
+    # Dots are paler the more there are, for they overlap.
     axes.scatter(true, pred, s=12, color=BLUE, alpha=max(0.05, min(0.6, 150 / len(true))), lw=0)
     axes.axline((float(true.mean()),) * 2, slope=1, color=GREY, lw=1, ls=(0, (4, 3)), zorder=0)
     axes.set_aspect("equal", adjustable="datalim")

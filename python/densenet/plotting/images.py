@@ -1,4 +1,4 @@
-"""Pictures of rows that are images and were taken for something else."""
+"""Pictures of misclassified rows that are images."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_MOST_COLUMNS = 1000  # a figure of more is too large for any file
+_MOST_COLUMNS = 1000  # no file format takes a wider figure
 
 
 def misclassified(
@@ -34,20 +34,25 @@ def misclassified(
     ----------
     axes : matplotlib.axes.Axes
     images : array of shape (rows, pixels)
-        The larger a pixel the darker, or colours.
+        Grey values, dark where they are large, or colours.
     y_true, y_pred : arrays of shape (rows,)
-        What each image shows, and what it was taken for.
+        True and predicted label of each image; class indices if there are `class_names`.
     shape : sequence of int
-        Of one image: (height, width) or, in colour, (height, width, 3).
+        The shape of one image: (height, width) or, in colour, (height, width, 3).
     class_names : sequence of str, optional
-        By default the labels themselves.
+        By default the labels themselves are written.
     columns : int in [1, 1000]
-        Of the grid.
+        Images in a row of the grid.
 
     Raises
     ------
-    TypeError, ValueError
-        If a length does not fit.
+    ImportError
+        If matplotlib is missing.
+    TypeError
+        If `axes` are no Axes, `images` no real numbers, or a size is no integer.
+    ValueError
+        If rows are not of as many pixels as `shape` has, the lengths of `y_true` or `y_pred` and
+        `images` differ, a label has no name in `class_names`, or `columns` is out of range.
 
     Examples
     --------
@@ -73,7 +78,7 @@ def _grid(
     shape: Sequence[int],
     columns: int,
 ) -> None:
-    """Draw pictures with their captions."""
+    """Draw pictures in a grid, with a caption (true, predicted) below each."""
     short = max((len(text) for pair in labels for text in pair), default=0) <= 2
     tall = shape[0] / shape[1]
     wide, high = 1.5, tall + (0.65 if short else 0.8)  # room for the gap and for the caption
@@ -97,7 +102,7 @@ def _grid(
 
 
 def _shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Check the shape of an image."""
+    """Check the shape of an image: two or three integers >= 1."""
     sizes = _checks.sequence("shape", shape, "two integers, or three")
     if len(sizes) not in (2, 3):
         raise ValueError(f"shape: expected (height, width) or (height, width, 3), got {sizes}")
@@ -105,7 +110,7 @@ def _shape(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def _pictures(argument: str, rows: npt.ArrayLike, shape: Sequence[int]) -> Array:
-    """Give each row as an image."""
+    """Check rows of pixels and give them as images, (rows, *shape)."""
     pixels = _checks.as_array(argument, rows)
     if pixels.dtype.kind not in "biuf":
         raise TypeError(f"{argument}: expected real numbers, got {_checks.describe(pixels)}")
@@ -120,7 +125,7 @@ def _pictures(argument: str, rows: npt.ArrayLike, shape: Sequence[int]) -> Array
 def _captions(
     y_true: npt.ArrayLike, y_pred: npt.ArrayLike, rows: int, class_names: Sequence[str] | None
 ) -> list[tuple[str, str]]:
-    """Name what each row shows, and what it was taken for."""
+    """Write the captions of rows: pairs of true and predicted label."""
     true = _named("y_true", y_true, rows, class_names)
     return list(zip(true, _named("y_pred", y_pred, rows, class_names), strict=True))
 
@@ -128,7 +133,7 @@ def _captions(
 def _named(
     argument: str, labels: npt.ArrayLike, rows: int, class_names: Sequence[str] | None
 ) -> list[str]:
-    """Write each row's label with at most 12 letters."""
+    """Write each row's label, or its class's name, with at most 12 characters."""
     found = _checks.as_array(argument, labels)
     if found.shape != (rows,):
         raise ValueError(f"{argument}: expected shape ({rows},), got {found.shape}")
@@ -149,17 +154,18 @@ def plot_misclassified(
     columns: int = 7,
     most: int = 42,
 ) -> "Figure":
-    """Draw the rows whose class was predicted wrongly, as images.
+    """Draw the misclassified rows as images, in a figure of their own.
 
     Parameters
     ----------
     x : array of shape (rows, pixels)
-        All rows, right and wrong. Sort them to have the worst errors first.
+        All rows, also the correct ones. Sort them to show the worst errors first.
     y_true, y_pred : integer arrays of shape (rows,)
+        True and predicted class.
     shape, class_names, columns
         As in `misclassified`.
     most : int
-        Errors shown, the first ones.
+        Number of errors to show, from the first one on.
 
     Returns
     -------
@@ -169,8 +175,11 @@ def plot_misclassified(
     ------
     ImportError
         If matplotlib is missing.
-    TypeError, ValueError
-        If a length does not fit.
+    TypeError
+        If `x` holds no real numbers, or a size is no integer.
+    ValueError
+        If rows are not of as many pixels as `shape` has, the lengths of `x`, `y_true` and `y_pred`
+        differ, a class has no name in `class_names`, or `columns` or `most` is out of range.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The style of all pictures: a palette, room between panels, and lines labelled at their ends."""
+"""The style of all pictures: colours, room between panels, names of lines at their ends."""
 
 from collections.abc import Callable, Mapping
 from itertools import cycle
@@ -36,7 +36,7 @@ def spacious() -> "ConstrainedLayoutEngine":
 
 
 def check_axes(axes: object) -> None:
-    """Refuse what cannot be drawn on."""
+    """Check that matplotlib is there and that `axes` are its Axes."""
     require("plotting", "plot", "matplotlib")
     from matplotlib.axes import Axes
 
@@ -44,7 +44,7 @@ def check_axes(axes: object) -> None:
 
 
 def check_curves(name: str, given: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
-    """Check numbers for each label: at least one, one for each epoch."""
+    """Check a mapping from labels to vectors of at least one number, (epochs,)."""
     lines = _checks.mapping(name, given, "a mapping from labels to numbers")
     return {
         label: _checks.real(f"{name}[{label!r}]", values, ("epochs",))
@@ -53,7 +53,7 @@ def check_curves(name: str, given: Mapping[str, npt.ArrayLike]) -> dict[str, Arr
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Make a figure of this size in inches, known to pyplot."""
+    """Make a figure of this size in inches, which pyplot will show."""
     require("plotting", "plot", "matplotlib")
     from matplotlib import pyplot
 
@@ -67,14 +67,17 @@ def curves(
     number: Callable[[float], str],
     least: float | None = None,
 ) -> None:
-    """Draw curves over the epochs, each with its name and last value written at its end."""
+    """Draw curves over the epochs, and at each one's end its name and last value.
+
+    ``number`` writes a value; ``least`` is drawn as a dashed line.
+    """
     ends = []
     colors = cycle(_LINES)
     for group, style in (lines, "-"), (dots, "o"):
         for name, values in group.items():
             color = next(colors)
             epochs = range(1, len(values) + 1)
-            alone = "o" if len(values) == 1 else style  # one point makes no line
+            alone = "o" if len(values) == 1 else style  # a line of one point would not be seen
             axes.plot(epochs, values, alone, color=color, markersize=4.5, fillstyle="none")
             ends.append((values[-1], name, color))
     if least is not None:
@@ -84,7 +87,7 @@ def curves(
 
     low, high = axes.get_ylim()
     heights = np.array([(value - low) / (high - low) for value, _, _ in ends])
-    heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # of a training that diverged
+    heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # NaN where training diverged
     for (value, name, color), height in zip(ends, _spread(heights, 0.075), strict=True):
         text = f"{name} {number(value)}".strip()
         axes.text(1.01, height, text, color=color, transform=axes.transAxes, va="center")
@@ -101,7 +104,7 @@ def _epoch_axis(axes: "Axes", epochs: int) -> None:
 
 
 def quiet(axes: "Axes") -> None:
-    """Keep of a diagram's frame what helps to read it: few ticks, a pale grid, the lower edge."""
+    """Reduce a diagram's frame to few ticks, a pale grid and the lower edge."""
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -114,7 +117,7 @@ def quiet(axes: "Axes") -> None:
 
 
 def _spread(heights: npt.ArrayLike, gap: float) -> list[float]:
-    """Move heights in [0, 1] upwards until there is this gap between them, but not beyond 1."""
+    """Move heights in [0, 1] apart until they differ by `gap` at least, none beyond 1."""
     values = np.asarray(heights, np.float64)
     order = np.argsort(values, kind="stable")
     steps = gap * np.arange(len(values))
@@ -124,5 +127,5 @@ def _spread(heights: npt.ArrayLike, gap: float) -> list[float]:
 
 
 def title(axes: "Axes", text: str) -> None:
-    """Head a panel."""
+    """Write a panel's title."""
     axes.set_title(text, loc="left", color=INK, fontsize="medium", fontweight="bold", pad=10)
