@@ -4,6 +4,18 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+ONE_AT_A_TIME = threading.RLock()
+"""Held by the thread that begins a turn, or that changes or copies what a network of the reference
+has learned. A thread may hold it twice, because a signal handler may come in between. A fork waits
+for it: its child has the thread that forked and no other, so none would ever release it there."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=ONE_AT_A_TIME.acquire,
+        after_in_parent=ONE_AT_A_TIME.release,
+        after_in_child=ONE_AT_A_TIME.release,
+    )
+
 
 @dataclass
 class Turn:

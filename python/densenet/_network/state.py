@@ -1,7 +1,6 @@
 """The state of a network: arrays that the user can see, and nothing hidden in compiled memory."""
 
 import os
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._engine.contract import Engine, Mode, Stepper
 from densenet._engine.layout import Layout, aligned, moments
-from densenet._engine.turn import Turn, refused
+from densenet._engine.turn import ONE_AT_A_TIME, Turn, refused
 from densenet._network import summary
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
@@ -26,7 +25,6 @@ from densenet.training.position import Position
 if TYPE_CHECKING:
     from densenet.network import Network
 
-_ONE_AT_A_TIME = threading.RLock()  # a signal handler may come in between
 Self = TypeVar("Self", bound="State")
 _DTYPES = ("float32", "float64", np.float32, np.float64, np.dtype("f4"), np.dtype("f8"))
 
@@ -471,7 +469,7 @@ class State:
 
     def _begin(self, turn: Turn) -> None:
         """Let a call train the network, unless another one does."""
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             other = self._turn
             if other is not None and other.lasts:
                 where = "in another thread" if other.elsewhere else "in this thread"

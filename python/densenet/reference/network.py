@@ -1,7 +1,6 @@
 """The engine that computes in NumPy: a network's passes and steps, as a textbook has them."""
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import repeat
@@ -14,6 +13,7 @@ from densenet import reference
 from densenet._engine.clipping import clip
 from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart, unit_weights
 from densenet._engine.layout import Layout, Place
+from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
@@ -39,7 +39,6 @@ class ReferenceEngine:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
-        self._lock = threading.RLock()  # a signal handler may read while this thread changes
         self._least = 0.0
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
@@ -291,12 +290,12 @@ class ReferenceEngine:
         self.change(list(zip(old, (*new, moved, step), strict=True)))
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
-        with self._lock:
+        with ONE_AT_A_TIME:
             return [array.copy() for array in arrays]
 
     def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
         arrays, values = zip(*pairs, strict=True)
-        with self._lock:
+        with ONE_AT_A_TIME:
             # One call of C, within which Python runs no signal handler.
             deque(map(setitem, arrays, repeat(...), values), maxlen=0)
 
