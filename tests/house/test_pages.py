@@ -104,6 +104,25 @@ def test_the_report_is_what_the_command_prints(empty_folder, command):
         assert any(printed.startswith(name) for printed in out.splitlines()), line
 
 
+def rows(page):
+    return re.findall(
+        r"^\| (?:\w: )?(\d+-[\d-]+, \d+) \| (.*) \|$", page.read_text("utf-8"), re.MULTILINE
+    )
+
+
+def test_the_readme_s_numbers_are_those_of_the_page_on_speed():
+    measured = {net: cells.split(" | ") for net, cells in rows(DOCS / "performance.md")[:7]}
+    told = rows(README)
+    assert len(told) == 7
+    for net, cells in told:
+        ours, _, ratio = cells.split(" | ")
+        assert measured[net][0].startswith(f"{ours}, {ratio}x, ")
+    for column in (1, 2):  # which the README tells in words
+        ratios = [re.search(r"([\d.]+)x", cells[column])[1] for cells in measured.values()]
+        least, most = min(ratios, key=float), max(ratios, key=float)
+        assert f"{least} to {most} times" in README.read_text(encoding="utf-8")
+
+
 def test_every_page_is_looked_at():
     assert {README, GUIDE, COMMANDS, DOCS / "api" / "index.md"} < set(PAGES)
     assert len(PLACES) > 20
