@@ -218,7 +218,7 @@ def test_parameter_counts(engine, widths, n_parameters):
     assert network.n_parameters == network.flat.size == n_parameters
 
 
-def test_the_digits_network_of_the_course_has_13002_parameters(engine):
+def test_a_network_784_16_16_10_has_13002_parameters(engine):
     layers = [Linear(784, 16), Sigmoid(), Linear(16, 16), Sigmoid(), Linear(16, 10)]
     assert Network(layers, SoftmaxCrossEntropy(), backend=engine).n_parameters == 13_002
 

@@ -1,7 +1,7 @@
-"""What the course documents derive, checked by number, on both backends.
+"""What textbooks derive of networks and optimizers, checked by number, on both backends.
 
 Expected values are written out here in NumPy or Python; nothing is taken from the package but what
-is tested. The seeds are named by their numbers, 000 to 004.
+is tested.
 """
 
 import itertools
@@ -53,13 +53,16 @@ def soft(w, amount):
 
 
 def test_the_four_equations_of_a_sigmoid_softmax_net(engine, rng):
-    """000 Q4d: δ2 = ŷ - y, δ1 = (W2ᵀ δ2) ∘ h(1-h), the four gradients and dL/dx = W1ᵀ δ1."""
+    """With δ2 = ŷ - y, δ1 = (W2ᵀ δ2) ∘ h(1-h), the four gradients and dL/dx = W1ᵀ δ1.
+
+    Rumelhart et al. 1986.
+    """
     network = make([Linear(4, 6), Sigmoid(), Linear(6, 3)], SoftmaxCrossEntropy(), engine)
     p = network.parameters
     p["0.bias"][...], p["2.bias"][...] = rng.normal(size=6), rng.normal(size=3)
     x, label = rng.normal(size=(1, 4)), np.array([2])
 
-    column = x.T  # the seed's vectors are columns
+    column = x.T  # vectors are columns, as in the formulas
     h = sigmoid(p["0.weight"] @ column + p["0.bias"][:, None])
     prediction = softmax((p["2.weight"] @ h + p["2.bias"][:, None]).T).T
     delta2 = prediction - np.eye(3)[:, label]
@@ -81,7 +84,7 @@ def test_the_four_equations_of_a_sigmoid_softmax_net(engine, rng):
 
 
 def test_the_linear_module(backend, rng):
-    """003 Q1, element by element: dW_ij = Σ_s dY_si X_sj, db_i = Σ_s dY_si, dX = dY W."""
+    """Its gradients, element by element: dW_ij = Σ_s dY_si X_sj, db_i = Σ_s dY_si, dX = dY W."""
     x, weight, dy = rng.normal(size=(5, 4)), rng.normal(size=(3, 4)), rng.normal(size=(5, 3))
     dx, dweight, dbias = backend.linear_backward(dy, x, weight)
     for i, j in itertools.product(range(3), range(4)):
@@ -95,7 +98,7 @@ def test_the_linear_module(backend, rng):
 @pytest.mark.parametrize(
     ("name", "derivative"),
     [
-        ("sigmoid", lambda x: sigmoid(x) * (1 - sigmoid(x))),  # 000 Q4b
+        ("sigmoid", lambda x: sigmoid(x) * (1 - sigmoid(x))),
         ("tanh", lambda x: 1 - np.tanh(x) ** 2),
         ("relu", lambda x: (x > 0).astype(float)),
         ("leaky_relu", lambda x: np.where(x > 0, 1, 0.01)),
@@ -111,7 +114,7 @@ def test_the_activation_module_multiplies_by_the_derivative(backend, rng, name, 
 
 
 def test_the_softmax_module(backend, rng):
-    """000 Q4a: ∂y_i/∂x_j = y_i (δ_ij - y_j); 003 Q2a: dX = Y ∘ (dY - (dY ∘ Y) 11ᵀ)."""
+    """Of a row ∂y_i/∂x_j = y_i (δ_ij - y_j), and so of a batch dX = Y ∘ (dY - (dY ∘ Y) 11ᵀ)."""
     x, dy = rng.normal(size=(2, 3, 5))
     y = backend.softmax_forward(x)
     np.testing.assert_allclose(y, softmax(x), rtol=1e-13)
@@ -124,7 +127,7 @@ def test_the_softmax_module(backend, rng):
 
 
 def test_the_cross_entropy_module_and_its_fusion_with_softmax(backend, rng):
-    """003 Q2a: -(1/B) T/Y; through the softmax Y ∘ (T 11ᵀ) - T = Y - T, over B."""
+    """Its gradient is -(1/B) T/Y; through the softmax Y ∘ (T 11ᵀ) - T = Y - T, over B."""
     logits, targets = rng.normal(size=(6, 4)), rng.dirichlet(np.ones(4), 6)
     y = backend.softmax_forward(logits)
     loss, dy = backend.cross_entropy_forward(y, targets), backend.cross_entropy_backward(y, targets)
@@ -150,7 +153,7 @@ def test_softmax_then_cross_entropy_trains_like_the_fused_loss(engine, rng):
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_residual_adds_its_own_term(engine, rng, depth):
-    """003 Q2b-d: Y = X + F(X), so dX = dY + F's dX: the extra term is dY itself."""
+    """He et al. 2016: Y = X + F(X), so dX = dY + F's dX: the extra term is dY itself."""
     block = [Linear(5, 7), Tanh(), Linear(7, 5)]
     plain = make(block, MeanSquaredError(), engine)
     layers = [Residual(block)] if depth == 1 else [Residual([Residual(block)])]
@@ -170,7 +173,7 @@ def test_a_residual_adds_its_own_term(engine, rng, depth):
 
 
 def test_logistic_loss_equals_binary_cross_entropy(engine, rng):
-    """001 writes labels as ±1, 002 as 0 and 1; the loss is the same."""
+    """Labels are ±1 for the one and 0 or 1 for the other; the loss is the same."""
     signs = make([Linear(4, 1)], LogisticLoss(), engine)
     bits = make([Linear(4, 1)], BinaryCrossEntropy(), engine)
     bits.flat[...] = signs.flat
@@ -200,7 +203,7 @@ def descend(backend, rule, n_states, steps, **settings):
 
 
 def test_gradient_descent_on_a_quadratic(backend):
-    """001: w_t = (1 - η H)ᵗ w_0."""
+    """Of ½Hw²: w_t = (1 - η H)ᵗ w_0."""
     places = descend(backend, "sgd_step", 0, 25, lr=0.1)
     expected = [(1 - 0.1 * CURVATURE) ** t * START for t in range(1, 26)]
     np.testing.assert_allclose(places, expected, rtol=1e-12)
@@ -208,7 +211,7 @@ def test_gradient_descent_on_a_quadratic(backend):
 
 @pytest.mark.parametrize("dampening", [0.0, 0.9, 0.3])
 def test_momentum_is_a_sum_over_all_gradients(backend, dampening):
-    """002: v_t = (1-d) Σ βᵏ g_{t-k}, unrolled."""
+    """Polyak 1964, unrolled: v_t = (1-d) Σ βᵏ g_{t-k}."""
     beta, lr = 0.9, 0.1
     places = descend(backend, "sgd_step", 1, 25, lr=lr, momentum=beta, dampening=dampening)
     before = np.vstack([START, places])
@@ -218,7 +221,10 @@ def test_momentum_is_a_sum_over_all_gradients(backend, dampening):
 
 
 def test_nesterov_is_the_look_ahead(backend):
-    """002: v' = ρ v' - η g(w' + ρ v'), w' += v'; ours is the point looked at, w = w' + ρ v'."""
+    """v' = ρ v' - η g(w' + ρ v'), w' += v'; ours is the point looked at, w = w' + ρ v'.
+
+    Sutskever et al. 2013.
+    """
     lr, rho = 0.1, 0.8
     places = descend(backend, "sgd_step", 1, 25, lr=lr, momentum=rho, nesterov=True)
     w, v = START.copy(), np.zeros(2)
@@ -229,7 +235,7 @@ def test_nesterov_is_the_look_ahead(backend):
 
 
 def test_rmsprop_on_a_quadratic(backend):
-    """002: v is the decaying mean of g²."""
+    """Tieleman and Hinton 2012: v is the decaying mean of g²."""
     lr, beta, eps = 0.05, 0.9, 1e-6
     places = descend(backend, "rmsprop_step", 1, 25, lr=lr, beta=beta, eps=eps)
     before = np.vstack([START, places])
@@ -242,9 +248,10 @@ def test_rmsprop_on_a_quadratic(backend):
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_adam_on_a_quadratic(backend, decay):
-    """001, 002: both means are weighted averages, after their correction with weights summing to 1.
+    """Both means are weighted averages, after their correction with weights summing to 1.
 
-    AdamW first shrinks the weight by 1 - η λ, and its gradient is that of the place before.
+    Kingma and Ba 2015. AdamW first shrinks the weight by 1 - η λ, and its gradient is that of the
+    place before.
     """
     lr, beta1, beta2, eps = 0.05, 0.9, 0.99, 1e-6
     rule, more = ("adamw_step", {"weight_decay": decay}) if decay else ("adam_step", {})
@@ -264,7 +271,7 @@ def test_adam_on_a_quadratic(backend, decay):
 
 
 def test_batch_single_and_mini_batch_descent_are_one_rule(engine, rng):
-    """001: they differ in the rows of a step alone."""
+    """They differ in the rows of a step alone."""
     x, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 2))
     for size in (1, 5, 12):
         network = make([Linear(3, 2)], MeanSquaredError(), engine)
@@ -279,7 +286,7 @@ def test_batch_single_and_mini_batch_descent_are_one_rule(engine, rng):
 
 
 def test_a_unit_step_changes_the_loss_by_the_gradients_norm(engine, rng):
-    """001: E(w - η ∇E/‖∇E‖) - E(w) is -η‖∇E‖, with an error that shrinks as η²."""
+    """Taylor's theorem: E(w - η ∇E/‖∇E‖) - E(w) is -η‖∇E‖, with an error that shrinks as η²."""
     network = make([Linear(5, 7), Tanh(), Linear(7, 2)], MeanSquaredError(), engine)
     x, y = rng.normal(size=(13, 5)), rng.normal(size=(13, 2))
     before, gradient = network.value_and_gradient(network.flat, x, y)
@@ -295,7 +302,7 @@ def test_a_unit_step_changes_the_loss_by_the_gradients_norm(engine, rng):
 
 
 def test_the_soft_threshold_is_the_minimum(rng):
-    """000 Q3: of ½H(w - w*)² + α|w|, by looking everywhere."""
+    """Of ½H(w - w*)² + α|w| (Donoho and Johnstone 1994), by looking everywhere."""
     grid = np.linspace(-4, 4, 80_001)
     for curvature, best, alpha in rng.uniform([0.3, -3, 0], [3, 3, 2], (50, 3)):
         penalised = 0.5 * curvature * (grid - best) ** 2 + alpha * np.abs(grid)
@@ -304,7 +311,10 @@ def test_the_soft_threshold_is_the_minimum(rng):
 
 
 def test_a_step_of_1_over_h_is_the_soft_threshold(backend, rng):
-    """000 Q3: the threshold α/H is α times the step 1/H, which goes to the minimum at once."""
+    """The threshold α/H is α times the step 1/H, which goes to the minimum at once.
+
+    Daubechies et al. 2004.
+    """
     curvature, alpha = 0.5, 0.75
     best, w = rng.normal(scale=2, size=(2, 33))
     backend.sgd_step(w, curvature * (w - best), lr=1 / curvature, l1=alpha)
@@ -348,7 +358,10 @@ def test_every_rule_ends_at_the_soft_threshold(optimizer, engine):
 
 @pytest.mark.parametrize("widths", [(9, 3, 8), (8, 2, 7, 6), (5, 9, 4)])
 def test_deep_linear_networks_have_the_rank_of_the_bottleneck(engine, rng, widths):
-    """000 Q2: the product of the weights is one weight, of no higher rank than any factor."""
+    """The product of the weights is one weight, of no higher rank than any factor.
+
+    Baldi and Hornik 1989.
+    """
     layers = [Linear(a, b, bias=False) for a, b in itertools.pairwise(widths)]
     network = make(layers, MeanSquaredError(), engine)
     outputs = network.forward(np.eye(widths[0]))
@@ -358,7 +371,7 @@ def test_deep_linear_networks_have_the_rank_of_the_bottleneck(engine, rng, width
 
 
 def test_a_linear_bottleneck_reaches_the_truncated_svd(engine, rng):
-    """000 Q2: 100-10-100 fits the outputs Y = X W best with the first ten singular parts.
+    """100-10-100 fits the outputs Y = X W best with the first ten singular parts.
 
     Eckart and Young 1936. X has orthonormal columns, so least squares of rank ten is the truncation
     of the fitted outputs.
@@ -385,7 +398,7 @@ def test_a_linear_bottleneck_reaches_the_truncated_svd(engine, rng):
 
 @pytest.mark.parametrize("loss", [LogisticLoss(), BinaryCrossEntropy()], ids=str)
 def test_logistic_regression_reaches_the_convex_optimum(engine, rng, loss):
-    """001: with an L2 penalty there is one minimum, and gradient descent ends there."""
+    """With an L2 penalty the loss is strictly convex: gradient descent ends at its one minimum."""
     optimize = pytest.importorskip("scipy.optimize")
     x, penalty = rng.normal(size=(80, 3)), 0.05
     signs = np.where(x @ [1.0, -2.0, 0.5] + 0.3 + rng.logistic(size=80) > 0, 1.0, -1.0)
@@ -412,7 +425,10 @@ def saddle(engine):
 
 
 def test_the_saddle_of_two_weights(engine, rng):
-    """003 Q5: E = mean (w₂ w₁ x - y)² has gradient 0 and Hessian [[0, c], [c, 0]] at w = 0."""
+    """E = mean (w₂ w₁ x - y)² has gradient 0 and Hessian [[0, c], [c, 0]] at w = 0.
+
+    Saxe et al. 2014.
+    """
     network = saddle(engine)
     x = rng.normal(size=(16, 1))
     y = 1.5 * x
@@ -438,7 +454,7 @@ def test_descent_stays_at_the_saddle(engine, rng, optimizer):
 
 
 def test_noise_escapes_from_the_saddle(engine, rng):
-    """003 Q5d: almost every direction of a little noise leads down."""
+    """Ge et al. 2015: almost every direction of a little noise leads down."""
     network = saddle(engine)
     x = rng.normal(size=(16, 1))
     network.flat[...] = rng.normal(scale=1e-6, size=2)
