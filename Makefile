@@ -7,12 +7,15 @@ python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(shell find src -name '*.[ch]pp')
 
-.PHONY: help demo test lint docs wheel bench bench-nets bench-curves bench-threads peers clean
+.PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-curves bench-threads \
+  peers clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo           train on handwritten digits, in C++ and in NumPy, and compare the two"
 	@echo "make test           run the tests"
+	@echo "make quick          run some of each kind, in half a minute: after every edit"
+	@echo "make debug-core     build a program that tests the C++ without Python, for debuggers"
 	@echo "make lint           check style and types"
 	@echo "make docs           build the pages: build/docs/html/index.html"
 	@echo "make wheel          build a wheel that runs elsewhere, and test it where nothing is installed"
@@ -34,11 +37,23 @@ test: .venv/.test
 	@echo "==> Running the tests"
 	@$(python) -m pytest $(ARGS)
 
+quick: .venv/.test
+	@echo "==> Running some tests of each kind"
+	@$(python) -m pytest -m quick $(ARGS)
+
+debug-core: .venv/.tools
+	@echo "==> Building a program that tests the core"
+	@PATH="$$PWD/.venv/bin:$$PATH" cmake -S . -B build/core-debug -G Ninja --log-level=WARNING \
+	  -DCMAKE_BUILD_TYPE=Debug -DDENSENET_BUILD_TESTS=ON -DPython_EXECUTABLE="$$PWD/$(python)" \
+	  -Dpybind11_DIR="$$($(python) -m pybind11 --cmakedir)" $(ARGS)
+	@PATH="$$PWD/.venv/bin:$$PATH" cmake --build build/core-debug --target core_tests
+	@echo "==> Enter it with: gdb --args build/core-debug/tests/core/core_tests"
+
 lint: .venv/.lint
 	@echo "==> Checking style and types"
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/clang-format --dry-run -Werror $$(find src -name '*.[ch]pp')
+	.venv/bin/clang-format --dry-run -Werror $$(find src tests -name '*.[ch]pp')
 	.venv/bin/mypy
 	.venv/bin/mypy bench/*.py
 

@@ -3,27 +3,19 @@
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.builds import configuration
 from tests.support.skips import NOT_APPLICABLE
 
 
 @pytest.fixture
 def configure(tmp_path):
     """Run CMake as pip does, with more settings, which must fail; give what it says."""
-    cmake = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
-    if cmake is None or not (shutil.which("c++") or shutil.which("cl")):
-        pytest.skip("needs CMake and a C++ compiler")
-    pybind11 = pytest.importorskip("pybind11").get_cmake_dir()
-    usual = {"Python_EXECUTABLE": sys.executable, "pybind11_DIR": pybind11}
 
     def configure(**settings):
-        options = [f"-D{name}={value}" for name, value in (usual | settings).items()]
-        command = [cmake, "-S", ROOT, "-B", tmp_path / "build", *options]
+        command = configuration(tmp_path / "build", **settings)
         result = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert result.returncode != 0
         assert result.stderr.count("CMake Error") == 1, result.stderr

@@ -6,49 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.support.paths import ROOT
-
-_SOURCE = """
-#include <chrono>
-
-#include "core/threads/pace.hpp"
-#include "core/threads/standby.hpp"
-
-namespace {
-struct Turned {
-  using rep = long long;
-  using period = std::nano;
-  using duration = std::chrono::nanoseconds;
-  using time_point = std::chrono::time_point<Turned>;
-  static constexpr bool is_steady = true;
-  static time_point time;
-  static time_point now() { return time; }
-};
-Turned::time_point Turned::time{std::chrono::hours(1)};
-using Pace = densenet::PaceBy<Turned>;
-using Standby = densenet::StandbyBy<Turned>;
-}  // namespace
-
-extern "C" {
-void turn(double seconds) {
-  Turned::time += std::chrono::nanoseconds(static_cast<long long>(seconds * 1e9));
-}
-Pace* pace() { return new Pace; }
-void drop_pace(Pace* pace) { delete pace; }
-int next(Pace* pace, int threads, bool by_columns, long* steps, bool* columns) {
-  const Pace::Block block = pace->next(16, {threads, by_columns}, *steps);
-  *steps = block.steps;
-  *columns = block.way.by_columns;
-  return block.way.threads;
-}
-void took(Pace* pace, long steps) { pace->took(steps); }
-Standby* standby() { return new Standby; }
-void drop_standby(Standby* standby) { delete standby; }
-bool worth_calling(Standby* standby, double seconds) { return standby->worth_calling(seconds); }
-bool asleep(Standby* standby) { return standby->asleep(); }
-void done(Standby* standby, int threads, double waited) { standby->done(threads, waited); }
-}
-"""
+from tests.support.paths import ROOT, TESTS
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +15,10 @@ def core(tmp_path_factory):
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")
-    folder = tmp_path_factory.mktemp("pace")
-    source, library = folder / "pace.cpp", folder / "pace.so"
-    source.write_text(_SOURCE)
+    source, library = (
+        TESTS / "core" / "pace_library.cpp",
+        tmp_path_factory.mktemp("pace") / "pace.so",
+    )
     options = ["-std=c++17", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'src'}"]
     subprocess.run([compiler, *options, "-o", library, source], check=True)
     core = ctypes.CDLL(str(library))
