@@ -335,7 +335,7 @@ def test_a_daemon_thread_at_work_lets_the_program_end(engine, target):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="not applicable: no fork")
 def test_the_child_of_a_fork_may_use_what_another_thread_trained(engine):
-    """Whatever that thread was doing when the fork came; a child that hangs is ended by its alarm."""
+    """Whatever that thread was doing when the fork came; a child that hangs, its alarm ends."""
     code = f"""
 import os, signal, threading, time, warnings
 import numpy as np
