@@ -20,7 +20,10 @@ def everywhere(dtype):
 def test_an_activation_equals_its_twin(twins, dtype, name):
     x = everywhere(dtype)
     compiled, twin = (getattr(module, f"{name}_forward")(x) for module in twins)
-    assert_ulp(compiled, twin)
+    near = 1000 * np.finfo(dtype).tiny
+    tail = np.abs(twin) < near  # the factor of x may be denormal there, and threads flush it to 0
+    assert (np.abs(compiled[tail]) < near).all()
+    assert_ulp(compiled[~tail], twin[~tail])
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
