@@ -105,7 +105,7 @@ def _normal(add: Add, x: str) -> str:
 
 
 def _mish(add: Add, x: str) -> str:
-    """``x p / (1 + p)`` with ``p = w + w²/2`` and w = e^x: Softplus would lose its small values."""
+    """``x p / (1 + p)`` with ``p = w + w²/2`` and w = e^x, which needs no Softplus."""
     w = add("Exp", add("Min", x, 40.0))
     p = add("Add", w, add("Mul", 0.5, add("Mul", w, w)))
     return add("Mul", x, add("Div", p, add("Add", 1.0, p)))
