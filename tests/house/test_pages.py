@@ -78,6 +78,12 @@ def test_the_guide_s_programs_run_one_after_the_other(empty_folder, capsys, monk
     assert (empty_folder / "digits.h").exists()
 
 
+def test_the_guide_names_every_layer_and_optimizer():
+    text = GUIDE.read_text(encoding="utf-8")
+    for name in (*densenet.layers.__all__, *densenet.optimizers.__all__):
+        assert f"`{name}`" in text, name
+
+
 def test_the_commands_run(empty_folder, command):
     pytest.importorskip("matplotlib")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
