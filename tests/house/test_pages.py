@@ -110,6 +110,13 @@ def test_the_report_is_what_the_command_prints(empty_folder, command):
         assert any(printed.startswith(name) for printed in out.splitlines()), line
 
 
+def test_contributing_names_every_command_of_make():
+    commands = re.findall(r'@echo "make ([\w-]+)  ', (ROOT / "Makefile").read_text("utf-8"))
+    assert len(commands) > 10
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [name for name in commands if not re.search(rf"make {name}\b(?!-)", text)] == []
+
+
 def rows(page):
     return re.findall(
         r"^\| (?:\w: )?(\d+-[\d-]+, \d+) \| (.*) \|$", page.read_text("utf-8"), re.MULTILINE
