@@ -55,7 +55,7 @@ lint: .venv/.lint
 	.venv/bin/ruff format --check
 	.venv/bin/clang-format --dry-run -Werror $$(find src tests -name '*.[ch]pp')
 	.venv/bin/mypy
-	.venv/bin/mypy bench/*.py
+	.venv/bin/mypy bench/*.py docs/imports.py
 
 docs: .venv/.docs
 	@echo "==> Building the pages"

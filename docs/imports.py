@@ -241,7 +241,7 @@ class Box(NamedTuple):
 
 
 def _box(room: str, box: Box) -> str:
-    rows = [(box.y + 19, 14, 600, 1, room)]
+    rows = [(box.y + 19, 14, 600, 1.0, room)]
     rows += [(box.y + 34 + LINE * i, 11, 400, 0.7, line) for i, line in enumerate(box.lines)]
     return (
         f'<g text-anchor="middle" fill="currentColor"><rect x="{box.x:.0f}" y="{box.y:.0f}" '
