@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 Arrow: TypeAlias = tuple[str, str]  # who imports, what is imported
 Arrows: TypeAlias = dict[Arrow, set[str]]  # with the kinds of import: "runtime", "late", "types"
+Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the files that are named
 
 # Rooms of Python from top to bottom; a room that is not a folder names its files.
-PYTHON_FLOORS: Sequence[Mapping[str, Sequence[str]]] = (
+PYTHON_FLOORS: Floors = (
     {"package": ["__init__"]},
     {"command line": ["cli", "demo", "__main__"]},
     {"tables": [], "estimators": [], "exchange": [], "tools": ["lr_range", "gradient_check"]},
@@ -37,7 +38,7 @@ PYTHON_FLOORS: Sequence[Mapping[str, Sequence[str]]] = (
     {"_checks": []},
     {"small things": ["_typing", "_rounding", "_extras", "_examples", "_version"]},
 )
-CORE_FLOORS: Sequence[Mapping[str, Sequence[str]]] = (
+CORE_FLOORS: Floors = (
     {"bindings": []},
     {"network": []},
     {"layers": [], "updates": []},
@@ -102,7 +103,7 @@ def core_includes(src: Path) -> Arrows:
 # ---- rooms -------------------------------------------------------------------------------------
 
 
-def rooms(floors: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, str]:
+def rooms(floors: Floors) -> dict[str, str]:
     """Tell the room of every folder, and of every file that is named."""
     return {
         file: room for floor in floors for room, files in floor.items() for file in files or [room]
@@ -142,9 +143,7 @@ def circles(arrows: Iterable[Arrow]) -> list[list[str]]:
     return sorted(map(list, groups))
 
 
-def leading_up(
-    arrows: Iterable[Arrow], floors: Sequence[Mapping[str, Sequence[str]]]
-) -> list[Arrow]:
+def leading_up(arrows: Iterable[Arrow], floors: Floors) -> list[Arrow]:
     """Find the arrows between rooms that do not lead to a lower floor."""
     height = {room: number for number, floor in enumerate(floors) for room in floor}
     return sorted((a, b) for a, b in arrows if height[a] >= height[b])
@@ -174,7 +173,7 @@ LETTER, SMALL = 8.6, 6.1  # widths of a letter: of a name, of its files
 WRAP = 40  # letters of a line of files
 
 
-def as_text(arrows: Arrows, floors: Sequence[Mapping[str, Sequence[str]]]) -> str:
+def as_text(arrows: Arrows, floors: Floors) -> str:
     """List the rooms floor by floor, each with the rooms it imports from."""
     lines = []
     for number, floor in enumerate(floors):
@@ -186,13 +185,11 @@ def as_text(arrows: Arrows, floors: Sequence[Mapping[str, Sequence[str]]]) -> st
     return "\n".join(lines)
 
 
-def as_svg(
-    arrows: Arrows, floors: Sequence[Mapping[str, Sequence[str]]], files: Mapping[str, str]
-) -> str:
+def as_svg(arrows: Arrows, floors: Floors, files: Mapping[str, str]) -> str:
     """Draw the rooms as boxes on their floors, and the arrows that no longer way replaces.
 
-    An arrow for types alone is dashed; one that leads up would be drawn in red. `files` is what
-    stands in each room's second line. Colours follow the page's: ``currentColor``.
+    An arrow for types alone is dashed; any other that leads up would be red. `files` is what stands
+    below each room's name. Colours follow the page's: ``currentColor``.
     """
     boxes, top = {}, 8.0
     for floor in floors:
@@ -210,15 +207,16 @@ def as_svg(
     reach = max(max(-box.x, box.x + box.width) for box in boxes.values()) + 40
     up = leading_up(arrows, floors)
     drawn = {*shortest(set(arrows) - set(up)), *up}
+    tip = f"tip-{next(iter(boxes))}"  # another for each drawing of a page
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-reach:.0f} 0 {2 * reach:.0f} '
             f'{top - GAP + 8:.0f}" style="width: 100%; max-width: {2 * reach:.0f}px" '
             'font-family="sans-serif" role="img">',
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+            f'<defs><marker id="{tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
             'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="context-stroke"/>'
             "</marker></defs>",
-            *(_arrow(a, b, boxes, arrows[a, b], (a, b) in up) for a, b in sorted(drawn)),
+            *(_arrow(a, b, boxes, tip, arrows[a, b], (a, b) in up) for a, b in sorted(drawn)),
             *(_box(room, box) for room, box in boxes.items()),
             "</svg>",
         ]
@@ -256,21 +254,24 @@ def _box(room: str, box: Box) -> str:
     )
 
 
-def _arrow(source: str, target: str, boxes: Mapping[str, Box], kinds: set[str], wrong: bool) -> str:
+def _arrow(
+    source: str, target: str, boxes: Mapping[str, Box], tip: str, kinds: set[str], up: bool
+) -> str:
     upper, lower = boxes[source], boxes[target]
     # Straight between rooms above each other; otherwise it leaves and arrives off the middle.
     start = upper.middle + _within(upper, (lower.middle - upper.middle) / 4)
     end = lower.middle + _within(lower, (start - lower.middle) / 4)
     y, to_y = upper.y + upper.height, lower.y - 2
-    if wrong:
+    if up:
         y, to_y = upper.y, lower.y + lower.height + 2
     bend = (to_y - y) / 2
-    style = ' stroke-dasharray="5 4"' if kinds == {"types"} else ""
-    colour = "red" if wrong else "currentColor"
+    typed = kinds == {"types"}
+    style = ' stroke-dasharray="5 4"' if typed else ""
+    colour = "red" if up and not typed else "currentColor"
     return (
         f'<path d="M{start:.0f} {y:.0f}C{start:.0f} {y + bend:.0f} {end:.0f} {to_y - bend:.0f} '
         f'{end:.0f} {to_y:.0f}" fill="none" stroke="{colour}" stroke-opacity=".55" '
-        f'marker-end="url(#tip)"{style}><title>{escape(source)} imports {escape(target)}</title>'
+        f'marker-end="url(#{tip})"{style}><title>{escape(source)} imports {escape(target)}</title>'
         "</path>"
     )
 
@@ -280,20 +281,20 @@ def _within(box: Box, offset: float) -> float:
     return max(-most, min(most, offset))
 
 
-def python_drawing() -> tuple[Arrows, Sequence[Mapping[str, Sequence[str]]], dict[str, str]]:
+def python_drawing() -> tuple[Arrows, Floors, dict[str, str]]:
     """Read the rooms of python/densenet: arrows, floors, and the files in each room."""
     package = ROOT / "python" / "densenet"
     arrows = between_rooms(python_imports(package), rooms(PYTHON_FLOORS))
     return arrows, PYTHON_FLOORS, _files(PYTHON_FLOORS, package)
 
 
-def core_drawing() -> tuple[Arrows, Sequence[Mapping[str, Sequence[str]]], dict[str, str]]:
+def core_drawing() -> tuple[Arrows, Floors, dict[str, str]]:
     """Read the rooms of src: arrows, floors, and the files in each room."""
     arrows = between_rooms(core_includes(ROOT / "src"), rooms(CORE_FLOORS))
     return arrows, CORE_FLOORS, _files(CORE_FLOORS, ROOT / "src" / "core")
 
 
-def _files(floors: Sequence[Mapping[str, Sequence[str]]], under: Path) -> dict[str, str]:
+def _files(floors: Floors, under: Path) -> dict[str, str]:
     listed = {}
     for floor in floors:
         for room, named in floor.items():

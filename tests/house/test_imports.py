@@ -111,6 +111,8 @@ def test_imports_of_all_kinds_are_found(imports, tmp_path):
     floors = ({"package": ["__init__"]}, {"top": []}, {"middle": []}, {"low": []})
     joined = imports.between_rooms(arrows, imports.rooms(floors))
     assert imports.leading_up(joined, floors) == [("low", "top")]
-    assert "red" in imports.as_svg(joined, floors, {})
+    assert "dasharray" in imports.as_svg(joined, floors, {})
+    assert "red" not in imports.as_svg(joined, floors, {})
+    assert "red" in imports.as_svg({("low", "top"): {"types", "late"}}, floors, {})
     with pytest.raises(LookupError, match=r"low\.first: no room"):
         imports.between_rooms(arrows, imports.rooms(floors[:3]))
