@@ -257,22 +257,36 @@ def _box(room: str, box: Box) -> str:
 def _arrow(
     source: str, target: str, boxes: Mapping[str, Box], tip: str, kinds: set[str], up: bool
 ) -> str:
-    upper, lower = boxes[source], boxes[target]
-    # Straight between rooms above each other; otherwise it leaves and arrives off the middle.
-    start = upper.middle + _within(upper, (lower.middle - upper.middle) / 4)
-    end = lower.middle + _within(lower, (start - lower.middle) / 4)
-    y, to_y = upper.y + upper.height, lower.y - 2
+    first, last = boxes[source], boxes[target]
+    y, to_y = first.y + first.height, last.y - 2
     if up:
-        y, to_y = upper.y, lower.y + lower.height + 2
-    bend = (to_y - y) / 2
+        y, to_y = first.y, last.y + last.height + 2
+    # Straight between rooms above each other; otherwise it leaves and arrives off the middle.
+    start = first.middle + _within(first, (last.middle - first.middle) / 4)
+    end = last.middle + _within(last, (start - last.middle) / 4)
+    bends, steep = (start, end), 0.5
+    in_the_way = [
+        box
+        for box in boxes.values()
+        if min(y, to_y) < box.y + box.height / 2 < max(y, to_y)
+        and abs(start + (end - start) * (box.y - y) / (to_y - y) - box.middle) < box.width / 2 + 8
+    ]
+    if in_the_way:  # around them, on the side that is nearer
+        left = min(box.x for box in in_the_way) - 14
+        right = max(box.x + box.width for box in in_the_way) + 14
+        side = left if start + end < left + right else right
+        start = first.middle + _within(first, side - first.middle)
+        end = last.middle + _within(last, side - last.middle)
+        bends, steep = ((8 * side - start - end) / 6,) * 2, 0.25
+    rise = steep * (to_y - y)
     typed = kinds == {"types"}
     style = ' stroke-dasharray="5 4"' if typed else ""
     colour = "red" if up and not typed else "currentColor"
     return (
-        f'<path d="M{start:.0f} {y:.0f}C{start:.0f} {y + bend:.0f} {end:.0f} {to_y - bend:.0f} '
-        f'{end:.0f} {to_y:.0f}" fill="none" stroke="{colour}" stroke-opacity=".55" '
-        f'marker-end="url(#{tip})"{style}><title>{escape(source)} imports {escape(target)}</title>'
-        "</path>"
+        f'<path d="M{start:.0f} {y:.0f}C{bends[0]:.0f} {y + rise:.0f} {bends[1]:.0f} '
+        f'{to_y - rise:.0f} {end:.0f} {to_y:.0f}" fill="none" stroke="{colour}" '
+        f'stroke-opacity=".55" marker-end="url(#{tip})"{style}><title>{escape(source)} imports '
+        f"{escape(target)}</title></path>"
     )
 
 
