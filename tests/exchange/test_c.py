@@ -12,7 +12,8 @@ import densenet as dn
 from densenet.exchange import to_c
 from densenet.exchange.c import header
 from tests.support.assertions import assert_same_bits, assert_ulp
-from tests.support.exchange import CASES, Squares, close, random_network, rows
+from tests.support.exchange import CASES, close, random_network, rows
+from tests.support.losses import Squares
 from tests.support.networks import ACTIVATIONS, make
 
 if shutil.which("cc") is None:

@@ -14,7 +14,8 @@ from densenet import _activations
 from densenet.exchange import to_onnx
 from densenet.exchange.onnx import model
 from tests.support.assertions import assert_ulp
-from tests.support.exchange import CASES, Squares, close, random_network, rows
+from tests.support.exchange import CASES, close, random_network, rows
+from tests.support.losses import Squares
 from tests.support.networks import ACTIVATIONS, make
 
 PROVIDERS = ["CPUExecutionProvider"]

@@ -10,7 +10,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import densenet as dn
 from densenet.exchange import from_sklearn, to_sklearn
-from tests.support.exchange import Squares, close, rows
+from tests.support.exchange import close, rows
+from tests.support.losses import Squares
 from tests.support.networks import make
 
 ACTIVATIONS = {"identity": dn.Identity, "logistic": dn.Sigmoid, "tanh": dn.Tanh, "relu": dn.ReLU}

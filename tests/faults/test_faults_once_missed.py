@@ -20,6 +20,7 @@ from densenet import (
     SoftmaxCrossEntropy,
 )
 from tests.support.assertions import assert_same_bits, assert_ulp
+from tests.support.losses import Squares
 
 # ---- balanced class weights when a class is missing from y -------------------------------------
 
@@ -44,16 +45,6 @@ def test_balanced_weights_where_a_class_is_missing(engine, rng, missing, soft):
 
 
 # ---- x that is the network's own, under a loss of one's own ------------------------------------
-
-
-class Squares:
-    """A loss of the user's own."""
-
-    def forward(self, outputs, targets):
-        return float(((outputs - targets) ** 2).mean())
-
-    def backward(self, outputs, targets):
-        return 2 * (outputs - targets) / outputs.size
 
 
 OWN = {

@@ -25,6 +25,7 @@ from densenet import (
 from densenet import optimizers as rules
 from tests.support.assertions import assert_apart, assert_same_bits
 from tests.support.files import EVERY_LAYER
+from tests.support.losses import Squares
 from tests.support.stacks import STACKS, examples, make
 
 
@@ -135,14 +136,6 @@ def test_the_same_network_gives_the_same_file(path, tmp_path, rng):
         network.fit(x, y, epochs=2, batch_size=7)
         network.save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-class Squares:
-    def forward(self, outputs, targets):
-        return float((outputs**2).mean())
-
-    def backward(self, outputs, targets):
-        return 2 * outputs / outputs.size
 
 
 def test_a_loss_of_ones_own_is_given_again(path):

@@ -8,16 +8,6 @@ from tests.support.networks import ACTIVATIONS, INPUTS, LOSSES, OUTPUTS, make
 CASES = list(enumerate(3 * LOSSES))
 
 
-class Squares:
-    """A loss of one's own."""
-
-    def forward(self, outputs, targets):
-        return float(((outputs - targets) ** 2).sum())
-
-    def backward(self, outputs, targets):
-        return 2 * (outputs - targets)
-
-
 def random_layers(rng, width, depth):
     """Draw layers from a width; give them and the width that they end in."""
     layers = []

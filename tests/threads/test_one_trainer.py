@@ -19,6 +19,7 @@ from densenet import (
     SoftmaxCrossEntropy,
 )
 from tests.support.assertions import assert_same_bits
+from tests.support.examples import separable
 from tests.support.processes import run_python
 
 LAYERS = [Linear(16, 64), BatchNorm(64), Sigmoid(), Linear(64, 4)]
@@ -41,8 +42,8 @@ def make(engine, loss=None):
 
 @pytest.fixture
 def data(rng):
-    x = rng.normal(size=(640, 16)).astype(np.float32)
-    return x, x[:, :4].argmax(axis=1)
+    x, y = separable(rng, 640, 16, classes=4)
+    return x.astype(np.float32), y
 
 
 class InThread:

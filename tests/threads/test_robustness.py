@@ -18,6 +18,7 @@ from densenet import (
     set_num_threads,
 )
 from tests.support.arrays import misaligned
+from tests.support.examples import labelled
 from tests.support.processes import run_python
 from tests.support.skips import NOT_APPLICABLE, POSIX_SIGNALS
 
@@ -30,7 +31,8 @@ def make(engine="compiled", **options):
 
 @pytest.fixture
 def data(rng):
-    return rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 3, 40)
+    x, y = labelled(rng, 40, 6)
+    return x.astype(np.float32), y
 
 
 def test_members_without_rows_come_to_the_barriers_of_a_normalisation():

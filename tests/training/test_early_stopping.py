@@ -20,6 +20,8 @@ from densenet import (
 from densenet.metrics import accuracy
 from tests.support.assertions import assert_same_bits
 from tests.support.errors import error_of, same_error
+from tests.support.examples import separable
+from tests.support.losses import Squares
 from tests.support.signals import interrupt_when_trained
 from tests.support.skips import POSIX_SIGNALS
 
@@ -51,8 +53,7 @@ class Recorder(Callback):
 
 @pytest.fixture
 def data(rng):
-    x = rng.normal(size=(60, 5))
-    return x, x[:, :3].argmax(axis=1)
+    return separable(rng, 60, 5)
 
 
 @pytest.fixture
@@ -336,14 +337,6 @@ def linear(engine, loss=None):
     return Network(
         [Linear(3, 2)], loss or MeanSquaredError(), dtype="float64", seed=1, backend=engine
     )
-
-
-class Squares:
-    def forward(self, outputs, targets):
-        return float(((outputs - targets) ** 2).mean())
-
-    def backward(self, outputs, targets):
-        return 2 * (outputs - targets) / outputs.size
 
 
 @pytest.mark.parametrize("watching", [False, True])

@@ -29,6 +29,7 @@ from densenet import (
     Tanh,
 )
 from tests.support.assertions import assert_same_bits
+from tests.support.losses import SquaresOfClasses
 from tests.support.processes import run_python
 
 if not hasattr(signal, "pthread_kill"):
@@ -36,16 +37,6 @@ if not hasattr(signal, "pthread_kill"):
 
 PACKAGE = str(Path(densenet.__file__).parent)
 LAYERS = [Linear(5, 8), BatchNorm(8), Tanh(), Dropout(0.25), Linear(8, 3)]
-
-
-class Squares:
-    """A loss of the user's own."""
-
-    def forward(self, outputs, targets):
-        return float(((outputs - np.eye(3)[targets]) ** 2).mean())
-
-    def backward(self, outputs, targets):
-        return 2 * (outputs - np.eye(3)[targets]) / outputs.size
 
 
 class Left(Exception):  # noqa: N818 (no error)
@@ -164,17 +155,17 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), Squares()], ids=["known", "own"])
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), SquaresOfClasses()], ids=["known", "own"])
 @pytest.mark.parametrize("kind", TRAININGS)
 def test_fit_resumes_from_any_function(engine, rng, tmp_path, kind, loss):
     """In this process, and from the file that the handler has saved."""
     n, others = TRAININGS[kind]
-    if isinstance(loss, Squares):
+    if isinstance(loss, SquaresOfClasses):
         others = {name: value for name, value in others.items() if name != "sample_weight"}
     data, options = rows(rng, n), OPTIONS | {"epochs": 3} | others
     whole = make(engine, loss)
     expected = whole.fit(*data, **options)
-    own = loss if isinstance(loss, Squares) else None
+    own = loss if isinstance(loss, SquaresOfClasses) else None
     network = make(engine, loss)
     _, most = interrupted_at(NEVER, lambda: network.fit(*data, **options))
     path, moments = tmp_path / "model", rng.choice(most, 7, replace=False)

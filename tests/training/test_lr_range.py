@@ -21,6 +21,7 @@ from densenet import (
 )
 from densenet.datasets import load_digits
 from tests.support.assertions import assert_same_bits
+from tests.support.examples import separable
 
 
 def make(engine="compiled", **options):
@@ -30,8 +31,7 @@ def make(engine="compiled", **options):
 
 @pytest.fixture
 def data(rng):
-    x = rng.normal(size=(203, 7))
-    return x, x[:, :3].argmax(axis=1)
+    return separable(rng, 203, 7)
 
 
 def test_the_network_is_untouched(engine, data):

@@ -25,17 +25,8 @@ from densenet.schedules import Schedule
 from tests.support.assertions import assert_same_bits
 from tests.support.examples import separable
 from tests.support.files import through_file
+from tests.support.losses import SquaresOfClasses
 from tests.support.training import Kill, KilledError, assert_same, learned, make
-
-
-class Squares:
-    """A loss of the user's own."""
-
-    def forward(self, outputs, targets):
-        return float(((outputs - np.eye(3)[targets]) ** 2).mean())
-
-    def backward(self, outputs, targets):
-        return 2 * (outputs - np.eye(3)[targets]) / outputs.size
 
 
 @pytest.fixture
@@ -117,12 +108,12 @@ def test_early_stopping_resumes(data, tmp_path, restore, patience, leave):
 
 def test_training_with_a_loss_of_ones_own_resumes(engine, data, tmp_path):
     options = {"epochs": 4, "batch_size": 8}
-    whole = make(engine, loss=Squares())
+    whole = make(engine, loss=SquaresOfClasses())
     expected = whole.fit(*data, **options)
     for point in POINTS[::3]:
-        network = make(engine, loss=Squares())
+        network = make(engine, loss=SquaresOfClasses())
         left(network, data, options, Kill(**point))
-        again = through_file(network, tmp_path / "model", backend=engine, loss=Squares())
+        again = through_file(network, tmp_path / "model", backend=engine, loss=SquaresOfClasses())
         assert_same(again, again.fit(*data, resume=True, **options), whole, expected)
 
 

@@ -29,6 +29,7 @@ from densenet import (
 )
 from tests.support.assertions import assert_same_bits
 from tests.support.backends import ENGINES
+from tests.support.examples import labelled
 
 SCHEDULES = {
     "constant": (ConstantLR(0.2), lambda t: 0.2),
@@ -59,7 +60,7 @@ def make(engine, loss=None, dtype="float64", layers=None):
 
 @pytest.fixture
 def data(rng):
-    return rng.normal(size=(23, 5)), rng.integers(0, 3, 23)
+    return labelled(rng, 23, 5)
 
 
 # ---- schedules ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from densenet import SGD, Adam, Callback, Linear, Network, RMSprop, Sigmoid
 from densenet import SoftmaxCrossEntropy as Loss
 from tests.support.assertions import assert_same_bits
+from tests.support.examples import labelled
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def make(backend, dtype="float32"):
 
 @pytest.fixture
 def data(rng):
-    return rng.normal(size=(23, 7)), rng.integers(0, 3, 23)
+    return labelled(rng, 23, 7)
 
 
 # ---- order and batches -------------------------------------------------------------------------
