@@ -42,6 +42,15 @@ def test_every_file_of_tests_lies_in_a_folder_and_has_a_name_of_its_own():
     assert len({path.name for path in OF_TESTS}) == len(OF_TESTS)
 
 
+def test_make_quick_runs_tests_of_every_promise():
+    text = (ROOT / "Makefile").read_text().partition("some_tests := ")[2].partition("\n\n")[0]
+    named = re.findall(r"([\w/]+\.py)(?:::(\w+))?", text)
+    for path, function in named:
+        assert f"def {function}" in (TESTS / path).read_text()
+    promises = {"kernels", "network", "training", "files", "tables", "threads"}
+    assert {path.partition("/")[0] for path, _ in named} >= promises
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_test_asks_a_clock(path):
     """Other processes take as much of the machine as they like: tests count, or turn a clock."""
