@@ -9,13 +9,13 @@ sources := pyproject.toml CMakeLists.txt python/densenet/_version.py $(shell fin
 
 # What is most likely to tell of a slip, of every promise, in half a minute on two processors.
 some_tests := $(addprefix tests/, \
-  kernels/test_kernels.py kernels/test_optimizers.py network/test_network.py \
-  training/test_training.py training/test_train_step.py training/test_schedules.py \
+  kernels/test_kernels.py network/test_network.py \
+  training/test_training.py training/test_train_step.py \
   files/test_serialization.py files/test_golden.py \
   tables/test_preprocessing.py tables/test_tables.py tables/test_commands.py \
   threads/test_same_bits.py::test_passes_are_bitwise_equal \
   threads/test_same_bits.py::test_an_epoch_is_bitwise_equal \
-  threads/test_thread_limits.py threads/test_pace.py house/test_tests.py)
+  threads/test_thread_limits.py threads/test_pace.py)
 
 .PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-curves bench-threads \
   peers clean
