@@ -45,6 +45,7 @@ CORE_FLOORS: Floors = (
     {"products": []},
     {"threads": []},
     {"memory": []},
+    {"tuning": ["tuning"]},
     {"vectors": []},
 )
 

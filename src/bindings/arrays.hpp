@@ -1,12 +1,14 @@
-// From NumPy arrays to views: tests, never messages. Where an argument does not fit as it is, the
-// check of the same name in densenet._checks converts it or says what is wrong.
+// From NumPy arrays to views of their memory.
+//
+// A function here returns null or nullopt if an argument cannot be used as it is. Then the check of
+// the same name in densenet._checks converts the argument, or raises.
 #pragma once
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -15,14 +17,14 @@
 #include <vector>
 
 #include "core/memory/views.hpp"
-#include "core/updates/strided.hpp"
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
 namespace py = pybind11;
 
-// Whether an array masks some of its elements, which nothing here would see: densenet._checks
-// refuses it. Without its module, which takes time to import, there is none.
+// True for a numpy.ma.MaskedArray, whose mask the core would ignore: densenet._checks refuses it.
+// As long as numpy.ma, which is slow to import, has not been imported, there is none.
 inline bool masked(py::handle array) {
   const py::handle plain(reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_));
   if (py::type::handle_of(array).is(plain)) return false;
@@ -31,7 +33,8 @@ inline bool masked(py::handle array) {
   return module && py::isinstance(array, module.attr("MaskedArray"));
 }
 
-// An array of this very element type, unmasked, aligned and in native byte order; null otherwise.
+// The object as an array, if it is one of this very element type, not empty, not masked, aligned
+// and in native byte order; null otherwise.
 template <class T>
 py::array array_of(py::handle object) {
   if (!py::isinstance<py::array_t<T>>(object) || masked(object))
@@ -44,7 +47,7 @@ py::array array_of(py::handle object) {
 inline bool c_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
 inline bool f_contiguous(const py::array& array) { return array.flags() & py::array::f_style; }
 
-// (rows, columns), C-contiguous.
+// A C-contiguous (rows, columns) array.
 template <class T>
 std::optional<Matrix<const T>> matrix(py::handle object) {
   const py::array array = array_of<T>(object);
@@ -53,13 +56,14 @@ std::optional<Matrix<const T>> matrix(py::handle object) {
                          array.shape(1)};
 }
 
+// A contiguous array of one axis.
 template <class T>
 struct Vector {
   const T* data;
   Index size;
 };
 
-// One axis, contiguous; None gives no data.
+// A contiguous array of one axis, or None, which gives data = nullptr.
 template <class T>
 std::optional<Vector<T>> optional_vector(py::handle object) {
   if (object.is_none()) return Vector<T>{nullptr, 0};
@@ -68,9 +72,9 @@ std::optional<Vector<T>> optional_vector(py::handle object) {
   return Vector<T>{static_cast<const T*>(array.data()), array.size()};
 }
 
-// Copies class indices; false if one of them is out of range.
+// Copies class indices; returns false if one is not in 0 ... classes - 1.
 inline bool copy_labels(const Vector<std::int64_t>& from, Index classes, std::int64_t* to) {
-  std::uint64_t most = 0;  // a negative label is a very large one
+  std::uint64_t most = 0;  // as an unsigned number, a negative label is very large
   for (Index i = 0; i < from.size; ++i) {
     to[i] = from.data[i];
     most = std::max(most, static_cast<std::uint64_t>(to[i]));
@@ -78,7 +82,7 @@ inline bool copy_labels(const Vector<std::int64_t>& from, Index classes, std::in
   return most < static_cast<std::uint64_t>(classes);
 }
 
-// Any shape, C-contiguous.
+// The elements of a C-contiguous array of any shape.
 template <class T>
 std::optional<Vector<T>> elements(py::handle object) {
   const py::array array = array_of<T>(object);
@@ -95,18 +99,22 @@ py::array_t<T> new_matrix(Index rows, Index cols) {
   return py::array_t<T>({rows, cols});
 }
 
-// A new C-contiguous array of the shape of another.
+// A new C-contiguous array of the same shape as another.
 template <class T>
 py::array_t<T> like(const py::object& other) {
   const auto array = py::reinterpret_borrow<py::array>(other);
   return py::array_t<T>(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
 }
 
+// What a body of checked(), below, returns for arguments that it cannot use: null.
+inline const py::object kMisfit = py::reinterpret_borrow<py::object>(py::handle());
+
+// A function of densenet._checks.
 inline py::object check(const char* name) {
   return py::module_::import("densenet._checks").attr(name);
 }
 
-// body(T{}, objects...) for the T that it accepts; null where a test fails for both.
+// Returns body(T{}, objects...) for T = float or else double; null if both return null.
 template <class Body, class... Objects>
 py::object for_either_type(const Body& body, const Objects&... objects) {
   py::object result = body(float{}, objects...);
@@ -118,8 +126,8 @@ py::object for_either_type(const Body& body, const py::tuple& objects, std::inde
   return for_either_type(body, py::object(objects[I])...);
 }
 
-// Runs body on the arguments as they are. Where its tests fail, the Python check of this name
-// raises, or returns arguments that can be used, and the body gets those.
+// Returns what body makes of the arguments as they are. If that is null, calls the Python check of
+// this name, which raises or returns arguments that can be used, and runs body on those.
 template <class Body, class... Objects>
 py::object checked(const char* name, const Body& body, const Objects&... objects) {
   py::object result = for_either_type(body, objects...);

@@ -1,6 +1,7 @@
-// Arrays that are copied between two steps, into a network or out of it.
+// Copies of arrays into a network or out of it, made between two training steps.
 #pragma once
 
+#include <cstddef>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -9,7 +10,7 @@
 
 namespace densenet {
 
-// Memory to be copied: from an array into another of the same size, both contiguous.
+// From pairs (to, from) of contiguous arrays of the same size: copies all of them when called.
 struct Copies {
   struct Block {
     const void* from;

@@ -1,5 +1,5 @@
-// Which x86-64 level this processor runs. Compiled for the lowest of them, and asked before any
-// build of the core is loaded.
+// Tells which x86-64 levels this processor runs. This module is compiled for the lowest of them,
+// and asked before a build of the core is loaded.
 #include <pybind11/pybind11.h>
 
 #if defined(_MSC_VER) && defined(_M_X64)
@@ -24,7 +24,7 @@ static bool runs(int level) {
 }
 #elif defined(__x86_64__)
 #include <cpuid.h>
-// Not every compiler's __builtin_cpu_supports knows these.
+// Asks the processor itself: not every compiler's __builtin_cpu_supports knows these three.
 static bool has_movbe_f16c_lzcnt() {
   unsigned a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || !(c & bit_MOVBE) || !(c & bit_F16C)) return false;

@@ -1,6 +1,6 @@
 // The version of Eigen by the macros of its headers.
 //
-// Up to 3.4 they are world, major and minor: 3, 4, 0. From 5.0 on the world stays 3, and the
+// Up to 3.4 these are world, major and minor: 3, 4, 0. From 5.0 on, world is still 3, and the
 // version is major, minor and patch: 5, 0, 1.
 #pragma once
 

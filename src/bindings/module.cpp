@@ -1,4 +1,5 @@
-// The compiled module: what it was built from, its threads, and all that the other files register.
+// The compiled module: what it was built from, its threads, measurements of the machine, and what
+// the other files register.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -9,8 +10,10 @@
 #include "bindings/eigen_version.hpp"
 #include "bindings/register.hpp"
 #include "bindings/unlocked.hpp"
-#include "core/products/peak.hpp"
 #include "core/threads/parallel.hpp"
+#include "core/threads/peak.hpp"
+#include "core/threads/standby.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace {
 
@@ -40,12 +43,13 @@ std::map<std::string, std::string> config() {
 
 }  // namespace
 
-// Safe without Python's global lock: what calls share are the atomic settings of core/parallel.hpp
-// and each plan's pool of scratch memory, which has a lock.
+// Safe without Python's global lock: all that calls share are the atomic settings of
+// core/threads/parallel.hpp and each plan's pool of scratch memory, which has a lock.
 PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.doc() = "The compiled core of densenet.";
   densenet::watch_forks();
   densenet::register_kernels(m);
+  densenet::register_losses(m);
   densenet::register_updates(m);
   densenet::register_network(m);
   m.def("config", &config, "What this module was built from and for.");
@@ -54,7 +58,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   m.def(
       "limit_this_thread",
       [](int threads) { return std::exchange(densenet::own_thread_limit(), threads); },
-      "Set the limit of calls from this thread and return the last; 0: as the process.");
+      "Set the most threads of calls from this thread, return the last; 0: as the process.");
   m.def("bound_processors", &densenet::bound_processors,
         "All processors to which OpenMP binds threads; none where it does not.");
   m.def("suspend_standby", [](bool suspended) { densenet::Standby::suspended() = suspended; });

@@ -1,15 +1,18 @@
-// The plan of a network as a Python class. densenet.network has checked the arguments; what is
-// tested here guards memory only.
-#include "core/network/plan.hpp"
-
+// The plan of a network as a Python class. Python has checked the arguments; the tests here only
+// guard memory, and where one fails its message names what is unusable.
 #include <pybind11/stl.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -18,6 +21,10 @@
 #include "bindings/register.hpp"
 #include "bindings/settings.hpp"
 #include "bindings/unlocked.hpp"
+#include "core/memory/buffer.hpp"
+#include "core/memory/views.hpp"
+#include "core/network/plan.hpp"
+#include "core/network/profile.hpp"
 
 namespace densenet {
 
@@ -47,6 +54,7 @@ bool swapped(const py::array& array) {
   return order == (little ? '>' : '<');
 }
 
+// A user's matrix (rows, cols).
 Source source_of(const py::array& array, Index cols) {
   require(array.ndim() == 2 && array.shape(1) == cols && array.shape(0) > 0, "matrix");
   return {static_cast<const std::byte*>(array.data()),
@@ -58,7 +66,7 @@ Source source_of(const py::array& array, Index cols) {
           swapped(array)};
 }
 
-// Contiguous, of this type and size, and writeable where T is not const; None is null.
+// The memory of a contiguous array of this type and size, writeable unless T is const; None: null.
 template <class T>
 T* vector_of(const py::object& object, Index size, const char* what) {
   using Element = std::remove_const_t<T>;
@@ -73,6 +81,7 @@ T* vector_of(const py::object& object, Index size, const char* what) {
   }
 }
 
+// The same where None is not allowed.
 template <class T>
 T* required(const py::object& object, Index size, const char* what) {
   T* data = vector_of<T>(object, size, what);
@@ -80,6 +89,7 @@ T* required(const py::object& object, Index size, const char* what) {
   return data;
 }
 
+// x (n, inputs), targets (n) of class indices or (n, outputs) of values, sample_weight (n) or None.
 Examples examples_of(const py::array& x, Index inputs, const py::object& targets, Index outputs,
                      const py::object& sample_weight) {
   Examples examples{source_of(x, inputs), nullptr, {}, nullptr};
@@ -95,7 +105,7 @@ Examples examples_of(const py::array& x, Index inputs, const py::object& targets
   return examples;
 }
 
-// Whether an array may share memory with n elements.
+// True if the memory of an array overlaps with these n elements.
 template <class T>
 bool overlaps(const py::array& array, const T* data, Index n) {
   const auto* low = static_cast<const std::byte*>(array.data());
@@ -108,7 +118,8 @@ bool overlaps(const py::array& array, const T* data, Index n) {
   return low < begin + n * static_cast<Index>(sizeof(T)) && begin < high;
 }
 
-// Whether a step would change x, which it reads.
+// True if x, which a step reads, shares memory with parameters or optimizer state, which it
+// changes.
 template <class T>
 bool is_trained(py::handle x, const Plan<T>& plan, const T* params, const std::vector<T*>& states) {
   const auto array = py::reinterpret_borrow<py::array>(x);
@@ -116,9 +127,10 @@ bool is_trained(py::handle x, const Plan<T>& plan, const T* params, const std::v
   return shared(params) || std::any_of(states.begin(), states.end(), shared);
 }
 
-// A batch that can be learned from as it is. Where there is none, densenet._checks converts it or
-// says what is wrong. Class indices are copied into `labels`, and the copy is checked: another
-// thread may write into y.
+// x (rows, inputs) and y as a batch, if they can be used as they are; nullopt if densenet._checks
+// has to convert them or say what is wrong. y is (rows) class indices or (rows, outputs) values.
+// Class indices are copied into `labels`, and the copy is checked: another Python thread may write
+// into y.
 template <class T>
 std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::handle y,
                                      bool on_classes, Buffer<std::int64_t>& labels) {
@@ -139,7 +151,8 @@ std::optional<Examples> usable_batch(const Plan<T>& plan, py::handle x, py::hand
   return examples;
 }
 
-// Whether arrays are such a batch, and no subclasses: those may differ where Python handles them.
+// True if x and y are such a batch, and no subclasses of arrays, which Python code may treat in
+// another way.
 template <class T>
 bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
   const py::handle array(reinterpret_cast<PyObject*>(py::detail::npy_api::get().PyArray_Type_));
@@ -148,7 +161,7 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
          usable_batch(plan, x, y, on_classes, labels);
 }
 
-// How the layers behave: the normalisations' running moments, training or not, and the draws.
+// From (running statistics, training, seed of dropout, step, whether to update running statistics).
 template <class T>
 Mode<T> mode_of(const Plan<T>& plan, const py::tuple& mode) {
   const auto& [running, training, seed, step, update] =
@@ -171,8 +184,8 @@ std::vector<T*> states_of(const Plan<T>& plan, const Optimizer& optimizer, const
   return moments;
 }
 
-// An optimizer with its settings, settled for many calls; the learning rate is 0 where a schedule
-// gives it.
+// An optimizer with its settings, checked once for many calls. The learning rate is 0 where a
+// schedule gives it.
 struct Rule {
   Optimizer optimizer;
   double lr;
@@ -239,7 +252,7 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
   plan.backward(params, source, d, dparams_out, dx_out, how);
 }
 
-// None where another call trains.
+// Trains for as many steps as there are learning rates. Returns None if another call is training.
 template <class T>
 py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
                  const py::array& x, const py::object& targets, const py::object& sample_weight,
@@ -269,7 +282,7 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, 
                     count,
                     &PythonPoll::call,
                     &poll};
-  std::optional<Progress> done;
+  std::optional<EpochResult> done;
   {
     Unlocked unlocked;
     poll.unlocked = &unlocked;
@@ -280,7 +293,7 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, 
                         poll.raised);
 }
 
-// False where another call trains.
+// Takes one step down a gradient (parameters). Returns False if another call is training.
 template <class T>
 bool update(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
             double lr, const py::object& taken, const py::object& gradient,
@@ -298,7 +311,7 @@ bool update(Plan<T>& plan, const py::object& flat, const py::list& states, const
   return plan.update(params, moments.data(), rule.optimizer, lr, count, g, to, from);
 }
 
-// Copies, for each (to, from), what the network is made of, as it stands between two steps.
+// Copies arrays out of the network, from `from` to `to` of each pair, between two steps.
 template <class T>
 void look(Plan<T>& plan, const py::list& pairs) {
   const Copies copies(pairs);
@@ -306,7 +319,8 @@ void look(Plan<T>& plan, const py::list& pairs) {
   plan.look(copies);
 }
 
-// The same into the network, all at once. False where another call trains.
+// Copies arrays into the network, all between the same two steps. Returns False, with nothing done,
+// if another call is training.
 template <class T>
 bool change(Plan<T>& plan, const py::list& pairs) {
   const Copies copies(pairs);
@@ -314,8 +328,10 @@ bool change(Plan<T>& plan, const py::list& pairs) {
   return plan.change(copies);
 }
 
-// Takes the same step a number of times and tells where the time went: seconds of all of it, a
-// description of each unit, and for each thread its seconds.
+// Takes the same step `steps` times, with a learning rate of 0, and returns (seconds, units,
+// threads): `units` has (number of its layer, whether it is linear) for each unit; `threads` has,
+// for each step and thread, seconds as ([gather, loss, update, waiting], [(product, rest), ...])
+// with forward, dx and dW of each unit.
 template <class T>
 py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
                   const py::array& x, const py::object& targets, Index steps,
@@ -354,9 +370,9 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
   return py::make_tuple(elapsed, units, spent);
 }
 
-// One training step with everything but the batch settled beforehand, so that a call from Python
-// costs little. It takes what can be used as it is, and gives None, with nothing done, for all
-// else: densenet._checks then says what is wrong, or converts it.
+// Takes training steps for which everything but the batch was checked beforehand, so that a call
+// from Python costs little. Returns None, with nothing done, if x or y cannot be used as they are:
+// then densenet._checks converts them or says what is wrong.
 template <class T>
 class Stepper {
  public:
@@ -374,9 +390,9 @@ class Stepper {
     written_.push_back(flat);
   }
 
-  // The loss before the step.
+  // Takes a step and returns the loss before it; None also if another call is training.
   std::optional<double> operator()(py::handle x, py::handle y) {
-    if (busy_.exchange(true)) return std::nullopt;  // in another thread
+    if (busy_.exchange(true)) return std::nullopt;  // another thread is in here
     const auto loss = step(x, y);
     busy_ = false;
     return loss;
@@ -400,7 +416,7 @@ class Stepper {
     return loss;
   }
 
-  std::array<py::object, 3> kept_;  // alive
+  std::array<py::object, 3> kept_;  // so that what the pointers below point to stays alive
   std::vector<py::array> written_;
   Plan<T>& plan_;
   T* params_;
@@ -413,7 +429,7 @@ class Stepper {
   std::atomic<bool> busy_{false};
 };
 
-// Which the stub can name.
+// Makes the class an instance of `type`, as the stub says, and not of pybind11's own metaclass.
 py::metaclass plain_metaclass() { return py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)); }
 
 template <class T>

@@ -1,22 +1,23 @@
-// What the core calls between two steps of a long call.
+// The function that the core calls between two steps of a long call.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 #include "bindings/unlocked.hpp"
-#include "core/memory/views.hpp"
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
 namespace py = pybind11;
 
-// Lets Python's signal handlers and a progress function run inside a long call, between two steps.
-// What they raise is kept, and raised when the call is over.
+// Lets Python's signal handlers and a progress function run between two steps of a long call. If
+// they raise, the call ends, and the exception is kept in `raised` for the caller to raise.
 struct PythonPoll {
   py::object progress;  // None or f(steps_done)
   py::object raised = py::none();
   Unlocked* unlocked = nullptr;
 
+  // An Epoch's poll function; context is a PythonPoll. False: stop.
   static bool call(void* context, Index steps_done) {
     auto* self = static_cast<PythonPoll*>(context);
     self->unlocked->locked([&] {

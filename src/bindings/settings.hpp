@@ -1,12 +1,14 @@
-// Hyper-parameters from Python: which there are, and the range of each. The messages for values
-// outside are in densenet._checks.
+// Hyper-parameters from Python: their names and ranges. densenet._checks raises the messages for
+// values out of range.
 #pragma once
 
 #include <pybind11/pybind11.h>
 
 #include <cmath>
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/layers/losses.hpp"
@@ -16,9 +18,9 @@ namespace densenet {
 
 namespace py = pybind11;
 
-// The value of a setting if it is a number in its range: rates, slopes and penalties are finite and
-// >= 0, decay factors lie in [0, 1), dampening in [0, 1], switches are 0 or 1, and a loss's delta
-// is positive. None stands for no clipping.
+// The value of a setting, if it is a number in its range; nullopt otherwise. Rates, slopes and
+// penalties are finite and >= 0, decay factors in [0, 1), dampening in [0, 1], switches 0 or 1,
+// clipping and a loss's delta finite and > 0. None, for clipping alone, gives 0: no clipping.
 inline std::optional<double> setting(const std::string& name, py::handle object) {
   const bool clip = name == "clip_norm" || name == "clip_value";
   if (clip && object.is_none()) return 0;
@@ -39,7 +41,7 @@ inline std::optional<double> setting(const std::string& name, py::handle object)
   return fits ? std::optional<double>(value) : std::nullopt;
 }
 
-// The rule of this name with its settings, and the learning rate; none if a setting does not fit.
+// The optimizer of this name with its settings, and the learning rate; nullopt if one does not fit.
 inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::string& name,
                                                                 const py::dict& settings) {
   std::pair<Optimizer, double> result;
@@ -51,7 +53,7 @@ inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::strin
     });
   }
   Hyperparameters& h = optimizer.hyperparameters;
-  const std::pair<const char*, double*> places[] = {{"lr", &lr},
+  const std::pair<const char*, double*> fields[] = {{"lr", &lr},
                                                     {"momentum", &h.momentum},
                                                     {"dampening", &h.dampening},
                                                     {"beta", &h.beta},
@@ -68,8 +70,8 @@ inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::strin
     const auto key_name = key.cast<std::string>();
     const auto value = setting(key_name, object);
     if (!value) return std::nullopt;
-    for (const auto& [place_name, place] : places) {
-      if (key_name == place_name) *place = *value;
+    for (const auto& [field_name, field] : fields) {
+      if (key_name == field_name) *field = *value;
     }
   }
   if (h.nesterov != 0 && (h.momentum == 0 || h.dampening != 0)) return std::nullopt;
@@ -78,7 +80,7 @@ inline std::optional<std::pair<Optimizer, double>> optimizer_of(const std::strin
   return result;
 }
 
-// The settings of a loss; none if one does not fit.
+// The settings of a loss; nullopt if one does not fit.
 inline std::optional<LossSettings> loss_settings(const py::dict& settings) {
   LossSettings result;
   for (const auto& [key, object] : settings) {
@@ -91,7 +93,8 @@ inline std::optional<LossSettings> loss_settings(const py::dict& settings) {
   return result;
 }
 
-// The parameter of an activation, if it has one: the only value there is. None if it does not fit.
+// The parameter of an activation, the only value in `settings`; 0 if it has none, nullopt if the
+// value does not fit.
 inline std::optional<double> activation_parameter(const py::dict& settings) {
   double parameter = 0;
   for (const auto& [key, object] : settings) {

@@ -1,4 +1,4 @@
-// Python's global lock, given up for the length of a long computation.
+// Releases Python's global lock for the length of a computation.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -8,12 +8,12 @@
 
 namespace densenet {
 
-// While it lives, other Python threads run.
+// While it lives, other Python threads may run.
 //
-// A daemon thread may still compute when the program ends. Until Python 3.13, one that then asks
-// for the lock is ended by unwinding its frames; they are C++ here, and the whole process would be
-// aborted. Since 3.14 such a thread waits for ever instead, until the process is gone: so it does
-// here in every version.
+// A daemon thread may still compute when the program ends. Up to Python 3.13, a thread that then
+// asks for the lock is ended by unwinding its stack; with C++ frames on it, the whole process would
+// be aborted. From 3.14 on such a thread waits until the process is gone. This class does so in
+// every version.
 class Unlocked {
  public:
   Unlocked() : thread_(PyEval_SaveThread()) {}
@@ -21,7 +21,7 @@ class Unlocked {
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
 
-  // Runs Python in between.
+  // Runs body(), which may use Python, with the lock.
   template <class Body>
   void locked(const Body& body) {
     lock();

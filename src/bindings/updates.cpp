@@ -1,5 +1,8 @@
-// An optimizer's step on NumPy arrays of any layout, in place: test, release the GIL, call.
+// An optimizer's step on NumPy arrays of any layout, in place: test the arguments, release the GIL,
+// call the core.
 #include <array>
+#include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -9,13 +12,15 @@
 #include "bindings/settings.hpp"
 #include "bindings/unlocked.hpp"
 #include "core/threads/parallel.hpp"
+#include "core/updates/optimizers.hpp"
 #include "core/updates/strided.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
 namespace {
 
-// First and last byte of an array, whatever its strides.
+// The memory of an array, whatever its strides: its first byte, and the one after its last.
 std::pair<const char*, const char*> extent(const py::array& array) {
   const char* low = static_cast<const char*>(array.data());
   const char* high = low + array.itemsize();
@@ -26,28 +31,29 @@ std::pair<const char*, const char*> extent(const py::array& array) {
   return {low, high};
 }
 
-// The rule's update of arrays = {param, grad, state...}, in place. `vouched`: the Python check has
-// found that arrays whose extents meet share no element.
+// Updates given = {param, grad, state...} in place by the rule; returns false, with nothing done,
+// if the arrays cannot be used as they are. `vouched`: the Python check has found that arrays whose
+// memory overlaps share no element.
 template <class T, class Rule>
-bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
+bool update_in_place(const py::list& given, const Rule& rule, bool vouched) {
   constexpr std::size_t kStates = Rule::kStates;
-  if (arrays.size() != 2 + kStates) return false;
-  std::array<py::array, 2 + kStates> places;
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    places[i] = array_of<T>(arrays[i]);
-    if (!places[i] || (i != 1 && !places[i].writeable())) return false;
-    if (!same_shape(places[0], places[i])) return false;
-    for (py::ssize_t a = 0; a < places[i].ndim(); ++a) {
+  if (given.size() != 2 + kStates) return false;
+  std::array<py::array, 2 + kStates> arrays;
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    arrays[i] = array_of<T>(given[i]);
+    if (!arrays[i] || (i != 1 && !arrays[i].writeable())) return false;
+    if (!same_shape(arrays[0], arrays[i])) return false;
+    for (py::ssize_t a = 0; a < arrays[i].ndim(); ++a) {
       // A broadcast array would be written several times.
-      if (i != 1 && places[i].strides(a) == 0 && places[i].shape(a) > 1) return false;
+      if (i != 1 && arrays[i].strides(a) == 0 && arrays[i].shape(a) > 1) return false;
     }
     for (std::size_t j = 0; j < i && !vouched; ++j) {
-      const auto [low, high] = extent(places[i]);
-      const auto [other_low, other_high] = extent(places[j]);
+      const auto [low, high] = extent(arrays[i]);
+      const auto [other_low, other_high] = extent(arrays[j]);
       if (low < other_high && other_low < high) return false;
     }
   }
-  const py::array& param = places[0];
+  const py::array& param = arrays[0];
   const bool by_rows = c_contiguous(param);
   if (!by_rows && !f_contiguous(param)) return false;
 
@@ -61,11 +67,11 @@ bool update_in_place(const py::list& arrays, const Rule& rule, bool vouched) {
     }
     return steps;
   };
-  T* p = static_cast<T*>(places[0].mutable_data());
-  const Strided<const T> grad{static_cast<const T*>(places[1].data()), strides(places[1])};
+  T* p = static_cast<T*>(arrays[0].mutable_data());
+  const Strided<const T> grad{static_cast<const T*>(arrays[1].data()), strides(arrays[1])};
   std::array<Strided<T>, kStates> states;
   for (std::size_t s = 0; s < kStates; ++s) {
-    states[s] = {static_cast<T*>(places[2 + s].mutable_data()), strides(places[2 + s])};
+    states[s] = {static_cast<T*>(arrays[2 + s].mutable_data()), strides(arrays[2 + s])};
   }
   const Unlocked unlocked;
   const Index n = walk.size();

@@ -20,6 +20,7 @@ class Fault(NamedTuple):
 
 OPTIMIZERS = "src/core/updates/optimizers.hpp"
 LOSSES = "src/core/layers/losses.hpp"
+SOFTMAX = "src/core/layers/softmax.hpp"
 GATHER = "src/core/memory/gather.hpp"
 NORMS = "src/core/layers/normalization.hpp"
 PASSES = "src/core/network/passes.cpp"
@@ -63,8 +64,8 @@ FAULTS = {
     ),
     "decay-of-biases": Fault(
         TRAINING,
-        "slot(bias_rule, unit.bias, unit.outputs)",
-        "slot(rule, unit.bias, unit.outputs)",
+        "update_part(bias_rule, unit.bias, unit.outputs)",
+        "update_part(rule, unit.bias, unit.outputs)",
         "Penalties apply to biases where the update is not fused",
         "faults_once_missed",
     ),
@@ -231,20 +232,20 @@ FAULTS = {
     ),
     "standby-pause": Fault(
         "src/core/threads/standby.hpp",
-        "if (start_ - end_ > kPause) rest();",
+        "if (start_ - end_ > kThreadsStayAwake) rest();",
         "",
         "Calls far apart wake threads",
         "pace",
     ),
     "pace-hardly-faster": Fault(
         "src/core/threads/pace.hpp",
-        "least_[way] < kClearly * least_[best]",
+        "least_[way] < kClearlyFaster * least_[best]",
         "least_[way] < least_[best]",
         "Steps change to fewer threads for next to nothing",
         "pace",
     ),
     "softmax-overflow": Fault(
-        LOSSES,
+        SOFTMAX,
         "load(logits + c, lanes) - Vec<T>(largest)",
         "load(logits + c, lanes)",
         "Large logits overflow",
@@ -252,7 +253,7 @@ FAULTS = {
     ),
     "labels-out-of-order": Fault(
         PASSES,
-        "labels[batch.place(i)]",
+        "labels[batch.example(i)]",
         "labels[i]",
         "Rows that are shuffled get the labels of others",
         "network_data training",
@@ -280,8 +281,8 @@ FAULTS = {
     ),
     "running-moments-of-no-step": Fault(
         TRAINING,
-        "if (!converged) move_running(pass);",
-        "move_running(pass);",
+        "if (!converged) update_running(pass);",
+        "update_running(pass);",
         "A step that the tolerance ends moves the running moments",
         "faults_once_missed",
     ),

@@ -37,7 +37,6 @@ UP_LEFT = {
     ("plotting", "training"),
     ("reference", "plans"),
     ("training", "network"),
-    ("products", "updates"),
 }
 
 

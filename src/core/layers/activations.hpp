@@ -1,8 +1,8 @@
-// Activations: one small struct a rule, elementwise on a vector register.
+// Activations y = f(x): one small struct each, which works on a vector register.
 //
-// `forward` maps x to y. `derivative` gives dy/dx: from y, so that the backward pass needs no x, or
-// from x where kFromInput says so. A rule with a parameter is made from it.
-// To add one: write its struct and name it in Activations.
+// forward(x) gives y. derivative(y) gives dy/dx, so that the backward pass does not need x; where
+// the struct has kFromInput, it is derivative(x). An activation with a parameter is constructed
+// from it. To add one: write its struct and name it in Activations.
 #pragma once
 
 #include <cmath>
@@ -14,6 +14,7 @@
 
 #include "core/memory/views.hpp"
 #include "core/vectors/exp.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
@@ -24,7 +25,7 @@ struct Identity {
   Vec<T> derivative(Vec<T>) const { return Vec<T>(T(1)); }
 };
 
-// y = 1 / (1 + e^-x). Where e^-x is too large to hold, y is 0 to within the smallest normal number.
+// y = 1 / (1 + e^-x). Where e^-x overflows, y is 0, which is right to the smallest normal number.
 template <class T>
 inline Vec<T> sigmoid(Vec<T> x) {
   return Vec<T>(T(1)) / (Vec<T>(T(1)) + exp(-x));
@@ -37,7 +38,7 @@ struct Sigmoid {
   Vec<T> derivative(Vec<T> y) const { return y * (Vec<T>(T(1)) - y); }
 };
 
-// With t = e^(-2|x|) - 1, |y| = -t / (2 + t). y has the sign of x, that of zero too.
+// |y| = -t / (2 + t) with t = e^(-2|x|) - 1. y has the sign of x, that of zero included.
 template <class T>
 struct Tanh {
   static constexpr const char* kName = "tanh";
@@ -48,7 +49,7 @@ struct Tanh {
   Vec<T> derivative(Vec<T> y) const { return Vec<T>(T(1)) - y * y; }
 };
 
-// The maximum of -0 and 0 is -0: its sign goes.
+// y = max(x, 0). abs() removes the sign of a -0.
 template <class T>
 struct ReLU {
   static constexpr const char* kName = "relu";
@@ -58,6 +59,7 @@ struct ReLU {
   }
 };
 
+// y = x for x > 0, otherwise slope x.
 template <class T>
 struct LeakyReLU {
   static constexpr const char* kName = "leaky_relu";
@@ -84,7 +86,7 @@ struct ELU {
   }
 };
 
-// y = x Φ(x) with the normal distribution's Φ(x) = erfc(-x/√2) / 2. Hendrycks and Gimpel 2016.
+// y = x Φ(x), where Φ(x) = erfc(-x/√2) / 2 is the normal distribution's. Hendrycks and Gimpel 2016.
 template <class T>
 struct GELU {
   static constexpr const char* kName = "gelu";
@@ -105,7 +107,7 @@ struct GELU {
   }
 };
 
-// y = x σ(x). Elfwing et al. 2018.
+// y = x sigmoid(x). Elfwing et al. 2018.
 template <class T>
 struct SiLU {
   static constexpr const char* kName = "silu";
@@ -151,15 +153,15 @@ using Activations = std::tuple<Identity<T>, Sigmoid<T>, Tanh<T>, ReLU<T>, LeakyR
                                GELU<T>, SiLU<T>, Mish<T>>;
 
 inline constexpr std::size_t kActivations = std::tuple_size_v<Activations<float>>;
-inline constexpr std::size_t kIdentity = 0;  // its number in Activations
+inline constexpr std::size_t kIdentity = 0;  // its position in Activations
 
-// One of Activations by its number, with its parameter, if it has one.
+// One of Activations, by its position there, with its parameter, if it has one.
 struct Activation {
   std::size_t number = kIdentity;
   double parameter = 0;
 };
 
-// Calls body(rule).
+// Calls body(rule) with an object of the activation's own type.
 template <class T, std::size_t I = 0, class Body>
 void with_activation(const Activation& activation, const Body& body) {
   if constexpr (I + 1 < kActivations) {
@@ -173,11 +175,13 @@ void with_activation(const Activation& activation, const Body& body) {
   }
 }
 
+// True if Rule's derivative is computed from x and not from y.
 template <class Rule, class = void>
 inline constexpr bool kFromInput = false;
 template <class Rule>
 inline constexpr bool kFromInput<Rule, std::void_t<decltype(Rule::kFromInput)>> = true;
 
+// The activation of this kName. Throws std::invalid_argument if there is none.
 inline Activation activation_named(const std::string& name, double parameter) {
   Activation found{kActivations, parameter};
   for (std::size_t i = 0; i < kActivations; ++i) {
@@ -189,26 +193,28 @@ inline Activation activation_named(const std::string& name, double parameter) {
   return found;
 }
 
-// Whether the derivative wants x and not y.
+// True if the derivative is computed from x and not from y.
 inline bool from_input(const Activation& activation) {
   bool result = false;
   with_activation<float>(activation, [&](auto rule) { result = kFromInput<decltype(rule)>; });
   return result;
 }
 
+// y = rule(x), for a range of elements.
 template <class T, class Rule>
-void activation_forward(const Rule& rule, const T* x, T* y, Range part) {
-  for_each_vector<T>(part.size(), [&](Index i, auto lanes) {
-    store(y + part.begin + i, rule.forward(load(x + part.begin + i, lanes)), lanes);
+void activation_forward(const Rule& rule, const T* x, T* y, Range range) {
+  for_each_vector<T>(range.size(), [&](Index i, auto lanes) {
+    store(y + range.begin + i, rule.forward(load(x + range.begin + i, lanes)), lanes);
   });
 }
 
-// dx = dy ∘ derivative(y), or derivative(x) where the rule says so; dx may be dy.
+// dx = dy ∘ derivative(y), for a range of elements; `y` is x where the rule has kFromInput. dx
+// may be dy.
 template <class T, class Rule>
-void activation_backward(const Rule& rule, const T* dy, const T* y, T* dx, Range part) {
-  for_each_vector<T>(part.size(), [&](Index i, auto lanes) {
-    const Vec<T> slope = rule.derivative(load(y + part.begin + i, lanes));
-    store(dx + part.begin + i, load(dy + part.begin + i, lanes) * slope, lanes);
+void activation_backward(const Rule& rule, const T* dy, const T* y, T* dx, Range range) {
+  for_each_vector<T>(range.size(), [&](Index i, auto lanes) {
+    const Vec<T> slope = rule.derivative(load(y + range.begin + i, lanes));
+    store(dx + range.begin + i, load(dy + range.begin + i, lanes) * slope, lanes);
   });
 }
 

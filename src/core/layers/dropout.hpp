@@ -1,15 +1,20 @@
-// The counter-based draws of dropout: Philox 4x32 with 10 rounds (Salmon et al. 2011).
+// Dropout, and its random numbers: Philox 4x32 with 10 rounds (Salmon et al. 2011).
 //
-// A draw is a function of where it is used, so every thread and both backends draw the same mask.
+// Philox computes a number from a counter. The counter here is where the number is used (column,
+// row, step, layer), so every thread, and the NumPy reference, gets the same mask.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
 using Four = std::array<std::uint32_t, 4>;
 
+// Four random numbers, as a function of counter and seed.
 inline Four philox(Four counter, std::uint64_t seed) {
   auto low = static_cast<std::uint32_t>(seed), high = static_cast<std::uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -24,28 +29,28 @@ inline Four philox(Four counter, std::uint64_t seed) {
   return counter;
 }
 
-// Which draws belong to a layer in a step.
+// Which random numbers a layer uses in a step.
 struct DropoutKey {
   std::uint64_t seed;
   std::uint32_t step, layer;
 };
 
-// An element is kept where its draw reaches the threshold, rate 2³².
+// An element is kept where its random number is at least this: rate 2³².
 inline std::uint64_t dropout_threshold(double rate) {
   return static_cast<std::uint64_t>(rate * 4294967296.0);
 }
 
-// to = from ∘ mask / (1 - rate), for row `row` of the batch; four columns share a draw's counter.
+// to = from ∘ mask / (1 - rate) for row `row` of the batch, of n columns. Four columns share one
+// counter. Forward and backward pass are alike.
 template <class T>
-void dropout_row(const T* from, T* to, std::ptrdiff_t n, std::ptrdiff_t row, double rate,
-                 const DropoutKey& key) {
+void dropout_row(const T* from, T* to, Index n, Index row, double rate, const DropoutKey& key) {
   const std::uint64_t threshold = dropout_threshold(rate);
   const T scale = static_cast<T>(1 / (1 - rate));
-  for (std::ptrdiff_t j = 0; j < n; j += 4) {
+  for (Index j = 0; j < n; j += 4) {
     const Four draw = philox(
         {static_cast<std::uint32_t>(j / 4), static_cast<std::uint32_t>(row), key.step, key.layer},
         key.seed);
-    for (std::ptrdiff_t lane = 0; lane < 4 && j + lane < n; ++lane) {
+    for (Index lane = 0; lane < 4 && j + lane < n; ++lane) {
       const bool kept = draw[static_cast<std::size_t>(lane)] >= threshold;
       to[j + lane] = kept ? from[j + lane] * scale : T(0);
     }

@@ -1,35 +1,41 @@
 // Losses, a row (one sample) at a time; the batch's loss is their mean.
 //
-// A loss gives a row's value, in double, and its gradient times a scale (the row's share of the
-// batch). rows() gives both of some rows: it asks for the target and the scale of each, and puts
-// its value. To add a loss: write its struct and name it in Losses.
+// A loss has value(), a row's loss in double; gradient() or backward(), the row's gradient times a
+// scale, its share of the batch; and rows(), both of several rows, which calls
+//   asked(row)        for the pair (target, scale) of a row, and
+//   put(row, value)   with its loss.
+// To add a loss: write its struct and name it in Losses.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
 
+#include "core/layers/softmax.hpp"
 #include "core/memory/views.hpp"
+#include "core/tuning.hpp"
 #include "core/vectors/exp.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// What one row should be: a class, or a value (a probability, say) for each output.
+// The target of one row: a class index, or a value (a probability, say) for each output.
 template <class T>
 struct Target {
   std::int64_t label;
-  const T* values;  // null: `label` counts
+  const T* values;  // null: the target is `label`
 };
 
-// Targets of many rows: class indices, or a row of values each.
+// Targets of a batch: class indices (batch), or values (batch, outputs).
 template <class T>
 struct Targets {
   const std::int64_t* labels;
-  const T* values;  // null: `labels` count
+  const T* values;  // null: the targets are `labels`
   Index outputs;
 
   Target<T> row(Index i) const {
@@ -38,131 +44,14 @@ struct Targets {
   }
 };
 
-namespace detail {
-
-// Eight interleaved sums, added up in order: the same for every instruction set, and for one row or
-// some side by side, values[i][row]. What a sum of doubles loses to rounding is kept beside it
-// (Knuth's TwoSum); sums of floats lose nothing to speak of.
-template <Index Rows, class T>
-void sums_in_double(const T (*values)[Rows], Index n, double* totals) {
-  double sums[8][Rows] = {}, lost[8][Rows] = {}, error[Rows] = {};
-  const auto add = [](double& sum, double& error_, double value) {
-    const double next = sum + value;
-    if constexpr (sizeof(T) == sizeof(double)) {
-      const double part = next - sum;
-      error_ += (sum - (next - part)) + (value - part);
-    }
-    sum = next;
-  };
-  for (Index i = 0; i < n; ++i) {
-    for (Index r = 0; r < Rows; ++r) {
-      add(sums[i % 8][r], lost[i % 8][r], static_cast<double>(values[i][r]));
-    }
-  }
-  for (Index r = 0; r < Rows; ++r) totals[r] = 0;
-  for (int lane = 0; lane < 8; ++lane) {
-    for (Index r = 0; r < Rows; ++r) {
-      error[r] += lost[lane][r];
-      add(totals[r], error[r], sums[lane][r]);
-    }
-  }
-  for (Index r = 0; r < Rows; ++r) totals[r] += error[r];
-}
-template <class T>
-double sum_in_double(const T* values, Index n) {
-  double total;
-  sums_in_double(reinterpret_cast<const T(*)[1]>(values), n, &total);
-  return total;
-}
-
-}  // namespace detail
-
-// Softmax: exponentials are of z - max(z), so that none overflows. What the cross-entropy needs
-// besides is returned.
-struct SoftmaxSums {
-  double largest;  // max_c z_c
-  double total;    // Σ_c e^(z_c - largest)
-};
-
-template <class T>
-SoftmaxSums softmax_row(const T* logits, T* probabilities, Index classes) {
-  T largest = logits[0];
-  for (Index c = 1; c < classes; ++c) largest = largest < logits[c] ? logits[c] : largest;
-  for_each_vector<T>(classes, [&](Index c, auto lanes) {
-    store(probabilities + c, exp(load(logits + c, lanes) - Vec<T>(largest)), lanes);
-  });
-  const double total = detail::sum_in_double(probabilities, classes);
-  const Vec<T> sum(static_cast<T>(total));
-  for_each_vector<T>(classes, [&](Index c, auto lanes) {
-    store(probabilities + c, load(probabilities + c, lanes) / sum, lanes);
-  });
-  return {static_cast<double>(largest), total};
-}
-
-// The same for some rows of few classes, one in each lane. A row of 10 takes some 50 cycles, and
-// 130 by itself.
-inline constexpr Index kFewClasses = 32;
-template <class T>
-void softmax_in_lanes(const Matrix<const T>& logits, Range rows, T* probabilities,
-                      SoftmaxSums* sums) {
-  constexpr Index kRows = kLanes<T>;
-  const Index n = logits.cols;
-  T values[kFewClasses][kRows] = {};
-  const auto of_class = [&](Index c) { return load(values[c], Whole{}); };
-  for (Index i = rows.begin; i < rows.end; ++i) {
-    for (Index c = 0; c < n; ++c) values[c][i - rows.begin] = logits.row(i)[c];
-  }
-  Vec<T> most = of_class(0);
-  for (Index c = 1; c < n; ++c) most = max(most, of_class(c));
-  for (Index c = 0; c < n; ++c) store(values[c], exp(of_class(c) - most), Whole{});
-  T largest[kRows], divisors[kRows];
-  double totals[kRows];
-  store(largest, most, Whole{});
-  detail::sums_in_double(values, n, totals);
-  std::transform(totals, totals + kRows, divisors, [](double sum) { return static_cast<T>(sum); });
-  const Vec<T> sum = load(divisors, Whole{});
-  for (Index c = 0; c < n; ++c) store(values[c], of_class(c) / sum, Whole{});
-  for (Index i = rows.begin; i < rows.end; ++i) {
-    const Index lane = i - rows.begin;
-    for (Index c = 0; c < n; ++c) probabilities[i * n + c] = values[c][lane];
-    sums[lane] = {static_cast<double>(largest[lane]), totals[lane]};
-  }
-}
-
-// Calls done(row, sums) after each row. A row's probabilities do not depend on those beside it.
-template <class T, class Done>
-void softmax_rows(const Matrix<const T>& logits, Range rows, T* probabilities, const Done& done) {
-  const Index n = logits.cols, together = n <= kFewClasses ? kLanes<T> : 1;
-  for (Range some = rows; some.begin < rows.end; some.begin = some.end) {
-    some.end = std::min(some.begin + together, rows.end);
-    SoftmaxSums sums[kLanes<T>];
-    if (some.size() > 1) {
-      softmax_in_lanes(logits, some, probabilities, sums);
-    } else {
-      sums[0] = softmax_row(logits.row(some.begin), probabilities + some.begin * n, n);
-    }
-    for (Index i = some.begin; i < some.end; ++i) done(i, sums[i - some.begin]);
-  }
-}
-
-// dx = y ∘ (dy - Σ_c dy_c y_c)
-template <class T>
-void softmax_backward_row(const T* dy, const T* y, T* dx, Index classes) {
-  double dot = 0;
-  for (Index c = 0; c < classes; ++c) dot += static_cast<double>(dy[c]) * static_cast<double>(y[c]);
-  const Vec<T> mean(static_cast<T>(dot));
-  for_each_vector<T>(classes, [&](Index c, auto lanes) {
-    store(dx + c, load(y + c, lanes) * (load(dy + c, lanes) - mean), lanes);
-  });
-}
-
-// What all losses may be told. With `least`, the value of a cross-entropy on logits counts every
-// probability as within [least, 1 - least]; its gradient does not.
+// The settings of all losses; each uses those it has. With `least`, the value of a cross-entropy on
+// logits takes every probability as if it were within [least, 1 - least]; its gradient does not.
 struct LossSettings {
   double label_smoothing = 0, delta = 1, least = 0;
 };
 
-// -ln of a probability, within these bounds; NaN stays what it is.
+// Limits a value of -ln p to those of p in [least_probability, 1 - least_probability]; keeps NaN.
+// With a least_probability of 0 there is no limit.
 struct Surprise {
   double least = 0, most = 0;
   bool bounded;
@@ -177,7 +66,8 @@ struct Surprise {
   }
 };
 
-// On logits. Label smoothing ε turns a target T into T' = (1 - ε) T + ε / C.
+// Softmax and cross-entropy, on logits. Label smoothing ε turns a target T, over C classes, into
+// T' = (1 - ε) T + ε / C.
 struct SoftmaxCrossEntropy {
   static constexpr const char* kName = "softmax_cross_entropy";
   double label_smoothing = 0;
@@ -199,7 +89,7 @@ struct SoftmaxCrossEntropy {
     } else {
       for (Index c = 0; c < classes; ++c) {
         const double t = static_cast<double>(target.values[c]);
-        if (t != 0) loss += t * surprise(c);  // 0 ln 0 is 0
+        if (t != 0) loss += t * surprise(c);  // 0 ln 0 = 0
       }
     }
     if (label_smoothing == 0) return loss;
@@ -228,7 +118,7 @@ struct SoftmaxCrossEntropy {
     }
   }
 
-  // Both at once, of some rows; doutputs holds the probabilities in between.
+  // value() and backward() of several rows; doutputs holds the probabilities in between.
   template <class T, class Asked, class Put>
   void rows(const T* outputs, Range rows, const Asked& asked, T* doutputs, Index n,
             const Put& put) const {
@@ -241,7 +131,7 @@ struct SoftmaxCrossEntropy {
   }
 };
 
-// Both at once, of some rows, for losses that have value() and gradient() of one.
+// rows() for a loss that has value() and gradient() of one row.
 template <class Self>
 struct RowByRow {
   template <class T, class Asked, class Put>
@@ -288,8 +178,8 @@ struct CrossEntropy : RowByRow<CrossEntropy> {
   }
 };
 
-// A loss that is the mean of a term for each output: Term has value(y, t) and slope(y, t),
-// dvalue/dy, of a register of doubles.
+// The mean of a term over a row's outputs y and targets t. Term has value(y, t), of one output, and
+// slope(y, t) = dvalue/dy, of a register of them.
 template <class Term>
 struct MeanOverOutputs : RowByRow<MeanOverOutputs<Term>> {
   static constexpr const char* kName = Term::kName;
@@ -308,11 +198,10 @@ struct MeanOverOutputs : RowByRow<MeanOverOutputs<Term>> {
 
   template <class T>
   void gradient(const T* outputs, Target<T> target, double scale, T* doutputs, Index n) const {
-    constexpr Index kRun = 32;
     const Vec<double> share(scale / static_cast<double>(n));
-    double y[kRun], t[kRun];
-    for (Index begin = 0; begin < n; begin += kRun) {
-      const Index run = std::min(kRun, n - begin);
+    double y[kLossRun], t[kLossRun];
+    for (Index begin = 0; begin < n; begin += kLossRun) {
+      const Index run = std::min(kLossRun, n - begin);
       std::copy_n(outputs + begin, run, y);
       std::copy_n(target.values + begin, run, t);
       for_each_vector<double>(run, [&](Index i, auto lanes) {
@@ -325,8 +214,10 @@ struct MeanOverOutputs : RowByRow<MeanOverOutputs<Term>> {
 
 namespace detail {
 
+// ln(1 + e^x), without overflow.
 inline double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
+// 1 / (1 + e^-x), without overflow.
 inline Vec<double> logistic(Vec<double> x) {
   const Vec<double> decay = exp(-abs(x)), one(1.0);
   return select(greater(Vec<double>(0.0), x), decay, one) / (one + decay);
@@ -334,7 +225,7 @@ inline Vec<double> logistic(Vec<double> x) {
 
 }  // namespace detail
 
-// On logits z, targets in [0, 1]: ln(1 + e^z) - t z.
+// On logits z, with targets t in [0, 1]: ln(1 + e^z) - t z.
 struct BinaryCrossEntropyTerm {
   static constexpr const char* kName = "binary_cross_entropy";
   Surprise within;
@@ -346,7 +237,7 @@ struct BinaryCrossEntropyTerm {
   Vec<double> slope(Vec<double> z, Vec<double> t) const { return detail::logistic(z) - t; }
 };
 
-// Targets ±1: ln(1 + e^(-t z)).
+// On logits z, with targets t of -1 or 1: ln(1 + e^(-t z)).
 struct LogisticTerm {
   static constexpr const char* kName = "logistic";
   explicit LogisticTerm(const LossSettings&) {}
@@ -354,6 +245,7 @@ struct LogisticTerm {
   Vec<double> slope(Vec<double> z, Vec<double> t) const { return -t * detail::logistic(-t * z); }
 };
 
+// (y - t)²
 struct SquaredErrorTerm {
   static constexpr const char* kName = "mean_squared_error";
   explicit SquaredErrorTerm(const LossSettings&) {}
@@ -361,6 +253,7 @@ struct SquaredErrorTerm {
   Vec<double> slope(Vec<double> y, Vec<double> t) const { return Vec<double>(2.0) * (y - t); }
 };
 
+// |y - t|
 struct AbsoluteErrorTerm {
   static constexpr const char* kName = "mean_absolute_error";
   explicit AbsoluteErrorTerm(const LossSettings&) {}
@@ -371,7 +264,7 @@ struct AbsoluteErrorTerm {
   }
 };
 
-// r²/2 for |r| <= δ, then δ (|r| - δ/2). Huber 1964.
+// With r = y - t: r²/2 for |r| <= δ, otherwise δ (|r| - δ/2). Huber 1964.
 struct HuberTerm {
   static constexpr const char* kName = "huber";
   double delta;
@@ -392,13 +285,13 @@ using Losses =
 
 inline constexpr std::size_t kLosses = std::tuple_size_v<Losses>;
 
-// One of Losses by its number, with its settings.
+// One of Losses, by its position there, with its settings.
 struct Loss {
   std::size_t number = 0;
   LossSettings settings;
 };
 
-// Calls body(loss).
+// Calls body(loss) with an object of the loss's own type.
 template <std::size_t I = 0, class Body>
 void with_loss(const Loss& loss, const Body& body) {
   if constexpr (I + 1 < kLosses) {
@@ -407,6 +300,7 @@ void with_loss(const Loss& loss, const Body& body) {
   body(std::tuple_element_t<I, Losses>(loss.settings));
 }
 
+// The loss of this kName. Throws std::invalid_argument if there is none.
 inline Loss loss_named(const std::string& name, const LossSettings& settings) {
   Loss found{kLosses, settings};
   for (std::size_t i = 0; i < kLosses; ++i) {

@@ -1,27 +1,32 @@
-// Layer normalisation, over the columns of a row, and batch normalisation, over the rows of a
+// Layer normalisation, over the columns of each row, and batch normalisation, over the rows of each
 // column.
 //
-// Both give y = γ ∘ x̂ + β with x̂ = (x - mean) / √(variance + ε). With g = γ ∘ dy, the gradient is
-// dx = (g - mean(g) - x̂ mean(g ∘ x̂)) / √(variance + ε), the means over the same axis.
+//   forward    y = γ ∘ x̂ + β with x̂ = (x - mean) / √(variance + ε)
+//   backward   dx = (g - mean(g) - x̂ mean(g ∘ x̂)) / √(variance + ε) with g = γ ∘ dy, all means over
+//              the same axis
+//
+// A mean is corrected for what rounding has kept from it: by the mean of the differences from it.
 #pragma once
 
 #include <cmath>
 #include <limits>
 
 #include "core/memory/views.hpp"
-#include "core/products/product.hpp"
+#include "core/products/sums.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// Mean and 1 / √(variance + ε) of a row, or of a column.
+// Mean and 1 / √(variance + ε) of a row.
 template <class T>
-struct Moments {
+struct RowStatistics {
   T mean, inverse;
 };
 
-// y from one row of x. Ba et al. 2016.
+// Computes a row y[n] from a row x[n]; returns what the backward pass needs. Ba et al. 2016.
 template <class T>
-Moments<T> layer_norm_row(const T* x, const T* gamma, const T* beta, T* y, Index n, double eps) {
+RowStatistics<T> layer_norm_row(const T* x, const T* gamma, const T* beta, T* y, Index n,
+                                double eps) {
   const double count = static_cast<double>(n);
   double sum = 0, squares = 0, rest = 0;
   for (Index j = 0; j < n; ++j) sum += static_cast<double>(x[j]);
@@ -31,23 +36,23 @@ Moments<T> layer_norm_row(const T* x, const T* gamma, const T* beta, T* y, Index
     rest += part;
     squares += part * part;
   }
-  rest /= count;  // what rounding has kept from the mean
+  rest /= count;
   const double mean = rough + rest, variance = squares / count - rest * rest;
-  const Moments<T> moments{static_cast<T>(mean), static_cast<T>(1 / std::sqrt(variance + eps))};
+  const RowStatistics<T> row{static_cast<T>(mean), static_cast<T>(1 / std::sqrt(variance + eps))};
   for_each_vector<T>(n, [&](Index j, auto lanes) {
-    const Vec<T> xhat = (load(x + j, lanes) - Vec<T>(moments.mean)) * Vec<T>(moments.inverse);
+    const Vec<T> xhat = (load(x + j, lanes) - Vec<T>(row.mean)) * Vec<T>(row.inverse);
     store(y + j, xhat * load(gamma + j, lanes) + load(beta + j, lanes), lanes);
   });
-  return moments;
+  return row;
 }
 
-// dx from one row of dy; dx may be dy.
+// Computes a row dx[n] from a row dy[n], with what layer_norm_row has returned; dx may be dy.
 template <class T>
-void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const Moments<T>& moments,
+void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const RowStatistics<T>& row,
                              T* dx, Index n) {
   const double count = static_cast<double>(n);
   double sum = 0, along = 0;
-  const auto xhat = [&](Index j) { return (x[j] - moments.mean) * moments.inverse; };
+  const auto xhat = [&](Index j) { return (x[j] - row.mean) * row.inverse; };
   for (Index j = 0; j < n; ++j) {
     const double g = static_cast<double>(dy[j]) * static_cast<double>(gamma[j]);
     sum += g;
@@ -55,16 +60,16 @@ void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const Mome
   }
   const Vec<T> mean(static_cast<T>(sum / count)), slope(static_cast<T>(along / count));
   for_each_vector<T>(n, [&](Index j, auto lanes) {
-    const Vec<T> hat = (load(x + j, lanes) - Vec<T>(moments.mean)) * Vec<T>(moments.inverse);
+    const Vec<T> hat = (load(x + j, lanes) - Vec<T>(row.mean)) * Vec<T>(row.inverse);
     const Vec<T> g = load(dy + j, lanes) * load(gamma + j, lanes);
-    store(dx + j, (g - mean - hat * slope) * Vec<T>(moments.inverse), lanes);
+    store(dx + j, (g - mean - hat * slope) * Vec<T>(row.inverse), lanes);
   });
 }
 
-// Mean and variance of some columns of a batch, over all its rows (Ioffe and Szegedy 2015). The sum
-// of the differences from a mean is what rounding has kept from it, and corrects both.
+// Mean and variance of these columns of x (batch, columns), over all its rows, into mean[columns]
+// and variance[columns]. Ioffe and Szegedy 2015.
 template <class T>
-void batch_moments(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
+void batch_statistics(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
   const Vec<T> count(static_cast<T>(x.rows));
   const auto part = [&](Index row, Index col, auto lanes) {
     return load(x.row(row) + col, lanes) - load(mean + col, lanes);
@@ -86,6 +91,7 @@ void batch_moments(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
   });
 }
 
+// 1 / √(variance + ε)
 template <class T>
 Vec<T> inverse_deviation(Vec<T> variance, double eps) {
   return Vec<T>(T(1)) / sqrt(variance + Vec<T>(static_cast<T>(eps)));

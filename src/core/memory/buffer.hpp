@@ -1,23 +1,25 @@
-// Scratch memory that grows when it must and is used again otherwise.
+// Scratch memory that is kept from call to call, and grows when a call needs more.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
-#include "core/memory/views.hpp"
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
-// Aligned to a cache line, contents undefined.
+// An array of undefined contents, aligned to a cache line.
 template <class T>
 class Buffer {
  public:
+  // Makes room for `size` elements. What was in the buffer is lost if it has to grow.
   T* at_least(Index size) {
     if (size > size_) {
-      data_.reset();  // first, so that old and new are never both held
+      data_.reset();  // first, so that the old and the new memory are never held together
       size_ = 0;
       data_.reset(static_cast<T*>(
           ::operator new(static_cast<std::size_t>(size) * sizeof(T), std::align_val_t{64})));
@@ -35,11 +37,12 @@ class Buffer {
   Index size_ = 0;
 };
 
-// Lends objects to calls, each to one at a time: several Python threads may use a network at once.
+// Lends objects to calls and makes one where all are lent: several Python threads may use a network
+// at once, and each needs scratch memory of its own.
 template <class Object>
 class Pool {
  public:
-  class Loan {
+  class Loan {  // gives the object back at the end of its life
    public:
     explicit Loan(Pool& pool) : pool_(pool), object_(pool.take()) {}
     ~Loan() { pool_.give_back(std::move(object_)); }

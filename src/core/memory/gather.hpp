@@ -1,7 +1,9 @@
-// Reads rows of a user's array of any element type, strides and byte order into a row-major batch.
+// Copies rows of a user's array, of any element type, strides and byte order, into a batch.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <type_traits>
 
@@ -9,6 +11,7 @@
 
 namespace densenet {
 
+// Calls body(x) with an x of this element type.
 template <class Body>
 void with_scalar(Scalar scalar, const Body& body) {
   switch (scalar) {
@@ -40,7 +43,7 @@ void with_scalar(Scalar scalar, const Body& body) {
 template <class T>
 inline constexpr Scalar kScalar = sizeof(T) == 4 ? Scalar::F32 : Scalar::F64;
 
-// Whether the rows can be used where they are.
+// True if rows of x can be read as T where they are, without a copy.
 template <class T>
 bool usable_in_place(const Source& x) {
   return x.scalar == kScalar<T> && !x.swapped && x.col_bytes == sizeof(T) &&
@@ -48,7 +51,7 @@ bool usable_in_place(const Source& x) {
          reinterpret_cast<std::uintptr_t>(x.data) % alignof(T) == 0;
 }
 
-// `from` may be misaligned.
+// Reads one element, which may be misaligned.
 template <class From>
 From read(const std::byte* from, bool swapped) {
   std::byte bytes[sizeof(From)];
@@ -59,7 +62,8 @@ From read(const std::byte* from, bool swapped) {
   return value;
 }
 
-// A part of `to`, as wide as x: row i becomes row order[i] of x, or row i where there is no order.
+// Fills a part of `to` (rows, x.cols): its row i becomes row order[i] of x, or row i of x if
+// `order` is null.
 template <class T>
 void gather(const Source& x, const std::int64_t* order, const Part& part, T* to) {
   with_scalar(x.scalar, [&](auto type) {

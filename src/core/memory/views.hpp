@@ -1,10 +1,12 @@
-// Views over memory that the caller owns. Row-major; strides count elements unless they say bytes.
+// Views of memory that the caller owns: row-major matrices, ranges, and a user's arrays.
+//
+// Strides count elements, unless their name says bytes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "core/vectors/simd.hpp"
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
@@ -17,30 +19,30 @@ struct Matrix {
   T* row(Index i) const { return data + i * stride; }
 };
 
-// Half-open range of rows, columns or tasks.
+// The half-open range [begin, end) of rows, columns, elements or steps.
 struct Range {
   Index begin, end;
 
   Index size() const { return end - begin; }
 };
 
-// Rows and columns of a matrix.
+// The part of a matrix in these rows and columns.
 struct Part {
   Range rows, cols;
 };
 
-// What an element of a user's array is; `Source` reads any of them.
+// The element types that a user's array may have.
 enum class Scalar : std::uint8_t { Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64 };
 
-// A user's matrix as NumPy holds it: any element type, any strides, either byte order.
+// A user's (rows, cols) matrix as NumPy holds it: any element type, strides and byte order.
 struct Source {
   const std::byte* data;
   Index rows, cols;
   Index row_bytes, col_bytes;  // strides
   Scalar scalar;
-  bool swapped;  // not in this machine's byte order
+  bool swapped;  // true: not in this machine's byte order
 
-  // The same rows without those before `row`.
+  // The matrix from this row on.
   Source from(Index row) const {
     Source rest = *this;
     rest.data += row * row_bytes;

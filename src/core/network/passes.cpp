@@ -1,15 +1,30 @@
-// The two phases of a step: rows of the batch forward and backward, then the weights' gradients.
+// The rows' phase of a step: this thread's rows of the batch through gather, forward pass, loss and
+// input gradients.
+//
+// Shapes: x of a unit is (batch, inputs), its y and d are (batch, outputs), W is (inputs, outputs).
+// d is the gradient of the loss with respect to z, where y = activation(z).
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
+#include "core/layers/activations.hpp"
 #include "core/layers/dropout.hpp"
+#include "core/layers/losses.hpp"
+#include "core/layers/normalization.hpp"
+#include "core/layers/softmax.hpp"
+#include "core/memory/views.hpp"
 #include "core/network/workspace.hpp"
+#include "core/products/product.hpp"
+#include "core/products/sums.hpp"
+#include "core/tuning.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
 namespace {
 
-// Calls body(column, lanes) on the whole width of each row.
+// Calls body(row, column, lanes) on each register of these rows, over all columns.
 template <class T, class Body>
 void for_each_element(Range rows, Index cols, const Body& body) {
   for (Index i = rows.begin; i < rows.end; ++i) {
@@ -21,7 +36,8 @@ void for_each_element(Range rows, Index cols, const Body& body) {
 
 // ---- rows: forward ---------------------------------------------------------------------------
 
-// The batch's x: where it is, or gathered. Only this thread's part is there after the call.
+// The batch's x (batch, inputs): where it lies, or gathered. Gathers this thread's part alone, of x
+// and of the targets (batch, outputs), if they are values.
 template <class T>
 Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const {
   const Timer timer(pass.sum(&Laps::gather));
@@ -39,7 +55,8 @@ Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const 
   return {gathered, batch.rows, x.cols, x.cols};
 }
 
-// y = activation(x W + bias)
+// y (batch, outputs) = activation(z) with z = x (batch, inputs) W (inputs, outputs) + bias
+// (outputs). Stores z (batch, outputs), too, where the activation's derivative is computed from it.
 template <class T>
 void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
   const Unit& unit = units_[u];
@@ -53,7 +70,7 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
       if constexpr (kFromInput<decltype(activation)>) store(z_out + at, z, lanes);
       store(y_out + at, activation.forward(z), lanes);
     };
-    if (pass.sharing.depth(unit)) {
+    if (pass.sharing.by_depth(unit)) {
       partial_sums(pass, u, x);
       pass.meet();
       return add_partial_sums(pass, u, put);
@@ -67,7 +84,8 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
   });
 }
 
-// The sums over this thread's part of the depth.
+// Computes sums (batch, outputs) = x (batch, inputs) W (inputs, outputs) over this thread's part of
+// the depth, which is the inputs.
 template <class T>
 void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
   const Unit& unit = units_[u];
@@ -84,8 +102,8 @@ void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) c
   });
 }
 
-// Adds up the threads' partial sums of this thread's rows, pairwise, and calls put(row, column,
-// sum, lanes).
+// Adds up all threads' sums (batch, outputs), pairwise, for this thread's rows. Calls put(row,
+// column, sum, lanes) on each register.
 template <class T>
 template <class Put>
 void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
@@ -93,7 +111,7 @@ void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) 
   const Index n = unit.outputs, threads = pass.team.size;
   const Timer timer(pass.rest(u, Laps::Forward));
   for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
-    Vec<T> sums[Sharing<T>::kMostThreads];
+    Vec<T> sums[kMostDepthThreads];
     for (Index t = 0; t < threads; ++t) {
       sums[t] = load(pass.partial_sums(unit, t) + i * n + c, lanes);
     }
@@ -101,17 +119,18 @@ void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) 
   });
 }
 
-// In training the batch's own moments count.
+// y (batch, outputs) from x (batch, outputs), whose columns are normalised by the batch's own mean
+// and variance (outputs) in training, and by the running ones otherwise.
 template <class T>
 void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
   const Unit& unit = units_[u];
   const Index n = unit.outputs;
-  T* mean = pass.work.columns[u].get();
+  T* mean = pass.work.column_statistics[u].get();
   T* variance = mean + n;
   if (pass.mode.training) {
-    pass.team.barrier();  // all rows of x are there
+    pass.team.barrier();  // now all rows of x are written
     const Range mine = pass.team.share(n, kLanes<T>);
-    batch_moments(x, mine, mean, variance);
+    batch_statistics(x, mine, mean, variance);
     pass.team.barrier();
   } else {
     mean = pass.mode.running + unit.running;
@@ -125,9 +144,10 @@ void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T
   });
 }
 
-// The running moments follow those of the batch by a tenth; their variance is the unbiased one.
+// running = 0.9 running + 0.1 batch, for the mean and the unbiased variance (outputs) of each batch
+// normalisation.
 template <class T>
-void Plan<T>::move_running(const Pass& pass) const {
+void Plan<T>::update_running(const Pass& pass) const {
   const T keep = T(0.9), rest = T(0.1);
   const T unbiased =
       pass.batch > 1 ? static_cast<T>(pass.batch) / static_cast<T>(pass.batch - 1) : T(1);
@@ -135,7 +155,7 @@ void Plan<T>::move_running(const Pass& pass) const {
     const Unit& unit = units_[u];
     if (unit.kind != Unit::BatchNorm) continue;
     const Index n = unit.outputs;
-    const T *mean = pass.work.columns[u].get(), *variance = mean + n;
+    const T *mean = pass.work.column_statistics[u].get(), *variance = mean + n;
     T *running_mean = pass.mode.running + unit.running, *running_variance = running_mean + n;
     const Range mine = pass.team.share(n, kLanes<T>);
     for (Index c = mine.begin; c < mine.end; ++c) {
@@ -145,15 +165,17 @@ void Plan<T>::move_running(const Pass& pass) const {
   }
 }
 
+// Computes this thread's rows of every unit's y (batch, outputs), from the batch's x (batch,
+// inputs). `readable`: how much of that this thread may read.
 template <class T>
-void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) const {
+void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Readable readable) const {
   const Range rows = pass.rows;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
     const Index n = unit.outputs;
     const Matrix<const T> x = pass.input(u, unit, batch);
-    const bool by_columns = pass.sharing.outputs(unit);
-    if (!pass.sharing.depth(unit)) pass.need(by_columns, held);
+    const bool by_columns = pass.sharing.by_columns(unit);
+    if (!pass.sharing.by_depth(unit)) pass.make_readable(by_columns, readable);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
     const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::Forward));
     switch (unit.kind) {
@@ -185,7 +207,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) c
         break;
       case Unit::LayerNorm:
         for (Index i = rows.begin; i < rows.end; ++i) {
-          pass.work.moments[u].get()[i] =
+          pass.work.row_statistics[u].get()[i] =
               layer_norm_row(x.row(i), pass.params + unit.weight, pass.params + unit.bias, y(i), n,
                              unit.parameter);
         }
@@ -203,14 +225,15 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Held held) c
         });
         break;
     }
-    held = by_columns ? Held::Columns : Held::Rows;
+    readable = by_columns ? Readable::OwnColumns : Readable::OwnRows;
   }
-  pass.need(false, held);
+  pass.make_readable(false, readable);
 }
 
 // ---- rows: backward --------------------------------------------------------------------------
 
-// d = d ∘ activation', in place: from the gradient with respect to y to that to z.
+// d = d ∘ activation'(z), in place, for this thread's rows of d (batch, outputs): from the gradient
+// with respect to y to that with respect to z.
 template <class T>
 void Plan<T>::activation_gradient(const Pass& pass, std::size_t u, T* d) const {
   const Unit& unit = units_[u];
@@ -222,6 +245,8 @@ void Plan<T>::activation_gradient(const Pass& pass, std::size_t u, T* d) const {
   });
 }
 
+// Computes row_loss (batch) and d (batch, outputs) of the last unit from its y (batch, outputs),
+// for this thread's rows.
 template <class T>
 void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
   const Timer timer(pass.sum(&Laps::loss));
@@ -231,7 +256,7 @@ void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
   const auto asked = [&](Index i) {
     const std::int64_t* labels = batch.examples.labels;
     const Target<T> target =
-        labels != nullptr ? Target<T>{labels[batch.place(i)], nullptr} : targets.row(i);
+        labels != nullptr ? Target<T>{labels[batch.example(i)], nullptr} : targets.row(i);
     return std::pair{target, batch.total_weight > 0 ? batch.weight(i) / batch.total_weight : 0.0};
   };
   const auto put = [&](Index i, double value) {
@@ -243,15 +268,16 @@ void Plan<T>::loss_rows(const Pass& pass, const Batch& batch) const {
   activation_gradient(pass, last, pass.d(last));
 }
 
-// Whether the losses of this thread's rows are finite.
+// True if the losses of this thread's rows are all finite.
 template <class T>
 bool Plan<T>::finite_loss(const Pass& pass) const {
-  double zero = 0;  // or NaN, where one of them is not
+  double zero = 0;  // becomes NaN if a loss is NaN or infinite
   for (Index i = pass.rows.begin; i < pass.rows.end; ++i) zero += 0 * pass.work.row_loss.get()[i];
   return zero == 0;
 }
 
-// dx = d Wᵀ, and on through the activation of the unit before.
+// dx (batch, inputs) = d (batch, outputs) Wᵀ (outputs, inputs), times the derivative of the
+// activation of the unit before, which is computed from its y or z (batch, inputs).
 template <class T>
 void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
   const Unit& unit = units_[u];
@@ -275,16 +301,20 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
   });
 }
 
+// dx (batch, outputs) from d and x (batch, outputs), as in normalization.hpp; mean(g) and mean(g ∘
+// x̂) (outputs) are kept in column_statistics. Outside training mean and variance are constants, and
+// dx = g / √(variance + ε).
+// forward: y = γ ∘ x̂ + β
 template <class T>
 void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const T> x, T* dx) const {
   const Unit& unit = units_[u];
   const Index n = unit.outputs;
   const T* gamma = pass.params + unit.weight;
   const bool training = pass.mode.training;
-  T* found = pass.work.columns[u].get();
-  const T* mean = training ? found : pass.mode.running + unit.running;
+  T* own = pass.work.column_statistics[u].get();
+  const T* mean = training ? own : pass.mode.running + unit.running;
   const T* variance = mean + n;
-  T *mean_g = found + 2 * n, *slope = found + 3 * n;
+  T *mean_g = own + 2 * n, *slope = own + 3 * n;
   const auto inverse = [&](Index c, auto lanes) {
     return inverse_deviation(load(variance + c, lanes), unit.parameter);
   };
@@ -295,7 +325,7 @@ void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const 
     return load(pass.d(u) + i * n + c, lanes) * load(gamma + c, lanes);
   };
   if (training) {
-    pass.team.barrier();  // all rows of d are there
+    pass.team.barrier();  // now all rows of d are written
     const Range mine = pass.team.share(n, kLanes<T>);
     const Vec<T> count(static_cast<T>(pass.batch));
     column_sums_of<T>(pass.batch, mine, g, [&](Vec<T> sum, Index c, auto lanes) {
@@ -315,18 +345,19 @@ void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const 
   });
 }
 
-// From d of unit u to the gradient with respect to z of the unit before, or to x for u = 0.
+// Computes dx (batch, inputs) of unit u from its d (batch, outputs): d of the unit before or, for
+// the first unit, the gradient with respect to the batch's x.
 template <class T>
 void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> batch, T* dx,
-                             Held& held) const {
+                             Readable& readable) const {
   const Unit& unit = units_[u];
   const Range rows = pass.rows;
   const Index n = unit.inputs;
   const Matrix<const T> x = pass.input(u, unit, batch);
   const auto d = [&](Index i) { return pass.d(u) + i * n; };
-  const bool by_columns = pass.sharing.inputs(unit);
-  pass.need(by_columns, held);
-  held = by_columns ? Held::Columns : Held::Rows;
+  const bool by_columns = pass.sharing.dx_by_columns(unit);
+  pass.make_readable(by_columns, readable);
+  readable = by_columns ? Readable::OwnColumns : Readable::OwnRows;
   const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::InputGradient));
   switch (unit.kind) {
     case Unit::Linear:
@@ -353,7 +384,7 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
     case Unit::LayerNorm:
       for (Index i = rows.begin; i < rows.end; ++i) {
         layer_norm_backward_row(d(i), x.row(i), pass.params + unit.weight,
-                                pass.work.moments[u].get()[i], dx + i * n, n);
+                                pass.work.row_statistics[u].get()[i], dx + i * n, n);
       }
       break;
     case Unit::BatchNorm:
@@ -369,27 +400,29 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
   if (u > 0) activation_gradient(pass, u - 1, dx);
 }
 
+// Computes this thread's rows of every unit's d (batch, outputs), from the last unit's, and of dx
+// (batch, inputs), the gradient with respect to the batch's x, unless it is null.
 template <class T>
 void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
-  Held held = Held::Rows;
+  Readable readable = Readable::OwnRows;
   for (std::size_t u = units_.size() - 1; u > 0; --u) {
-    input_gradient(pass, u, x, pass.d(u - 1), held);
+    input_gradient(pass, u, x, pass.d(u - 1), readable);
   }
-  if (dx != nullptr) input_gradient(pass, 0, x, dx, held);
+  if (dx != nullptr) input_gradient(pass, 0, x, dx, readable);
 }
 
-// What plan.cpp calls.
+// What plan.cpp and training.cpp call.
 template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
-template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Held) const;
+template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Readable) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
-template void Plan<float>::move_running(const Pass&) const;
+template void Plan<float>::update_running(const Pass&) const;
 template bool Plan<float>::finite_loss(const Pass&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
 template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
-template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Held) const;
+template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Readable) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
-template void Plan<double>::move_running(const Pass&) const;
+template void Plan<double>::update_running(const Pass&) const;
 template bool Plan<double>::finite_loss(const Pass&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
 template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;

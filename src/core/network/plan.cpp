@@ -1,16 +1,27 @@
-// The plan of a network, its scratch memory, and the calls that take no step.
+// The plan of a network: its units, its scratch memory, and the calls that take no step.
 #include "core/network/plan.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/memory/buffer.hpp"
+#include "core/memory/gather.hpp"
+#include "core/memory/views.hpp"
+#include "core/network/sharing.hpp"
 #include "core/network/weights.hpp"
+#include "core/network/workspace.hpp"
+#include "core/products/product.hpp"
+#include "core/threads/parallel.hpp"
+#include "core/tuning.hpp"
 
 namespace densenet {
 
 namespace {
 
-// Rows of a forward pass that go through all layers together, so that they stay in the cache.
-constexpr Index kForwardRows = 128;
-
+// Any other kind is the name of an activation.
 Unit::Kind kind_named(const std::string& kind) {
   if (kind == "linear") return Unit::Linear;
   if (kind == "softmax") return Unit::Softmax;
@@ -28,7 +39,7 @@ Unit::Kind kind_named(const std::string& kind) {
 
 template <class T>
 Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
-  std::vector<std::size_t> open;  // residual blocks around the layer at hand
+  std::vector<std::size_t> open;  // the Opens of the residual blocks around the layer at hand
   for (std::size_t number = 0; number < layers.size(); ++number) {
     const Layer& layer = layers[number];
     Unit unit{kind_named(layer.kind), layer.inputs,   layer.outputs, layer.weight, layer.bias,
@@ -52,7 +63,7 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
     if (unit.kind == Unit::LayerNorm || unit.kind == Unit::BatchNorm) parameters_ += unit.outputs;
     if (unit.bias >= 0) parameters_ += unit.outputs;
     if (unit.kind == Unit::BatchNorm) running_ += 2 * unit.outputs;
-    unit.place = units_.size();
+    unit.index = units_.size();
     units_.push_back(unit);
   }
   units_.front().first = true;
@@ -61,25 +72,27 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
 template <class T>
 Plan<T>::~Plan() = default;
 
-// Floating point operations of a forward pass.
+// Floating point operations of a forward pass over so many rows.
 template <class T>
 double Plan<T>::flop(Index rows) const {
   double terms = 0;
   for (const Unit& unit : units_) {
     const double width = static_cast<double>(unit.outputs);
-    terms += unit.kind == Unit::Linear ? width * static_cast<double>(unit.inputs) : 10 * width;
+    terms += unit.kind == Unit::Linear ? width * static_cast<double>(unit.inputs)
+                                       : kFlopPerElement / 2 * width;
   }
   return 2 * static_cast<double>(rows) * terms;
 }
 
 // ---- scratch memory --------------------------------------------------------------------------
 
+// Makes room for what `threads` threads need for a batch of up to `rows` rows.
 template <class T>
 void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
-  for (auto* buffers : {&work.y, &work.d, &work.z, &work.columns}) {
+  for (auto* buffers : {&work.y, &work.d, &work.z, &work.column_statistics}) {
     buffers->resize(units_.size());
   }
-  work.moments.resize(units_.size());
+  work.row_statistics.resize(units_.size());
   Index scratch_size = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
@@ -92,8 +105,8 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
           std::max({scratch_size, product_scratch<T>(rows, out, forward_depth(in, out)),
                     product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
     }
-    if (unit.kind == Unit::LayerNorm) work.moments[u].at_least(rows);
-    if (unit.kind == Unit::BatchNorm) work.columns[u].at_least(4 * unit.outputs);
+    if (unit.kind == Unit::LayerNorm) work.row_statistics[u].at_least(rows);
+    if (unit.kind == Unit::BatchNorm) work.column_statistics[u].at_least(4 * unit.outputs);
   }
   if (threads > 1) work.partial_sums.at_least(threads * Sharing<T>::partial_sums(units_, rows));
   work.row_loss.at_least(rows);
@@ -101,6 +114,7 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
   for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
 }
 
+// Makes room for what has to be gathered of a batch.
 template <class T>
 void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
   if (!batch.in_place()) work.x.at_least(batch.rows * inputs());
@@ -109,7 +123,8 @@ void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
 
 // ---- the calls -------------------------------------------------------------------------------
 
-// Calls body(params, mode) with parameters and running moments that nobody changes meanwhile.
+// Calls body(params, mode) with parameters and running statistics that no other call changes
+// meanwhile: the caller's, or copies.
 template <class T>
 template <class Body>
 void Plan<T>::read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body) {
@@ -132,17 +147,18 @@ void Plan<T>::forward(const T* params, const Source& x, T* y, const Mode<T>& mod
   });
 }
 
+// y (n, outputs) from x (n, inputs).
 template <class T>
 void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
                           Workspace& scratch) const {
   Workspace* const work = &scratch;
   const int threads = threads_now(flop(x.rows));
-  const auto pass_on = [&](const Pass& pass, Matrix<const T> in, Held held, T* to) {
-    forward_rows(pass, in, held);
+  const auto output_rows = [&](const Pass& pass, Matrix<const T> in, Readable readable, T* to) {
+    forward_rows(pass, in, readable);
     const T* last = work->y.back().get();
     std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
   };
-  // In training, and if they are few, all rows are one batch.
+  // All rows are one batch in training, and if they are few.
   if (mode.training || x.rows <= kForwardRows) {
     const Examples examples{x, nullptr, {}, nullptr};
     const Batch batch(examples, nullptr, 0, x.rows);
@@ -151,12 +167,12 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     work->sharing.decide(units_, x.rows, threads, batch.in_place());
     return parallel_call(threads, [&](Team team) {
       const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, work->sharing};
-      const Held held = batch.in_place() ? Held::All : Held::Rows;
-      pass_on(pass, load_batch(pass, batch), held, y + pass.rows.begin * outputs());
-      if (mode.update_running) move_running(pass);
+      const Readable readable = batch.in_place() ? Readable::All : Readable::OwnRows;
+      output_rows(pass, load_batch(pass, batch), readable, y + pass.rows.begin * outputs());
+      if (mode.update_running) update_running(pass);
     });
   }
-  // Otherwise each thread takes its own, block by block.
+  // Otherwise each thread takes its own rows, kForwardRows at a time, in its slot of `work`.
   reserve(*work, kForwardRows * threads, threads);
   work->x.at_least(kForwardRows * threads * inputs());
   work->sharing.decide(units_, kForwardRows, 1, true);
@@ -168,11 +184,14 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
       const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing};
       gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
              work->x.get() + slot * inputs());
-      pass_on(pass, {work->x.get(), slots, inputs(), inputs()}, Held::All, y + begin * outputs());
+      output_rows(pass, {work->x.get(), slots, inputs(), inputs()}, Readable::All,
+                  y + begin * outputs());
     }
   });
 }
 
+// Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
+// output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
 template <class T>
 template <class OutputGradient>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
@@ -186,7 +205,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
       const Pass pass{read_params, work,        read_mode, team, team.share(batch.rows),
                       batch.rows,  work.sharing};
       const Matrix<const T> x = load_batch(pass, batch);
-      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
+      forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
       output_gradient(pass);
       backward_rows(pass, x, dx);
       if (dparams == nullptr) return;
@@ -222,6 +241,7 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
   });
 }
 
+// The mean of the batch's losses, weighted.
 template <class T>
 double Plan<T>::batch_loss(const Batch& batch, const Workspace& work) const {
   if (batch.total_weight == 0) return 0;

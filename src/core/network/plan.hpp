@@ -1,103 +1,85 @@
-// The plan of a network, and the one training step that everything else is made of.
+// The plan of a network: how it computes outputs and gradients, and the training step.
 //
-// Layers become units: a linear layer with the activation that follows it, an activation alone, a
-// normalisation, and so on; a residual block becomes the units between an Open and a Close. The
-// parameters are the caller's one flat vector; a linear unit's weight is stored there as
-// (inputs, outputs).
-//
-// A step has two phases, with a barrier after each:
-//   rows      each thread takes rows of the batch through gather, forward, loss and input gradients
+// The parameters are the caller's, one flat vector in which a linear unit's weight is stored as
+// (inputs, outputs). A plan owns scratch memory alone. A step has two phases:
+//   rows      each thread takes its rows of the batch through gather, forward pass, loss and input
+//             gradients (passes.cpp)
 //   weights   each thread takes its part of every weight through weight gradient and update
-// One parallel region runs all steps of a call, but for pauses between two steps: parameters,
-// moments, running moments and the count of the steps then belong together, and whoever asks may
-// look at them (access.hpp tells who asks). Batch normalisation looks across rows, and so meets at
-// barriers of its own; clipping by norm puts the update into a phase of its own.
-// sharing.hpp tells what the threads share where it is not the rows.
+//             (weights.hpp, training.cpp)
+// with a barrier after each, except
+//   - batch normalisation, which looks across rows and has barriers of its own,
+//   - clipping by norm, which makes the update a phase of its own, and
+//   - layers whose columns or depth the threads share, and not the rows (sharing.hpp).
+//
+// One parallel region runs many steps. It ends between two steps, when parameters, optimizer state,
+// running statistics and count of steps belong together: then others may read them (access.hpp),
+// and Python may run.
+//
+// plan.cpp holds the calls that take no step, training.cpp those that do. Read workspace.hpp next.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "core/layers/activations.hpp"
 #include "core/layers/losses.hpp"
 #include "core/memory/buffer.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/profile.hpp"
+#include "core/network/units.hpp"
 #include "core/threads/access.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/updates/optimizers.hpp"
+#include "core/vectors/index.hpp"
 
 namespace densenet {
 
-// One layer as the specs describe it. Offsets count elements of the flat vector; -1 is none.
-struct Layer {
-  std::string kind;
-  Index inputs, outputs;
-  Index weight = -1, bias = -1;  // a normalisation's scale and shift
-  Index running = -1;            // place of a batch normalisation's mean and variance
-  double parameter = 0;          // an activation's, a dropout's rate, a normalisation's ε
-};
-
-struct Unit {
-  enum Kind { Linear, Activate, Softmax, Dropout, LayerNorm, BatchNorm, Open, Close };
-
-  Kind kind;
-  Index inputs, outputs;
-  Index weight = -1, bias = -1, running = -1;
-  double parameter = 0;
-  Activation activation = {};
-  std::size_t place = 0;     // among the units
-  std::size_t partner = 0;   // of a Close: its Open, and the other way round
-  std::uint32_t number = 0;  // of the layer, for its draws
-  bool first = false;        // works on the batch itself
-};
-
-// What a network learns from: class indices or a row of values each, and a weight for each row.
+// What a network learns from, n examples.
 struct Examples {
-  Source x;
-  const std::int64_t* labels;  // null: `rows` count
-  Source rows;
-  const double* sample_weight;  // null: all 1
+  Source x;                     // (n, inputs)
+  const std::int64_t* labels;   // (n) class indices; null: the targets are `rows`
+  Source rows;                  // (n, outputs)
+  const double* sample_weight;  // (n); null: all 1
 };
 
-// Whether layers that behave differently in training do so, and with which draws.
+// How layers behave that differ in training, dropout and batch normalisation.
 template <class T>
 struct Mode {
-  bool training;
-  std::uint64_t seed;
-  std::uint32_t step;  // of the optimizer, counted from 0
-  T* running;          // batch normalisations' means and variances
-  bool update_running;
+  bool training;        // drop, and normalise by the batch's own statistics
+  std::uint64_t seed;   // of the dropout masks, which also depend on
+  std::uint32_t step;   // the optimizer's step, counted from 0
+  T* running;           // running means and variances of all batch normalisations
+  bool update_running;  // let a forward pass move them
 };
 
-// Part of an epoch: steps first_step .. first_step + n_steps of mini-batches in the given order.
+// Part of an epoch: n_steps steps from first_step on, each on the next batch of the given order.
 struct Epoch {
-  const std::int64_t* order;  // null: the natural one
+  const std::int64_t* order;  // (n) numbers of the examples; null: 0, 1, 2, ...
   Index batch_size;
   Index first_step, n_steps;
   Index steps_before;   // optimizer steps taken before first_step
-  const double* lr;     // one for each step
-  double* batch_loss;   // one for each step, written
-  double tolerance;     // a step whose gradient is shorter than this ends the call, unless it is 0
-  std::int64_t* taken;  // the optimizer's steps, counted as they are taken; null: not counted
-  bool (*poll)(void*, Index steps_done);  // between two steps, at most every 20 ms; false stops
+  const double* lr;     // (n_steps)
+  double* batch_loss;   // (n_steps), written
+  double tolerance;     // a gradient shorter than this ends the call; 0: none does
+  std::int64_t* taken;  // the count of the optimizer's steps, kept up to date; null: is not
+  bool (*poll)(void*, Index steps_done);  // called between steps, every 20 ms at most; false stops
   void* poll_context;
-  std::vector<Laps>* laps = nullptr;  // filled, one a thread, if it is there
+  std::vector<Laps>* laps = nullptr;  // filled, one a thread, if not null
 };
 
-// What became of a call. A step that converged or diverged is the call's last one and is not taken:
-// it has changed nothing, and only its loss is written.
-struct Progress {
+// What train() has done. A step that converged or diverged is the last of the call and is not
+// taken: it changes nothing, and only its loss is written.
+struct EpochResult {
   Index steps;         // taken
-  Index busy_threads;  // that have computed at least about half of their share of the gradients
+  Index busy_threads;  // threads that computed at least about half of their share of the gradients
   bool converged;      // the gradient was shorter than the tolerance
   bool diverged;       // the loss was not finite
 };
 
-// What a thread may read of a matrix: all of it, or what it has written itself.
-enum class Held { All, Rows, Columns };
+// How much of a matrix that the team is writing a thread may read without meeting the others: all
+// of it, or the rows or columns that it has written itself.
+enum class Readable { All, OwnRows, OwnColumns };
 
 template <class T>
 class Plan {
@@ -109,40 +91,42 @@ class Plan {
   Index inputs() const { return units_.front().inputs; }
   Index outputs() const { return units_.back().outputs; }
   Index parameters() const { return parameters_; }
-  Index running() const { return running_; }
+  Index running() const { return running_; }  // elements of the running statistics
 
-  // Losses that are reported from now on count no probability as less; see LossSettings.
+  // From now on, losses are reported as if no probability were less; see LossSettings.
   void count_probabilities_from(double least) { loss_.settings.least = least; }
 
-  // Output of the last layer, (rows, outputs).
+  // Computes the output of the last layer, y (n, outputs), from x (n, inputs).
   void forward(const T* params, const Source& x, T* y, const Mode<T>& mode);
 
-  // Loss and gradient; either gradient may be null. dparams is laid out as the flat vector.
+  // Returns the loss and computes its gradients: dparams, laid out as the flat vector, and dx (n,
+  // inputs). Either may be null.
   double gradients(const T* params, const Examples& examples, T* dparams, T* dx,
                    const Mode<T>& mode);
 
-  // Gradients from the gradient with respect to the output, dy (rows, outputs).
+  // Computes the same gradients from dy (n, outputs), the gradient with respect to the output.
   void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
                 const Mode<T>& mode);
 
-  // Trains in place. The mode's step is that of the call's first step. Nothing is done, and nothing
-  // returned, where another call trains.
-  std::optional<Progress> train(T* params, T* const* states, const Optimizer& optimizer,
-                                const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
+  // Trains in place: params and the optimizer's states, one array as long as params each. mode.step
+  // is that of the call's first step. Does nothing and returns nothing while another call trains.
+  std::optional<EpochResult> train(T* params, T* const* states, const Optimizer& optimizer,
+                                   const Examples& examples, const Epoch& epoch,
+                                   const Mode<T>& mode);
 
-  // Takes a step down a gradient that is there already: it counts the step, and the running moments
-  // become `moved`. False, with nothing done, where another call trains.
+  // Takes one step down a gradient that the caller has: counts it in `taken`, and copies `moved`
+  // into `running`. Does nothing and returns false while another call trains.
   bool update(T* params, T* const* states, const Optimizer& optimizer, double lr,
               std::int64_t* taken, const T* gradient, T* running, const T* moved);
 
-  // Runs copy() between two steps.
+  // Runs copy() between two steps, while the network does not change.
   template <class Copy>
   void look(const Copy& copy) {
     const Access::Reading reading(access_, copy);
     if (reading.in_place()) copy();
   }
 
-  // Runs change() while nobody reads. False, with nothing done, where another call trains.
+  // Runs change() while no other call reads. Does nothing and returns false while one trains.
   template <class Change>
   bool change(const Change& change) {
     const Access::Training turn(access_);
@@ -162,19 +146,19 @@ class Plan {
   void reserve_batch(Workspace& work, const Batch& batch) const;
 
   Matrix<const T> load_batch(const Pass& pass, const Batch& batch) const;
-  void forward_rows(const Pass& pass, Matrix<const T> x, Held held) const;
+  void forward_rows(const Pass& pass, Matrix<const T> x, Readable readable) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void partial_sums(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   template <class Put>
   void add_partial_sums(const Pass& pass, std::size_t unit, const Put& put) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
-  void move_running(const Pass& pass) const;
+  void update_running(const Pass& pass) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;
   void linear_backward(const Pass& pass, std::size_t unit, T* dx) const;
   void batch_norm_backward(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
   void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx,
-                      Held& held) const;
+                      Readable& readable) const;
   void backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const;
 
   template <class Use>
@@ -192,8 +176,8 @@ class Plan {
   void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
                      T* dparams, T* dx, const OutputGradient& output_gradient);
   template <class Rule>
-  Progress train_by(T* params, T* const* states, const Hyperparameters& settings,
-                    const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
+  EpochResult train_by(T* params, T* const* states, const Hyperparameters& settings,
+                       const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
 
   std::vector<Unit> units_;
   Loss loss_;

@@ -1,4 +1,4 @@
-// Where the time of a training step goes, for Network.profile. Nothing is measured otherwise.
+// Measures where the time of a training step goes, for Network.profile alone.
 #pragma once
 
 #include <array>
@@ -8,18 +8,19 @@
 
 namespace densenet {
 
-// Seconds that one thread has spent. A unit's product and what is done with its finished tiles are
-// told apart; a unit without a product has only the second.
+// Seconds that one thread has spent. For each unit and way: in its product, and in the rest, which
+// is what is done with finished tiles. A unit without a product has a rest alone.
 struct Laps {
   enum Way : std::size_t { Forward, InputGradient, WeightGradient, kWays };
   struct Lap {
     double product = 0, rest = 0;
   };
   std::vector<std::array<Lap, kWays>> units;
-  double gather = 0, loss = 0, update = 0, waiting = 0;  // update: if not fused
+  double gather = 0, loss = 0, waiting = 0;
+  double update = 0;  // where it is not fused with the weight gradients
 };
 
-// Adds the time of its life to a number, if there is one.
+// Adds the seconds that it lives to a number, unless that is null.
 class Timer {
  public:
   explicit Timer(double* sum) : sum_(sum) {

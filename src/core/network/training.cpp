@@ -1,33 +1,37 @@
-// Training: the steps of an epoch in one parallel region, and the updates.
+// Training: the steps of an epoch, and updates that are not fused with the weight gradients.
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
+#include <optional>
+#include <type_traits>
 
+#include "core/memory/buffer.hpp"
+#include "core/memory/views.hpp"
+#include "core/network/sharing.hpp"
 #include "core/network/weights.hpp"
+#include "core/network/workspace.hpp"
+#include "core/threads/pace.hpp"
+#include "core/threads/parallel.hpp"
+#include "core/tuning.hpp"
+#include "core/updates/optimizers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
 namespace {
 
-// Elements of the gradient whose squares are summed as one part of its norm.
-constexpr Index kNormPart = 4096;
-
-// Floating point operations that take as long as the update of a parameter; and those of a step
-// that is long enough for all threads, wherever they are.
-constexpr double kUpdateFlop = 34, kLongStep = 2e8;
-
-// The user's poll function, and when to call it: every 20 ms.
+// Calls the poll function of an epoch, if it has one, every kPollInterval.
 class Poll {
  public:
   explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
 
-  bool due() const {
-    return epoch_.poll != nullptr && Clock::now() - last_ >= std::chrono::milliseconds(20);
-  }
+  bool due() const { return epoch_.poll != nullptr && Clock::now() - last_ >= kPollInterval; }
 
+  // False: training has to stop.
   bool go_on(Index steps_done) {
     last_ = Clock::now();
     return epoch_.poll(epoch_.poll_context, steps_done);
@@ -41,7 +45,8 @@ class Poll {
 
 }  // namespace
 
-// The Euclidean norm of a gradient: the same on every thread, and for any number of them.
+// The Euclidean norm of a gradient, laid out as the flat vector: the same bits on every thread, and
+// for any number of threads. `partial`: scratch memory, one number for every kNormPart parameters.
 template <class T>
 double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
   const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
@@ -60,12 +65,13 @@ double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
   return std::sqrt(sum);
 }
 
-// Steps down a whole gradient, times a scale.
+// Updates this thread's share of all parameters by a whole gradient, laid out as the flat vector,
+// times `scale`. Weights go by `rule`, all other parameters by `bias_rule`.
 template <class T>
 template <class Rule>
 void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
                          const Rule& bias_rule, const T* gradient, T scale, Team team) const {
-  const auto slot = [&](const Rule& its_rule, Index begin, Index size) {
+  const auto update_part = [&](const Rule& its_rule, Index begin, Index size) {
     const Range mine = team.share(size, kLanes<T>);
     for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
       const Index at = begin + mine.begin + i;
@@ -73,30 +79,34 @@ void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& r
     });
   };
   for (const Unit& unit : units_) {
-    if (unit.kind == Unit::Linear) slot(rule, unit.weight, unit.inputs * unit.outputs);
-    if (unit.kind != Unit::Linear && unit.weight >= 0) slot(bias_rule, unit.weight, unit.outputs);
-    if (unit.bias >= 0) slot(bias_rule, unit.bias, unit.outputs);
+    if (unit.kind == Unit::Linear) update_part(rule, unit.weight, unit.inputs * unit.outputs);
+    if (unit.kind != Unit::Linear && unit.weight >= 0) {
+      update_part(bias_rule, unit.weight, unit.outputs);
+    }
+    if (unit.bias >= 0) update_part(bias_rule, unit.bias, unit.outputs);
   }
 }
 
 template <class T>
-std::optional<Progress> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
-                                       const Examples& examples, const Epoch& epoch,
-                                       const Mode<T>& mode) {
+std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
+                                          const Examples& examples, const Epoch& epoch,
+                                          const Mode<T>& mode) {
   const Access::Training turn(access_);
   if (!turn) return std::nullopt;
-  Progress progress{};
+  EpochResult result{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
-    progress = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
+    result = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
   });
-  return progress;
+  return result;
 }
 
+// train() for one rule. Blocks of steps run in one parallel region each; between two blocks
+// pace.hpp decides how to take the next one, waiting readers make their copies, and Python may run.
 template <class T>
 template <class Rule>
-Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
-                           const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
+                              const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Index rows = std::min(epoch.batch_size, examples.x.rows);
   const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
@@ -104,7 +114,7 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   reserve(*work, rows, threads);
   const Batch first(examples, epoch.order, 0, rows);
   reserve_batch(*work, first);
-  // The update is fused with the weight gradient unless the whole gradient's norm must come first.
+  // The update is fused with the weight gradients, unless it needs the norm of all of them.
   const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
   if (whole) {
     work->gradient.at_least(parameters_);
@@ -112,9 +122,9 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   }
   Updated<T, Rule::kStates> updated{params, {}};
   std::copy_n(states, Rule::kStates, updated.state.begin());
-  Progress progress{};
-  bool pause = false;              // written by thread 0 before a barrier, read after it
-  std::atomic<bool> finite{true};  // likewise, by any thread
+  EpochResult result{};
+  bool pause = false;              // written by thread 0 before a barrier, read by all after it
+  std::atomic<bool> finite{true};  // written by any thread before a barrier, read by all after it
 
   work->laps = epoch.laps;
   if (epoch.laps != nullptr) {
@@ -126,8 +136,8 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
   const auto sharing_of = [&](Index step) -> const Sharing<T>& {
     return rows_of(step) == rows ? work->sharing : work->sharing_last;
   };
-  Poll poll(epoch);  // of thread 0
-  const auto take = [&](Team team, Range steps) {
+  Poll poll(epoch);  // only thread 0 asks
+  const auto take_steps = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
       const bool weighs = batch.total_weight > 0;
@@ -137,12 +147,12 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
       const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows, sharing};
 
       const Matrix<const T> x = load_batch(pass, batch);
-      forward_rows(pass, x, batch.in_place() ? Held::All : Held::Rows);
+      forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
       loss_rows(pass, batch);
       if (weighs && !finite_loss(pass)) finite = false;
       if (team.rank == 0) pause = access_.wanted() || poll.due();
       backward_rows(pass, x, nullptr);
-      if (!sharing.leads()) pass.meet();
+      if (!sharing.columns_then_depth()) pass.meet();
       const bool pauses = pause, diverged = !finite;
 
       bool converged = false;
@@ -168,28 +178,27 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
             update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
           }
         }
-        if (!converged) move_running(pass);
+        if (!converged) update_running(pass);
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
       }
       const bool taken = !converged && !diverged;
       if (team.rank == 0) {
         epoch.batch_loss[step] = batch_loss(batch, *work);
-        progress.steps = step + (taken ? 1 : 0);
-        progress.converged = converged;
-        progress.diverged = diverged;
+        result.steps = step + (taken ? 1 : 0);
+        result.converged = converged;
+        result.diverged = diverged;
       }
       if (!taken || pauses) break;
-      // Layers read what others have updated; but where each thread has its own part of the first,
-      // and will have it in the next step, they meet before they read more than that.
-      if (whole || !sharing.apart() || rows_of(step + 1) != batch.rows) pass.meet();
+      // Barrier, unless every thread will read only parameters it has updated itself.
+      if (whole || !sharing.may_run_ahead() || rows_of(step + 1) != batch.rows) pass.meet();
     }
   };
   const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
   work->sharing.decide(units_, rows, threads, first.in_place());
-  const Pace::Way most{threads, work->sharing.ahead()};
+  const Pace::Way most{threads, work->sharing.first_by_columns()};
   bool go_on = true;
-  while (go_on && progress.steps < epoch.n_steps) {
-    const Index before = progress.steps, left = epoch.n_steps - before;
+  while (go_on && result.steps < epoch.n_steps) {
+    const Index before = result.steps, left = epoch.n_steps - before;
     Pace::Block block{most, left, true};
     if (paced) block = work->pace.next(rows, most, left);
     const Range steps{before, before + block.steps};
@@ -199,21 +208,21 @@ Progress Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& s
     };
     decide(work->sharing, rows);
     decide(work->sharing_last, rows_of(epoch.n_steps - 1));
-    parallel(block.way.threads, [&](Team team) { take(team, steps); }, block.asleep);
-    if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + progress.steps;
-    go_on = !progress.converged && !progress.diverged;
-    if (paced && go_on) work->pace.took(progress.steps - before);
+    parallel(block.way.threads, [&](Team team) { take_steps(team, steps); }, block.asleep);
+    if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + result.steps;
+    go_on = !result.converged && !result.diverged;
+    if (paced && go_on) work->pace.took(result.steps - before);
     if (access_.wanted()) access_.let_copy();
     if (!poll.due()) continue;
     access_.rest();
-    go_on = poll.go_on(progress.steps) && go_on;
+    go_on = poll.go_on(result.steps) && go_on;
     access_.go_on();
   }
   work->laps = nullptr;
   const Index all = std::accumulate(work->tiles.begin(), work->tiles.end(), Index{0});
   const auto busy = [&](Index tiles) { return 2 * tiles * threads > all; };
-  progress.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
-  return progress;
+  result.busy_threads = std::count_if(work->tiles.begin(), work->tiles.end(), busy);
+  return result;
 }
 
 template <class T>
@@ -239,12 +248,12 @@ bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, do
 }
 
 // What the bindings call.
-template std::optional<Progress> Plan<float>::train(float*, float* const*, const Optimizer&,
-                                                    const Examples&, const Epoch&,
-                                                    const Mode<float>&);
-template std::optional<Progress> Plan<double>::train(double*, double* const*, const Optimizer&,
-                                                     const Examples&, const Epoch&,
-                                                     const Mode<double>&);
+template std::optional<EpochResult> Plan<float>::train(float*, float* const*, const Optimizer&,
+                                                       const Examples&, const Epoch&,
+                                                       const Mode<float>&);
+template std::optional<EpochResult> Plan<double>::train(double*, double* const*, const Optimizer&,
+                                                        const Examples&, const Epoch&,
+                                                        const Mode<double>&);
 template bool Plan<float>::update(float*, float* const*, const Optimizer&, double, std::int64_t*,
                                   const float*, float*, const float*);
 template bool Plan<double>::update(double*, double* const*, const Optimizer&, double, std::int64_t*,

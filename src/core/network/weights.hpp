@@ -1,23 +1,37 @@
-// The weights' phase of a step: private to the plan's own files.
+// The weights' phase of a step: the gradients of all parameters, each handed to what uses it, which
+// stores it or updates the parameter at once. Private to the plan's own files.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 
+#include "core/layers/normalization.hpp"
+#include "core/memory/touched.hpp"
+#include "core/memory/views.hpp"
 #include "core/network/workspace.hpp"
 #include "core/products/few_rows.hpp"
+#include "core/products/product.hpp"
+#include "core/products/sums.hpp"
+#include "core/tuning.hpp"
+#include "core/updates/optimizers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// What becomes of a gradient: it is stored, or a step down it is taken at once.
+// g limited to [-limit, limit]; a limit of 0 is none.
 template <class T>
 Vec<T> clipped(Vec<T> g, T limit) {
   return limit > 0 ? max(min(g, Vec<T>(limit)), Vec<T>(-limit)) : g;
 }
 
+// Stores the gradient in `to`, laid out as the flat vector.
+//
+// As in FusedUpdate below: touches() tells which memory the gradient of a matrix of this stride, at
+// offset `at`, will touch; operator() takes a register g of the gradient of the parameters at `at`.
 template <class T>
 struct StoredGradient {
   T* to;
-  T limit;  // 0: none
+  T limit;  // of clipping by value; 0: none
 
   Touched<T> touches(Index at, Index stride) const { return {{to + at}, stride}; }
   template <class Lanes>
@@ -26,11 +40,12 @@ struct StoredGradient {
   }
 };
 
+// Updates parameters and optimizer state at once, and stores no gradient.
 template <class T, class Rule>
 struct FusedUpdate {
   Updated<T, Rule::kStates> updated;
-  Rule rule, bias_rule;
-  T limit;  // 0: none
+  Rule rule, bias_rule;  // of weights; of all other parameters, without penalties
+  T limit;               // of clipping by value; 0: none
 
   Touched<T> touches(Index at, Index stride) const { return updated.touches(at, stride); }
   template <class Lanes>
@@ -39,14 +54,13 @@ struct FusedUpdate {
   }
 };
 
-// Calls body(i, sum, lanes) on each register of a tile of all columns, line after line as its
-// parameters lie in memory. (In a register of its own, a short line would wait for the stores of
-// the line before, which share a register's width with it: 90 cycles each. A step of 128-10 with a
-// batch of 128 took 20.9 us on one thread, and 16.7 joined.)
+// Calls body(i, sum, lanes) on each register of a tile that has all columns of its matrix, as one
+// vector: line after line, as the parameters lie in memory. Rejected: a register for each short
+// line, which waits 90 cycles for the stores of the line before, in the same register's width.
 template <class T, class Body>
 void for_each_joined(const Tile<T> tile, const Body body) {
-  T lines[(kGroup * kTileRows + 1) * kTileCols<T>];
-  for (Index r = 0; r < tile.rows; ++r) {  // what is too much is overwritten by the next
+  T lines[(kBundleTiles * kTileRows + 1) * kTileCols<T>];
+  for (Index r = 0; r < tile.rows; ++r) {  // the next line overwrites what this one has too much
     for (Index c = 0; c < kTileCols<T>; c += kLanes<T>) {
       store(lines + r * tile.cols + c, load(tile.line(r) + c, Whole{}), Whole{});
     }
@@ -55,8 +69,13 @@ void for_each_joined(const Tile<T> tile, const Body body) {
                      [&](Index i, auto lanes) { body(i, load(lines + i, Whole{}), lanes); });
 }
 
-// Hands each register of this thread's part of the gradient to `use`, with the place of its first
-// element in the flat vector. Returns the number of tiles.
+// Computes this thread's part of the gradients of all parameters, from x (batch, inputs) and d
+// (batch, outputs) of each unit:
+//   linear          dW (inputs, outputs) = xᵀ d      dbias (outputs) = 1ᵀ d
+//   normalisation   dγ (outputs) = 1ᵀ (d ∘ x̂)        dβ (outputs) = 1ᵀ d
+// Calls use(at, g, lanes, is_weight) on each register g of them, where `at` is the offset of its
+// first element in the flat vector. `batch` (batch, inputs) is the x of the first unit. Returns the
+// number of tiles.
 template <class T>
 template <class Use>
 Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Use& use) const {
@@ -67,12 +86,11 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
     const Index n = unit.outputs;
     const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
     const Part part = pass.weight_part(unit);
-    const Range columns =
-        pass.sharing.outputs(unit) ? part.cols : pass.team.share(n, kLanes<T>);  // of a bias
+    const Range columns =  // of a bias, or of γ and β
+        pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
     const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, n, pass.batch);
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     if (unit.kind == Unit::Linear) {
-      // dW = xᵀ d
       const auto step = [use, first = unit.weight](Index i, Vec<T> g, auto lanes) {
         use(first + i, g, lanes, true);
       };
@@ -99,18 +117,17 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
         });
       }
     } else {
-      // dγ = Σ d ∘ x̂
       const bool by_row = unit.kind == Unit::LayerNorm;
-      const Moments<T>* moments = pass.work.moments[u].get();
-      const T* mean = pass.mode.training ? pass.work.columns[u].get()
+      const RowStatistics<T>* row = pass.work.row_statistics[u].get();
+      const T* mean = pass.mode.training ? pass.work.column_statistics[u].get()
                                          : pass.mode.running + std::max<Index>(unit.running, 0);
-      const auto along = [&](Index i, Index c, auto lanes) {
+      const auto d_xhat = [&](Index i, Index c, auto lanes) {
         const Vec<T> value = load(x.row(i) + c, lanes), slope = load(d.row(i) + c, lanes);
-        if (by_row) return slope * ((value - Vec<T>(moments[i].mean)) * Vec<T>(moments[i].inverse));
+        if (by_row) return slope * ((value - Vec<T>(row[i].mean)) * Vec<T>(row[i].inverse));
         const Vec<T> inverse = inverse_deviation(load(mean + n + c, lanes), unit.parameter);
         return slope * ((value - load(mean + c, lanes)) * inverse);
       };
-      column_sums_of<T>(pass.batch, columns, along, [&](Vec<T> g, Index c, auto lanes) {
+      column_sums_of<T>(pass.batch, columns, d_xhat, [&](Vec<T> g, Index c, auto lanes) {
         use(unit.weight + c, g, lanes, false);
       });
     }

@@ -1,35 +1,51 @@
-// What a step needs besides the parameters: private to the plan's own files.
+// The types that the plan's own files share: scratch memory, a batch, and a thread's pass over it.
+// Private to them.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "core/layers/normalization.hpp"
+#include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
+#include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
 #include "core/network/profile.hpp"
 #include "core/network/sharing.hpp"
-#include "core/products/product.hpp"
+#include "core/network/units.hpp"
+#include "core/products/depth.hpp"
+#include "core/products/tile.hpp"
 #include "core/threads/pace.hpp"
+#include "core/threads/parallel.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// For each unit: its output y; the gradient d of the loss with respect to z in y = activation(z); z
-// itself, where the activation's derivative wants it; and what a normalisation found, by row or by
-// column.
+// Scratch memory of one call.
 template <class T>
 struct Plan<T>::Workspace {
-  Buffer<T> x, targets, gradient;
-  std::vector<Buffer<T>> y, d, z;
-  std::vector<Buffer<Moments<T>>> moments;
-  std::vector<Buffer<T>> columns;
-  Sharing<T> sharing, sharing_last;  // with the rows of most batches, and with those of the last
-  Buffer<T> partial_sums;            // where depth is shared, one matrix a thread
-  Buffer<double> row_loss, partial_norms;
+  Buffer<T> x, targets;  // gathered: (batch, inputs), (batch, outputs)
+  Buffer<T> gradient;    // of all parameters, where the update is not fused
+
+  // One for each unit, which computes y = activation(z):
+  std::vector<Buffer<T>> y;  // (batch, outputs)
+  std::vector<Buffer<T>> d;  // (batch, outputs), the loss's gradient with respect to z
+  std::vector<Buffer<T>> z;  // (batch, outputs), where the derivative is computed from it
+  std::vector<Buffer<RowStatistics<T>>> row_statistics;  // (batch), of a layer normalisation
+  // (4, outputs), of a batch normalisation: mean, variance, mean(g), mean(g ∘ x̂)
+  std::vector<Buffer<T>> column_statistics;
+
+  Sharing<T> sharing, sharing_last;   // for batches of full size, and for the last of an epoch
+  Buffer<T> partial_sums;             // where depth is shared, (batch, outputs) a thread
+  Buffer<double> row_loss;            // (batch)
+  Buffer<double> partial_norms;       // sums of squares of parts of the gradient
   Buffer<T> params, running;          // copies, where the network is trained meanwhile
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
-  std::vector<Index> tiles;           // that each thread has computed
-  Pace pace;                          // of training
+  std::vector<Index> tiles;           // how many each thread has computed
+  Pace pace;                          // of training steps
   std::vector<Laps>* laps = nullptr;  // one a thread, while a step is profiled
 };
 
@@ -40,7 +56,7 @@ struct Plan<T>::Batch {
   const std::int64_t* order;  // null: begin, begin + 1, ...
   Index begin, rows;
   double total_weight;
-  double unit = 1;  // a power of two that brings the largest weight into [1/2, 1)
+  double weight_scale = 1;  // the power of two that brings the largest weight into [1/2, 1)
 
   Batch(const Examples& all, const std::int64_t* whole_order, Index first, Index count)
       : examples(all),
@@ -53,60 +69,64 @@ struct Plan<T>::Batch {
     double largest = 0;
     for (Index i = 0; i < rows; ++i) largest = std::max(largest, weight(i));
     if (largest == 0) return;
-    unit = std::ldexp(1.0, -std::ilogb(largest) - 1);
+    weight_scale = std::ldexp(1.0, -std::ilogb(largest) - 1);
     for (Index i = 0; i < rows; ++i) total_weight += weight(i);
   }
 
-  Index place(Index i) const { return order != nullptr ? order[i] : begin + i; }
+  // The number of the example in row i of the batch, and its weight.
+  Index example(Index i) const { return order != nullptr ? order[i] : begin + i; }
   double weight(Index i) const {
-    return examples.sample_weight != nullptr ? examples.sample_weight[place(i)] * unit : 1.0;
+    return examples.sample_weight != nullptr ? examples.sample_weight[example(i)] * weight_scale
+                                             : 1.0;
   }
   bool in_place() const { return order == nullptr && usable_in_place<T>(examples.x); }
+  // Copies a part of the batch's rows of `source` into `to`, which is as large as the batch.
   void gather_part(const Source& source, const Part& part, T* to) const {
     gather(order != nullptr ? source : source.from(begin), order, part, to);
   }
 };
 
-// One thread's part of a pass over a batch: some of its rows, or what else the threads share.
+// What one thread needs to know in a pass over a batch: parameters, scratch memory, and its part.
 template <class T>
 struct Plan<T>::Pass {
   const T* params;
   Workspace& work;
   Mode<T> mode;
   Team team;
-  Range rows;   // this thread's
+  Range rows;   // of the batch: this thread's
   Index batch;  // rows of the whole batch
   const Sharing<T>& sharing;
 
+  // (batch, outputs) of a unit.
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
-  // A thread's part of the sums of a unit whose depth is shared.
+  // A thread's sums (batch, outputs) of a unit whose depth is shared.
   T* partial_sums(const Unit& unit, Index thread) const {
     return work.partial_sums.get() + thread * batch * unit.outputs;
   }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
 
-  // This thread's part of the batch's x, of a linear unit's y, of the gradient with respect to its
-  // x, and of its weight.
+  // This thread's part of the batch's x (batch, inputs); and of a linear unit's y (batch, outputs),
+  // dx (batch, inputs) and weight (inputs, outputs).
   Part x_part(const Unit& first) const {
-    return sharing.depth(first) ? Part{{0, batch}, own_inputs(first)}
-                                : Part{rows, {0, first.inputs}};
+    return sharing.by_depth(first) ? Part{{0, batch}, own_inputs(first)}
+                                   : Part{rows, {0, first.inputs}};
   }
   Part y_part(const Unit& unit) const {
-    return sharing.outputs(unit) ? Part{{0, batch}, own_outputs(unit)}
-                                 : Part{rows, {0, unit.outputs}};
+    return sharing.by_columns(unit) ? Part{{0, batch}, own_outputs(unit)}
+                                    : Part{rows, {0, unit.outputs}};
   }
   Part dx_part(const Unit& unit) const {
-    return sharing.inputs(unit) ? Part{{0, batch}, team.share(unit.inputs, kTileCols<T>)}
-                                : Part{rows, {0, unit.inputs}};
+    return sharing.dx_by_columns(unit) ? Part{{0, batch}, team.share(unit.inputs, kTileCols<T>)}
+                                       : Part{rows, {0, unit.inputs}};
   }
   Part weight_part(const Unit& unit) const {
-    return sharing.outputs(unit) ? Part{{0, unit.inputs}, own_outputs(unit)}
-                                 : Part{own_inputs(unit), {0, unit.outputs}};
+    return sharing.by_columns(unit) ? Part{{0, unit.inputs}, own_outputs(unit)}
+                                    : Part{own_inputs(unit), {0, unit.outputs}};
   }
   Range own_outputs(const Unit& unit) const { return team.share(unit.outputs, kTileCols<T>); }
   Range own_inputs(const Unit& unit) const {
-    if (!sharing.depth(unit)) return team.share(unit.inputs, kLanes<T>);
+    if (!sharing.by_depth(unit)) return team.share(unit.inputs, kLanes<T>);
     return own_depth(unit).terms();
   }
   Depth own_depth(const Unit& unit) const {
@@ -115,12 +135,12 @@ struct Plan<T>::Pass {
     return depth;
   }
 
-  // Meets the other threads if a product by columns, or work on rows, needs more of the matrix at
-  // hand than this thread has.
-  void need(bool all, Held& held) const {
-    if (held == Held::All || (held == Held::Rows && !all)) return;
+  // Meets the other threads unless this one may already read all of the matrix at hand or, if `all`
+  // is false, its own rows of it.
+  void make_readable(bool all, Readable& readable) const {
+    if (readable == Readable::All || (readable == Readable::OwnRows && !all)) return;
     meet();
-    held = Held::All;
+    readable = Readable::All;
   }
 
   // Meets the other threads.
@@ -129,7 +149,7 @@ struct Plan<T>::Pass {
     team.barrier();
   }
 
-  // Runs a product; `finish` is what becomes of its tiles.
+  // Calls run(finish), which computes a product of this unit, and times it if asked to.
   template <class Done, class Run>
   void product_of(std::size_t unit, Laps::Way way, const Done& finish, const Run& run) const {
     if (work.laps == nullptr) return run(Finish<T>(finish));
@@ -146,7 +166,7 @@ struct Plan<T>::Pass {
     lap.product -= lap.rest - rest;
   }
 
-  // Where the time of a part of the step is added up, if it is.
+  // Where this thread adds up its seconds; null while no step is profiled.
   Laps* laps() const {
     return work.laps != nullptr ? &(*work.laps)[static_cast<std::size_t>(team.rank)] : nullptr;
   }
@@ -157,7 +177,7 @@ struct Plan<T>::Pass {
     return work.laps != nullptr ? &laps()->units[unit][way].rest : nullptr;
   }
 
-  // What a unit works on: the output of the unit before, or the batch.
+  // The x of a unit (batch, inputs): the output of the unit before, or the batch's x.
   Matrix<const T> input(std::size_t unit, const Unit& description, Matrix<const T> x) const {
     if (unit == 0) return x;
     return {y(unit - 1), batch, description.inputs, description.inputs};

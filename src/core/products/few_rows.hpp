@@ -1,23 +1,26 @@
-// Products of a batch of few rows, which need no tile. For product.cpp and weights.hpp only.
+// Products of batches of so few rows that tiles do not pay. For product.cpp and weights.hpp only.
 //
-// A single row's sums through a narrow layer: 784-16-16-10 takes 4.4 us a step on two threads, and
-// 6.7 on one; with the chunks of its first layer's sums one after the other it took 4.7 and 7.0.
-//
-// The weight gradient line after line: an update of far memory is what takes time, and processors
-// foresee lines that follow each other better than tiles can fetch them. 3072-512-10 on one thread,
-// batches of 1, 4 and 8: 0.63, 0.66 and 1.12 ms, by tiles 1.19, 1.20 and 1.35; 128-128-128-10,
-// batch 8: 26 and 31 us. With 16 rows of 1024 it takes 1.5 times as long as tiles, and with 32 of
-// 128 as long.
+//   row_product        y = x W for one row, with several chunks of its sums at a time
+//   outer_product      dW = xᵀ dy for one row
+//   gradient_by_lines  dW = xᵀ dy for a few rows, one line of dW after the other: the update of far
+//                      memory takes most of the time, and processors foresee lines that follow each
+//                      other better than tiles can fetch them
 #pragma once
 
 #include <algorithm>
 
-#include "core/products/product.hpp"
+#include "core/memory/views.hpp"
+#include "core/products/depth.hpp"
+#include "core/products/operands.hpp"
+#include "core/products/tile.hpp"
+#include "core/tuning.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// The sums of some chunks of a row's depth, for a register of columns. A sum waits for its own last
-// term at every step; side by side they do not wait for each other.
+// Computes the sums of `Chunks` chunks from `first` on, of a row of x times a register of columns
+// of W, into to[Chunks]. At every step a sum waits for its last term; several sums side by side do
+// not wait for each other.
 template <Index Chunks, class T, class Lanes>
 void chunk_sums(const T* row, const RowMajor<T>& b, const Depth& depth, Index first, Index col,
                 Lanes lanes, Vec<T>* to) {
@@ -46,7 +49,8 @@ void chunk_sums(const T* row, const RowMajor<T>& b, const Depth& depth, Index fi
   }
 }
 
-// The forward product of a single row by no more columns than a tile has, whose depth is shared.
+// The forward product of one row of x with no more columns than a tile has, whose depth is
+// pairwise. `sums` is scratch memory for one tile.
 template <class T>
 void row_product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
                  T* sums, const Finish<T>& finish) {
@@ -72,12 +76,12 @@ void row_product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, c
   finish(Tile<T>{sums, part.rows.begin, part.cols.begin, 1, part.cols.size()});
 }
 
-// The weight gradient of a single row, in tiles of products that are finished some together: by a
-// narrow layer, or alone.
+// The weight gradient of a single row, in bundles of tiles: for narrow layers, and as a kernel of
+// its own. `products` is scratch memory for a bundle.
 template <class T>
 void outer_product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, T* products,
                    const Finish<T>& finish) {
-  constexpr Index kBand = kGroup * kTileRows;
+  constexpr Index kBand = kBundleTiles * kTileRows;
   for (Index row = part.rows.begin; row < part.rows.end; row += kBand) {
     const Index rows = std::min(kBand, part.rows.end - row);
     for (Index col = part.cols.begin; col < part.cols.end; col += kTileCols<T>) {
@@ -94,35 +98,35 @@ void outer_product(const Transposed<T>& a, const RowMajor<T>& b, const Part& par
   }
 }
 
-// Whether to take the weight gradient of a few rows line after line: not by a narrow layer. More
-// rows only for whole lines (of n columns), and where d, which each line reads again, stays in the
-// first-level cache.
-inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = 1 << 14, kTogether = 4;
+// True if a part of the weight gradient xᵀ d of `depth` rows should be computed line after line:
+// few rows, and no narrow layer. More rows only where lines are whole (n columns) and d (depth, n),
+// which each line reads again, stays in the first-level cache.
 template <class T>
 bool worth_lines(const Part& part, Index n, Index depth) {
   const Index cols = part.cols.size();
   const bool near = cols == n && depth * n * static_cast<Index>(sizeof(T)) <= kNearBytes;
-  return depth <= (near ? kFewNearRows : kFewRows) && cols >= kTogether * kLanes<T>;
+  return depth <= (near ? kFewNearRows : kFewRows) && cols >= kLineVectors * kLanes<T>;
 }
 
-// Calls each(row, column, sum, lanes) on the registers of xᵀ d, line after line.
+// Calls each(row, column, sum, lanes) on the registers of a part of xᵀ d, line after line, for x
+// (batch, inputs) and d (batch, outputs).
 template <class T, class Each>
 void gradient_by_lines(const Matrix<const T>& x, const Matrix<const T>& d, const Part& part,
                        const Each each) {
   for (Index row = part.rows.begin; row < part.rows.end; ++row) {
     Index col = part.cols.begin;
-    for (; col + kTogether * kLanes<T> <= part.cols.end; col += kTogether * kLanes<T>) {
-      Vec<T> sum[kTogether] = {Vec<T>(T(0)), Vec<T>(T(0)), Vec<T>(T(0)), Vec<T>(T(0))};
+    for (; col + kLineVectors * kLanes<T> <= part.cols.end; col += kLineVectors * kLanes<T>) {
+      Vec<T> sum[kLineVectors] = {Vec<T>(T(0)), Vec<T>(T(0)), Vec<T>(T(0)), Vec<T>(T(0))};
       for (Index k = 0; k < d.rows; ++k) {
         const Vec<T> left(x.row(k)[row]);
         const T* const right = d.row(k) + col;
 #pragma GCC unroll 4
-        for (Index v = 0; v < kTogether; ++v) {
+        for (Index v = 0; v < kLineVectors; ++v) {
           sum[v] = multiply_add(left, load(right + v * kLanes<T>, Whole{}), sum[v]);
         }
       }
 #pragma GCC unroll 4
-      for (Index v = 0; v < kTogether; ++v) each(row, col + v * kLanes<T>, sum[v], Whole{});
+      for (Index v = 0; v < kLineVectors; ++v) each(row, col + v * kLanes<T>, sum[v], Whole{});
     }
     for_each_vector<T>(part.cols.end - col, [&](Index c, auto lanes) {
       Vec<T> sum(T(0));

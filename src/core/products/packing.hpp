@@ -1,24 +1,28 @@
-// Copies of operands: where they pay, and how they lie. Private to product.cpp.
+// Copies tiles of A and strips of B so that their lines lie side by side, and says where that pays.
+// Private to product.cpp. (BLIS and others call it packing.)
 #pragma once
 
 #include <algorithm>
 
-#include "core/products/product.hpp"
+#include "core/memory/views.hpp"
+#include "core/products/operands.hpp"
+#include "core/products/tile.hpp"
+#include "core/tuning.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// How many steps along the depth lines of B are fetched before they are read.
-inline constexpr Index kAhead = 8;
-
 constexpr Index round_up(Index n, Index grain) { return (n + grain - 1) / grain * grain; }
 
+// Copies n elements; the last register of `to` is filled up with zeros.
 template <class T>
 void copy(const T* from, T* to, Index n) {
   for_each_vector<T>(n,
                      [&](Index i, auto lanes) { store(to + i, load(from + i, lanes), Whole{}); });
 }
 
-// Copies of tiles of A. A register more than a line needs keeps lines from evicting each other.
+// The stride of a copied tile of A, and its size for a chunk of this depth. A row-major line gets a
+// register more than it needs, so that lines do not evict each other from the cache.
 template <class T>
 constexpr Index kTransposedLine = round_up(kTileRows, kLanes<T>);
 
@@ -35,7 +39,8 @@ constexpr Index packed_tile_size(Index depth) {
   return kTransposedLine<T> * (round_up(depth, kLanes<T>) + kLanes<T>);
 }
 
-// Copies tiles of one height below each other, each to its own place.
+// Copies the tiles of A in these rows, of one height, over a part of the depth: each to its own
+// memory, tile_size elements after the one before.
 template <class T>
 void pack_tiles(const RowMajor<T>& a, Range rows, Index height, Range depth, T* to,
                 Index tile_size) {
@@ -49,40 +54,40 @@ void pack_tiles(const RowMajor<T>& a, Range rows, Index height, Range depth, T* 
 template <class T>
 void pack_tiles(const Transposed<T>& a, Range rows, Index height, Range depth, T* to,
                 Index tile_size) {
-  // Whole lines where the matrix goes on beside the tiles: what is too much is not read.
+  // Copy whole registers where the matrix goes on beside the tiles: nobody reads what is too much.
   const bool whole = rows.end - height + kTransposedLine<T> <= a.stride;
   const Index last = whole ? depth.end - 1 : depth.begin;
   for (Index k = depth.begin; k < last; ++k, to += kTransposedLine<T>) {
     const T* from = a.at(rows.begin, k);
-    T* place = to;
-    for (Index i = rows.begin; i < rows.end; i += height, from += height, place += tile_size) {
+    T* line = to;
+    for (Index i = rows.begin; i < rows.end; i += height, from += height, line += tile_size) {
 #pragma GCC unroll 2
       for (Index v = 0; v < kTransposedLine<T>; v += kLanes<T>) {
-        store(place + v, load(from + v, Whole{}), Whole{});
+        store(line + v, load(from + v, Whole{}), Whole{});
       }
     }
   }
   for (Index k = last; k < depth.end; ++k, to += kTransposedLine<T>) {
-    T* place = to;
-    for (Index i = rows.begin; i < rows.end; i += height, place += tile_size) {
-      copy(a.at(i, k), place, height);
+    T* line = to;
+    for (Index i = rows.begin; i < rows.end; i += height, line += tile_size) {
+      copy(a.at(i, k), line, height);
     }
   }
 }
 
-// Whether to copy A: lines a multiple of so many bytes apart fall on the same few places of the
-// first-level cache.
+// True if tiles of A, which this many strips read, should be copied: where their rows evict each
+// other from the first-level cache, or where many strips read a transpose.
 template <class T>
 bool worth_packing(const RowMajor<T>& a, Index strips) {
-  return strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
+  return strips > 1 && a.stride * static_cast<Index>(sizeof(T)) % kAliasedBytes == 0;
 }
 template <class T>
 bool worth_packing(const Transposed<T>&, Index strips) {
-  return strips > 7;
+  return strips > kStripsInPlace;
 }
 
-// A strip of B where it lies, or copied with its lines side by side: then it is padded, so that
-// whole registers may be read.
+// A strip of B (depth, kTileCols): where it lies, or a copy. `line` is its stride. A copy is
+// padded: whole registers may be read, whatever the width of the strip.
 template <class T>
 struct Strip {
   const T* data;
@@ -90,15 +95,15 @@ struct Strip {
   bool padded;
 };
 
-// Copies columns of a part of B's depth, strip after strip.
+// Copies these columns of B over a part of the depth into strips (depth, kTileCols), one by one.
 template <class T>
 void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
   for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
     const Index width = std::min(kTileCols<T>, cols.end - col);
     for (Index k = depth.begin; k < depth.end; ++k, to += kTileCols<T>) {
       const T* line = b.at(k, col);
-      prefetch(line + kAhead * b.stride);
-      prefetch(line + kAhead * b.stride + kTileCols<T> / 2);
+      prefetch(line + kStripAhead * b.stride);
+      prefetch(line + kStripAhead * b.stride + kTileCols<T> / 2);
       if (width <= kLanes<T>) store(to + kLanes<T>, Vec<T>(T(0)), Whole{});
       copy(line, to, width);
     }
@@ -107,14 +112,13 @@ void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
 template <class T>
 void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
   constexpr int kSide = static_cast<int>(kLanes<T>);
-  constexpr Index kFar = 6;  // squares ahead, so far along lines that nothing foresees
   for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
     for (Index v = 0; v < kTileVectors; ++v) {
       const Index first = col + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
       for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
         Eigen::internal::PacketBlock<Packet<T>, kSide> square;
         for (Index c = 0; c < kSide; ++c) {
-          prefetch(b.at(depth.begin + k + kFar * kLanes<T>, first + c));
+          prefetch(b.at(depth.begin + k + kSquaresAhead * kLanes<T>, first + c));
           const Vec<T> column =
               c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
           square.packet[c] = column.packet;
@@ -130,16 +134,18 @@ void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
   }
 }
 
-// Whether to copy B: for many tiles, or where its lines are far apart. Tiles read no transpose.
+// True if strips of B, which this many tiles read, should be copied: if there are many, or its
+// lines are far apart. A transpose always is: tiles cannot read it.
 template <class T>
 bool worth_packing_strips(const RowMajor<T>& b, Index tiles) {
-  const bool far = b.stride * static_cast<Index>(sizeof(T)) >= 2048;
-  return tiles > (far ? 3 : 15);
+  const bool far = b.stride * static_cast<Index>(sizeof(T)) >= kFarBytes;
+  return tiles > (far ? kFarTilesInPlace : kNearTilesInPlace);
 }
 template <class T>
 bool worth_packing_strips(const Transposed<T>&, Index) {
   return true;
 }
+// The strip of B from this step of the depth and this column on, where it lies.
 template <class T>
 Strip<T> in_place(const RowMajor<T>& b, Index k, Index col) {
   return {b.at(k, col), b.stride, false};

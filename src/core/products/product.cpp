@@ -1,37 +1,61 @@
-// The loops around the register tile: what is taken when, what is copied, what is fetched.
+// The loops around the micro-kernel: in which order tiles are computed, what is copied and what is
+// fetched ahead.
+//
+//   over_columns   kBlockCols columns of C after the other, and in them one group of blocks after
+//                  the other
+//   over_blocks    one chunk of the depth after the other, and in it the blocks of the group. A
+//                  block is some rows of tiles, whose A stays in the second-level cache together
+//                  with one strip of B
+//   over_bundles   one strip of B after the other, and in it bundles of tiles from top to bottom
+//   finish_bundle  computes the sums of a bundle's tiles and, after the last chunk, calls finish()
+//
+// Operands are read where they lie or copied, where that pays (packing.hpp):
+//   B   strip by strip, just before its first tile; the copy is kept for all blocks of a group
+//   A   tile by tile, when the first strip meets it
+// While a tile is computed, memory that is needed next is fetched (fetching.hpp): what finish()
+// will touch, what is copied next, and the rows of A that the first strip meets next.
+//
+// Rejected: transposing row-major tiles while they are copied; keeping copies of all weights from
+// step to step; keeping the sums of a whole block for one longer finish(); fetching the next tile
+// of an A in place; fetching for writing; fetching what the next update touches during an update;
+// copying four tiles or strips at a time, along the lines of memory (docs/tuning.md).
 #include "core/products/product.hpp"
 
 #include <algorithm>
 #include <type_traits>
 
+#include "core/memory/touched.hpp"
+#include "core/memory/views.hpp"
+#include "core/products/fetching.hpp"
 #include "core/products/few_rows.hpp"
+#include "core/products/micro_kernel.hpp"
 #include "core/products/packing.hpp"
-#include "core/products/tile.hpp"
+#include "core/tuning.hpp"
+#include "core/vectors/registers.hpp"
 
 namespace densenet {
 
 namespace {
 
-// n items in parts that are as even as can be and no larger than `most`.
-struct Parts {
+// n items, split into pieces that are as even as can be and no larger than `most`: the first
+// `larger` pieces have size + 1 items, the others `size`.
+struct EvenSplit {
   Index count, size, larger;
 
-  Parts(Index n, Index most) : count((n + most - 1) / most), size(n / count), larger(n % count) {}
-  Index begin(Index part) const { return part * size + std::min(part, larger); }
-  Range operator[](Index part) const { return {begin(part), begin(part + 1)}; }
-  // The first of `parts` that has another size than their first one, or their end.
-  Index alike(Range parts) const {
-    return parts.begin < larger ? std::min(larger, parts.end) : parts.end;
+  EvenSplit(Index n, Index most)
+      : count((n + most - 1) / most), size(n / count), larger(n % count) {}
+  Index begin(Index piece) const { return piece * size + std::min(piece, larger); }
+  Range operator[](Index piece) const { return {begin(piece), begin(piece + 1)}; }
+  // The end of the first of these pieces that all have one size.
+  Index alike(Range pieces) const {
+    return pieces.begin < larger ? std::min(larger, pieces.end) : pieces.end;
   }
 };
 
-// Blocks: a block of A and a strip of B stay in the second-level cache together. A strip is copied
-// just before it is used, and the copy kept for the other blocks of a group: all of them, if B is
-// one chunk deep; otherwise their sums wait for the next chunk, and are to stay near, too.
-constexpr Index kBlockTiles = 168 / kTileRows, kGroupBlocks = 4;
-// With few registers the second-level cache may be small, too: a block is to fill no more of it
-// than this (256 x 1024 x 1024 takes 2 to 5 % less on one core of Zen 3, whose cache has 512 KB).
-constexpr Index kBlockBytes = Index{336} << 10;
+constexpr Index kBlockTiles = kBlockRows / kTileRows;
+constexpr bool kManyRegisters = kVectorRegisters >= 32;
+
+// Tiles below each other in a block.
 template <class T>
 Index block_tiles(const Depth& depth) {
   if (kManyRegisters) return kBlockTiles;
@@ -39,20 +63,17 @@ Index block_tiles(const Depth& depth) {
   const Index tile_bytes = kTileRows * chunk * static_cast<Index>(sizeof(T));
   return std::clamp<Index>(kBlockBytes / std::max<Index>(tile_bytes, 1), 1, kBlockTiles);
 }
+// Tiles below each other in a group of blocks. If B is one chunk deep, all blocks are one group;
+// otherwise the group's sums wait for the next chunk, and have to stay in the cache, too.
 inline Index group_tiles(Index tiles, const Depth& depth) {
   return depth.count == 1 ? tiles : depth.pairwise ? kBlockTiles : kGroupBlocks * kBlockTiles;
 }
 template <class T>
-constexpr Index kBlockCols = 512 / kTileCols<T> * kTileCols<T>;
+constexpr Index kWholeBlockCols = kBlockCols / kTileCols<T> * kTileCols<T>;
 
-// Tiles of a product up to so deep are finished some together: those below each other in a strip;
-// or those beside each other, in blocks of one tile's rows, where most of the time goes to updates
-// of so long lines that processors foresee them better so. Small tiles below each other always are,
-// and with AVX-512 those of short chunks and short lines (1 to 3 % of products with 128 columns;
-// one of lines of 1024 would lose 5).
-constexpr Index kShallow = 64, kShort = 256;            // steps
-constexpr Index kLongLine = (kManyRegisters ? 8 : 32);  // strips
-
+// True if bundles are tiles beside each other, in blocks of one tile's rows, and not below each
+// other: in weight gradients of few rows and long lines most of the time goes to the update, whose
+// lines the processor foresees better so.
 template <class T>
 bool goes_along(const RowMajor<T>&, Index, const Depth&) {
   return false;
@@ -62,19 +83,21 @@ bool goes_along(const Transposed<T>&, Index cols, const Depth& depth) {
   return depth.size <= kShallow && cols >= kLongLine * kTileCols<T>;
 }
 
-// Where product() works: finished tiles, sums that wait for the rest of their depth, copies.
+// The layout of product()'s scratch memory: a bundle of finished tiles at 0, then sums that wait
+// for later chunks of their depth, then copies of A and of B.
 template <class T>
 struct Scratch {
-  Index tile_size, width;  // of a copy of A; of a block
-  Index waiting;           // sums of a group
-  Index sums, a, b, end;   // offsets
+  Index tile_size;        // of a copied tile of A
+  Index width;            // columns of a block
+  Index waiting;          // sums of a group that wait, for one chunk
+  Index sums, a, b, end;  // offsets of waiting sums, copies of A, copies of B; size of all
 
   Scratch(Index rows, Index cols, const Depth& depth) {
     const Index all = (rows + kTileRows - 1) / kTileRows, tiles = std::min(all, kBlockTiles);
     const Index chunk = std::min(depth.size, kChunk);
     tile_size = packed_tile_size<T>(chunk);
-    width = std::min(round_up(cols, kTileCols<T>), kBlockCols<T>);
-    sums = kGroup * kTileSize<T>;
+    width = std::min(round_up(cols, kTileCols<T>), kWholeBlockCols<T>);
+    sums = kBundleTiles * kTileSize<T>;
     waiting = std::min(all, group_tiles(all, depth)) * width * kTileRows;
     a = sums + depth.waiting() * waiting;
     b = a + tiles * tile_size;
@@ -82,6 +105,7 @@ struct Scratch {
   }
 };
 
+// One product, or a thread's part of it.
 template <class T, class A, class B>
 class Product {
  public:
@@ -103,10 +127,10 @@ class Product {
         pack_b_(worth_packing_strips(b, tiles_.count)),
         keep_b_(pack_b_ && groups_[0].size() > block_tiles_) {}
 
-  void compute() const {
-    for (Index col = part_.cols.begin; col < part_.cols.end; col += kBlockCols<T>) {
-      const Range cols{col, std::min(col + kBlockCols<T>, part_.cols.end)};
-      for (Index group = 0; group < groups_.count; ++group) compute(groups_[group], cols);
+  void over_columns() const {
+    for (Index col = part_.cols.begin; col < part_.cols.end; col += kWholeBlockCols<T>) {
+      const Range cols{col, std::min(col + kWholeBlockCols<T>, part_.cols.end)};
+      for (Index group = 0; group < groups_.count; ++group) over_blocks(groups_[group], cols);
     }
   }
 
@@ -114,33 +138,35 @@ class Product {
   static constexpr bool kTransposedA = std::is_same_v<A, Transposed<T>>;
 
   struct Block {
-    Range group, tiles, cols, chunk;  // chunk: of the depth
-    Index number;                     // of the chunk
+    Range group, tiles;  // tiles of its group, and its own, counted from the top of the part
+    Range cols;
+    Range chunk;   // of the depth
+    Index number;  // of the chunk
   };
 
-  void compute(Range group, Range cols) const {
-    const Parts blocks(group.size(), block_tiles_);
+  void over_blocks(Range group, Range cols) const {
+    const EvenSplit blocks(group.size(), block_tiles_);
     for (Index i = depth_.chunks.begin; i < depth_.chunks.end; ++i) {
       for (Index block = 0; block < blocks.count; ++block) {
         const Range tiles{group.begin + blocks.begin(block), group.begin + blocks.begin(block + 1)};
-        compute(Block{group, tiles, cols, depth_[i], i});
+        over_bundles(Block{group, tiles, cols, depth_[i], i});
       }
     }
   }
 
-  void compute(const Block& block) const {
-    const Index group = !kManyRegisters || depth_.size <= kShallow || small(block) ? kGroup : 1;
-    const Index width = along_ ? group * kTileCols<T> : kTileCols<T>, height = along_ ? 1 : group;
+  void over_bundles(const Block& block) const {
+    const bool bundled = !kManyRegisters || depth_.size <= kShallow || small(block);
+    const Index size = bundled ? kBundleTiles : 1;
+    const Index width = along_ ? size * kTileCols<T> : kTileCols<T>, height = along_ ? 1 : size;
     for (Index col = block.cols.begin; col < block.cols.end; col += width) {
       const Range cols{col, std::min(col + width, block.cols.end)};
       for (Index t = block.tiles.begin; t < block.tiles.end; t += height) {
-        compute(block, Range{t, std::min(t + height, block.tiles.end)}, cols);
+        finish_bundle(block, Range{t, std::min(t + height, block.tiles.end)}, cols);
       }
     }
   }
 
-  // Tiles that are finished together.
-  void compute(const Block& block, Range tiles, Range cols) const {
+  void finish_bundle(const Block& block, Range tiles, Range cols) const {
     const Range rows = rows_of(tiles);
     T* sums = memory_;
     for (Index col = cols.begin; col < cols.end; col += kTileCols<T>, sums += kTileSize<T>) {
@@ -156,6 +182,7 @@ class Product {
     finish_(Tile<T>{memory_, rows.begin, cols.begin, rows.size(), cols.size()});
   }
 
+  // Short chunks and short lines, so that finish() takes as long as the sums.
   static bool small(const Block& block) {
     return block.chunk.size() <= kShort && block.cols.size() < kLongLine * kTileCols<T>;
   }
@@ -171,7 +198,7 @@ class Product {
     return pack_b_ && (!keep_b_ || block.tiles.begin == block.group.begin);
   }
 
-  // A strip of B, where it lies or copied before its first tile.
+  // A strip of B, where it lies or copied. It is copied before its first tile, `number`.
   Strip<T> strip(const Block& block, Index number, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
     T* const copied =
@@ -182,12 +209,12 @@ class Product {
     return {copied, kTileCols<T>, true};
   }
 
-  // What is fetched a line at a step during tiles: a strip in place, before its lines are read.
-  // Where it was copied, the next tile of A, while the first strip meets them, or the strip that is
-  // copied next, if their lines lie across the depth.
+  // Adds the lines that are fetched during the task's tiles, one at each step: those of a strip in
+  // place, before they are read. Where the strip was copied: the next tile of a transposed A, if
+  // this is the first strip, or the strip that is copied next.
   void add_lines(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
                  Task<T>* task) const {
-    task->lines = {strip.data + kAhead * strip.line, strip.line};
+    task->lines = {strip.data + kStripAhead * strip.line, strip.line};
     task->lines_step = 0;
     if constexpr (kTransposedA) {
       if (pack_b_ && cols.begin == block.cols.begin) {
@@ -203,8 +230,8 @@ class Product {
     }
   }
 
-  // What is fetched a row now and then: the tiles of A that the first of several strips meets next,
-  // if their lines lie along the depth; what `finish` will touch.
+  // Adds the columns that are fetched during the task's tiles, a row now and then: the next tiles
+  // of a row-major A, if this is the first of several strips, and what finish() will touch.
   void add_columns(const Block& block, Range tiles, Range cols, Task<T>* task) const {
     const Range rows = rows_of(tiles);
     if constexpr (!kTransposedA) {
@@ -216,13 +243,14 @@ class Product {
         }
       }
     }
-    const bool near = touched_.stride <= kTileCols<T>;  // as one line: processors foresee it
+    const bool near = touched_.stride <= kTileCols<T>;  // lies as one line, which is foreseen
     if (is_last(block) && !near) {
       task->columns.add(touched_.from(rows.begin, cols.begin), rows.size());
     }
   }
 
-  // The sums of tiles of one height over a chunk of the depth.
+  // Computes the sums of tiles of one height over the block's chunk: into `finished` if it is the
+  // last, otherwise to where they wait for the next.
   void accumulate_tiles(const Block& block, Range tiles, const Strip<T>& strip, Range cols,
                         T* finished) const {
     const Range chunk = block.chunk;
@@ -268,17 +296,18 @@ class Product {
   const Finish<T>& finish_;
   const Touched<T>& touched_;
   const Scratch<T> at_;
-  const Parts tiles_, groups_;
-  const bool along_;
+  const EvenSplit tiles_, groups_;
+  const bool along_;  // bundles are tiles beside each other
   const Index block_tiles_;
-  const bool pack_a_, pack_b_, keep_b_;
+  const bool pack_a_, pack_b_;  // copy tiles of A, strips of B
+  const bool keep_b_;           // for all blocks of a group
 };
 
 template <class T, class A, class B>
-void compute(const A& a, const B& b, const Part& part, const Depth& depth, T* memory,
-             const Finish<T>& finish, const Touched<T>& touched) {
+void product_by_tiles(const A& a, const B& b, const Part& part, const Depth& depth, T* memory,
+                      const Finish<T>& finish, const Touched<T>& touched) {
   if (part.rows.size() == 0 || part.cols.size() == 0) return;
-  Product<T, A, B>(a, b, part, depth, memory, finish, touched).compute();
+  Product<T, A, B>(a, b, part, depth, memory, finish, touched).over_columns();
 }
 
 }  // namespace
@@ -294,20 +323,20 @@ void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const
   if (part.rows.size() == 1 && part.cols.size() <= kTileCols<T> && depth.pairwise) {
     return row_product(a, b, part, depth, scratch, finish);
   }
-  compute(a, b, part, depth, scratch, finish, touched);
+  product_by_tiles(a, b, part, depth, scratch, finish, touched);
 }
 
 template <class T>
 void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
-  compute(a, b, part, depth, scratch, finish, touched);
+  product_by_tiles(a, b, part, depth, scratch, finish, touched);
 }
 
 template <class T>
 void product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
   if (depth.size == 1) return outer_product(a, b, part, scratch, finish);
-  compute(a, b, part, depth, scratch, finish, touched);
+  product_by_tiles(a, b, part, depth, scratch, finish, touched);
 }
 
 #define DENSENET_INSTANTIATE(T)                                                                  \

@@ -1,173 +1,91 @@
-// The register tile: the inner loop of all three products. Private to product.cpp.
+// A finished tile of a product, and what becomes of it.
+//
+// A tile is kTileRows x kTileCols of C = A B, and a strip is as wide as a tile. Finished tiles are
+// handed over in a small buffer, hot in the cache, so that bias and activation, an activation's
+// derivative or an optimizer's update cost one pass over it.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <utility>
-
-#include "core/products/fetching.hpp"
+#include "core/tuning.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// Walks along the depth of some rows of A. An address may have one index, times one or two: one
-// pointer serves three rows.
-template <class T, Index Rows>
-class RowMajorCursor {
- public:
-  explicit RowMajorCursor(const RowMajor<T>& a) : stride_(a.stride) {
-#pragma GCC unroll 16
-    for (Index g = 0; g < kGroups; ++g) group_[g] = a.at(3 * g, 0);
-  }
-  T operator[](Index r) const { return group_[r / 3][r % 3 * stride_]; }
-  void next() {
-#pragma GCC unroll 16
-    for (Index g = 0; g < kGroups; ++g) ++group_[g];
-  }
-
- private:
-  static constexpr Index kGroups = (Rows + 2) / 3;
-  const T* group_[kGroups];
-  Index stride_;
-};
-
-template <class T, Index Rows>
-class TransposedCursor {
- public:
-  explicit TransposedCursor(const Transposed<T>& a) : line_(a.data), stride_(a.stride) {}
-  T operator[](Index r) const { return line_[r]; }
-  void next() {
-    line_ += stride_;
-    // The lines are far apart, and no processor foresees them.
-    prefetch(line_ + kAhead * stride_);
-    if constexpr (Rows > 8) prefetch(line_ + kAhead * stride_ + Rows - 1);
-  }
-
- private:
-  static constexpr Index kAhead = 4;
-  const T* line_;
-  Index stride_;
-};
-
-template <Index Rows, class T>
-RowMajorCursor<T, Rows> cursor(const RowMajor<T>& a) {
-  return RowMajorCursor<T, Rows>(a);
-}
-template <Index Rows, class T>
-TransposedCursor<T, Rows> cursor(const Transposed<T>& a) {
-  return TransposedCursor<T, Rows>(a);
-}
-
-// Tiles of one height below each other: a strip of B over a part of the depth, and where the sums
-// over it go. A step leads from what belongs to a tile to what belongs to the next one.
 template <class T>
-struct Task {
-  Index tiles;
-  Index a_step;
-  const T* b;
-  Index line, depth;
-  const T* before;       // sums over parts of the depth before this one: so many,
-  Index waiting, apart;  // so far apart
-  T* to;
-  Index before_step, to_step;
-  Lines<T> lines;  // fetched during a tile, one at each step along the depth
-  Index lines_step;
-  Columns<T> columns;  // fetched during all of them
+inline constexpr Index kTileCols = kTileVectors * kLanes<T>;
+template <class T>
+inline constexpr Index kTileSize = kTileRows * kTileCols<T>;
+
+// Finished tiles: one, or a bundle of them below each other or beside each other. The sum that
+// belongs to C[row + r, col + strip * kTileCols + c] is line(r, strip)[c].
+template <class T>
+struct Tile {
+  const T* sums;
+  Index row, col, rows, cols;
+
+  const T* line(Index r, Index strip = 0) const {
+    return sums + strip * kTileSize<T> + r * kTileCols<T>;
+  }
+  // The columns from this strip on, up to column `end` of the tile.
+  Tile columns(Index strip, Index end) const {
+    const Index begin = strip * kTileCols<T>;
+    return {line(0, strip), row, col + begin, rows, end - begin};
+  }
 };
 
-template <class T, class A, Index Rows, Index Vectors, class Last>
-void accumulate(A a, const Task<T>& task, Last last) {
-  Fetching<T> fetching(task.columns, task.tiles * task.depth);
-  for (Index tile = 0; tile < task.tiles; ++tile, a.data += task.a_step) {
-    Vec<T> sum[Rows][Vectors];
-#pragma GCC unroll 16
-    for (Index r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-      for (Index v = 0; v < Vectors; ++v) sum[r][v] = Vec<T>(T(0));
-    }
-    auto left = cursor<Rows>(a);
-    const T* line = task.b;
-    const T* ahead = task.lines.first + tile * task.lines_step;
-    const auto go_down = [&] {
-      prefetch(ahead);
-      if constexpr (kTileCols<T> * sizeof(T) > 64) prefetch(ahead + kTileCols<T> / 2);
-      ahead += task.lines.stride;
-      Vec<T> right[Vectors];
-      if constexpr (Vectors == 2) right[0] = load(line, Whole{});
-      right[Vectors - 1] = load(line + (Vectors - 1) * kLanes<T>, last);
-#pragma GCC unroll 16
-      for (Index r = 0; r < Rows; ++r) {
-        const Vec<T> same(left[r]);
-#pragma GCC unroll 2
-        for (Index v = 0; v < Vectors; ++v) sum[r][v] = multiply_add(same, right[v], sum[r][v]);
-      }
-      line += task.line;
-      left.next();
-    };
-    for (Index rest = task.depth; rest > 0;) {
-      Index steps = fetching.wait(rest);
-      rest -= steps;
-      for (; steps >= 2; steps -= 2) {
-        go_down();
-        go_down();
-      }
-      if (steps > 0) go_down();
-      for (Index n = fetching.now(); n > 0; --n) {
-        const T* const next = fetching.next();
-        prefetch(next);
-        if constexpr (Vectors == 2) prefetch(next + kLanes<T>);
-      }
-    }
-
-    const T* before = task.before + tile * task.before_step;
-    for (Index n = task.waiting; n > 0; --n, before += task.apart) {
-#pragma GCC unroll 16
-      for (Index r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-        for (Index v = 0; v < Vectors; ++v) {
-          sum[r][v] = load(before + r * kTileCols<T> + v * kLanes<T>, Whole{}) + sum[r][v];
-        }
-      }
-    }
-    T* const to = task.to + tile * task.to_step;
-#pragma GCC unroll 16
-    for (Index r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-      for (Index v = 0; v < Vectors; ++v) {
-        store(to + r * kTileCols<T> + v * kLanes<T>, sum[r][v], Whole{});
-      }
+// The three cases of for_each_vector below: tiles of one full strip, of several full strips, and of
+// a part of a strip. They copy the body, so that what no store can change stays in registers.
+template <class T, class Body>
+EIGEN_DONT_INLINE void for_each_of_strip(const Tile<T> tile, const Body body) {
+  for (Index r = 0; r < tile.rows; ++r) {
+    body(tile.row + r, tile.col, load(tile.line(r), Whole{}), Whole{});
+    body(tile.row + r, tile.col + kLanes<T>, load(tile.line(r) + kLanes<T>, Whole{}), Whole{});
+  }
+}
+template <class T, class Body>
+EIGEN_DONT_INLINE void for_each_of_strips(const Tile<T> tile, const Body body) {
+  for (Index r = 0; r < tile.rows; ++r) {
+    const T* line = tile.line(r);
+    for (Index c = 0; c < tile.cols; c += kTileCols<T>, line += kTileSize<T>) {
+      body(tile.row + r, tile.col + c, load(line, Whole{}), Whole{});
+      body(tile.row + r, tile.col + c + kLanes<T>, load(line + kLanes<T>, Whole{}), Whole{});
     }
   }
 }
-
-template <class T, class A, class Last>
-using Accumulate = void (*)(A, const Task<T>&, Last);
-
-// One function for each height of a tile, so that rows can be shared out evenly: 32 are 11+11+10.
-template <class T, class A, class Last, Index Vectors, std::size_t... Heights>
-constexpr auto by_height(std::index_sequence<Heights...>) {
-  return std::array<Accumulate<T, A, Last>, sizeof...(Heights)>{
-      &accumulate<T, A, static_cast<Index>(Heights + 1), Vectors, Last>...};
-}
-
-template <class T, class A, class Last>
-void accumulate(const A& a, Index height, Index cols, const Task<T>& task, Last last) {
-  constexpr auto kHeights = std::make_index_sequence<static_cast<std::size_t>(kTileRows)>{};
-  static constexpr auto kOne = by_height<T, A, Last, 1>(kHeights);
-  static constexpr auto kTwo = by_height<T, A, Last, 2>(kHeights);
-  const auto& table = cols > kLanes<T> ? kTwo : kOne;
-  table[static_cast<std::size_t>(height - 1)](a, task, last);
-}
-
-// The sums of tiles of up to kTileRows rows and kTileCols columns.
-template <class T, class A>
-void tile_sums(const A& a, Index height, Index cols, bool padded, const Task<T>& task) {
-  const Index ragged = cols % kLanes<T>;
-  if (padded || ragged == 0) {
-    accumulate(a, height, cols, task, Whole{});
-  } else {
-    accumulate(a, height, cols, task, First{ragged});
+template <class T, class Body>
+EIGEN_DONT_INLINE void for_each_of_part(const Tile<T> tile, const Body body) {
+  for (Index r = 0; r < tile.rows; ++r) {
+    for_each_vector<T>(tile.cols, [&](Index c, auto lanes) {
+      body(tile.row + r, tile.col + c, load(tile.line(r) + c, Whole{}), lanes);
+    });
   }
 }
+
+// Calls body(row, column, sum, lanes) on each register of sums; row and column are those of C.
+template <class T, class Body>
+void for_each_vector(const Tile<T>& tile, const Body& body) {
+  const Index strips = tile.cols / kTileCols<T>;
+  const Tile<T> full = tile.columns(0, strips * kTileCols<T>),
+                rest = tile.columns(strips, tile.cols);
+  if (strips == 1) for_each_of_strip(full, body);
+  if (strips > 1) for_each_of_strips(full, body);
+  if (rest.cols > 0) for_each_of_part(rest, body);
+}
+
+// What a product calls on each finished tile: refers to a function object of the caller's, which
+// has to live as long.
+template <class T>
+class Finish {
+ public:
+  template <class F>
+  Finish(const F& f)
+      : object_(&f), call_([](const void* object, const Tile<T>& tile) {
+          (*static_cast<const F*>(object))(tile);
+        }) {}
+  void operator()(const Tile<T>& tile) const { call_(object_, tile); }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, const Tile<T>&);
+};
 
 }  // namespace densenet

@@ -1,11 +1,11 @@
-// Who uses a network's parameters now: one call that trains, or any number of calls that read.
+// Lets one call train a network, or any number of calls read it.
 //
-// While nobody trains, a reader reads in place, and a call that wants to train waits until the
-// readers have ended. While a call trains, a reader waits for the end of a step, copies what it
-// reads, and computes with the copy: so it sees the parameters of one step, and the training waits
-// for the copy alone. A second call that wants to train is turned away.
+// While no call trains, readers read the parameters in place, and a call that wants to train waits
+// until they have finished. While a call trains, a reader waits for the end of a step, copies what
+// it needs and computes with the copy: so it sees the parameters of one step, and training waits
+// only for the copy. A second call that wants to train is refused.
 //
-// Where nobody has to wait, a call costs two atomic operations.
+// Where no call has to wait, this costs two atomic operations a call.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ class Access {
  public:
   // ---- for a call that trains ------------------------------------------------------------------
 
-  // The turn of a call that trains, while it lives; false if another call has it.
+  // While it lives, its call may train. False: another call is training.
   class Training {
    public:
     explicit Training(Access& access) : access_(access.begin_training() ? &access : nullptr) {}
@@ -35,17 +35,17 @@ class Access {
     Access* access_;
   };
 
-  // Between two steps: others may read in place, and this thread too, until go_on().
+  // Between two steps: lets all readers, this thread included, read in place until go_on().
   void rest() { leave_to_readers(Resting); }
   void go_on() {
     trainer_.store(Stepping);
     wait_for_readers();
   }
 
-  // Whether a reader waits for the end of a step.
+  // True if a reader waits for the end of a step.
   bool wanted() const { return waiting_.load(std::memory_order_relaxed) > 0; }
 
-  // Between two steps: all readers that wait now make their copies.
+  // Between two steps: lets all readers that wait now make their copies, and waits for them.
   void let_copy() {
     std::unique_lock<std::mutex> lock(mutex_);
     const unsigned long long until = served_ + static_cast<unsigned long long>(waiting_.load());
@@ -57,7 +57,8 @@ class Access {
 
   // ---- for a call that reads -------------------------------------------------------------------
 
-  // While it lives, the caller may read: in place, or what copy() has copied at the end of a step.
+  // While it lives, the caller may read: in place, or else what copy(), which this has called, has
+  // copied at the end of a step.
   class Reading {
    public:
     template <class Copy>
@@ -85,7 +86,7 @@ class Access {
     return true;
   }
 
-  // Whether in place, until end_reading().
+  // True: the caller may read in place until end_reading(). False: copy() has been called.
   template <class Copy>
   bool read(const Copy& copy) {
     forget_calls_before_a_fork();
@@ -100,7 +101,7 @@ class Access {
       ++served_;
       changed_.notify_all();
       if (!open_) continue;
-      copy();  // nobody goes on while this thread has the lock
+      copy();  // training waits while this thread has the lock
       return false;
     }
   }
@@ -125,7 +126,7 @@ class Access {
     changed_.notify_all();
   }
 
-  // The child has none of the parent's calls, and nobody would ever end them.
+  // A forked child has none of the calls that its parent had open, and nobody would end them.
   void forget_calls_before_a_fork() {
     if (after_fork_.load(std::memory_order_relaxed) == forked().load()) return;
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,22 +1,23 @@
-// On how many threads steps are taken, all that there are or one, and whether those share the first
-// layer by columns or by depth (sharing.hpp): what is fastest here and now.
+// Decides, by timing, how training steps are taken: on all threads or on one, and whether threads
+// share the first layer by columns or by depth (network/sharing.hpp).
 //
-// That depends on where the cores are, which a host may change and does not tell: on two that share
-// a cache a step of 128-128-128-10 with a batch of 16 takes 47 us, on two that do not 211, on one
-// core 49; one of 784-128-10 with a batch of 128 takes 130 us by columns and 137 by depth there,
-// and 175 and 159. So some steps are timed each way, about a tenth of a millisecond at a time:
-// every quarter of a second where nothing changes; sooner after a change or a pause, when a core
-// may still be asleep or on its way. Results never depend on it.
+// What is fastest depends on where the cores are: two that share a cache exchange what two others
+// need four times as long for. A host may move them at any time and does not tell. So some steps
+// are timed in each way, about a tenth of a millisecond at a time: every quarter of a second while
+// nothing changes, sooner after a change or a pause. Results never depend on it.
+//
+//   Block block = pace.next(...);  take up to block.steps steps in block.way;  pace.took(steps)
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 
+#include "core/tuning.hpp"
 #include "core/vectors/index.hpp"
 
 namespace densenet {
 
-// Reads the time from a clock, which tests replace by one of their own.
+// `Clock` gives the time; tests replace it by one of their own.
 template <class Clock>
 class PaceBy {
  public:
@@ -27,10 +28,11 @@ class PaceBy {
   struct Block {
     Way way;
     Index steps;
-    bool asleep;  // threads may be
+    bool asleep;  // the threads may have to be woken
   };
 
-  // How to begin to take so many steps of a batch of so many rows. The time until `took` counts.
+  // How to take the next of `steps` steps, with batches of `rows` rows and `most` as the way with
+  // the most threads. Time runs from here to took().
   Block next(Index rows, Way most, Index steps) {
     const Way& before = ways_[0];
     if (rows != rows_ || most.threads != before.threads || most.by_columns != before.by_columns) {
@@ -41,9 +43,9 @@ class PaceBy {
       ways_[count_++] = {1, false};
     }
     start_ = Clock::now();
-    block_.asleep = start_ - end_ > kIdle;
-    if (start_ - end_ > kPause) {
-      wait_ = kShortest;
+    block_.asleep = start_ - end_ > kThreadsStayAwake;
+    if (start_ - end_ > kLongPause) {
+      wait_ = kFirstWait;
       until_ = std::min(until_, start_ + wait_);
     }
     const double left = std::max(worth_, Seconds(until_ - start_).count());
@@ -51,14 +53,14 @@ class PaceBy {
       trying_ = !trying_;
       seen_ = {};
     }
-    const double budget = trying_ ? kTrial - seen_.seconds : left;
+    const double budget = trying_ ? kTrialSeconds - seen_.seconds : left;
     block_.way = ways_[trying_ ? trial_ / kTrials : chosen_];
     block_.steps = static_cast<Index>(
         std::clamp<double>(step_ > 0 ? budget / step_ : 1, 1, static_cast<double>(steps)));
     return block_;
   }
 
-  // So many of the block's steps have been taken; a pause may have cut it short.
+  // Record that `steps` of the block's steps have been taken. A pause may have cut it short.
   void took(Index steps) {
     end_ = Clock::now();
     const double elapsed = Seconds(end_ - start_).count();
@@ -66,64 +68,58 @@ class PaceBy {
     seen_.seconds += elapsed;
     seen_.steps += steps;
     step_ = seen_.seconds / static_cast<double>(seen_.steps);
-    if (seen_.seconds < (trying_ ? kTrial : kLook)) return;
+    if (seen_.seconds < (trying_ ? kTrialSeconds : kLookSeconds)) return;
     seen_ = {};
     if (!trying_) {
-      // Threads that had to be woken first, on a machine that was idle, may not be worth it either.
+      // The threads may do worse now than in the trials, and worse than one thread did there.
       const int alone = count_ - 1;
-      if (chosen_ != alone && least_[alone] < kClearly * step_) choose(alone);
+      if (chosen_ != alone && least_[alone] < kClearlyFaster * step_) choose(alone);
       return;
     }
     double& least = least_[trial_ / kTrials];
-    // The first trial brings the weights to the cores that will work on them, and does not count.
+    // The first trial of a way does not count: it brings the weights to the cores that need them.
     least = trial_ % kTrials < 2 ? step_ : std::min(least, step_);
     if (++trial_ == count_ * kTrials) choose(fastest());
   }
 
  private:
   using Seconds = std::chrono::duration<double>;
+  using Duration = typename Clock::duration;
 
-  // A later way has to be clearly faster.
+  // The fastest way; a later one has to be clearly faster than those before it.
   int fastest() const {
     int best = 0;
     for (int way = 1; way < count_; ++way) {
-      if (least_[way] < kClearly * least_[best]) best = way;
+      if (least_[way] < kClearlyFaster * least_[best]) best = way;
     }
     return best;
   }
 
-  // Takes the steps this way for a while: longer and longer if nothing changes.
+  // Take the next steps this way, for twice as long as last time if it was chosen then, too.
   void choose(int way) {
-    wait_ = way == chosen_ ? std::min(2 * wait_, kLongest) : kShortest;
+    wait_ = way == chosen_ ? std::min<Duration>(2 * wait_, kLongestWait) : kFirstWait;
     chosen_ = way;
     until_ = end_ + wait_;
-    worth_ = Seconds(kShortest).count();
+    worth_ = Seconds(kFirstWait).count();
     trial_ = 0;
   }
 
-  static constexpr int kTrials = 3;                     // each way
-  static constexpr double kTrial = 1e-4, kLook = 1e-3;  // seconds, of steps that are compared
-  static constexpr double kClearly = 0.95;
-  // Until the next trials, which pay after so long a training at least; and without a call.
-  static constexpr
-      typename Clock::duration kShortest = std::chrono::milliseconds(20),
-                               kLongest = std::chrono::milliseconds(250),
-                               kPause = std::chrono::milliseconds(20),
-                               kIdle = std::chrono::milliseconds(2);  // OpenMP's spin longer
-
   Index rows_ = 0;
-  Way ways_[3] = {};
-  int count_ = 0, trial_ = 0, chosen_ = 0;
+  Way ways_[3] = {};  // the most threads first, one thread last
+  int count_ = 0;     // of the ways
+  int trial_ = 0;     // the next of kTrials of each way
+  int chosen_ = 0;    // the way in use
   bool trying_ = true;
-  double least_[3] = {}, step_ = 0;  // seconds of a step: in each way, and the last one
-  double worth_ = 0;                 // seconds of steps in the chosen way, at least
-  typename Clock::duration wait_ = kShortest;
+  double least_[3] = {};  // seconds of a step in each way, the least of its trials
+  double step_ = 0;       // seconds of a step, of those that were seen last
+  double worth_ = 0;      // seconds to train in the chosen way, at least, before the next trials
+  Duration wait_ = kFirstWait;
   typename Clock::time_point until_ = {}, start_ = {}, end_ = {};
   Block block_ = {};
   struct {
     double seconds;
     Index steps;
-  } seen_ = {};  // since the last comparison
+  } seen_ = {};  // steps since the last comparison
 };
 
 using Pace = PaceBy<std::chrono::steady_clock>;

@@ -1,13 +1,16 @@
 // The only OpenMP in the project, and with it the only threads.
 //
-// parallel() runs one body on a team; the body shares work by Team::share and meets at
-// Team::barrier. Results never depend on the team: every output has one writer, and its operations
-// do not depend on who that is. Inside a team denormal numbers are flushed to zero, because
-// decaying moments would otherwise slow an update many times over; the caller's mode is restored.
+// parallel() runs one body on a team of threads. The body divides the work with Team::share and
+// waits for the other members at Team::barrier. Results never depend on the size of the team: every
+// output has one writer, and its operations do not depend on which thread that is. Inside a team
+// denormal numbers are flushed to zero, because decaying moments would slow an update many times
+// over; the caller's mode comes back afterwards.
 //
-// How many threads to take: threads_for() tells from the size of the work. Where training takes
-// many steps, they are timed (pace.hpp). A single call asks threads_now() and runs by
-// parallel_call(): its caller remembers how threads have come (standby.hpp).
+// How many threads to use is decided in one of two ways:
+//   training       threads_for() gives the most that the work is worth; steps are then timed with
+//                  that many and with one (pace.hpp)
+//   a single call  threads_now() gives one thread unless waking more is worth it (standby.hpp), and
+//                  parallel_call() runs the call and records how long the others took to come
 #pragma once
 
 #include <algorithm>
@@ -19,6 +22,7 @@
 #include "core/memory/views.hpp"
 #include "core/threads/processor.hpp"
 #include "core/threads/standby.hpp"
+#include "core/tuning.hpp"
 #include "core/vectors/float_mode.hpp"
 
 #ifdef _OPENMP
@@ -33,25 +37,26 @@
 
 namespace densenet {
 
-// The threads that a call may use, in the whole process.
+// The most threads that a call may use, for the whole process.
 inline std::atomic<int>& thread_limit() {
   static std::atomic<int> limit{1};
   return limit;
 }
 
-// The same for calls from this thread alone; 0: as the process.
+// The most threads that a call from this thread may use; 0: as many as the process allows.
 inline int& own_thread_limit() {
   thread_local int limit = 0;
   return limit;
 }
 
-// After a fork the child has lost its parent's OpenMP threads and would wait for them for ever; it
-// computes on the one thread it has.
+// True in a process that was forked from one that had loaded this module. It has lost its parent's
+// OpenMP threads and would wait for them for ever, so it computes on one thread.
 inline std::atomic<bool>& forked() {
   static std::atomic<bool> flag{false};
   return flag;
 }
 
+// Lets forked() become true in children of this process.
 inline void watch_forks() {
 #if defined(_OPENMP) && !defined(_WIN32)
   static const int registered = pthread_atfork(nullptr, nullptr, [] { forked() = true; });
@@ -67,9 +72,9 @@ inline constexpr bool has_openmp() {
 #endif
 }
 
-// The number to which others have lowered OpenMP's for this thread (omp_set_num_threads, as
-// threadpoolctl calls it); `threads` where it is what OpenMP began with, or more. OpenMP keeps that
-// number for each thread: one that has just begun has the first.
+// `threads`, or fewer where something outside has lowered OpenMP's number of threads for this
+// thread (omp_set_num_threads, as threadpoolctl does). OpenMP keeps that number for each thread, so
+// a thread that has just begun tells what it was at first.
 inline int openmp_leaves(int threads) {
 #ifdef _OPENMP
   static const int first = [] {
@@ -77,22 +82,24 @@ inline int openmp_leaves(int threads) {
     std::thread([&number] { number = omp_get_max_threads(); }).join();
     return number;
   }();
-  const int now = omp_get_max_threads();  // 2 ns
+  const int now = omp_get_max_threads();  // takes 2 ns
   return now < first ? std::min(now, threads) : threads;
 #else
   return threads;
 #endif
 }
 
-// What a call from this thread may use. OpenMP is not asked where it will not be called.
+// The most threads that a call from this thread may use, by all limits there are. OpenMP is not
+// asked where it will not be called.
 inline int allowed_threads() {
   const int own = own_thread_limit(), limit = own > 0 ? own : thread_limit().load();
   return limit > 1 && !forked() ? openmp_leaves(limit) : limit;
 }
 
+// The most threads that a call from this thread can have: one without OpenMP and after a fork.
 inline int usable_threads() { return has_openmp() && !forked() ? allowed_threads() : 1; }
 
-// Whether OpenMP keeps each thread to processors of its own (OMP_PROC_BIND, OMP_PLACES and others).
+// True if OpenMP binds each thread to processors of its own (OMP_PROC_BIND, OMP_PLACES and others).
 inline bool binds_threads() {
 #if defined(_OPENMP) && _OPENMP >= 201511
   return omp_get_proc_bind() != omp_proc_bind_false;
@@ -101,7 +108,7 @@ inline bool binds_threads() {
 #endif
 }
 
-// All processors to which OpenMP binds the threads that this one calls; none where it does not.
+// The processors to which OpenMP binds the threads of this thread's teams; empty if it binds none.
 inline std::vector<int> bound_processors() {
   std::vector<int> processors;
 #if defined(_OPENMP) && _OPENMP >= 201511
@@ -116,32 +123,32 @@ inline std::vector<int> bound_processors() {
   return processors;
 }
 
-// Threads worth waking for a number of steps of so many floating point operations. Waking and
-// joining a team costs a few microseconds, and meeting within a step a few tenths of one, in which
-// a core does about this much.
+// How many threads to use for `steps` steps of `flop` floating point operations each. A thread more
+// has to save more than it costs: once to wake and join it, and in each step to meet it.
 inline int threads_for(double flop, Index steps = 1) {
-  constexpr double kFlopPerThread = 5e5, kFlopPerMeeting = 2e5;
   const double wanted =
       std::min(flop * static_cast<double>(steps) / kFlopPerThread, flop / kFlopPerMeeting);
   return static_cast<int>(std::clamp<double>(wanted, 1, usable_threads()));
 }
 
-// The same for a call that stands by itself, to be run by parallel_call.
+// How many threads to use for a single call of `flop` operations, which parallel_call() then runs.
 inline int threads_now(double flop) {
-  constexpr double kFlopPerSecond = 1e11;
   const int threads = threads_for(flop);
   return threads > 1 && Standby::mine().worth_calling(flop / kFlopPerSecond) ? threads : 1;
 }
 
-// For elementwise work: a transcendental function costs some 20 operations.
-inline int threads_now_for_elements(Index n) { return threads_now(20 * static_cast<double>(n)); }
+// The same for a single call that works on n elements one by one.
+inline int threads_now_for_elements(Index n) {
+  return threads_now(kFlopPerElement * static_cast<double>(n));
+}
 
-// Where a team meets. Members wait a few microseconds at work, then give up their processor: on a
-// busy machine it may be the one that the member they wait for needs. (OpenMP's own barrier holds
-// on to it for milliseconds there: 3.7 ms and not 0.08 for a step of 784-16-16-10 beside four busy
-// processes.)
+// Makes the members of a team wait for each other. A member spins for a few microseconds, then
+// gives up its processor: on a busy machine the member it waits for may need that one. Rejected:
+// OpenMP's own barrier, which keeps the processor for milliseconds (46 times as slow beside busy
+// processes).
 class Barrier {
  public:
+  // Returns when all `size` members have called it.
   void wait(int rank, int size) {
     const unsigned round = round_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
@@ -152,7 +159,7 @@ class Barrier {
     wait_until(rank, [&] { return round_.load(std::memory_order_acquire) != round; });
   }
 
-  // The last time: thread 0 waits for the others, who wait for nobody.
+  // The end of the team's work: member 0 waits for the others, who do not wait.
   void part(int rank, int size) {
     if (rank > 0) {
       arrived_.fetch_add(1, std::memory_order_release);
@@ -161,15 +168,13 @@ class Barrier {
     }
   }
 
-  // Seconds that thread 0 has waited, without moments that are too short to count.
+  // Seconds that member 0 has waited, spinning not counted.
   double waited() const { return waited_; }
 
  private:
-  static constexpr int kSpins = 1000;
-
   template <class Condition>
   void wait_until(int rank, const Condition& condition) {
-    for (int spin = 0; spin < kSpins; ++spin) {
+    for (int spin = 0; spin < kBarrierSpins; ++spin) {
       if (condition()) return;
       pause();
     }
@@ -192,30 +197,30 @@ class Barrier {
   double waited_ = 0;
 };
 
+// What a body that parallel() runs knows of its team: this member's rank, and how many there are.
 struct Team {
   int rank, size;
   Barrier* meeting;  // null for a team of one
 
-  // This member's part of n items, in units of `grain`.
+  // This member's share of n items, in whole units of `grain` items but for the last.
   Range share(Index n, Index grain = 1) const {
     const Index units = (n + grain - 1) / grain;
     const auto cut = [&](Index member) { return std::min(n, units * member / size * grain); };
     return {cut(rank), cut(rank + 1)};
   }
 
+  // Returns when all members have called it.
   void barrier() const {
     if (size > 1) meeting->wait(rank, size);
   }
 };
 
-// Returns the seconds that the caller has waited for the others. They may be asleep, or are known
-// to have worked a moment ago.
+// Runs body(team) on each of `threads` threads, the caller among them, and returns the seconds that
+// the caller has waited for the others. `asleep`: the others may have to be woken.
 //
-// A system may wake a thread on the processor of the one that is going to wait for it, where it
-// would not run for milliseconds: in 3 to 30 % of all calls after a pause of 20 ms, on a quiet
-// machine with two processors, that call and the next took 8 ms and not 0.14. So the caller lets
-// those who sleep begin, and whoever finds itself on the caller's processor goes to another, unless
-// OpenMP has bound it there.
+// Linux may wake a thread on the very processor of the caller that waits for it, where it would not
+// run for milliseconds. So the caller yields to threads that were asleep, and a thread that finds
+// itself on the caller's processor moves to another, unless OpenMP has bound it there.
 template <class Body>
 double parallel(int threads, const Body& body, bool asleep = true) {
 #ifdef _OPENMP
@@ -233,7 +238,7 @@ double parallel(int threads, const Body& body, bool asleep = true) {
       }
       const DenormalMode flush(true);
       body(team);
-      // OpenMP's own end of a region would hold on to the processor, too.
+      // Before OpenMP's own barrier at the end of a region, which would keep the processor.
       meeting.part(team.rank, team.size);
     }
     return meeting.waited();
@@ -247,7 +252,7 @@ double parallel(int threads, const Body& body, bool asleep = true) {
   return 0;
 }
 
-// A call that stands by itself, on as many threads as threads_now() has given.
+// Runs the body of a single call on the threads that threads_now() has given.
 template <class Body>
 void parallel_call(int threads, const Body& body) {
   Standby& standby = Standby::mine();

@@ -1,4 +1,4 @@
-// On which processor a thread runs, where the system tells.
+// Which processor a thread runs on, where the operating system tells (Linux).
 #pragma once
 
 #if defined(__linux__)
@@ -7,7 +7,7 @@
 
 namespace densenet {
 
-// -1: unknown.
+// The number of the processor that this thread runs on; -1 where it is not known.
 inline int current_processor() {
 #if defined(__linux__)
   return sched_getcpu();
@@ -16,8 +16,8 @@ inline int current_processor() {
 #endif
 }
 
-// Moves this thread to another of the processors that it may use, if there is one. It may use all
-// of them again at once.
+// Moves this thread from a processor to another that it may use, if there is one. Afterwards it may
+// use all of them again, the one it has left included.
 inline void leave_processor(int processor) {
 #if defined(__linux__)
   cpu_set_t usable, others;

@@ -1,54 +1,57 @@
-// Whether a call that stands by itself is worth calling threads for, in its caller's experience.
+// Decides whether a single call should use more threads, by what its caller's last calls have seen.
 //
-// Threads that have just worked come at once. After a pause they sleep, and to wake them takes
-// 100 us on the machine this was measured on, longer than many a call; and where other processes
-// keep the processors busy, to wait for them may take milliseconds. So threads that sleep are woken
-// when calls that follow each other have taken one thread as long as waking takes; and threads that
-// came so late that one would have been faster are left alone for several times as long as was
-// lost. Either way a series of calls takes little longer than on one thread, whatever the machine
-// does, and one call after a pause takes as long. Results never depend on it.
+// Threads that have just worked start at once. After a pause they sleep: waking them may take
+// longer than the call, and on a busy machine waiting for them may take milliseconds. So
+//   - sleeping threads are woken only after a series of calls has taken as long on one thread as
+//     waking takes, and
+//   - threads that came so late that one thread would have been faster are not used for several
+//     times the time that was lost.
+// Either way a series of calls takes little longer than on one thread, whatever the machine does,
+// and a single call after a pause takes as long as on one. Results never depend on it.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 
+#include "core/tuning.hpp"
+
 namespace densenet {
 
-// Reads the time from a clock, which tests replace by one of their own.
+// `Clock` gives the time; tests replace it by one of their own.
 template <class Clock>
 class StandbyBy {
  public:
-  // That of the calling thread, whose team is its own.
+  // The calling thread's own: each thread that calls has a team of its own.
   static StandbyBy& mine() {
     thread_local StandbyBy standby;
     return standby;
   }
 
-  // Lets every call that is large enough have threads: for tests of what threads compute.
+  // True: every call that is large enough uses threads. For tests of what threads compute.
   static std::atomic<bool>& suspended() {
     static std::atomic<bool> flag{false};
     return flag;
   }
 
-  // Whether to call threads for what takes one about so many seconds.
+  // Should work that takes about `seconds` on one thread use more threads?
   bool worth_calling(double seconds) {
     if (suspended()) return true;
     asked_ = true;
     start_ = Clock::now();
-    if (start_ - end_ > kPause) rest();
+    if (start_ - end_ > kThreadsStayAwake) rest();
     if (start_ < until_) return false;
-    if (!called_ && alone_ + seconds >= kWaking) {
+    if (!called_ && alone_ + seconds >= kWakingSeconds) {
       called_ = true;
-      judged_ = false;  // by what comes first: they may have to wake up
+      judged_ = false;  // the first call does not count against them: they may have to wake up
     }
     return called_;
   }
 
-  // Whether those who are called have not worked for a while.
+  // True if the threads have not worked for a while and may have to be woken.
   bool asleep() const { return !judged_; }
 
-  // It is done on so many, for whom the caller has waited so many seconds.
+  // Record a finished call: its threads, and the seconds that the caller waited for the others.
   void done(int threads, double waited) {
     if (!asked_) return;
     asked_ = false;
@@ -62,7 +65,8 @@ class StandbyBy {
     if (lost <= 0) {
       patience_ = {};
     } else if (judged_) {
-      patience_ = std::min(std::max(2 * patience_, Seconds(kTimes * lost)), kMost);
+      patience_ = std::min(std::max(2 * patience_, Seconds(kPatienceTimes * lost)),
+                           Seconds(kMostPatienceSeconds));
       until_ = end_ + std::chrono::duration_cast<typename Clock::duration>(patience_);
       rest();
     }
@@ -72,19 +76,17 @@ class StandbyBy {
  private:
   using Seconds = std::chrono::duration<double>;
 
+  // Let the threads sleep: count again from the next call on one thread.
   void rest() {
     called_ = false;
     alone_ = 0;
   }
 
-  // OpenMP's threads stay awake for longer than this.
-  static constexpr typename Clock::duration kPause = std::chrono::milliseconds(2);
-  static constexpr double kWaking = 1e-4, kTimes = 8;
-  static constexpr Seconds kMost{0.25};
-
-  bool asked_ = false, called_ = false, judged_ = false;
-  double alone_ = 0;       // seconds of calls on one thread that follow each other
-  Seconds patience_ = {};  // how long threads that came late are left alone
+  bool asked_ = false;     // worth_calling() was asked, and done() has not been called
+  bool called_ = false;    // calls use threads now
+  bool judged_ = false;    // the threads have worked once since they were woken
+  double alone_ = 0;       // seconds of a series of calls on one thread
+  Seconds patience_ = {};  // how long threads that came late are not used
   typename Clock::time_point start_ = {}, end_ = {}, until_ = {};
 };
 

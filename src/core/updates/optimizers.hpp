@@ -1,32 +1,31 @@
-// Optimizers: one small struct a rule, elementwise on vector registers.
+// Optimizers: one small struct each, a rule that works on vector registers.
 //
-// A rule is made once a step, when it folds what depends on the step into scalars, in double. Then
-// it maps (w, g, state) to the new w and state, with the operations of the reference in the
-// reference's order and no contraction, so that both give the same bits. (Estimated reciprocals and
-// roots with one Newton step each were no faster with AVX-512: 31.5 cycles for 16 parameters of
-// Adam in the first-level cache, against 31 with the exact instructions.)
-// To add one: write its struct and name it in Rules.
+// A rule is constructed once a step, when it computes, in double, the scalars that depend on the
+// step. Called with a parameter w, its gradient g and its state, it returns the new w and changes
+// the state. It does what the reference does in the same order, so both give the same bits.
+// Rejected: estimated reciprocals and roots with a Newton step each (no faster than the exact
+// instructions). To add an optimizer: write its struct and name it in Rules.
 #pragma once
 
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <tuple>
-#include <type_traits>
 
-#include "core/memory/views.hpp"
-#include "core/products/product.hpp"
+#include "core/memory/touched.hpp"
+#include "core/vectors/index.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// The settings of all rules; each takes those it knows.
+// The settings of all rules; each uses those it has.
 struct Hyperparameters {
   double momentum = 0, dampening = 0, nesterov = 0;
   double beta = 0, beta1 = 0, beta2 = 0, eps = 0;
   double l1 = 0, l2 = 0, weight_decay = 0;
-  double clip_value = 0, clip_norm = 0;  // 0 is none
+  double clip_value = 0, clip_norm = 0;  // 0: no clipping
 
-  // Biases are not penalised.
+  // Weights are penalised; biases are not, and take a rule without penalties.
   bool penalised() const { return l1 != 0 || l2 != 0 || weight_decay != 0; }
   Hyperparameters without_penalties() const {
     Hyperparameters copy = *this;
@@ -35,8 +34,8 @@ struct Hyperparameters {
   }
 };
 
-// Both penalties. L2 adds λw to the gradient; L1 moves w towards 0 by `amount` and no further
-// (the proximal step, w = sign(w) max(|w| - amount, 0)), which gives exact zeros.
+// The L2 penalty adds λw to the gradient. The L1 penalty moves w towards 0 by `amount` and no
+// further (the proximal step w = sign(w) max(|w| - amount, 0)), which gives exact zeros.
 template <class T>
 struct Penalties {
   T l1, l2;
@@ -122,7 +121,8 @@ struct RMSprop {
 };
 
 // m = β1 m + (1-β1) g; v = β2 v + (1-β2) g²; w -= η m̂ / (√v̂ + ε) with m̂ = m / (1-β1ᵗ) and
-// v̂ = v / (1-β2ᵗ). Kingma and Ba 2015. Both corrections are folded into scalars.
+// v̂ = v / (1-β2ᵗ). Kingma and Ba 2015. The members lr and
+// correction are η / (1-β1ᵗ) and 1 / √(1-β2ᵗ).
 template <class T>
 struct Adam {
   static constexpr const char* kName = "adam";
@@ -171,13 +171,14 @@ using Rules = std::tuple<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>, A
 
 inline constexpr std::size_t kRules = std::tuple_size_v<Rules<float>>;
 
-// A rule's number in Rules, with its settings.
+// One of Rules, by its position there, with its settings.
 struct Optimizer {
   std::size_t rule = 0;
   Hyperparameters hyperparameters;
 };
 
-// Calls body(type) with a null pointer to the rule of this number in Rules.
+// Calls body(type), where `type` is a null pointer to the rule at this position in Rules: it tells
+// the rule's type alone.
 template <class T, std::size_t I = 0, class Body>
 void with_rule(std::size_t number, const Body& body) {
   if constexpr (I + 1 < kRules) {
@@ -186,20 +187,20 @@ void with_rule(std::size_t number, const Body& body) {
   body(static_cast<std::tuple_element_t<I, Rules<T>>*>(nullptr));
 }
 
-// Memory that a rule updates: the parameters and its state, element for element.
+// What a rule updates: parameters, and for each of them the rule's state (Adam's two moments).
 template <class T, std::size_t States>
 struct Updated {
   T* param;
   std::array<T*, States> state;
 
-  // What apply() touches from the element `at` on, as matrices.
+  // What apply() touches from element `at` on, as matrices of this stride.
   Touched<T> touches(Index at, Index stride) const {
     Touched<T> result{{param + at}, stride};
     for (std::size_t s = 0; s < States; ++s) result.array[s + 1] = state[s] + at;
     return result;
   }
 
-  // Applies the rule to the elements from `at` on, whose gradient is g.
+  // Applies the rule to a register of elements from `at` on, whose gradient is g.
   template <class Rule, class Lanes>
   void apply(const Rule& rule, Index at, Vec<T> g, Lanes lanes) const {
     std::array<Vec<T>, States> values;

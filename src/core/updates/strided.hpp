@@ -1,19 +1,24 @@
-// An optimizer's update over arrays of any layout: param is contiguous, the others are walked in
-// its order. Where an array is laid out otherwise, short runs pass through a buffer on the stack.
+// An optimizer's update of arrays of any layout. The parameters are contiguous in C or Fortran
+// order; gradient and state are read in the order of the parameters' memory. Where one of them is
+// laid out otherwise, short runs of it are copied to the stack and back.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
+#include "core/memory/views.hpp"
+#include "core/tuning.hpp"
 #include "core/updates/optimizers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// Strides count elements, along the axes of `Walk::shape`.
+// Elements from one to the next along each axis of Walk::shape.
 inline constexpr std::size_t kMaxAxes = 64;  // NumPy's own limit
 using Strides = std::array<Index, kMaxAxes>;
 
-// The order of param's elements in memory, as axes from the slowest to the fastest.
+// The order in which the parameters lie in memory: their axes, from the slowest to the fastest.
 struct Walk {
   std::size_t axes;
   std::array<Index, kMaxAxes> shape;
@@ -23,8 +28,10 @@ struct Walk {
     for (std::size_t a = 0; a < axes; ++a) product *= shape[a];
     return product;
   }
+  // Elements along the fastest axis.
   Index inner() const { return axes == 0 ? 1 : shape[axes - 1]; }
 
+  // True if an array with these strides lies in memory in the order of the walk.
   bool contiguous(const Strides& strides) const {
     Index expected = 1;
     for (std::size_t a = axes; a-- > 0;) {
@@ -34,7 +41,7 @@ struct Walk {
     return true;
   }
 
-  // Where the element of this number in the walk lies in an array with these strides.
+  // The offset of the walk's element `number` in an array with these strides.
   Index offset(Index number, const Strides& strides) const {
     Index at = 0;
     for (std::size_t a = axes; a-- > 0;) {
@@ -45,15 +52,17 @@ struct Walk {
   }
 };
 
+// An array with its strides.
 template <class T>
 struct Strided {
   T* data;
   Strides strides;
 };
 
+// Applies the rule to the elements of `range`, counted in the order of the walk.
 template <class T, class Rule>
 void update(const Rule& rule, const Walk& walk, T* param, const Strided<const T>& grad,
-            const std::array<Strided<T>, Rule::kStates>& states, Range part) {
+            const std::array<Strided<T>, Rule::kStates>& states, Range range) {
   constexpr std::size_t kStates = Rule::kStates;
   bool contiguous = walk.contiguous(grad.strides);
   Updated<T, kStates> whole{param, {}};
@@ -62,17 +71,16 @@ void update(const Rule& rule, const Walk& walk, T* param, const Strided<const T>
     whole.state[s] = states[s].data;
   }
   if (contiguous) {
-    for_each_vector<T>(part.size(), [&](Index i, auto lanes) {
-      whole.apply(rule, part.begin + i, load(grad.data + part.begin + i, lanes), lanes);
+    for_each_vector<T>(range.size(), [&](Index i, auto lanes) {
+      whole.apply(rule, range.begin + i, load(grad.data + range.begin + i, lanes), lanes);
     });
     return;
   }
-  constexpr Index kRun = 256;
-  T buffer[1 + kStates][kRun];
+  T buffer[1 + kStates][kStridedRun];
   const Index step_g = walk.axes == 0 ? 0 : grad.strides[walk.axes - 1];
-  for (Index begin = part.begin; begin < part.end;) {
+  for (Index begin = range.begin; begin < range.end;) {
     const Index left_in_line = walk.inner() - begin % walk.inner();
-    const Index n = std::min({part.end - begin, left_in_line, kRun});
+    const Index n = std::min({range.end - begin, left_in_line, kStridedRun});
     const T* g = grad.data + walk.offset(begin, grad.strides);
     for (Index i = 0; i < n; ++i) buffer[kStates][i] = g[i * step_g];
     std::array<T*, kStates> from{};

@@ -1,4 +1,4 @@
-// How this thread's floating point arithmetic treats denormal numbers.
+// Whether a thread's floating point arithmetic flushes denormal numbers to zero.
 #pragma once
 
 #if defined(__SSE2__) || defined(_M_X64)
@@ -7,7 +7,7 @@
 
 namespace densenet {
 
-// Flushes denormal numbers to zero in this thread while it lives, or keeps them.
+// While it lives, this thread flushes denormal numbers to zero, or (flush = false) keeps them.
 class DenormalMode {
 #if defined(__SSE2__) || defined(_M_X64)
  public:

@@ -1,4 +1,4 @@
-// Counts, places and strides, in rows, columns or elements.
+// The type of counts, positions and strides, in rows, columns or elements.
 #pragma once
 
 #include <cstddef>

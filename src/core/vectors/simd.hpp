@@ -1,8 +1,8 @@
 // One vector register as a value with the usual operators, over Eigen's packet primitives.
 //
-// A rule written with Vec reads like its formula and compiles to SSE, AVX2, AVX-512 or NEON alike.
-// Every lane is an independent computation with one rounding an operation, so an element's result
-// does not depend on its position: a ragged end is the same code on a partly filled register.
+// A function written with Vec reads like its formula and compiles to SSE, AVX2, AVX-512 or NEON.
+// Every lane computes by itself and rounds once an operation, so an element's result does not
+// depend on its position: the end of an array runs the same code on a partly filled register.
 #pragma once
 
 #include <Eigen/Core>
@@ -11,8 +11,11 @@
 #include <cstring>
 
 #include "core/vectors/index.hpp"
+#include "core/vectors/registers.hpp"
 
 namespace densenet {
+
+static_assert(kVectorRegisters <= EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS, "registers.hpp");
 
 template <class T>
 using Packet = typename Eigen::internal::packet_traits<T>::type;
@@ -36,7 +39,8 @@ struct Vec {
   friend Vec operator-(Vec a) { return Vec(Eigen::internal::pxor(a.packet, Vec(T(-0.0)).packet)); }
 };
 
-// a b + c with one rounding where the processor has FMA, two where it has not: for products only.
+// a b + c, rounded once where the processor has FMA and twice where it has not. Only for products
+// and for exp(): everything else rounds alike on all processors.
 template <class T>
 inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
   return Vec<T>(Eigen::internal::pmadd(a.packet, b.packet, c.packet));
@@ -47,7 +51,7 @@ inline Vec<T> sqrt(Vec<T> a) {
   return Vec<T>(Eigen::internal::psqrt(a.packet));
 }
 
-// Lanes in which a > b, as a mask for `select`. No NaN is greater than anything.
+// A mask for `select` of the lanes in which a > b. A NaN is not greater than anything.
 template <class T>
 inline Vec<T> greater(Vec<T> a, Vec<T> b) {
   return Vec<T>(Eigen::internal::pcmp_lt(b.packet, a.packet));
@@ -63,7 +67,7 @@ inline Vec<T> abs(Vec<T> a) {
   return Vec<T>(Eigen::internal::pabs(a.packet));
 }
 
-// `size` with the sign of `from`, be either zero.
+// The magnitude of `size` with the sign of `from`; zeros have signs, too.
 template <class T>
 inline Vec<T> copy_sign(Vec<T> size, Vec<T> from) {
   const Packet<T> sign = Eigen::internal::pand(from.packet, Vec<T>(T(-0.0)).packet);
@@ -73,7 +77,7 @@ inline Vec<T> copy_sign(Vec<T> size, Vec<T> from) {
 #if defined(EIGEN_VECTORIZE_SSE)
 namespace detail {
 
-// Where both are zero, or one is NaN, these instructions give the second.
+// These instructions give b where both are zero or one is NaN.
 inline __m128 larger(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
 inline __m128d larger(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
 inline __m128 smaller(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
@@ -94,8 +98,8 @@ inline __m512d smaller(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
 }  // namespace detail
 #endif
 
-// std::max(a, b) and std::min(a, b), lane by lane: `a` where both are zero, or one is NaN. (Eigen's
-// pmax and pmin leave both cases to the processor.)
+// std::max(a, b) and std::min(a, b) of each lane: `a` where both are zero or one is NaN. (Eigen's
+// pmax and pmin leave these two cases to the processor.)
 template <class T>
 inline Vec<T> max(Vec<T> a, Vec<T> b) {
 #if defined(EIGEN_VECTORIZE_SSE)
@@ -114,14 +118,14 @@ inline Vec<T> min(Vec<T> a, Vec<T> b) {
 #endif
 }
 
-// x 2ⁿ for a whole n.
+// x 2ⁿ, where n holds whole numbers.
 template <class T>
 inline Vec<T> times_power_of_two(Vec<T> x, Vec<T> n) {
   return Vec<T>(Eigen::internal::pldexp(x.packet, n.packet));
 }
 
 #if defined(EIGEN_VECTORIZE_AVX512)
-// One instruction for Eigen's fifteen: a register of sigmoid takes 15 cycles, and took 24.
+// One instruction instead of the fifteen of Eigen's pldexp.
 template <>
 inline Vec<float> times_power_of_two(Vec<float> x, Vec<float> n) {
   return Vec<float>(_mm512_scalef_ps(x.packet, n.packet));
@@ -132,7 +136,7 @@ inline Vec<double> times_power_of_two(Vec<double> x, Vec<double> n) {
 }
 #endif
 
-// f of each lane, one after the other: for functions that have no vector form here.
+// Applies f to each lane, one after the other: for functions that have no vector form here.
 template <class T, class F>
 inline Vec<T> each_lane(Vec<T> a, const F& f) {
   alignas(64) T lanes[kLanes<T>];
@@ -141,7 +145,7 @@ inline Vec<T> each_lane(Vec<T> a, const F& f) {
   return Vec<T>(Eigen::internal::pload<Packet<T>>(lanes));
 }
 
-// How much of a register a load or a store moves: all of it, or the first `count` lanes.
+// Tells a load or a store how much of a register to move: all of it, or the first `count` lanes.
 struct Whole {};
 struct First {
   Index count;
@@ -157,7 +161,7 @@ inline void store(T* to, Vec<T> value, Whole) {
   Eigen::internal::pstoreu(to, value.packet);
 }
 
-// The lanes that a partial load does not fill are zero.
+// Lanes that a partial load does not fill are zero.
 template <class T>
 inline Vec<T> load(const T* from, First lanes) {
   alignas(64) T buffer[kLanes<T>] = {};
@@ -194,7 +198,7 @@ inline void store(double* to, Vec<double> value, First lanes) {
 #if defined(EIGEN_VECTORIZE_AVX) && !defined(EIGEN_VECTORIZE_AVX512)
 namespace detail {
 
-// All bits of a lane that a partial load fills, none of the others.
+// Masks for partial loads: all bits are set in the lanes to fill, none in the others.
 template <class Int, Index Lanes>
 struct LaneMasks {
   Int bits[2 * Lanes] = {};
@@ -210,9 +214,8 @@ inline constexpr LaneMasks<std::int64_t, 4> kDoubleMasks;
 
 }  // namespace detail
 
-// The general forms call memcpy, which puts all of a tile's sums into memory at every step: a
-// product of 64 x 128 -> 10 took 19.8 us, and 4.2 so. (Masked stores are microcode on some
-// processors.)
+// Rejected: the general forms above, whose call of memcpy makes a tile move its sums to memory at
+// every step (5 times as slow), and masked stores, which are microcode on some processors.
 template <>
 inline Vec<float> load(const float* from, First lanes) {
   return Vec<float>(_mm256_maskload_ps(from, detail::kFloatMasks.of(lanes)));
@@ -248,7 +251,7 @@ inline void store(double* to, Vec<double> value, First lanes) {
 }
 #endif
 
-// Asks for the line of memory in which an address lies; any address will do.
+// Asks for the cache line of an address. Any address will do, valid or not.
 inline void prefetch(const void* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address);
@@ -259,7 +262,8 @@ inline void prefetch(const void* address) {
 #endif
 }
 
-// Walks over n elements a register at a time: body(offset, Whole) and, at a ragged end, First.
+// Calls body(offset, Whole) for each full register of n elements, and body(offset, First) for the
+// rest, if there is one.
 template <class T, class Body>
 inline void for_each_vector(Index n, const Body& body) {
   Index i = 0;

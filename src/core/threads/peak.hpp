@@ -1,14 +1,18 @@
-// What this machine can do at most, measured: the yardstick of the benchmarks.
+// Measures what this machine can do at most, which the benchmarks compare with: multiply-adds,
+// meetings of threads, memory bandwidth.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/memory/buffer.hpp"
+#include "core/memory/views.hpp"
 #include "core/threads/parallel.hpp"
-#include "core/updates/optimizers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
+// Seconds that body() takes.
 template <class Body>
 double seconds(const Body& body) {
   const auto start = std::chrono::steady_clock::now();
@@ -16,11 +20,13 @@ double seconds(const Body& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-inline constexpr int kChains = 12;  // enough to cover two units' latency; fits 16 registers
+// Sums that do not wait for each other: enough to cover the latency of two units, and few enough
+// for 16 registers.
+inline constexpr int kChains = 12;
 
-// Independent multiply-adds in registers, and something of their results, which is positive. (A
-// function of its own: in the body of a team of one GCC 12 kept the sums in memory, and one thread
-// seemed to make a third of what it makes.)
+// Makes kChains multiply-adds in registers, `rounds` times. Returns a positive number that depends
+// on their results, so that they are computed. (Never inlined: inside a team's body GCC 12 kept the
+// sums in memory, which took three times as long.)
 template <class T>
 EIGEN_DONT_INLINE double multiply_adds(Index rounds) {
   Vec<T> sums[kChains];
@@ -39,10 +45,10 @@ EIGEN_DONT_INLINE double multiply_adds(Index rounds) {
   return static_cast<double>(lanes[0]);
 }
 
-// GFLOP/s of them on so many threads.
+// GFLOP/s of multiply-adds on `threads` threads.
 template <class T>
 double multiply_add_peak(int threads, Index rounds) {
-  double sink = 0;  // using it keeps the loop alive
+  double sink = 0;  // used below, so that the loop is not removed
   const double elapsed = seconds([&] {
     parallel(threads, [&](Team team) {
       const double result = multiply_adds<T>(rounds);
@@ -53,7 +59,7 @@ double multiply_add_peak(int threads, Index rounds) {
   return sink > 0 ? flop / elapsed * 1e-9 : 0;
 }
 
-// Seconds that so many threads take to meet: how far apart their cores are.
+// Mean seconds that `threads` threads take to meet once: tells how far apart their cores are.
 inline double meeting_time(int threads, Index times) {
   const double elapsed = seconds([&] {
     parallel(threads, [&](Team team) {
@@ -63,8 +69,9 @@ inline double meeting_time(int threads, Index times) {
   return elapsed / static_cast<double>(times);
 }
 
-// GB/s of an update's traffic, 28 bytes a float32 parameter: one array is read and three are read
-// and written in place. Few operations, so that memory alone sets the time.
+// GB/s of memory traffic like that of Adam's update of n parameters: one array is read, three are
+// read and written in place (28 bytes a float32 parameter). There are so few operations that memory
+// alone sets the time.
 template <class T>
 double update_bandwidth(int threads, Index n) {
   Buffer<T> buffers[4];

@@ -1,0 +1,50 @@
+// Sums in double, with the same bits for every instruction set.
+#pragma once
+
+#include "core/vectors/index.hpp"
+
+namespace densenet {
+
+namespace detail {
+
+// Sums the n values of each of `Rows` rows side by side, values[i][row], into totals[row]. Each sum
+// is made of eight interleaved ones, added up in order: a row's bits do not depend on the number of
+// rows. What a sum of doubles loses to rounding is summed beside it (Knuth's TwoSum); sums of
+// floats in double lose next to nothing.
+template <Index Rows, class T>
+void sums_in_double(const T (*values)[Rows], Index n, double* totals) {
+  double sums[8][Rows] = {}, lost[8][Rows] = {}, error[Rows] = {};
+  const auto add = [](double& sum, double& error_, double value) {
+    const double next = sum + value;
+    if constexpr (sizeof(T) == sizeof(double)) {
+      const double part = next - sum;
+      error_ += (sum - (next - part)) + (value - part);
+    }
+    sum = next;
+  };
+  for (Index i = 0; i < n; ++i) {
+    for (Index r = 0; r < Rows; ++r) {
+      add(sums[i % 8][r], lost[i % 8][r], static_cast<double>(values[i][r]));
+    }
+  }
+  for (Index r = 0; r < Rows; ++r) totals[r] = 0;
+  for (int lane = 0; lane < 8; ++lane) {
+    for (Index r = 0; r < Rows; ++r) {
+      error[r] += lost[lane][r];
+      add(totals[r], error[r], sums[lane][r]);
+    }
+  }
+  for (Index r = 0; r < Rows; ++r) totals[r] += error[r];
+}
+
+// The sum of n values.
+template <class T>
+double sum_in_double(const T* values, Index n) {
+  double total;
+  sums_in_double(reinterpret_cast<const T(*)[1]>(values), n, &total);
+  return total;
+}
+
+}  // namespace detail
+
+}  // namespace densenet

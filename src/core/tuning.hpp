@@ -1,0 +1,175 @@
+// Every number of the core that was found by measuring, in one table.
+//
+// Each entry says what the number trades. The commands that show the effect of another value stand
+// under the heading, or at the entry where it has one of its own; nets have the letters of `make
+// bench-nets`, where ARGS may be letters, or widths and batch. Numbers that depend on the
+// instruction set are written as by_registers(16 registers: SSE and AVX2; 32: AVX-512 and NEON);
+// all others have the same value everywhere.
+//
+// Numbers marked BITS decide in which order sums are added up: another value changes the last bits
+// of results. All others are free to change for speed. docs/tuning.md tells what was measured for
+// each, when and on which processor.
+#pragma once
+
+#include <chrono>
+
+#include "core/vectors/index.hpp"
+#include "core/vectors/registers.hpp"
+
+namespace densenet {
+
+template <class Number>
+constexpr Number by_registers(Number with_16, Number with_32) {
+  return kVectorRegisters >= 32 ? with_32 : with_16;
+}
+
+// ---- threads: is a call worth more than one? -------------------------------------------------
+// make bench-threads ARGS='--calls all'
+
+// Work that pays for waking and joining one more thread, and for one meeting within a step: a core
+// does as much in a few microseconds, or a few tenths of one. Less wakes threads for less.
+inline constexpr double kFlopPerThread = 5e5, kFlopPerMeeting = 2e5;
+// What a thread does in a second, to guess how long a call takes on one; and the operations that
+// an elementwise function counts as, for one that calls exp().
+inline constexpr double kFlopPerSecond = 1e11, kFlopPerElement = 20;
+// Times that a member of a team looks whether the others have arrived before it gives up its
+// processor. More waits better on an idle machine, less on a busy one (A beside busy processes).
+inline constexpr int kBarrierSpins = 1000;
+// OpenMP's threads spin for at least this long after work; after that they may have to be woken.
+inline constexpr auto kThreadsStayAwake = std::chrono::milliseconds(2);
+// Seconds of calls in a row on one thread after which sleeping threads are woken: what waking took.
+inline constexpr double kWakingSeconds = 1e-4;
+// Threads that cost time are left alone for so many times what was lost, up to so many seconds.
+// More protects a busy machine, less forgives sooner.
+inline constexpr double kPatienceTimes = 8, kMostPatienceSeconds = 0.25;
+
+// ---- threads: how training steps are shared --------------------------------------------------
+// make bench-threads ARGS='--calls train_step'; make bench-nets ARGS='A B C D'
+
+// Each way is timed so often, for so many seconds; while one is in use, it is looked at after so
+// many. Longer trials tell better and cost more.
+inline constexpr int kTrials = 3;
+inline constexpr double kTrialSeconds = 1e-4, kLookSeconds = 1e-3;
+// A way with fewer threads, or tried later, has to take less than this share of the time.
+inline constexpr double kClearlyFaster = 0.95;
+// From one round of trials to the next: first, and at most, where nothing changes.
+inline constexpr auto kFirstWait = std::chrono::milliseconds(20);
+inline constexpr auto kLongestWait = std::chrono::milliseconds(250);
+// After a pause of this length cores may have moved: the wait begins again from the first.
+inline constexpr auto kLongPause = std::chrono::milliseconds(20);
+
+// ---- products: the register tile -------------------------------------------------------------
+// make bench-nets ARGS='C E F G'; make bench (linear_forward, linear_backward)
+
+// Rows of a tile and vector registers of a row. 14 x 2 sums, 2 registers of B and 1 of A fill 31
+// of 32 registers; 6 x 2 fill 15 of 16.
+inline constexpr Index kTileRows = by_registers<Index>(6, 14), kTileVectors = 2;
+// Terms of a sum that are added up before the next chunk begins (BITS). Longer keeps the sums in
+// registers, shorter keeps a strip of B in a smaller cache. Rejected with AVX2: 256, 384, 512.
+inline constexpr Index kChunk = 1024;
+// Chunks begin at multiples of this (BITS).
+inline constexpr Index kDepthGrain = 8;
+// A forward sum of `inputs` terms is cut into chunks that threads can share (BITS) where inputs >=
+// kLongDepth * outputs: kDepthShares of them, or fewer so that each has kLeastShareDepth terms, or
+// more so that none has more than kChunk; up to kMostShares, whose sums wait in memory. Net E.
+// Rejected: two chunks and not four for C and D.
+inline constexpr Index kLongDepth = 2, kDepthShares = 8, kLeastShareDepth = 128, kMostShares = 32;
+// Tiles of a bundle, which are finished together where `finish` takes long beside the sums: one
+// update's roots and quotients overlap the next one's. Rejected: 1 and 2 (E 2 % slower, B 8 %).
+inline constexpr Index kBundleTiles = 4;
+// With 16 registers tiles are always finished in bundles; with 32 only where the depth is kShallow
+// steps at most, or chunks are kShort steps and lines kLongLine strips at most (1 to 3 % of
+// products with 128 columns; lines of 1024 lose 5 %). Weight gradients of shallow depth and longer
+// lines take a bundle's tiles beside each other, the others below each other.
+inline constexpr Index kShallow = 64, kShort = 256;
+inline constexpr Index kLongLine = by_registers<Index>(32, 8);
+// Registers of columns that are summed together over all rows. make bench (linear_backward: dbias)
+inline constexpr Index kSumVectors = 4;
+
+// ---- products: blocks, which stay in the second-level cache ----------------------------------
+// make bench-nets ARGS='F G'; make bench-curves ARGS=width
+
+// Rows of A in a block. More reads each strip of B less often, and takes more of the cache.
+inline constexpr Index kBlockRows = 168;
+// With 16 registers a block has fewer rows where it would take more than this many bytes: such a
+// processor's second-level cache may have 512 KB.
+inline constexpr Index kBlockBytes = Index{336} << 10;
+// Blocks for which a strip of B is copied once, where their sums have to wait for more chunks.
+inline constexpr Index kGroupBlocks = 4;
+// Columns of C that are taken together. More keeps a block of A longer, and takes more scratch.
+inline constexpr Index kBlockCols = 512;
+
+// ---- products: what is copied ----------------------------------------------------------------
+// make bench-nets ARGS='C E F G'; make bench-curves ARGS='batch width'
+
+// Rows of A whose stride is a multiple of this many bytes evict each other from the first-level
+// cache: they are copied if more than one strip reads them.
+inline constexpr Index kAliasedBytes = 2048;
+// A transposed A is copied where more strips than this read it. Rejected: 4 strips (E 3 % slower).
+inline constexpr Index kStripsInPlace = 7;
+// B is copied where more tiles read it than kFarTilesInPlace, if its lines are at least kFarBytes
+// apart, or kNearTilesInPlace.
+inline constexpr Index kFarBytes = 2048, kFarTilesInPlace = 3, kNearTilesInPlace = 15;
+
+// ---- products: what is fetched ahead ---------------------------------------------------------
+// make bench-nets ARGS='C E F'. All are steps along the depth, unless they say otherwise.
+
+// Before a line of B, or of a transposed A, is read. Too early evicts it again, too late waits.
+inline constexpr Index kStripAhead = 8, kTransposedAhead = 4;
+// Squares of a transposed B before they are copied (linear_backward and G: 1 %).
+inline constexpr Index kSquaresAhead = 6;
+// Rows that `finish` or the next tile will read: so many steps from one fetch to the next, so many
+// rows at a time at least. Rejected with 32 registers: every 8, 16 or 32 steps.
+inline constexpr Index kFetchSteps = by_registers<Index>(16, 4);
+inline constexpr Index kFetchRows = by_registers<Index>(4, 1);
+// Steps that a row needs to come. With 32 registers 0 to 64 are as good; with 16 F loses 3 % at 0.
+inline constexpr Index kFetchLead = 64;
+
+// ---- products: batches of few rows -----------------------------------------------------------
+// make bench-nets ARGS='3072-512-10:1 3072-512-10:4 3072-512-10:8 128-128-128-10:8'
+
+// A weight gradient of a batch of up to so many rows is taken line by line and not by tiles; of
+// more rows only where lines are whole and d fits into this part of the first-level cache.
+inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = Index{1} << 14;
+// Registers of a line that are taken together. Narrower layers go by tiles.
+inline constexpr Index kLineVectors = 4;
+
+// ---- layers and updates ----------------------------------------------------------------------
+// make bench ARGS=--quick (softmax_forward, mean_squared_error_backward, adam_step); net B
+
+// Softmax takes a row in each lane up to so many classes: more no longer stay in registers.
+inline constexpr Index kFewClasses = 32;
+// Outputs of a row that a loss converts to double at a time, on the stack.
+inline constexpr Index kLossRun = 32;
+// Elements of an array of unusual strides that an update copies to the stack at a time.
+inline constexpr Index kStridedRun = 256;
+
+// ---- the network -----------------------------------------------------------------------------
+
+// Rows that a forward pass takes through all layers together, so that they stay in the cache. More
+// suits narrow layers, less suits wide ones. make bench-threads ARGS='--calls predict_proba'
+inline constexpr Index kForwardRows = 128;
+// Elements whose squares are one part of a gradient's norm (BITS). No command shows it alone.
+inline constexpr Index kNormPart = 4096;
+// Operations that take as long as the update of a parameter. make bench-threads
+inline constexpr double kUpdateFlop = 34;
+// A step of more operations than this takes all threads without being timed. make bench-nets F
+inline constexpr double kLongStep = 2e8;
+// How often a long call lets Python run: a promise to users, which costs nothing measurable.
+inline constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+// What threads share of a layer (sharing.hpp). make bench-nets ARGS='C D E 256-256-256-10:128'
+//
+// Most threads that share the depth of a product: each has a matrix of sums.
+inline constexpr Index kMostDepthThreads = 16;
+// Weights of a layer that is shared by columns, at least: a smaller one costs less by rows than one
+// more meeting does. Its depth and columns are kColumnRows times the batch at least.
+inline constexpr Index kLeastColumnWeights = Index{1} << 16, kColumnRows = 2;
+// The largest share of columns may take 9/8 as long as the largest share of rows would.
+inline constexpr Index kUnevenNumerator = 9, kUnevenDenominator = 8;
+// Elements of a thread's sums, and of the x that every thread reads, at most: they stay in a cache.
+inline constexpr Index kMostSharedSums = Index{1} << 17, kMostSharedX = Index{1} << 17;
+// The first layer is shared by depth where its inputs are this many times the batch.
+inline constexpr Index kDepthRows = 3;
+
+}  // namespace densenet
