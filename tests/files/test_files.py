@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from densenet import (
+    BatchNorm,
     Callback,
     EarlyStopping,
     MeanSquaredError,
@@ -48,6 +49,7 @@ def refused(path, data=None):
     return line.removeprefix(f"{path}: ")
 
 
+NORM = next(i for i, layer in enumerate(EVERY_LAYER) if isinstance(layer, BatchNorm))
 FOREIGN = "expected a densenet file, got a foreign or damaged one"
 ALTERED = "expected a whole file, got a truncated or altered one"
 
@@ -198,7 +200,7 @@ FORGED = {
     "a missing best": drop("position.best.0.weight"),
     "a weight of another shape": array("0.weight", lambda a: a.T.copy()),
     "a weight of another type": array("0.weight", lambda a: a.astype(np.float64)),
-    "a running variance of another shape": array("12.running_var", lambda a: a[:2]),
+    "a running variance of another shape": array(f"{NORM}.running_var", lambda a: a[:2]),
     "a moment of another type": array("optimizer.v.0.weight", lambda a: a.astype(np.int32)),
     "an order with a row twice": array("position.order", lambda a: np.minimum(a, 18)),
     "an order beyond the rows": array("position.order", lambda a: a + 1),
