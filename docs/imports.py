@@ -41,11 +41,9 @@ PYTHON_FLOORS: Floors = (
 CORE_FLOORS: Floors = (
     {"bindings": []},
     {"network": []},
-    {"layers": [], "updates": []},
-    {"products": []},
-    {"threads": []},
-    {"memory": []},
-    {"tuning": ["tuning"]},
+    {"layers": []},
+    {"products": [], "threads": [], "updates": []},
+    {"memory": [], "tuning": ["tuning"]},
     {"vectors": []},
 )
 
