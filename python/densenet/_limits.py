@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from densenet import _checks
-from densenet.config import MOST_THREADS
 
 
 def usable_cpus() -> set[int]:
@@ -145,8 +144,9 @@ def default_num_threads(cpus: Callable[[], set[int]] = usable_cpus) -> int:
     if wanted:
         if not wanted.isdecimal():
             raise ValueError(
-                f"DENSENET_NUM_THREADS must be an integer in [1, {MOST_THREADS}], got {wanted!r}"
+                "DENSENET_NUM_THREADS must be an integer in "
+                f"[1, {_checks.MOST_THREADS}], got {wanted!r}"
             )
-        return _checks.count("DENSENET_NUM_THREADS", int(wanted), most=MOST_THREADS)
+        return _checks.count("DENSENET_NUM_THREADS", int(wanted), most=_checks.MOST_THREADS)
     cores = min(_physical_cores(cpus()), _container_limit(), _openmp_limit())
     return max(1, int(cores))

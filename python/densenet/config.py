@@ -9,9 +9,6 @@ from densenet._version import __version__
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
 
-MOST_THREADS = 1024
-
-
 def get_num_threads() -> int:
     """Give the number of threads that compiled functions may use when this thread calls them.
 
@@ -56,7 +53,7 @@ def set_num_threads(n: int) -> None:
     """
     from densenet import _core
 
-    _core.set_num_threads(_checks.count("n", n, most=MOST_THREADS))
+    _core.set_num_threads(_checks.count("n", n, most=_checks.MOST_THREADS))
 
 
 @contextmanager
@@ -87,7 +84,7 @@ def limit_this_thread(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    before = _core.limit_this_thread(_checks.count("n", n, most=MOST_THREADS))
+    before = _core.limit_this_thread(_checks.count("n", n, most=_checks.MOST_THREADS))
     try:
         yield
     finally:

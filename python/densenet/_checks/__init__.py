@@ -31,7 +31,17 @@ from densenet._checks.kernels import (
     softmax_cross_entropy_forward,
 )
 from densenet._checks.network import inputs, layers
-from densenet._checks.numbers import OPTIONAL, count, positive, rate, seed, setting, settings
+from densenet._checks.numbers import (
+    MOST_STEPS,
+    MOST_THREADS,
+    OPTIONAL,
+    count,
+    positive,
+    rate,
+    seed,
+    setting,
+    settings,
+)
 from densenet._checks.objects import (
     choice,
     flag,
@@ -52,6 +62,8 @@ from densenet._checks.targets import class_targets, scaled, value_targets, weigh
 from densenet._checks.updates import update, writeable
 
 __all__ = [
+    "MOST_STEPS",
+    "MOST_THREADS",
     "OPTIONAL",
     "as_array",
     "choice",

@@ -43,6 +43,12 @@ _RANGES: dict[str, _Range] = {
 OPTIONAL = ("clip_norm", "clip_value")
 """Settings that may be None, which turns them off."""
 
+MOST_THREADS = 1024
+"""The most threads that a caller may ask for."""
+
+MOST_STEPS = 2**31 - 1
+"""The most steps that a caller may ask to be measured."""
+
 
 def setting(name: str, value: Any) -> float:
     """Check a hyper-parameter against the range of its name."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from densenet import _checks
-from densenet.config import MOST_THREADS
 from densenet.optimizers import Optimizer
 from densenet.training import Callback
 
@@ -121,7 +120,7 @@ def check(estimator: Any) -> None:
         _checks.count("n_iter_no_change", patience)
     random_state(estimator.random_state)
     if estimator.n_threads is not None:
-        _checks.count("n_threads", estimator.n_threads, most=MOST_THREADS)
+        _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
     _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         _checks.count("verbose", estimator.verbose, 0)
