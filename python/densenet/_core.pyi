@@ -48,8 +48,10 @@ def update(
     rule: str, arrays: dict[str, Array], step: int, settings: dict[str, float], /
 ) -> None: ...
 
-# (running moments, training, seed, step, whether running moments follow)
+# The tuples Mode, Examples and Steps of densenet._engine.contract.
 _Mode: TypeAlias = tuple[Array, bool, int, int, bool]
+_Examples: TypeAlias = tuple[Array, Array, Array | None]
+_Steps: TypeAlias = tuple[Array | None, int, int, Array, list[float], float]
 
 class Rule:
     def __init__(self, name: str, settings: dict[str, Any], /) -> None: ...
@@ -66,9 +68,7 @@ class _Plan:
     def gradients(
         self,
         flat: Array,
-        x: Array,
-        targets: Array,
-        sample_weight: Array | None,
+        examples: _Examples,
         dflat: Array | None,
         dx: Array | None,
         mode: _Mode,
@@ -87,17 +87,10 @@ class _Plan:
     def train(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         rule: Rule,
-        x: Array,
-        targets: Array,
-        sample_weight: Array | None,
-        order: Array | None,
-        batch_size: int,
-        first_step: int,
-        taken: Array,
-        lr: list[float],
-        tolerance: float,
+        examples: _Examples,
+        steps: _Steps,
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: _Mode,
@@ -106,7 +99,7 @@ class _Plan:
     def update(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         rule: Rule,
         lr: float,
         taken: Array,
@@ -120,10 +113,9 @@ class _Plan:
     def profile(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         rule: Rule,
-        x: Array,
-        targets: Array,
+        examples: _Examples,
         steps: int,
         mode: _Mode,
         /,
@@ -137,11 +129,10 @@ class _Plan:
     def stepper(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         rule: Rule,
         taken: Array,
-        running: Array,
-        seed: int,
+        mode: _Mode,
         on_classes: bool,
         /,
     ) -> _Stepper: ...

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
+from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.network import Network
 from densenet.optimizers import Adam, Optimizer
-from densenet.schedules import ExponentialLR, rates
+from densenet.schedules import ExponentialLR
 from densenet.training.callbacks import Callback
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LRRange", "lr_range_test"]
 
-_MOST_STEPS = 2**31 - 1
 _DIVERGED = 4.0  # times the least loss, where the least is positive
 
 
@@ -82,19 +82,19 @@ def lr_range_test(
     Parameters
     ----------
     network : Network
-        Not modified: a copy of it, without its optimizer's state, is trained. Best before it is
-        trained itself: the rates that one learns from are those of the weights that it has.
+        Not modified: a copy of it, without its optimizer's state, is trained. Use it before the
+        network is trained, because the result depends on the weights that it has.
     x, y
         As in `Network.fit`, in a new order each epoch.
     optimizer : optimizer, optional
-        `Adam` by default. Its own learning rate does not count.
+        `Adam` by default. Its own learning rate is not used.
     lowest, highest : float in (0, inf)
-        Of the learning rate.
+        The first and the last learning rate.
     steps : int in [2, 2**31)
     batch_size : int
-        Rows of a step, or all if there are fewer. A last, shorter batch is left out.
+        The number of rows of a step; all, if there are fewer. A last, shorter batch is left out.
     seed : int, optional
-        Of the order of the rows and of dropout.
+        Decides the order of the rows and dropout.
 
     Returns
     -------
@@ -103,7 +103,8 @@ def lr_range_test(
     Raises
     ------
     TypeError, ValueError
-        If an argument does not fit, or the network's loss is not finite to begin with.
+        As `Network.fit`; or if `network` is no network, `lowest` is not less than `highest`, or the
+        first loss is not finite.
 
     References
     ----------
@@ -127,14 +128,14 @@ def lr_range_test(
     low, high = _checks.positive("lowest", lowest), _checks.positive("highest", highest)
     if not low < high:
         raise ValueError(f"lowest: expected less than highest, {highest}, got {lowest}")
-    steps = _checks.count("steps", steps, 2, _MOST_STEPS)
+    steps = _checks.count("steps", steps, 2, _checks.MOST_STEPS)
     factor = math.exp((math.log(high) - math.log(low)) / (steps - 1))
     schedule = ExponentialLR(low, factor)
     optimizer = Adam() if optimizer is None else optimizer
 
     trained = copy.deepcopy(network)
     trained.reset_optimizer()
-    trained._check_optimizer(optimizer, stacklevel=2)
+    learner_of(trained).check_optimizer(optimizer, stacklevel=2)
     reach = max(1, steps // 20)
     history = training.fit(
         trained,
@@ -153,7 +154,7 @@ def lr_range_test(
         raise ValueError(f"x: expected a finite loss to begin with, got {history.batch_loss[0]}")
     smoothed = _means(losses, reach)
     # They grow exponentially: steps are their logarithm.
-    lrs = np.array(rates(schedule, 0, len(losses)))
+    lrs = np.array([schedule(step) for step in range(len(losses))])
     return LRRange(lrs, losses, smoothed, _steepest(lrs, smoothed, reach))
 
 
@@ -177,12 +178,15 @@ class _End(Callback):
 
 
 def _means(losses: Array, reach: int) -> Array:
-    """Give the mean of each loss and of so many before and after it."""
+    """Give the mean of each loss and of up to `reach` losses before and after it."""
     return np.array([losses[max(0, i - reach) : i + reach + 1].mean() for i in range(len(losses))])
 
 
 def _steepest(lrs: Array, losses: Array, reach: int) -> float | None:
-    """Find where losses fall most, from so many steps before to so many after, before the least."""
+    """Give the rate where losses fall most from `reach` steps before to `reach` after it.
+
+    Only steps up to the least loss count; None if the first loss is the least.
+    """
     falling = losses[: int(losses.argmin()) + 1]
     if len(falling) < 2:
         return None

@@ -1,28 +1,21 @@
 """A network: its passes, and training, which changes its state."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
-from copy import copy
-from functools import partial
 from typing import Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
-from densenet._engine.contract import Examples, Outcome, Steps
 from densenet._engine.turn import Turn
 from densenet._network.passes import Passes
-from densenet._network.state import _Prepared
-from densenet._typing import Array
-from densenet.losses import Loss
+from densenet.losses import CustomLoss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
 from densenet.profile import Profile
-from densenet.schedules import rates
-from densenet.training.loop import divergence
-
-_MOST_STEPS = 2**31 - 1  # that a profile counts
+from densenet.training import loop
+from densenet.training.history import divergence
 
 
 class Network(Passes):
@@ -37,16 +30,20 @@ class Network(Passes):
         ``forward(outputs, targets)`` and ``backward(outputs, targets)``, which is then called
         between compiled products.
     dtype : "float32" or "float64"
-        Of parameters, moments and arithmetic. Reported losses are summed in float64.
+        The element type of parameters, moments and arithmetic. Losses are summed in float64 anyway.
     seed : int >= 0, optional
-        Of the initial weights and, unless `fit` is given one, of the order of the rows.
+        Decides the initial weights and, unless `fit` is given a seed, the order of the rows.
     backend : "compiled" or "reference"
-        C++, or its twin in NumPy.
+        Which side computes: C++, or its twin in NumPy.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is none of these or the widths do not fit.
+    TypeError
+        If `layers` is no sequence of layers, `loss` has no ``forward`` or ``backward``, or `seed`
+        is no integer.
+    ValueError
+        If the widths of the layers do not fit together, a layer with parameters is missing, the
+        last layer is part of the loss already, or `dtype`, `seed` or `backend` is none of these.
     ImportError
         If the compiled core is asked for and missing.
 
@@ -91,8 +88,8 @@ class Network(Passes):
         x, y, sample_weight
             As in `loss`.
         optimizer : optimizer
-            Its state is the network's: kept while the class of the rule stays, discarded with a
-            warning where it changes.
+            The network keeps its moments and count. They go on while the optimizer's class stays
+            the same; another class discards them with a warning.
 
         Returns
         -------
@@ -103,12 +100,13 @@ class Network(Passes):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit; nothing has changed then.
+            As `loss`; or if `optimizer` is no optimizer, or an array that it changes is read-only.
+            Nothing has changed then.
         RuntimeError
             If another call trains the network: one in another thread, or the `fit` whose callback
-            or signal handler asks for the step.
+            or signal handler calls this.
         KeyboardInterrupt
-            Or what else a signal handler raises. The step has been taken, and is counted in
+            Or whatever else a signal handler raises. The step has then been taken and counted in
             `optimizer_state`, or neither.
 
         Examples
@@ -118,72 +116,24 @@ class Network(Passes):
         >>> [round(network.train_step([[1.0]], [5.0], SGD(lr=0.1)), 2) for _ in range(4)]
         [25.0, 9.0, 3.24, 1.17]
         """
-        ready = self._prepared if sample_weight is None else None
-        if ready is not None and ready.optimizer is optimizer and ready.state is self._state:
-            value = ready.stepper(x, y)
+        learner = self._learner
+        prepared = learner.prepared
+        if prepared is not None and prepared.optimizer is optimizer and sample_weight is None:
+            value = prepared.stepper(x, y)
             if value is not None:
                 return value
         turn = Turn("train_step")
         try:
-            self._begin(turn)
-            examples = self._examples(x, y, sample_weight)
-            self._check_optimizer(optimizer, stacklevel=2)
-            if self._position is not None:
-                self._position.leave()
-            loss = np.zeros(1)
-            self._run(examples, optimizer, loss, batch_size=len(examples.x))
-            self._prepare(optimizer)
-            return float(loss[0])
+            learner.begin(turn)
+            examples = learner.examples(x, y, sample_weight)
+            learner.check_optimizer(optimizer, stacklevel=2)
+            if learner.position is not None:
+                learner.position.leave()
+            value = loop.take_one_step(learner, examples, optimizer)
+            learner.prepare(optimizer)
+            return value
         finally:
             turn.over = True
-
-    def _prepare(self, optimizer: Optimizer) -> None:
-        """Cache a fast stepper for later `train_step` calls with this optimizer."""
-        state = self._state
-        assert state
-        arrays = [state.arrays[name] for name in optimizer.states]
-        given = (self._flat, arrays, optimizer, state.taken, self._running, self._draws)
-        stepper = self._engine.stepper(*given)
-        self._prepared = _Prepared(stepper, optimizer, state) if stepper is not None else None
-
-    def _run(
-        self,
-        examples: Examples,
-        optimizer: Optimizer,
-        batch_loss: Array,
-        *,
-        batch_size: int,
-        order: Array | None = None,
-        first: int = 0,
-        tolerance: float = 0.0,
-        progress: training.Progress | None = None,
-        draws: int | None = None,
-    ) -> Outcome:
-        """Take a step for each element of `batch_loss`, unless one of them is the last."""
-        self._check_writeable()  # a callback may have changed that
-        before, state = self._state, self._ready(optimizer)
-        counted = state.step
-        lr = rates(optimizer.lr, counted, len(batch_loss))
-        steps = Steps(order, batch_size, first, state.taken, lr, tolerance)
-        arrays = [state.arrays[name] for name in optimizer.states]
-        mode = self._mode(True, draws)
-        known = isinstance(self.loss_function, Loss)
-        train = self._engine.train if known else partial(training.steps_in_python, self)
-        given = (self._flat, arrays, optimizer, examples, steps, batch_loss, progress, mode)
-        turn = self._turn
-        assert turn is not None
-        try:
-            turn.stepping = True
-            outcome = train(*given)
-        except BaseException:
-            if state.step == counted:
-                self._state = before
-            raise
-        finally:
-            turn.stepping = False
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome
 
     def fit(
         self,
@@ -218,57 +168,59 @@ class Network(Passes):
         x, y, sample_weight
             As in `loss`. Rows are converted to the network's element type batch by batch.
         epochs : int
-            How often every row is seen.
+            How many times every row is learned from.
         batch_size : int
-            Rows of a step, or all if there are fewer. An epoch's last step has what is left.
+            The number of rows of a step; all, if there are fewer. The last step of an epoch takes
+            the rows that are left.
         optimizer : optimizer, optional
-            `Adam` by default. Its state is the network's.
+            `Adam` by default. The network keeps its moments and count, as in `train_step`.
         validation_data : (x, y), optional
             Rows whose loss and metrics are measured after each epoch.
         metrics : sequence of functions ``f(y_true, y_pred) -> float``
             Measured on the validation data, under ``"val_" + f.__name__``.
         shuffle : bool
-            Whether each epoch has an order of its own.
+            True draws a new order of the rows for each epoch.
         drop_last : bool
-            Whether a last, shorter step is left out.
+            True leaves out an epoch's last step if it has fewer rows than the others.
         callbacks : sequence of `Callback`
-            Told of each step and epoch; may stop the training.
+            Each is told of the steps and epochs, and may stop the training.
         early_stopping : `EarlyStopping`, optional
             Stops when a score on the validation data no longer improves, and restores the best
-            parameters on every way out.
+            parameters when the call ends, even by an error.
         progress : bool
-            Whether to show a bar, on a terminal (needs tqdm).
+            True shows a progress bar on a terminal (needs tqdm).
         class_weight : dict from class to weight, or "balanced", optional
             Multiplies the sample weights; for rows of probabilities T it is ``Σ_c T_c w_c``.
             Balanced weights are ``n / (C n_c)``.
         tolerance : float
-            Training stops before a step whose gradient's norm is below this.
+            Training stops before a step whose gradient has a norm below this.
         seed : int >= 0, optional
-            Of the order of the rows and of dropout; without one, the network's generator goes on.
+            Decides the order of the rows and dropout; without one, the network's generator goes on.
         resume : bool
-            Whether to go on from where the last call was left by an error, Ctrl-C or a callback, or
-            had ended, in this process or in the one that saved the network. With the same data and
-            settings, all but the seconds is then to the bit what a call that was not left gives;
-            `epochs` may be more, metrics and callbacks are free.
+            True goes on from where the last call ended, or was left by an error, Ctrl-C or a
+            callback, in this process or in the one that saved the network. With the same data and
+            arguments, everything but the seconds equals to the bit what one uninterrupted call
+            gives. `epochs` may be more; metrics and callbacks may be others.
 
         Returns
         -------
         History
-            Its ``stopped`` tells why training ended.
+            The losses and scores; ``stopped`` tells why training ended.
 
         Warns
         -----
         RuntimeWarning
-            If training diverged: a step's loss was not finite. That step is not taken, the loss is
-            the last one of ``batch_loss``, and ``stopped`` is "diverged". Early stopping restores
-            the best parameters then, too.
+            If a step's loss is not finite. That step is not taken, its loss is the last one of
+            ``batch_loss``, and ``stopped`` is "diverged". Early stopping restores the best
+            parameters then, too.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit, which the message names; nothing has changed then. A
-            single callback or metric is no sequence, and a word no flag: flags are True or False,
-            or 1 or 0.
+            If `x`, `y`, `sample_weight` or `validation_data` are refused as by `loss`; a number is
+            out of its range; an argument has another type, such as a single callback in place of a
+            sequence, or a word for a flag; or, with `resume`, an argument has changed. The message
+            names the argument, and nothing has changed.
         RuntimeError
             If another call trains the network.
 
@@ -290,7 +242,7 @@ class Network(Passes):
         >>> len(history.epochs), history.epochs[-1]["val_accuracy"] > 0.9
         (10, True)
         """
-        history = training.fit(
+        history = loop.train(
             self,
             x,
             y,
@@ -320,7 +272,7 @@ class Network(Passes):
         Parameters
         ----------
         optimizer : optimizer, optional
-            Whose updates are told of; by default one that does not clip by norm.
+            The plan names where its updates happen; by default, those of one without `clip_norm`.
 
         Returns
         -------
@@ -338,7 +290,8 @@ class Network(Passes):
         """
         if optimizer is not None:
             _checks.instance("optimizer", optimizer, Optimizer, "an optimizer")
-        return Plan(self._engine.plan(optimizer is not None and optimizer.clip_norm is not None))
+        unfused = optimizer is not None and optimizer.clip_norm is not None
+        return Plan(self._learner.engine.plan(unfused))
 
     def profile(
         self,
@@ -357,7 +310,7 @@ class Network(Passes):
         optimizer : optimizer, optional
             `Adam` by default.
         steps : int in [1, 2**31)
-            Over which times are averaged.
+            How many steps to measure; times are their mean.
 
         Returns
         -------
@@ -368,8 +321,8 @@ class Network(Passes):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit, the loss is one of the user's own or the backend is the
-            reference.
+            As `train_step`; or if `steps` is out of its range, the loss is one of the user's own or
+            the backend is the reference.
 
         Examples
         --------
@@ -380,16 +333,89 @@ class Network(Passes):
         >>> profile[0].part, profile[0].gflops > 0
         ('forward', True)
         """
-        if not isinstance(self.loss_function, Loss):
-            got = type(self.loss_function).__name__
-            raise TypeError(f"profile: expected a loss of densenet, got {got}")
         optimizer = Adam() if optimizer is None else optimizer
-        steps = _checks.count("steps", steps, most=_MOST_STEPS)
-        examples = self._examples(x, y)
-        twin = copy(self)  # whose arrays are its own
+        steps = _checks.count("steps", steps, most=_checks.MOST_STEPS)
+        examples = self._learner.examples(x, y)
+        twin = self._learner.still().woken()  # whose arrays are its own
         twin.reset_optimizer()
-        twin._check_optimizer(optimizer, stacklevel=2)
-        state = twin._ready(optimizer)
-        arrays = [state.arrays[name] for name in optimizer.states]
-        mode = twin._mode(True)
-        return twin._engine.profile(twin._flat, arrays, optimizer, examples, steps, mode)
+        twin.check_optimizer(optimizer, stacklevel=2)
+        moments = twin.ready(optimizer).moments_for(optimizer)
+        mode = twin.mode(True)
+        return twin.engine.profile(twin.flat, moments, optimizer, examples, steps, mode)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network into a file of the safetensors format.
+
+        It holds layers, loss, parameters and running moments, the optimizer's state, the random
+        generator and, within a call of `fit` or after one, where that call stands: `load` and
+        ``fit(..., resume=True)`` go on from there, to the bit. While the network is trained, a
+        callback or a signal handler may save it in the thread that trains, at any moment: what is
+        saved is what the network was after a whole number of steps.
+
+        Parameters
+        ----------
+        path : str or path
+            A file there stays whole until the new one is.
+
+        Raises
+        ------
+        TypeError
+            If a layer, the optimizer or the random generator is of a class that is not densenet's
+            or NumPy's default. Of a loss of one's own, the file holds the name alone.
+        OSError
+            If the folder is missing, or the file cannot be written.
+        RuntimeError
+            If `fit` trains the network in another thread.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(3, 1)], MeanSquaredError(), seed=1)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> network.save(path)
+        >>> bool((Network.load(path).flat == network.flat).all())
+        True
+        """
+        from densenet._files import network as files  # which takes time to import
+
+        files.save(self._learner, path, {})
+
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str],
+        *,
+        backend: Literal["compiled", "reference"] = "compiled",
+        loss: CustomLoss | None = None,
+    ) -> "Network":
+        """Read a network from a file that `save` has written. Runs no code from the file.
+
+        Parameters
+        ----------
+        path : str or path
+        backend : "compiled" or "reference"
+            As in `Network`; the file fits both.
+        loss : object with ``forward`` and ``backward``, optional
+            The loss of one's own with which the network was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is truncated, altered, not densenet's or of another version.
+        TypeError
+            If a loss is missing, or given though the file has its own.
+        OSError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+        >>> Network([Linear(3, 1)], MeanSquaredError()).save(path)
+        >>> Network.load(path).n_parameters
+        4
+        """
+        from densenet._files import network as files
+
+        return files.load(Network, path, backend, loss)[0]

@@ -1,4 +1,4 @@
-"""What a network tells about how it is computed."""
+"""How a network is computed, layer by layer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class PlannedLayer(NamedTuple):
 
 
 class Plan(tuple[PlannedLayer, ...]):
-    """How each layer is computed; prints as a table.
+    """How each layer of a network is computed; prints as a table.
 
     Examples
     --------

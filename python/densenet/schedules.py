@@ -214,15 +214,3 @@ class WarmupLR(Schedule):
         if _counted(step) < self.steps:
             return after(0) * ((step + 1) / (self.steps + 1))
         return after(step - self.steps)
-
-
-def rate(lr: float | Schedule, step: int) -> float:
-    """Give the learning rate of a step."""
-    return float(lr(step) if isinstance(lr, Schedule) else lr)
-
-
-def rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
-    """Give the learning rates of `n_steps` steps from `first` on."""
-    if isinstance(lr, Schedule):
-        return [float(lr(step)) for step in range(first, first + n_steps)]
-    return [float(lr)] * n_steps

@@ -1,5 +1,8 @@
 // The plan of a network as a Python class. Python has checked the arguments; the tests here only
 // guard memory, and where one fails its message names what is unusable.
+//
+// Rows to learn from, the steps of an epoch and the mode of the layers cross as the tuples that
+// densenet/_engine/contract.py names: Examples, Steps and Mode.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -67,6 +70,7 @@ Source source_of(const py::array& array, Index cols) {
 }
 
 // The memory of a contiguous array of this type and size, writeable unless T is const; None: null.
+// densenet._checks refuses an array that its owner has made read-only.
 template <class T>
 T* vector_of(const py::object& object, Index size, const char* what) {
   using Element = std::remove_const_t<T>;
@@ -76,7 +80,7 @@ T* vector_of(const py::object& object, Index size, const char* what) {
   if constexpr (std::is_const_v<T>) {
     return static_cast<T*>(array.data());
   } else {
-    require(array.writeable(), what);
+    if (!array.writeable()) check("writeable")(what, array);
     return static_cast<T*>(py::array(array).mutable_data());
   }
 }
@@ -89,9 +93,11 @@ T* required(const py::object& object, Index size, const char* what) {
   return data;
 }
 
-// x (n, inputs), targets (n) of class indices or (n, outputs) of values, sample_weight (n) or None.
-Examples examples_of(const py::array& x, Index inputs, const py::object& targets, Index outputs,
-                     const py::object& sample_weight) {
+// From the tuple Examples: x (n, inputs), targets (n) of class indices or (n, outputs) of values,
+// sample_weight (n) or None.
+Examples examples_of(const py::tuple& given, Index inputs, Index outputs) {
+  const auto& [x, targets, sample_weight] =
+      py::cast<std::tuple<py::array, py::object, py::object>>(given);
   Examples examples{source_of(x, inputs), nullptr, {}, nullptr};
   const auto array = py::cast<py::array>(targets);
   if (array.ndim() == 1) {
@@ -121,10 +127,11 @@ bool overlaps(const py::array& array, const T* data, Index n) {
 // True if x, which a step reads, shares memory with parameters or optimizer state, which it
 // changes.
 template <class T>
-bool is_trained(py::handle x, const Plan<T>& plan, const T* params, const std::vector<T*>& states) {
+bool is_trained(py::handle x, const Plan<T>& plan, const T* params,
+                const std::vector<T*>& moments) {
   const auto array = py::reinterpret_borrow<py::array>(x);
   const auto shared = [&](const T* data) { return overlaps(array, data, plan.parameters()); };
-  return shared(params) || std::any_of(states.begin(), states.end(), shared);
+  return shared(params) || std::any_of(moments.begin(), moments.end(), shared);
 }
 
 // x (rows, inputs) and y as a batch, if they can be used as they are; nullopt if densenet._checks
@@ -161,25 +168,27 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
          usable_batch(plan, x, y, on_classes, labels);
 }
 
-// From (running statistics, training, seed of dropout, step, whether to update running statistics).
+// From the tuple Mode: (running statistics, training, seed of dropout, step, whether to update
+// running statistics).
 template <class T>
-Mode<T> mode_of(const Plan<T>& plan, const py::tuple& mode) {
-  const auto& [running, training, seed, step, update] =
-      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool>>(mode);
-  T* moments =
-      plan.running() > 0 ? required<T>(running, plan.running(), "running moments") : nullptr;
-  return {training, seed, step, moments, update};
+Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
+  const auto& [array, training, seed, step, update] =
+      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool>>(given);
+  T* running = plan.running() > 0 ? required<T>(array, plan.running(), "running_moments") : nullptr;
+  return {training, seed, step, running, update};
 }
 
+// The optimizer's moments: as many arrays, each as long as the parameters, as its rule keeps.
 template <class T>
-std::vector<T*> states_of(const Plan<T>& plan, const Optimizer& optimizer, const py::list& states) {
+std::vector<T*> moments_of(const Plan<T>& plan, const Optimizer& optimizer,
+                           const py::list& arrays) {
   std::vector<T*> moments;
-  for (const py::handle state : states) {
-    moments.push_back(required<T>(py::reinterpret_borrow<py::object>(state), plan.parameters(),
-                                  "optimizer state"));
+  for (const py::handle array : arrays) {
+    moments.push_back(required<T>(py::reinterpret_borrow<py::object>(array), plan.parameters(),
+                                  "optimizer_state"));
   }
   with_rule<T>(optimizer.rule, [&](auto* type) {
-    require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates, "optimizer state");
+    require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates, "optimizer_state");
   });
   return moments;
 }
@@ -214,7 +223,7 @@ std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& los
 template <class T>
 py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
                    const py::tuple& mode) {
-  const T* params = required<const T>(flat, plan.parameters(), "parameters");
+  const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Source source = source_of(x, plan.inputs());
   const Mode<T> how = mode_of(plan, mode);
   auto y = new_matrix<T>(source.rows, plan.outputs());
@@ -227,11 +236,10 @@ py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
 }
 
 template <class T>
-double gradients(Plan<T>& plan, const py::object& flat, const py::array& x,
-                 const py::object& targets, const py::object& sample_weight,
+double gradients(Plan<T>& plan, const py::object& flat, const py::tuple& given,
                  const py::object& dflat, const py::object& dx, const py::tuple& mode) {
-  const T* params = required<const T>(flat, plan.parameters(), "parameters");
-  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), sample_weight);
+  const T* params = required<const T>(flat, plan.parameters(), "flat");
+  const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
   const Mode<T> how = mode_of(plan, mode);
   T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
   T* dx_out = vector_of<T>(dx, examples.x.rows * plan.inputs(), "input gradient");
@@ -242,7 +250,7 @@ double gradients(Plan<T>& plan, const py::object& flat, const py::array& x,
 template <class T>
 void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
               const py::object& dflat, const py::object& dx, const py::tuple& mode) {
-  const T* params = required<const T>(flat, plan.parameters(), "parameters");
+  const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Source source = source_of(x, plan.inputs());
   const Mode<T> how = mode_of(plan, mode);
   const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
@@ -253,17 +261,18 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
 }
 
 // Trains for as many steps as there are learning rates. Returns None if another call is training.
+// `steps` is the tuple Steps: (order of the rows or None, rows of a step, first step, count of
+// steps taken, a learning rate for each step, tolerance).
 template <class T>
-py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
-                 const py::array& x, const py::object& targets, const py::object& sample_weight,
-                 const py::object& order, Index batch_size, Index first_step,
-                 const py::object& taken, const std::vector<double>& lr, double tolerance,
-                 const py::object& batch_loss, const py::object& progress, const py::tuple& mode) {
-  T* params = required<T>(flat, plan.parameters(), "parameters");
-  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
-  const py::array unshared = is_trained(x, plan, params, moments) ? py::array(x.attr("copy")()) : x;
-  const Examples examples =
-      examples_of(unshared, plan.inputs(), targets, plan.outputs(), sample_weight);
+py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
+                 const py::tuple& given, const py::tuple& steps, const py::object& batch_loss,
+                 const py::object& progress, const py::tuple& mode) {
+  const auto& [order, batch_size, first_step, taken, lr, tolerance] =
+      py::cast<std::tuple<py::object, Index, Index, py::object, std::vector<double>, double>>(
+          steps);
+  T* params = required<T>(flat, plan.parameters(), "flat");
+  const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
+  const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
   const Mode<T> how = mode_of(plan, mode);
   const Index rows = examples.x.rows, n_steps = static_cast<Index>(lr.size());
   require(batch_size > 0 && first_step >= 0 &&
@@ -293,18 +302,19 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& states, 
                         poll.raised);
 }
 
-// Takes one step down a gradient (parameters). Returns False if another call is training.
+// Takes one step down a gradient (parameters), and makes `moved` the running statistics. Returns
+// False if another call is training.
 template <class T>
-bool update(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
+bool update(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
             double lr, const py::object& taken, const py::object& gradient,
             const py::object& running, const py::object& moved) {
-  T* params = required<T>(flat, plan.parameters(), "parameters");
-  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
+  T* params = required<T>(flat, plan.parameters(), "flat");
+  const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
   const T* g = required<const T>(gradient, plan.parameters(), "gradient");
   T *to = nullptr, *from = nullptr;
   if (plan.running() > 0) {
-    to = required<T>(running, plan.running(), "running moments");
-    from = required<T>(moved, plan.running(), "running moments");
+    to = required<T>(running, plan.running(), "running_moments");
+    from = required<T>(moved, plan.running(), "running_moments");
   }
   auto* const count = required<std::int64_t>(taken, 1, "count of steps");
   const Unlocked unlocked;
@@ -333,12 +343,11 @@ bool change(Plan<T>& plan, const py::list& pairs) {
 // for each step and thread, seconds as ([gather, loss, update, waiting], [(product, rest), ...])
 // with forward, dx and dW of each unit.
 template <class T>
-py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states, const Rule& rule,
-                  const py::array& x, const py::object& targets, Index steps,
-                  const py::tuple& mode) {
-  T* params = required<T>(flat, plan.parameters(), "parameters");
-  const std::vector<T*> moments = states_of(plan, rule.optimizer, states);
-  const Examples examples = examples_of(x, plan.inputs(), targets, plan.outputs(), py::none());
+py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
+                  const py::tuple& given, Index steps, const py::tuple& mode) {
+  T* params = required<T>(flat, plan.parameters(), "flat");
+  const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
+  const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
   Mode<T> how = mode_of(plan, mode);
   const double lr = 0;
   double loss = 0, elapsed = 0;
@@ -376,16 +385,16 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& states,
 template <class T>
 class Stepper {
  public:
-  Stepper(const py::object& plan, const py::object& flat, const py::list& states, const Rule& rule,
-          const py::object& taken, const py::object& running, std::uint64_t seed, bool on_classes)
-      : kept_{plan, taken, running},
-        written_{py::cast<std::vector<py::array>>(states)},
+  Stepper(const py::object& plan, const py::object& flat, const py::list& moments, const Rule& rule,
+          const py::object& taken, const py::tuple& mode, bool on_classes)
+      : kept_{plan, taken, mode},
+        written_{py::cast<std::vector<py::array>>(moments)},
         plan_(py::cast<Plan<T>&>(plan)),
-        params_(required<T>(flat, plan_.parameters(), "parameters")),
-        states_(states_of(plan_, rule.optimizer, states)),
+        params_(required<T>(flat, plan_.parameters(), "flat")),
+        moments_(moments_of(plan_, rule.optimizer, moments)),
         taken_(required<std::int64_t>(taken, 1, "count of steps")),
         rule_(rule),
-        mode_(mode_of(plan_, py::make_tuple(running, true, seed, 0, true))),
+        mode_(mode_of(plan_, mode)),
         on_classes_(on_classes) {
     written_.push_back(flat);
   }
@@ -404,13 +413,13 @@ class Stepper {
       if (!each.writeable()) return std::nullopt;
     }
     const auto examples = usable_batch(plan_, x, y, on_classes_, labels_);
-    if (!examples || is_trained(x, plan_, params_, states_)) return std::nullopt;
+    if (!examples || is_trained(x, plan_, params_, moments_)) return std::nullopt;
     double loss = 0;
     const Epoch epoch{nullptr, examples->x.rows, 0,       1,      *taken_, &rule_.lr, &loss,
                       0,       taken_,           nullptr, nullptr};
     mode_.step = static_cast<std::uint32_t>(*taken_);
     const Unlocked unlocked;
-    if (!plan_.train(params_, states_.data(), rule_.optimizer, *examples, epoch, mode_)) {
+    if (!plan_.train(params_, moments_.data(), rule_.optimizer, *examples, epoch, mode_)) {
       return std::nullopt;
     }
     return loss;
@@ -420,7 +429,7 @@ class Stepper {
   std::vector<py::array> written_;
   Plan<T>& plan_;
   T* params_;
-  std::vector<T*> states_;
+  std::vector<T*> moments_;
   std::int64_t* taken_;
   Rule rule_;
   Mode<T> mode_;
@@ -448,11 +457,10 @@ void register_plan(py::module_& m, const char* name) {
       .def("change", &change<T>)
       .def("fits", &fits<T>)
       .def("count_probabilities_from", &Plan<T>::count_probabilities_from)
-      .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& states,
-                         const Rule& rule, const py::object& taken, const py::object& running,
-                         std::uint64_t seed, bool on_classes) {
-        return std::make_unique<Stepper<T>>(plan, flat, states, rule, taken, running, seed,
-                                            on_classes);
+      .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& moments,
+                         const Rule& rule, const py::object& taken, const py::tuple& mode,
+                         bool on_classes) {
+        return std::make_unique<Stepper<T>>(plan, flat, moments, rule, taken, mode, on_classes);
       });
 }
 

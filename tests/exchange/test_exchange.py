@@ -88,12 +88,12 @@ NAMES = "state: expected the network's names, got "
 )
 def test_a_state_dict_that_does_not_fit_changes_nothing(change, error, rng):
     network = small()
-    before = network.flat.copy(), network._running.copy()
+    before = network.flat.copy(), network._learner.running.copy()
     state = {name: array + 1 for name, array in exchange.state_dict(network).items()}
     with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         exchange.load_state_dict(network, change(state))
     assert_same_bits(network.flat, before[0])
-    assert_same_bits(network._running, before[1])
+    assert_same_bits(network._learner.running, before[1])
 
 
 def test_a_state_dict_of_other_things_is_refused():

@@ -9,8 +9,9 @@ FILE = PACKAGE + "_files/container.py"
 METRICS = PACKAGE + "metrics.py"
 REFERENCE = PACKAGE + "reference/"
 SCHEDULES = PACKAGE + "schedules.py"
-SERIALIZATION = PACKAGE + "serialization.py"
+SERIALIZATION = PACKAGE + "_files/network.py"
 TRAINING = PACKAGE + "training/loop.py"
+CLASS_WEIGHTS = PACKAGE + "training/class_weights.py"
 
 FAULTS = {
     "reference-adam-spread-correction": Fault(
@@ -78,30 +79,30 @@ FAULTS = {
     ),
     "early-stopping-patience": Fault(
         TRAINING,
-        "if best.waited >= early_stopping.patience:",
-        "if best.waited > early_stopping.patience:",
+        "if self.best.waited >= rule.patience:",
+        "if self.best.waited > rule.patience:",
         "Early stopping waits an epoch too long",
         "early_stopping",
     ),
     "balanced-missing-class": Fault(
-        TRAINING,
+        CLASS_WEIGHTS,
         "classes * counts, where=counts > 0, out=np.zeros(classes)",
         "classes * counts",
         "Balanced weights divide by 0 where a class is missing",
         "faults_once_missed",
     ),
     "balanced-last-class": Fault(
-        TRAINING,
+        CLASS_WEIGHTS,
         "np.bincount(targets, minlength=classes)",
         "np.bincount(targets)",
         "Balanced weights know no class beyond the largest in y",
         "faults_once_missed",
     ),
-    "own-rows-own-loss": Fault(
+    "rows-that-are-parameters": Fault(
         TRAINING,
-        "examples = apart(examples, (flat, *states))",
-        "pass",
-        "With a loss of one's own, rows that are the network's parameters are not copied",
+        "examples=apart(examples, (learner.flat, *state.moments.values())),",
+        "examples=examples,",
+        "Rows that are the network's parameters change while they are learned from",
         "faults_once_missed",
     ),
     "metric-arguments": Fault(
@@ -140,7 +141,7 @@ FAULTS = {
         "schedules",
     ),
     "schedule-of-an-epoch": Fault(
-        SCHEDULES,
+        TRAINING,
         "for step in range(first, first + n_steps)]",
         "for step in range(first + 1, first + n_steps + 1)]",
         "An epoch's steps have the rates of those that follow",

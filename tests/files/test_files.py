@@ -224,7 +224,7 @@ def test_forging_by_itself_is_not_what_is_refused(path, written):
     del about["version"], about["sha256"]
     container.write(path, about, arrays)
     assert path.read_bytes() == written
-    assert Network.load(path)._position.step == 2
+    assert Network.load(path)._learner.position.step == 2
 
 
 def entry(dtype, shape, begin, end):

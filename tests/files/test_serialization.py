@@ -124,7 +124,7 @@ def test_other_programs_find_the_parameters_as_torch_names_them(path, rng):
     arrays = safetensors.load_file(path)
     for name, parameter in (network.parameters | network.running_moments).items():
         assert_same_bits(arrays[name], parameter)
-    m = network._layout.views(network.optimizer_state["m"])
+    m = network._learner.layout.views(network.optimizer_state["m"])
     for name, moment in m.items():
         assert_same_bits(arrays[f"optimizer.m.{name}"], moment)
 
@@ -210,7 +210,7 @@ def test_a_layer_of_ones_own_is_refused(path, kind):
 
 def test_another_generator_is_refused(path):
     network = make()
-    network._rng = np.random.Generator(np.random.MT19937(1))
+    network._learner.rng = np.random.Generator(np.random.MT19937(1))
     with pytest.raises(TypeError) as caught:
         network.save(path)
     assert str(caught.value) == "save: expected NumPy's default generator, PCG64, got MT19937"

@@ -15,7 +15,6 @@ from tests.support.processes import run_python
 PARSER = doctest.DocTestParser()
 BEHIND = {  # Network.fit, whose examples run them
     "densenet.training.loop.fit",
-    "densenet.training.loop.steps_in_python",
 }
 
 

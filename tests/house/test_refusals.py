@@ -42,7 +42,7 @@ RECORDS = {
 WRITERS = {"write_csv", "write_digits"}  # see test_tables.py and test_datasets.py
 READERS = {"read_table"}  # see test_tables.py
 WITHOUT_ARGUMENTS = {"get_num_threads", "load_digits", "show_config", "spacious"}
-ALIASES = {"Callback", "Metric", "Progress", "Record", "fit", "steps_in_python", "header", "model"}
+ALIASES = {"Callback", "Metric", "Progress", "Record", "fit", "header", "model"}
 """Base classes, types and functions that those here call at once with the same arguments."""
 
 

@@ -144,11 +144,11 @@ class Trained:
         errors = []
         for network in self.networks:
             state = network.optimizer_state
-            step, order = state.pop("step"), str(network._rng.bit_generator.state)
+            step, order = state.pop("step"), str(network._learner.rng.bit_generator.state)
             arrays = [network.flat, self.x, self.y, *state.values()]
             errors.append(error_of(lambda n=network: call(n), arrays))
             assert network.optimizer_state["step"] == step
-            assert str(network._rng.bit_generator.state) == order
+            assert str(network._learner.rng.bit_generator.state) == order
             for name, array in state.items():
                 assert network.optimizer_state[name] is array
         same_error(errors, kind, text)

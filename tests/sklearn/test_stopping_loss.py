@@ -91,12 +91,12 @@ def test_both_backends_bound_the_value_and_not_the_gradient(loss, weighted, dtyp
     for backend in ("compiled", "reference"):
         network = Network([Linear(3, 3)], loss, dtype=dtype, seed=0, backend=backend)
         plain, gradient = network.gradients(x, y, weights)
-        network._engine.count_probabilities_from(least)
+        network._learner.engine.count_probabilities_from(least)
         bounded, same = network.gradients(x, y, weights)
         assert bounded < plain
         assert bounded <= -np.log(least)
         np.testing.assert_array_equal(same["0.weight"], gradient["0.weight"])
-        network._engine.count_probabilities_from(0.0)
+        network._learner.engine.count_probabilities_from(0.0)
         assert network.gradients(x, y, weights)[0] == plain
         found[backend] = bounded
     assert found["compiled"] == pytest.approx(found["reference"], rel=1e-5)

@@ -17,7 +17,7 @@ def learned(network):
         network.flat,
         *network.running_moments.values(),
         *(np.asarray(state[name]) for name in sorted(state)),
-        np.array(network._rng.bit_generator.state["state"]["state"] % 2**60),
+        np.array(network._learner.rng.bit_generator.state["state"]["state"] % 2**60),
     ]
 
 

@@ -239,7 +239,7 @@ def test_an_interrupt_writes_nothing(command, train, monkeypatch):
     def interrupted(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("densenet.training.fit", interrupted)
+    monkeypatch.setattr("densenet.training.loop.train", interrupted)
     assert command("fit", "train.csv", "--target", "genre") == (130, "", "")
     assert [path.name for path in Path().iterdir()] == ["train.csv"]
 

@@ -81,7 +81,7 @@ def test_a_call_that_fails_keeps_the_optimizer_s_state(engine, data, monkeypatch
     def fail(*arguments):
         raise wrong
 
-    monkeypatch.setattr(network._engine, "train", fail)
+    monkeypatch.setattr(network._learner.engine, "train", fail)
     with pytest.warns(UserWarning, match="discarded"), pytest.raises(wrong):
         network.train_step(*data, SGD())
     after = network.optimizer_state

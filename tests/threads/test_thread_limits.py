@@ -103,14 +103,14 @@ def threads_used(rng):
     """Threads that the core's first call has used to train a wide network, and its parameters."""
     network, used = wide(), []
     x, y = labelled(rng, 64, 300, 10)
-    train = network._engine.train
+    train = network._learner.engine.train
 
     def watched(*arguments):
         outcome = train(*arguments)
         used.append(outcome.threads)
         return outcome
 
-    network._engine.train = watched
+    network._learner.engine.train = watched
     network.fit(x, y, epochs=1, batch_size=32, seed=1)
     return used[0], network.flat
 

@@ -36,13 +36,13 @@ def test_a_wide_step_keeps_several_threads_busy(rng, threads):
     network = wide()
     x, y = labelled(rng, 64, 300, 10)
     outcomes = []
-    train = network._engine.train
+    train = network._learner.engine.train
 
     def watched(*arguments):
         outcomes.append(train(*arguments))
         return outcomes[-1]
 
-    network._engine.train = watched
+    network._learner.engine.train = watched
     densenet.set_num_threads(threads)
     network.fit(x, y, epochs=1, batch_size=32)
     assert [(outcome.steps, outcome.threads) for outcome in outcomes] == [(2, threads)]
@@ -204,7 +204,7 @@ class PlanThatCounts:
 def test_other_python_threads_run_during_an_epoch(rng):
     """Another thread has turns within a compiled call; where the lock is kept, it has none."""
     network, turns, running = wide(), itertools.count(), threading.Event()
-    network._engine._plan = plan = PlanThatCounts(network._engine._plan, turns)
+    network._learner.engine._plan = plan = PlanThatCounts(network._learner.engine._plan, turns)
     x, y = labelled(rng, 20_000, 300, 10)
 
     def take_turns():

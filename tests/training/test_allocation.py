@@ -34,7 +34,7 @@ class CountingPlan:
 @pytest.mark.parametrize("kind", ["plain", "integers, soft targets and weights"])
 def test_an_epoch_is_one_compiled_call(rng, optimizer, kind):
     network = Network(LAYERS, SoftmaxCrossEntropy(), seed=1)
-    network._engine._plan = plan = CountingPlan(network._engine._plan)
+    network._learner.engine._plan = plan = CountingPlan(network._learner.engine._plan)
     x, y, weight = rng.normal(size=(103, 64)), rng.integers(0, 10, 103), None
     if kind != "plain":
         x, y, weight = x.astype("i4"), np.eye(10)[y], rng.uniform(size=103)
@@ -94,7 +94,7 @@ for dtype in ("float32", "float64"):
             weight = None
             if kind == "gathered":
                 x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
-            train, counts = network._engine.train, []
+            train, counts = network._learner.engine.train, []
 
             def counted(*arguments):
                 before = allocations()
@@ -102,7 +102,7 @@ for dtype in ("float32", "float64"):
                 counts.append((outcome.steps, allocations() - before))
                 return outcome
 
-            network._engine.train = counted
+            network._learner.engine.train = counted
             for steps in (10, 10, 200, 10, 200):  # the first call reserves memory
                 n = 32 * steps
                 network.fit(x[:n], y[:n], epochs=1, batch_size=32, shuffle=kind == "gathered",

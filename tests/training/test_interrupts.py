@@ -137,7 +137,7 @@ def assert_same(network, other):
 
 def resumed(network, data, options):
     """Go on with a training, from its beginning if the signal came before that."""
-    begun = network._position is not None
+    begun = network._learner.position is not None
     return network.fit(*data, resume=begun, **options)
 
 

@@ -62,7 +62,7 @@ def test_it_is_a_training_whose_rate_grows(engine, data):
     np.testing.assert_allclose(result.lrs, np.geomspace(1e-4, 1e-1, 6), rtol=1e-12)
     assert result.lrs.dtype == result.losses.dtype == np.float64
     rng = np.random.default_rng(11)
-    network._draws = int(rng.integers(2**63))
+    network._learner.draws = int(rng.integers(2**63))
     while len(batches) < 6:
         order = rng.permutation(203)
         batches += [order[i : i + 64] for i in (0, 64, 128)]  # the short one is left out
@@ -180,3 +180,15 @@ def test_few_steps_are_all_taken(data, steps):
     result = lr_range_test(make(), *data, steps=steps, highest=1e-3, batch_size=20)
     assert len(result.lrs) == steps
     assert result.lrs[-1] == pytest.approx(1e-3)
+
+
+def test_a_network_with_a_fit_of_its_own_is_tested(rng):
+    class Quiet(Network):
+        def fit(self, x, y):
+            raise AssertionError
+
+    x = rng.normal(size=(40, 3))
+    network = Quiet([Linear(3, 1)], MeanSquaredError(), seed=1)
+    plain = Network([Linear(3, 1)], MeanSquaredError(), seed=1)
+    results = [lr_range_test(each, x, x[:, 0], steps=5, seed=2) for each in (network, plain)]
+    assert_same_bits(results[0].losses, results[1].losses)

@@ -22,6 +22,7 @@ from densenet import (
     Sigmoid,
     SoftmaxCrossEntropy,
 )
+from densenet._network.learner import Learner
 from tests.support.assertions import assert_same_bits
 
 OPTIMIZERS = [
@@ -47,7 +48,7 @@ def batches(loss, dtype, n=6, rows=9):
 
 
 def step_without_preparation(network, *given):
-    network._prepared = None
+    network._learner.prepared = None
     return network.train_step(*given)
 
 
@@ -59,9 +60,9 @@ def test_prepared_steps_are_the_ordinary_ones(loss, dtype, optimizer):
     for x, y in batches(loss, dtype):
         ours = prepared.train_step(x, y, optimizer)
         assert ours == step_without_preparation(ordinary, x, y, optimizer)
-    assert prepared._prepared is not None
+    assert prepared._learner.prepared is not None
     assert_same_bits(prepared.flat, ordinary.flat)
-    assert_same_bits(prepared._running, ordinary._running)
+    assert_same_bits(prepared._learner.running, ordinary._learner.running)
     assert prepared.optimizer_state.keys() == ordinary.optimizer_state.keys()
     for name, moment in prepared.optimizer_state.items():
         assert_same_bits(moment, ordinary.optimizer_state[name])
@@ -76,7 +77,7 @@ def test_a_prepared_step_calls_no_check(monkeypatch):
     network, adam = make(SoftmaxCrossEntropy()), Adam()
     (x, y), *_ = batches(network.loss_function, "float32")
     network.train_step(x, y, adam)
-    monkeypatch.setattr(Network, "_examples", refuse)
+    monkeypatch.setattr(Learner, "examples", refuse)
     assert network.train_step(x, y, adam) > 0
     with pytest.raises(AssertionError):
         network.train_step(x, y, Adam())  # another optimizer

@@ -1,1 +1,1 @@
-"""How a network computes: the contract of an engine, and the one that computes in C++."""
+"""How a network computes: the contract of engines, two that keep it, and what they share."""

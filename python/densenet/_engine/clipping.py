@@ -1,4 +1,4 @@
-"""Clipping of a whole gradient, where it is at hand."""
+"""Clipping of a gradient in Python, where all of it has been computed."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from densenet.optimizers import Optimizer
 
 
 def clip(gradient: Array, optimizer: Optimizer) -> float:
-    """Clip by value, then by the norm over all parameters, in place; give the norm between."""
+    """Clip a gradient in place, by value and then by its norm; give its norm between the two."""
     if optimizer.clip_value is not None:
         np.clip(gradient, -optimizer.clip_value, optimizer.clip_value, out=gradient)
     length = float(np.linalg.norm(gradient.astype(np.float64)))

@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 
 from densenet import _core, kernels
-from densenet._engine.contract import Examples, Mode, Outcome, Stepper, Steps
-from densenet._engine.layout import Layout, Slot, aligned
+from densenet._engine.contract import Examples, Mode, Outcome, Stepper, Steps, unit_weights
+from densenet._engine.layout import Layout, Slot
+from densenet._engine.memory import aligned
+from densenet._engine.timings import profile_of
 from densenet._engine.turn import refused
 from densenet._typing import Array
 from densenet.layers import Activation
-from densenet.losses import CustomLoss, Loss, MeanSquaredError
+from densenet.losses import Loss
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
-from densenet.profile import Profile, collect
+from densenet.profile import Profile
 from densenet.schedules import Schedule
 
 
@@ -23,16 +25,16 @@ def _offset(slot: Slot | None) -> int:
 
 
 class CompiledEngine:
-    """A plan in the compiled core, and nothing else."""
+    """Hands a network's calls to its plan in the compiled core."""
 
-    def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
+    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
-        # The plan never evaluates a loss that is computed in Python; any stands for it.
-        self._loss = loss if isinstance(loss, Loss) else MeanSquaredError()
-        # Targets of the other losses must lie in a range, which the checks look at.
-        self._plain_targets = isinstance(loss, Loss) and loss.predicts in ("classes", "values")
-        self._on_classes = self._loss.predicts == "classes"
-        self._settled_for: Optimizer | None = None
+        self._loss = loss
+        self._dtype = dtype
+        # The targets of the other losses must lie in a range, which takes a check in Python.
+        self._plain_targets = loss.predicts in ("classes", "values")
+        self._on_classes = loss.predicts == "classes"
+        self._optimizer: Optimizer | None = None  # whose settings `_rule` has
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
         self._plan = plan(
             [
@@ -52,28 +54,28 @@ class CompiledEngine:
         )
 
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
-        """Settle an optimizer's settings, once for as long as no other one comes."""
-        if self._settled_for is not optimizer:
+        """Translate an optimizer for the core; the last one used is kept."""
+        if self._optimizer is not optimizer:
             self._rule = _core.Rule(optimizer.rule, optimizer.settings())
-            self._settled_for = optimizer
+            self._optimizer = optimizer
         return self._rule
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
         rows = []
-        how_updated = "after the gradient's norm" if unfused else "fused with the weight gradient"
-        fused_into = False  # whether an activation here would be part of the product before
+        when_updated = "after the gradient's norm" if unfused else "fused with the weight gradient"
+        after_product = False
         for place in self._layout.places:
             name = type(place.layer).__name__
-            update = how_updated if place.weight else ""
+            update = when_updated if place.weight else ""
             if place.kind == "linear":
                 how = ("product", "two products")
-            elif isinstance(place.layer, Activation) and fused_into:
+            elif isinstance(place.layer, Activation) and after_product:
                 how = ("fused with the product before", "fused with the product after")
             else:
                 how = (_HOW.get(place.kind, "elementwise"),) * 2
             if place.kind in ("open", "close"):
                 name = f"{name} ({place.kind})"
-            fused_into = place.kind == "linear"
+            after_product = place.kind == "linear"
             rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
         return rows
 
@@ -91,14 +93,16 @@ class CompiledEngine:
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
-        return self._plan.gradients(
-            flat, examples.x, examples.targets, examples.sample_weight, dflat, dx, mode
-        )
+        return self._plan.gradients(flat, examples, dflat, dx, mode)
 
     def count_probabilities_from(self, least: float) -> None:
         self._plan.count_probabilities_from(least)
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
+        if targets.ndim == 2:
+            targets = targets.astype(self._dtype, copy=False)
+        if sample_weight is not None:
+            sample_weight = unit_weights(sample_weight, self._dtype)
         forward = getattr(kernels, f"{self._loss.kind}_forward")
         value = forward(outputs, targets, sample_weight=sample_weight, **self._loss.settings())
         return float(value[0] if isinstance(value, tuple) else value)
@@ -112,7 +116,7 @@ class CompiledEngine:
     def train(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: Steps,
@@ -120,23 +124,9 @@ class CompiledEngine:
         progress: Callable[[int], None] | None,
         mode: Mode,
     ) -> Outcome:
-        outcome = self._plan.train(
-            flat,
-            states,
-            self._rule_of(optimizer),
-            examples.x,
-            examples.targets,
-            examples.sample_weight,
-            steps.order,
-            steps.batch_size,
-            steps.first,
-            steps.taken,
-            steps.lr,
-            steps.tolerance,
-            batch_loss,
-            progress,
-            mode,
-        )
+        rule = self._rule_of(optimizer)
+        given = (flat, moments, rule, examples, steps, batch_loss, progress, mode)
+        outcome = self._plan.train(*given)
         if outcome is None:
             raise _refused()
         return Outcome(*outcome)
@@ -144,7 +134,7 @@ class CompiledEngine:
     def update(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         lr: float,
         taken: Array,
@@ -153,7 +143,7 @@ class CompiledEngine:
         moved: Array,
     ) -> None:
         rule = self._rule_of(optimizer)
-        if not self._plan.update(flat, states, rule, lr, taken, gradient, mode.running, moved):
+        if not self._plan.update(flat, moments, rule, lr, taken, gradient, mode.running, moved):
             raise _refused()
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
@@ -168,32 +158,31 @@ class CompiledEngine:
     def profile(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: int,
         mode: Mode,
     ) -> Profile:
         rule = self._rule_of(optimizer)
-        given = (flat, states, rule, examples.x, examples.targets, steps, mode)
+        given = (flat, moments, rule, examples, steps, mode)
         seconds, units, spent = self._plan.profile(*given)
         unfused = optimizer.clip_norm is not None
         rows = len(examples.x)
-        return collect(self._layout.places, units, spent, seconds, steps, rows, unfused)
+        return profile_of(self._layout.places, units, spent, seconds, steps, rows, unfused)
 
     def stepper(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         taken: Array,
-        running: Array,
-        seed: int,
+        mode: Mode,
     ) -> Stepper | None:
         if not self._plain_targets or isinstance(optimizer.lr, Schedule):
             return None
         rule = self._rule_of(optimizer)
-        return self._plan.stepper(flat, states, rule, taken, running, seed, self._on_classes)
+        return self._plan.stepper(flat, moments, rule, taken, mode, self._on_classes)
 
 
 def _refused() -> RuntimeError:

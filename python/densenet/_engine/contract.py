@@ -12,7 +12,12 @@ from densenet.profile import Profile
 
 
 class Examples(NamedTuple):
-    """Rows to learn from, checked: class indices are int64, weights float64."""
+    """Rows to learn from, checked.
+
+    ``x`` has the shape (rows, inputs) and any element type. ``targets`` are int64 class indices of
+    shape (rows,), values or probabilities of shape (rows, outputs), or what a loss of one's own
+    takes. ``sample_weight`` is float64 of shape (rows,).
+    """
 
     x: Array
     targets: Array
@@ -20,23 +25,25 @@ class Examples(NamedTuple):
 
 
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
-    """Copy x where a step would change it."""
+    """Copy `x` if it may share memory with arrays that training changes."""
     if any(np.may_share_memory(examples.x, each) for each in trained):
         return examples._replace(x=examples.x.copy())
     return examples
 
 
 def unit_weights(sample_weight: Array, dtype: np.dtype[Any]) -> Array:
-    """Scale weights so that the largest is 1: any fit the type, and no weighted mean changes."""
+    """Scale weights so that the largest is 1, which fits any type and changes no weighted mean."""
     largest = sample_weight.max()
     return (sample_weight / largest if largest > 0 else sample_weight).astype(dtype)
 
 
 class Mode(NamedTuple):
-    """How layers behave: batch normalisations' running moments, training or not, and the draws.
+    """How dropout and batch normalisation behave in a pass.
 
-    ``seed`` and ``step`` (of the optimizer, from 0) decide what dropout draws. With ``update`` a
-    forward pass lets the running moments follow the batch's.
+    ``running`` holds the running moments of batch normalisation. With ``training`` dropout draws,
+    and batch normalisation uses the batch's moments; ``seed`` and ``step`` (of the optimizer, from
+    0) decide the draws. With ``update`` a forward pass also moves the running moments towards the
+    batch's.
     """
 
     running: Array
@@ -47,11 +54,12 @@ class Mode(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Part of an epoch: one step for each learning rate, from `first` on.
+    """Some steps of an epoch: one for each learning rate in ``lr``, from step ``first`` on.
 
-    ``order`` is None for the natural order. ``taken``, of one element, is the optimizer's count of
-    steps, which the engine raises with each step. A step whose gradient is shorter than
-    ``tolerance`` is not taken and ends the call, unless it is 0.
+    Step i of an epoch takes the rows ``order[i * batch_size : (i + 1) * batch_size]``; None stands
+    for the order in which they lie. ``taken``, an array of one element, is the optimizer's count,
+    which the engine raises with each step. A gradient with a norm below ``tolerance`` ends the call
+    before its step.
     """
 
     order: Array | None
@@ -63,11 +71,11 @@ class Steps(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a call that trains.
+    """How a call of `Engine.train` ended: after so many ``steps``, on so many ``threads``.
 
-    It may have ended early: because a step ``converged`` (its gradient was shorter than the
-    tolerance) or ``diverged`` (its loss was not finite), which is then not taken; or with the
-    ``error`` that a signal handler or the progress function raised between two steps.
+    It ended early if a step ``converged`` (its gradient's norm was below the tolerance) or
+    ``diverged`` (its loss was not finite), which is then not taken; or if a signal handler or the
+    progress function raised ``error`` between two steps.
     """
 
     steps: int
@@ -78,25 +86,28 @@ class Outcome(NamedTuple):
 
 
 class Stepper(Protocol):
-    """Takes one training step with everything but the batch settled beforehand."""
+    """Takes training steps whose optimizer and arrays have been checked once."""
 
     def __call__(self, x: object, y: object, /) -> float | None:
-        """Give the loss before the step; None, with nothing done, where checks must come first."""
+        """Take a step on a batch; give the loss before it.
+
+        None means that nothing was done: the batch has to be checked or converted first.
+        """
 
 
 class Engine(Protocol):
-    """Computes with parameters, moments and data that belong to others.
+    """Computes with parameters, optimizer's moments and rows that belong to others.
 
-    One call trains at a time, and others may read meanwhile: they see parameters, moments and
-    counts as they are between two steps. `train`, `update` and `change` raise RuntimeError where
-    another call trains.
+    One call trains at a time. Others may read meanwhile: they see parameters, moments and counts as
+    they are between two steps. `train`, `update` and `change` raise RuntimeError if another call
+    trains; `train` and `update` raise ValueError if an array that they change is read-only.
     """
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
-        """Tell how each layer is computed; `unfused` where the whole gradient comes first."""
+        """Tell how each layer is computed; with `unfused`, updates follow the whole gradient."""
 
     def fits(self, x: object, y: object) -> bool:
-        """Tell at once whether arrays are rows to learn from; False leaves it to the checks."""
+        """Tell at once whether `x` and `y` can be learned from as they are, without conversion."""
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         """Give the output of the last layer."""
@@ -104,21 +115,24 @@ class Engine(Protocol):
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
-        """Write the gradients that follow from dy, the gradient with respect to the output."""
+        """Write the gradients of parameters and input, given `dy`, that of the output.
+
+        None for `dflat` or `dx` leaves out what is not wanted.
+        """
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
-        """Give the loss; write its gradients."""
+        """Give the loss; write its gradients, as `backward` does."""
 
     def count_probabilities_from(self, least: float) -> None:
-        """Count no probability as less, or as more than ``1 - least``, in losses of training.
+        """Clip probabilities to ``[least, 1 - least]`` in the losses that training reports.
 
-        So does scikit-learn's log-loss. Gradients stay those of the loss itself; 0 ends it.
+        scikit-learn's log-loss does so. Gradients are not clipped; 0 switches it off.
         """
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
-        """Give the loss of outputs that are there already."""
+        """Give the mean loss of outputs that have been computed, weighted by `sample_weight`."""
 
     def softmax(self, outputs: Array) -> Array:
         """Turn logits of classes into probabilities."""
@@ -129,7 +143,7 @@ class Engine(Protocol):
     def train(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: Steps,
@@ -137,15 +151,16 @@ class Engine(Protocol):
         progress: Callable[[int], None] | None,
         mode: Mode,
     ) -> Outcome:
-        """Update parameters, running moments and optimizer's state; write each step's loss.
+        """Take steps: update parameters, moments and running moments; write each step's loss.
 
-        All of a step is there, its count included, before a signal handler or `progress` runs.
+        A step is complete, its count included, before a signal handler or `progress` runs.
+        ``progress(steps)`` is called every 20 ms or so with the number of steps taken.
         """
 
     def update(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         lr: float,
         taken: Array,
@@ -153,35 +168,34 @@ class Engine(Protocol):
         mode: Mode,
         moved: Array,
     ) -> None:
-        """Take a step down a gradient that is there already, all at once.
+        """Take one step down a gradient that has been computed, all at once.
 
-        It counts the step in `taken`, and the mode's running moments become `moved`.
+        It also raises `taken` by one and makes `moved` the mode's running moments.
         """
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
-        """Copy arrays that training changes, as they stand between two steps."""
+        """Copy arrays that training changes, all of them between the same two steps."""
 
     def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
-        """Give, for each (array, values), the array new values, all at once."""
+        """Write, for each pair (array, values), the values into the array, all at once."""
 
     def stepper(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         taken: Array,
-        running: Array,
-        seed: int,
+        mode: Mode,
     ) -> Stepper | None:
-        """Prepare steps with this optimizer, where that is of use."""
+        """Make a fast stepper for this optimizer; None if it would gain nothing."""
 
     def profile(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: int,
         mode: Mode,
     ) -> Profile:
-        """Measure where the time of a step goes; what is given changes as in training."""
+        """Measure where the time of a step goes. It changes parameters and moments as training."""

@@ -1,18 +1,14 @@
 """Where each parameter lies in a network's one flat vector, and the layers as a plain sequence."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
 from densenet.layers import Layer, Linear, Residual, _Norm, parameter
 
-_MOST = 2**56  # parameters, whose bytes an address can count
-_PAGE, _APART = 4096, 1344  # bytes; whole cache lines
+_MOST = 2**56  # parameters: an address still counts their bytes
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Slot:
 
     @property
     def is_weight(self) -> bool:
-        """Whether penalties apply."""
+        """True for a matrix, to which penalties apply; False for a bias or a normalisation."""
         return len(self.shape) == 2
 
     def view(self, flat: Array) -> Array:
@@ -46,7 +42,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class Place:
-    """One layer: its name, widths and arrays. A residual block has a place before and after it."""
+    """One layer with its name, widths and arrays.
+
+    A residual block has two places: where it begins (kind "open") and where it ends ("close").
+    """
 
     name: str
     kind: str
@@ -59,12 +58,12 @@ class Place:
 
     @property
     def parameter(self) -> float:
-        """The one number that the layer's kernels need besides its arrays."""
+        """The number that the layer's kernels need besides its arrays: a slope, a rate."""
         return parameter(self.layer)
 
 
 def _first_width(layers: Sequence[Layer]) -> int | None:
-    """Give the width that the first layer with one expects."""
+    """Give the number of inputs that the first layer with a fixed width expects."""
     for layer in layers:
         if isinstance(layer, Linear):
             return layer.inputs
@@ -77,7 +76,10 @@ def _first_width(layers: Sequence[Layer]) -> int | None:
 
 @dataclass
 class Layout:
-    """The layers with their widths, and the slots of their arrays, in order.
+    """The layers in order, each with its widths and with the slots of its arrays.
+
+    ``slots`` are those of the flat vector of parameters, of ``size`` elements; ``running_slots``
+    those of the flat vector of running moments, of ``running_size``.
 
     Raises
     ------
@@ -159,6 +161,10 @@ class Layout:
         """Name each parameter's view of a flat vector, as ``torch.nn.Sequential`` would."""
         return {slot.name: slot.view(flat) for slot in self.slots}
 
+    def running_views(self, running: Array) -> dict[str, Array]:
+        """Name each view of a flat vector of running moments, as ``torch.nn.Sequential`` would."""
+        return {slot.name: slot.view(running) for slot in self.running_slots}
+
     def linear(self) -> Iterator[tuple[Linear, Slot]]:
         """Give each linear layer with the slot of its weight."""
         for place in self.places:
@@ -168,20 +174,3 @@ class Layout:
     def norms(self) -> Iterator[Place]:
         """Give the place of each normalisation."""
         return (place for place in self.places if isinstance(place.layer, _Norm))
-
-
-def aligned(size: int, dtype: np.dtype[Any], place: int = 0) -> Array:
-    """Make a vector of zeros whose first element starts a cache line (64 bytes).
-
-    Vectors that are walked side by side have places of their own, 0, 1, ...: their equal elements
-    are a third of a page apart. At the same place of a page they would share a few lines of the
-    first-level cache, and an update of a weight of 1024 columns takes twice as long.
-    """
-    raw = np.zeros(size * dtype.itemsize + _PAGE, np.uint8)
-    start = (place * _APART - raw.ctypes.data) % _PAGE
-    return raw[start : start + size * dtype.itemsize].view(dtype)
-
-
-def moments(names: Iterable[str], size: int, dtype: np.dtype[Any]) -> dict[str, Array]:
-    """Make the vectors of zeros that an update walks through beside the parameters."""
-    return {name: aligned(size, dtype, place) for place, name in enumerate(names, 1)}

@@ -1,4 +1,4 @@
-"""Whose turn it is to train a network: one call's at a time."""
+"""Turns: one call at a time trains a network."""
 
 import os
 import threading
@@ -19,29 +19,40 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass
 class Turn:
-    """A call that trains, by the name of its method. Its turn ends when it sets ``over``.
+    """The turn of a call that trains. The call sets ``over`` in a ``finally`` when it ends.
 
-    It does so in a ``finally``. That a signal handler raises there does no harm: Python runs none
-    between the beginning of a ``finally`` and an assignment to an attribute.
+    A signal handler cannot keep it from doing so: Python runs none between the beginning of a
+    ``finally`` and an assignment to an attribute.
+
+    Attributes
+    ----------
+    method : str
+        The name of the method that is called.
+    over : bool
+        True once the call has ended.
+    stepping : bool
+        True while the engine takes steps.
+    thread, process : int
+        Where the call was made.
     """
 
     method: str
     over: bool = False
-    stepping: bool = False  # the engine is at work
+    stepping: bool = False
     thread: int = field(default_factory=threading.get_ident)
     process: int = field(default_factory=os.getpid)
 
     @property
     def lasts(self) -> bool:
-        """Whether the call is still at it. A forked child has none of its parent's calls."""
+        """True until the call ends. In a forked child, the parent's calls have ended."""
         return not self.over and self.process == os.getpid()
 
     @property
     def elsewhere(self) -> bool:
-        """Whether it is still at it in another thread than the one that asks."""
+        """True while the call trains in another thread than the one that asks."""
         return self.lasts and self.thread != threading.get_ident()
 
 
 def refused(method: str, trainer: str) -> RuntimeError:
-    """Make the error for a call that comes while another one trains."""
+    """Make the error for a call of `method` while `trainer` trains the network."""
     return RuntimeError(f"{method}: expected a network that no other call trains, got {trainer}")

@@ -1,18 +1,13 @@
 """What a network computes from its parameters and leaves as they are: outputs and gradients."""
 
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.contract import Examples, Mode, unit_weights
-from densenet._engine.layout import aligned
+from densenet._engine.memory import aligned
 from densenet._network.state import State
 from densenet._typing import Array
 from densenet.losses import Loss, SoftmaxCrossEntropy
-
-_ROWS_AT_ONCE = 8192  # of a data set whose loss is measured
 
 
 class Passes(State):
@@ -29,7 +24,7 @@ class Passes(State):
             float32, float64, integers or bool, of any strides; never modified. A frame may have
             columns of any types, all of them numbers and without gaps that its library marks.
         training : bool
-            Whether layers that behave differently in training do so.
+            True runs dropout and batch normalisation as in training.
 
         Returns
         -------
@@ -53,8 +48,9 @@ class Passes(State):
         array([[11.],
                [ 4.]], dtype=float32)
         """
-        x = _checks.inputs(x, self._layout.inputs)
-        return self._engine.forward(self._flat, x, self._mode(training))
+        learner, training = self._learner, _checks.flag("training", training)
+        x = _checks.inputs(x, learner.layout.inputs)
+        return learner.engine.forward(learner.flat, x, learner.mode(training))
 
     def backward(
         self, x: npt.ArrayLike, dy: Array, training: bool = True
@@ -65,10 +61,10 @@ class Passes(State):
         ----------
         x : array of shape (batch, inputs)
         dy : array of shape (batch, outputs)
-            Gradient of the loss with respect to ``forward(x, training)``, of the network's
+            The gradient of the loss with respect to ``forward(x, training)``, in the network's
             element type.
         training : bool
-            Whether layers that behave differently in training do so.
+            True runs dropout and batch normalisation as in training.
 
         Returns
         -------
@@ -79,7 +75,7 @@ class Passes(State):
         Raises
         ------
         TypeError, ValueError
-            If an element type or a shape does not fit.
+            As `forward`; or if `dy` has another element type or shape.
 
         Examples
         --------
@@ -92,11 +88,12 @@ class Passes(State):
         >>> gradients["0.weight"]
         array([[10., 20.]], dtype=float32)
         """
-        x = _checks.inputs(x, self._layout.inputs)
-        dy = _checks.matching("dy", dy, (len(x), self._layout.outputs), self.dtype)
-        dflat, dx = np.empty_like(self._flat), np.empty(x.shape, self.dtype)
-        self._engine.backward(self._flat, x, dy, dflat, dx, self._mode(training))
-        return dx, self._layout.views(dflat)
+        learner, training = self._learner, _checks.flag("training", training)
+        x = _checks.inputs(x, learner.layout.inputs)
+        dy = _checks.matching("dy", dy, (len(x), learner.layout.outputs), learner.dtype)
+        dflat, dx = np.empty_like(learner.flat), np.empty(x.shape, learner.dtype)
+        learner.engine.backward(learner.flat, x, dy, dflat, dx, learner.mode(training))
+        return dx, learner.layout.views(dflat)
 
     def predict_proba(self, x: npt.ArrayLike) -> Array:
         """Compute probabilities.
@@ -108,12 +105,12 @@ class Passes(State):
         Returns
         -------
         array of shape (batch, outputs)
-            Of each class; or, for the losses on single logits, of each output's being 1.
+            The probability of each class; for losses on single logits, that each output is 1.
 
         Raises
         ------
         TypeError, ValueError
-            If the loss has no probabilities, or as `forward`.
+            As `forward`; or if the loss is one on values or of the user's own.
 
         Examples
         --------
@@ -123,15 +120,13 @@ class Passes(State):
         >>> network.predict_proba([[7.0]]).round(3)
         array([[0.119, 0.881]], dtype=float32)
         """
-        loss = self.loss_function
-        predicts = loss.predicts if isinstance(loss, Loss) else "values"
-        if predicts == "values":
+        loss, engine = self.loss_function, self._learner.engine
+        if not isinstance(loss, Loss) or loss.predicts == "values":
             raise TypeError(f"predict_proba: expected a loss on classes, got {type(loss).__name__}")
         outputs = self.forward(x)
-        if predicts == "classes":
-            softmax = isinstance(loss, SoftmaxCrossEntropy)
-            return self._engine.softmax(outputs) if softmax else outputs
-        return self._engine.sigmoid(outputs)
+        if loss.predicts != "classes":
+            return engine.sigmoid(outputs)
+        return engine.softmax(outputs) if isinstance(loss, SoftmaxCrossEntropy) else outputs
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """Give each row's prediction.
@@ -178,45 +173,6 @@ class Passes(State):
 
     # ---- loss and gradients ----------------------------------------------------------------------
 
-    def _examples(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None = None,
-    ) -> Examples:
-        """Check rows to learn from.
-
-        Classes are copied before they are checked: whoever writes into `y` later, a callback or
-        another thread, changes nothing.
-        """
-        if type(y) is np.ndarray and y.ndim == 1:
-            y = y.copy()
-        if sample_weight is None and self._engine.fits(x, y):
-            rows, targets, weights = cast("Array", x), cast("Array", y), None
-        else:
-            rows, targets, weights = self._checked(x, y, sample_weight)
-        return Examples(rows, targets, weights)
-
-    def _checked(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
-    ) -> tuple[Array, Array, Array | None]:
-        x = _checks.inputs(x, self._layout.inputs)
-        batch, outputs = len(x), self._layout.outputs
-        loss, targets = self.loss_function, _checks.plain("y", y)
-        if not isinstance(loss, Loss):
-            _checks.same_length("y", targets, batch)
-        elif loss.predicts == "classes":
-            targets = _checks.class_targets(targets, batch, outputs, self.dtype, "y")
-        else:
-            targets = _checks.value_targets(targets, loss.kind, batch, outputs, self.dtype, "y")
-        if sample_weight is None:
-            return x, targets, None
-        if not isinstance(loss, Loss):
-            raise TypeError(
-                f"sample_weight: expected None with a loss of one's own ({type(loss).__name__})"
-            )
-        return x, targets, _checks.weights(sample_weight, batch)
-
     def loss(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
@@ -228,8 +184,8 @@ class Passes(State):
         y : array of shape (batch,) or (batch, classes)
             Class indices, or rows of probabilities.
         sample_weight : array of shape (batch,), optional
-            Finite and >= 0. Only their ratios count, so that they may be of any size; one of less
-            than 2⁻¹⁰²² times the largest counts as 0.
+            Finite and >= 0. Only their ratios count; a weight less than 2⁻¹⁰²² times the largest
+            counts as 0.
 
         Returns
         -------
@@ -239,7 +195,9 @@ class Passes(State):
         Raises
         ------
         TypeError, ValueError
-            If an argument does not fit; a masked array never does.
+            If the shape or element type of `x`, `y` or `sample_weight` does not fit, an element of
+            `y` is no class or value that the loss knows, a weight is negative or not finite, or an
+            array is masked.
 
         Examples
         --------
@@ -250,60 +208,7 @@ class Passes(State):
         >>> network.loss([[7.0], [8.0]], [1.0, 3.0], sample_weight=[1, 0])
         1.0
         """
-        return self._loss_of(self._examples(x, y, sample_weight))
-
-    def _at_one_step(self, mode: Mode) -> tuple[Array, Mode]:
-        """Copy parameters and running moments for several passes: another thread may train them."""
-        flat, running = self._engine.copies([self._flat, self._running])
-        return flat, mode._replace(running=running)
-
-    def _of_one_pass(self, training: bool) -> tuple[Array, Mode]:
-        """Give parameters and mode for a gradient."""
-        mode = self._mode(training)
-        known = isinstance(self.loss_function, Loss)
-        return (self._flat, mode) if known else self._at_one_step(mode)
-
-    def _loss_of(self, examples: Examples) -> float:
-        sums, total = 0.0, 0.0
-        flat, mode = self._flat, self._mode(False)
-        if len(examples.x) > _ROWS_AT_ONCE:
-            flat, mode = self._at_one_step(mode)
-        for begin in range(0, len(examples.x), _ROWS_AT_ONCE):
-            part = slice(begin, begin + _ROWS_AT_ONCE)
-            outputs = self._engine.forward(flat, examples.x[part], mode)
-            targets, weights = examples.targets[part], None
-            weight = float(len(outputs))
-            if not isinstance(self.loss_function, Loss):
-                sums += weight * float(self.loss_function.forward(outputs, targets))
-                total += weight
-                continue
-            if examples.sample_weight is not None:
-                weights = examples.sample_weight[part]
-                weight = float(weights.sum())
-                weights = unit_weights(weights, self.dtype)
-            if targets.ndim == 2:
-                targets = targets.astype(self.dtype)
-            sums += weight * self._engine.loss(outputs, targets, weights)
-            total += weight
-        return sums / total if total > 0 else 0.0
-
-    def _gradients(
-        self, flat: Array, mode: Mode, examples: Examples, dflat: Array | None, dx: Array | None
-    ) -> float:
-        """Compute loss and gradients at any parameters, for any loss.
-
-        A loss of the user's own takes two passes: nobody may train `flat` in between.
-        """
-        loss = self.loss_function
-        if isinstance(loss, Loss):
-            return self._engine.gradients(flat, examples, dflat, dx, mode)
-        outputs = self._engine.forward(flat, examples.x, mode)
-        value = float(loss.forward(outputs, examples.targets))
-        dy = np.asarray(loss.backward(outputs, examples.targets))
-        dy = _checks.real("backward's result", dy, outputs.shape).astype(self.dtype)
-        still = mode._replace(update=False)  # moments have followed in the pass before
-        self._engine.backward(flat, examples.x, np.ascontiguousarray(dy), dflat, dx, still)
-        return value
+        return self._learner.loss_of(self._learner.examples(x, y, sample_weight))
 
     def gradients(
         self,
@@ -314,16 +219,16 @@ class Passes(State):
     ) -> tuple[float, dict[str, Array]]:
         """Compute the loss of one batch and its gradient, a fresh array for each parameter.
 
-        In a loop of one's own around it, with updates that the network does not take itself,
-        dropout draws the same in every call, because the draws are those of the optimizer's step at
-        hand; and batch normalisation's running moments do not move.
+        The draws of dropout are those of the optimizer's next step. So a loop of one's own that
+        updates the parameters itself gets the same draws in every call, and batch normalisation's
+        running moments do not move in it.
 
         Parameters
         ----------
         x, y, sample_weight
             As in `loss`.
         training : bool
-            Whether layers that behave differently in training do so.
+            True runs dropout and batch normalisation as in training.
 
         Returns
         -------
@@ -346,10 +251,12 @@ class Passes(State):
         >>> gradients["0.weight"], gradients["0.bias"]
         (array([[-70.]], dtype=float32), array([-10.], dtype=float32))
         """
-        dflat = np.empty_like(self._flat)
-        examples = self._examples(x, y, sample_weight)
-        loss = self._gradients(*self._of_one_pass(training), examples, dflat, None)
-        return loss, self._layout.views(dflat)
+        learner, training = self._learner, _checks.flag("training", training)
+        dflat = np.empty_like(learner.flat)
+        examples = learner.examples(x, y, sample_weight)
+        mode = learner.mode(training)
+        loss = learner.engine.gradients(learner.flat, examples, dflat, None, mode)
+        return loss, learner.layout.views(dflat)
 
     def input_gradient(self, x: npt.ArrayLike, y: npt.ArrayLike, training: bool = False) -> Array:
         """Compute the gradient of the loss with respect to the input.
@@ -359,7 +266,7 @@ class Passes(State):
         x, y
             As in `loss`.
         training : bool
-            Whether layers that behave differently in training do so.
+            True runs dropout and batch normalisation as in training.
 
         Returns
         -------
@@ -378,9 +285,11 @@ class Passes(State):
         >>> network.input_gradient([[1, 2]], [10.0])
         array([[6., 8.]], dtype=float32)
         """
-        examples = self._examples(x, y)
-        dx = np.empty(examples.x.shape, self.dtype)
-        self._gradients(*self._of_one_pass(training), examples, None, dx)
+        learner, training = self._learner, _checks.flag("training", training)
+        examples = learner.examples(x, y)
+        dx = np.empty(examples.x.shape, learner.dtype)
+        mode = learner.mode(training)
+        learner.engine.gradients(learner.flat, examples, None, dx, mode)
         return dx
 
     def value_and_gradient(
@@ -414,8 +323,9 @@ class Passes(State):
         >>> best.x.round(3)
         array([2., 3.])
         """
-        point = aligned(self.n_parameters, self.dtype)
+        learner, training = self._learner, _checks.flag("training", training)
+        point = aligned(self.n_parameters, learner.dtype)
         point[...] = _checks.real("flat", flat, (self.n_parameters,))
-        gradient = np.empty_like(point)
-        loss = self._gradients(point, self._mode(training), self._examples(x, y), gradient, None)
+        gradient, mode = np.empty_like(point), learner.mode(training)
+        loss = learner.engine.gradients(point, learner.examples(x, y), gradient, None, mode)
         return loss, gradient.astype(np.float64)

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from densenet._engine.layout import Layout
 from densenet.layers import Layer
-from densenet.losses import Loss
-
-if TYPE_CHECKING:
-    from densenet._network.state import State
 
 _TOLD_ELSEWHERE = ("inputs", "outputs", "width", "init", "layers")  # by shapes and other rows
 
@@ -23,31 +20,31 @@ class _Row(NamedTuple):
 _HEADER = _Row("", "layer", "output", "parameters")
 
 
-def text(network: "State") -> str:
-    """Describe a network in lines of equal-width letters."""
-    rows = [_HEADER, *_rows(network)]
+def text(title: str, layout: Layout) -> str:
+    """Make a table of the layers in plain text, under a title."""
+    rows = [_HEADER, *_rows(layout)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         f"{row.name:<{widths[0]}}  {row.layer:<{widths[1]}}  {row.output:<{widths[2]}}  "
         f"{row.parameters:>{widths[3]}}".rstrip()
         for row in rows
     ]
-    return "\n".join([_title(network), *lines])
+    return "\n".join([title, *lines])
 
 
-def html(network: "State") -> str:
-    """Describe a network as a plain HTML table."""
+def html(title: str, layout: Layout) -> str:
+    """Make a table of the layers in HTML, under a title."""
     from html import escape
 
     header = "".join(f"<th>{cell}</th>" for cell in _HEADER)
     lines = [
         f'<tr><td>{row.name}</td><td style="text-align: left">{escape(row.layer)}</td>'
         f"<td>{row.output}</td><td>{row.parameters}</td></tr>"
-        for row in _rows(network)
+        for row in _rows(layout)
     ]
     return "\n".join(
         [
-            f"<p>{escape(_title(network))}</p>",
+            f"<p>{escape(title)}</p>",
             "<table>",
             f"<thead><tr>{header}</tr></thead>",
             "<tbody>",
@@ -58,8 +55,7 @@ def html(network: "State") -> str:
     )
 
 
-def _rows(network: "State") -> Iterator[_Row]:
-    layout = network._layout
+def _rows(layout: Layout) -> Iterator[_Row]:
     yield _Row("", "input", f"(batch, {layout.inputs})", "")
     for place in layout.places:
         if place.kind == "close":  # of a residual block, whose row comes before those of its layers
@@ -70,20 +66,10 @@ def _rows(network: "State") -> Iterator[_Row]:
 
 
 def _described(layer: Layer) -> str:
-    """Name a layer and those of its settings that are not the default."""
+    """Name a layer and its settings, but for those that have their default."""
     told = [
         f"{field.name}={getattr(layer, field.name)!r}"
         for field in fields(layer)  # type: ignore[arg-type]  # every layer is a dataclass
         if field.name not in _TOLD_ELSEWHERE and getattr(layer, field.name) != field.default
     ]
     return type(layer).__name__ + (f"({', '.join(told)})" if told else "")
-
-
-def _title(network: "State") -> str:
-    loss = network.loss_function
-    # A loss of the user's own may have a repr that is long or fails.
-    name = repr(loss) if isinstance(loss, Loss) else type(loss).__name__
-    return (
-        f"{type(network).__name__}: {network.n_parameters:,} parameters, {name}, "
-        f"{network.dtype.name}, {network.backend}"
-    )

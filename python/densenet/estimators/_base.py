@@ -16,6 +16,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from densenet import _checks
+from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
@@ -193,11 +194,8 @@ class DenseEstimator(BaseEstimator):
         if fresh:
             network = _build.network_of(self, width, objective, dtype, random_state)
         else:
-            network = self.network_
-            for name, array in {"flat": network.flat, **network.optimizer_state}.items():
-                if name != "step":
-                    _checks.writeable(name, array)
-            network = copy(network)
+            learner_of(self.network_).check_writeable()
+            network = copy(self.network_)
             layers = _build.layers_of(self, width, objective)
             wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)
             if repr(wanted) != repr(found):

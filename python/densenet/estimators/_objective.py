@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from densenet import _checks, kernels
-from densenet._network.state import count_probabilities_from
+from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.layers import Layer, Softmax
 from densenet.losses import (
@@ -93,12 +93,13 @@ class Objective:
         scikit-learn's log-loss moves every probability into ``[ε, 1 - ε]``, ε the machine epsilon
         of the element type. The gradient does not change.
         """
+        engine = learner_of(network).engine
         if self.bounded:
-            count_probabilities_from(network, float(np.finfo(network.dtype).eps))
+            engine.count_probabilities_from(float(np.finfo(network.dtype).eps))
         try:
             yield
         finally:
-            count_probabilities_from(network, 0.0)
+            engine.count_probabilities_from(0.0)
 
     def activate(self, outputs: Array) -> Array:
         """Turn the network's outputs into probabilities or values."""

@@ -1,7 +1,7 @@
 """Curves, matrices and scatter plots of training and of its result."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,42 @@ from densenet.plotting.style import (
     quiet,
     title,
 )
-from densenet.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from densenet.lr_range import LRRange
+# ---- what is drawn -----------------------------------------------------------------------------
+
+
+@runtime_checkable
+class _Records(Protocol):
+    """What is drawn of a `History`."""
+
+    batch_loss: list[float]
+    epochs: list[dict[str, float]]
+
+
+@runtime_checkable
+class _RangeTested(Protocol):
+    """What is drawn of an `LRRange`."""
+
+    @property
+    def lrs(self) -> Array:
+        """Learning rates, ascending."""
+
+    @property
+    def losses(self) -> Array:
+        """The loss at each rate."""
+
+    @property
+    def smoothed(self) -> Array:
+        """The losses, smoothed."""
+
+    @property
+    def suggestion(self) -> float | None:
+        """The rate to mark."""
+
 
 # ---- curves ------------------------------------------------------------------------------------
 
@@ -118,7 +147,7 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     title(axes, f"Validation {name.replace('_', ' ')}")
 
 
-def plot_history(history: History) -> "Figure":
+def plot_history(history: _Records) -> "Figure":
     """Draw what training recorded: the losses, and each validation score beside them.
 
     Parameters
@@ -146,7 +175,8 @@ def plot_history(history: History) -> "Figure":
     >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['Loss', 'Validation accuracy']
     """
-    if not _checks.instance("history", history, History, "a History").epochs:
+    _checks.instance("history", history, _Records, "a History")  # type: ignore[type-abstract]
+    if not history.epochs:
         raise ValueError("history: expected at least one epoch, got none")
     columns = {name: [record[name] for record in history.epochs] for name in history.epochs[0]}
     losses = {"training": columns["loss"]}
@@ -162,7 +192,7 @@ def plot_history(history: History) -> "Figure":
     return figure
 
 
-def plot_lr_range(result: "LRRange") -> "Figure":
+def plot_lr_range(result: _RangeTested) -> "Figure":
     """Draw a learning-rate range test: each step's loss, the smoothed losses and the suggestion.
 
     Parameters
@@ -189,9 +219,7 @@ def plot_lr_range(result: "LRRange") -> "Figure":
     >>> figure.axes[0].texts[0].get_text()
     'steepest at 0.01'
     """
-    from densenet.lr_range import LRRange
-
-    _checks.instance("result", result, LRRange, "an LRRange")
+    _checks.instance("result", result, _RangeTested, "an LRRange")  # type: ignore[type-abstract]
     figure = new_figure(5.2, 3.4)
     axes = figure.subplots()
     axes.semilogx(result.lrs, result.losses, color=GREY, linewidth=0.8, alpha=0.6)

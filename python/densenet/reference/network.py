@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from densenet import reference
+from densenet import _checks, reference
 from densenet._engine.clipping import clip
-from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart, unit_weights
+from densenet._engine.contract import Examples, Mode, Outcome, Steps, unit_weights
 from densenet._engine.layout import Layout, Place
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._typing import Array
 from densenet.layers import Activation
-from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
+from densenet.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
 from densenet.reference.losses import bounded_loss
@@ -35,7 +35,7 @@ class ReferenceEngine:
     'NumPy'
     """
 
-    def __init__(self, layout: Layout, loss: Loss | CustomLoss, dtype: np.dtype[Any]) -> None:
+    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
@@ -188,7 +188,7 @@ class ReferenceEngine:
     def _loss_and_gradient(self, outputs: Array, examples: Examples) -> tuple[float, Array]:
         targets, weights = examples.targets, examples.sample_weight
         if targets.ndim == 2:
-            targets = targets.astype(self._dtype)
+            targets = targets.astype(self._dtype, copy=False)
         value = self._loss_forward(outputs, targets, weights)
         loss, saved = value if isinstance(value, tuple) else (value, outputs)
         if self._least:
@@ -200,7 +200,6 @@ class ReferenceEngine:
         return self._call_loss("forward", outputs, targets, weights)
 
     def _call_loss(self, way: str, outputs: Array, targets: Array, weights: Array | None) -> Any:
-        assert isinstance(self._loss, Loss)
         if weights is not None:
             weights = unit_weights(weights, self._dtype)
         function = getattr(reference, f"{self._loss.kind}_{way}")
@@ -211,6 +210,8 @@ class ReferenceEngine:
         self._least = least if bounded else 0.0
 
     def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
+        if targets.ndim == 2:
+            targets = targets.astype(self._dtype, copy=False)
         value = self._loss_forward(outputs, targets, sample_weight)
         return float(value[0] if isinstance(value, tuple) else value)
 
@@ -223,7 +224,7 @@ class ReferenceEngine:
     def train(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: Steps,
@@ -232,7 +233,6 @@ class ReferenceEngine:
         mode: Mode,
     ) -> Outcome:
         gradient = np.empty_like(flat)
-        examples = apart(examples, (flat, *states))
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
         weights = examples.sample_weight
         done, before = 0, int(steps.taken[0])
@@ -254,7 +254,7 @@ class ReferenceEngine:
                         return Outcome(done, 1, diverged=True)
                     if clip(gradient, optimizer) < steps.tolerance:
                         return Outcome(done, 1, converged=True)
-                    self.update(flat, states, optimizer, lr, steps.taken, gradient, mode, moved)
+                    self.update(flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
                 else:
                     self.change([(steps.taken, steps.taken + 1)])
                 done += 1
@@ -267,7 +267,7 @@ class ReferenceEngine:
     def update(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         lr: float,
         taken: Array,
@@ -275,8 +275,11 @@ class ReferenceEngine:
         mode: Mode,
         moved: Array,
     ) -> None:
+        names = ("flat", *optimizer.states)
+        for name, array in zip(names, (flat, *moments), strict=True):
+            _checks.writeable(name, array)
         step = taken + 1
-        new = [array.copy() for array in (flat, *states)]
+        new = [array.copy() for array in (flat, *moments)]
         counted = (int(step[0]),) if optimizer.rule in _COUNTS_STEPS else ()
         for slot in self._layout.slots:
             settings = optimizer.settings() | {"lr": lr}
@@ -286,7 +289,7 @@ class ReferenceEngine:
                 settings |= {name: 0.0 for name in _FOR_WEIGHTS if name in settings}
             arrays = [slot.view(array) for array in (new[0], gradient, *new[1:])]
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
-        old = (flat, *states, mode.running, taken)
+        old = (flat, *moments, mode.running, taken)
         self.change(list(zip(old, (*new, moved, step), strict=True)))
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
@@ -302,18 +305,17 @@ class ReferenceEngine:
     def stepper(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         taken: Array,
-        running: Array,
-        seed: int,
+        mode: Mode,
     ) -> None:
         return None  # nothing to be gained
 
     def profile(
         self,
         flat: Array,
-        states: list[Array],
+        moments: list[Array],
         optimizer: Optimizer,
         examples: Examples,
         steps: int,

@@ -3,7 +3,7 @@
 from densenet.training.callbacks import Callback, Checkpoint
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
-from densenet.training.loop import Metric, Progress, fit, steps_in_python
+from densenet.training.loop import Metric, Progress, fit
 
 __all__ = [
     "Callback",
@@ -14,5 +14,4 @@ __all__ = [
     "Progress",
     "Record",
     "fit",
-    "steps_in_python",
 ]

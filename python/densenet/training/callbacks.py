@@ -17,9 +17,9 @@ __all__ = ["Callback", "Checkpoint"]
 
 
 class Callback:
-    """Told of training as it goes on. Derive from it and override what is of interest.
+    """Is told of training as it goes on. Derive from it and override the methods that you need.
 
-    An epoch is one compiled call unless some callback overrides `on_step_end`, or asks for a pause.
+    An epoch is one compiled call, unless a callback overrides `on_step_end` or asks for a pause.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class Callback:
         return None
 
     def is_due(self) -> bool:
-        """Tell whether to pause for `on_pause`: asked every 20 ms or so within an epoch.
+        """Return True to pause for `on_pause`. Called every 20 ms or so within an epoch.
 
         Examples
         --------
@@ -76,29 +76,28 @@ class Callback:
 
 
 def overriding(method: str, callbacks: Iterable[Callback]) -> list[Callback]:
-    """Pick the callbacks that override a method: only for them need an epoch be interrupted."""
+    """Pick the callbacks that override a method: an epoch is interrupted for these alone."""
     return [c for c in callbacks if getattr(type(c), method) is not getattr(Callback, method)]
 
 
 class Checkpoint(Callback):
-    """Save the network while it is trained, with all that it takes to go on from there.
+    """Save the network while it is trained, with everything that resuming needs.
 
-    A network with a parameter that is not finite is not saved: the file keeps the last one whose
-    parameters are.
+    A network with a parameter that is not finite is not saved: the file keeps the one before.
 
     Parameters
     ----------
     path : str or path
-        Each file takes the place of the one before, which stays whole until then.
+        A file there stays whole until a new one takes its place.
     epochs : int
-        Saves at the end of every so many epochs.
+        Saves after every `epochs` epochs.
     seconds : float
-        Saves within an epoch, between two steps, once the last file is this old.
+        Saves within an epoch, between two steps, once the last file is older than this.
 
     Raises
     ------
     TypeError, ValueError
-        If `path` is none, or a number is none or out of range.
+        If `path` is no path, `epochs` no integer >= 1, or `seconds` no number in [0, inf).
     OSError
         If the folder of `path` is missing, or `path` is a folder.
 
@@ -131,7 +130,7 @@ class Checkpoint(Callback):
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
-        """Tell whether the last file is old enough."""
+        """Return True once the last file is older than `seconds`."""
         return time.monotonic() - self._last >= self.seconds
 
     def on_pause(self, network: "Network") -> None:
@@ -141,6 +140,6 @@ class Checkpoint(Callback):
         self._last = time.monotonic()
 
     def on_epoch_end(self, network: "Network", record: Record) -> None:
-        """Save, in every so many epochs."""
+        """Save after every `epochs` epochs."""
         if record["epoch"] % self.epochs == 0:
             self.on_pause(network)

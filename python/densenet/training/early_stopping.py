@@ -1,16 +1,13 @@
 """Early stopping: when a score no longer improves, and which parameters were the best."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from densenet import _checks
-from densenet._typing import Array
+from densenet._network.learner import Learned, Learner
 from densenet.training.history import Record
-
-if TYPE_CHECKING:
-    from densenet._network.state import State
 
 __all__ = ["EarlyStopping"]
 
@@ -32,10 +29,10 @@ _ENDINGS = ("_weighted", "_samples", "_macro", "_micro", "_ovo", "_ovr", "_score
 
 
 def _better(monitor: str) -> float:
-    """Give 1 for a score of which more is better, -1 for an error or a loss, 0 if neither is known.
+    """Give 1 for a score, of which more is better; -1 for an error or a loss; 0 for other names.
 
-    Known are the metrics of densenet, and those of scikit-learn by the names of their functions and
-    scorers (a negated error is a score), and the usual short names.
+    The names are those of densenet's metrics, of scikit-learn's functions and scorers (a negated
+    error is a score), and the usual short ones.
     """
     name = monitor.removeprefix("val_")
     if name in _LESS.split():
@@ -62,18 +59,17 @@ class EarlyStopping:
     patience : int
         Epochs without an improvement after which training stops.
     min_delta : float
-        A change up to this is no improvement.
+        An epoch improves the score if it exceeds the best one by more than this.
     restore_best : bool
-        Whether the parameters of the best epoch are restored on every way out of `fit`, Ctrl-C
-        included.
+        True restores the parameters of the best epoch when `fit` ends, even by Ctrl-C or an error.
 
     Raises
     ------
     TypeError
         If `monitor` is no text, `patience` no integer or `min_delta` no number.
     ValueError
-        If `mode` is another, or "auto" with a name that it does not know; if `patience` or
-        `min_delta` is outside its range.
+        If `mode` is none of the three, or "auto" with a name that it does not know; if `patience`
+        is less than 1, or `min_delta` negative or not finite.
 
     Examples
     --------
@@ -117,33 +113,20 @@ class EarlyStopping:
         return 1.0 if self.mode == "max" else -1.0
 
 
-class Learned(NamedTuple):
-    """A copy of what a network has learned: parameters and running moments."""
-
-    flat: Array
-    running: Array
-
-    @classmethod
-    def of(cls, network: "State") -> "Learned":
-        """Copy it."""
-        return cls(*network._engine.copies([network._flat, network._running]))
-
-    def put_back(self, network: "State") -> None:
-        """Let the network have it again."""
-        network._engine.change([(network._flat, self.flat), (network._running, self.running)])
-
-
 @dataclass(frozen=True)
 class Best:
-    """The best score so far, the epochs since, and what had been learned by then."""
+    """The best score so far, the epochs since, and what the network had learned by then.
+
+    A score is the monitored value times the sign of its rule: more is better.
+    """
 
     score: float = -np.inf
     waited: int = 0
     kept: Learned | None = None
 
-    def after(self, rule: EarlyStopping, record: Record, network: "State") -> "Best":
-        """Take note of an epoch."""
+    def after(self, rule: EarlyStopping, record: Record, learner: Learner) -> "Best":
+        """Give the best after one more epoch, whose record this is."""
         score = rule.sign * record[rule.monitor]
         if score > self.score + rule.min_delta:
-            return Best(score, 0, Learned.of(network) if rule.restore_best else None)
+            return Best(score, 0, learner.learned() if rule.restore_best else None)
         return replace(self, waited=self.waited + 1)

@@ -1,5 +1,6 @@
 """What training leaves behind: losses, scores and times."""
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,7 +12,7 @@ Record: TypeAlias = dict[str, float]
 
 @dataclass
 class History:
-    """What `Network.fit` has seen.
+    """The losses, scores and times of one training with `Network.fit`.
 
     Attributes
     ----------
@@ -41,7 +42,18 @@ class History:
     stopped: str = "epochs"
 
     def plot(self) -> "Figure":
-        """Draw the curves (needs matplotlib)."""
+        """Draw the losses and scores as curves (needs matplotlib)."""
         from densenet.plotting import plot_history
 
         return plot_history(self)
+
+
+def divergence(history: History) -> str:
+    """Make the warning for a training that has diverged."""
+    steps = sum(map(math.isfinite, history.batch_loss))
+    if steps == len(history.batch_loss):
+        return f"training has diverged: a parameter is not finite after the last step, {steps}"
+    return (
+        f"training has diverged: the loss of step {steps + 1}, in epoch {len(history.epochs)}, is "
+        f"{history.batch_loss[-1]}; the step was not taken"
+    )

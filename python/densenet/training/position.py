@@ -3,46 +3,71 @@
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from densenet import _checks
+from densenet._network.learner import Learned, Learner
 from densenet._typing import Array
-from densenet.training.early_stopping import Best, Learned
+from densenet.optimizers import Optimizer
+from densenet.training.early_stopping import Best
 from densenet.training.history import History, Record
 
-if TYPE_CHECKING:
-    from densenet._network.state import State
-
-
-Settings: TypeAlias = Callable[[], Mapping[str, str]]
+Conditions: TypeAlias = Callable[[], Mapping[str, str]]
+"""Describes the arguments of `fit` that have to be the same when training goes on."""
 
 _NONE = np.zeros(0)
 
 
 @dataclass
 class Position:
-    """What a call of `fit` has come to, beside the network's own state.
-
-    ``settings()`` tells what must be the same when training goes on. ``rng`` orders the rows and is
-    None where the network's own generator does; ``drawn`` is that generator's state after the draws
-    that count; ``draws`` seeds dropout. The epoch at hand has its ``order`` and the ``batch_loss``
-    of all its steps; ``history`` and ``best`` speak of the epochs before it. Where the best
-    parameters have been restored on the way out, ``last`` has those that were left.
+    """Where a call of `fit` stands, beside what the network itself has learned.
 
     A signal handler may save the network at any moment, and Python runs it between two bytecodes.
-    So the steps are not counted here: ``taken`` is the optimizer's count, which the engine raises
-    with each step, and ``first`` its value when the epoch began. What changes together is changed
-    by one call of C; and what is appended to the history counts when ``epochs`` and ``losses`` do.
+    So the steps are not counted here but by the engine, in ``taken``; attributes that belong
+    together change by one call of C; and entries at the end of ``history`` count once ``epochs``
+    and ``losses`` include them.
+
+    Attributes
+    ----------
+    conditions : function
+        Describes the arguments that have to be the same when training goes on.
+    rng : generator, or None for the network's own
+        Orders the rows.
+    drawn : dict
+        That generator's state after its last draw that counts.
+    draws : int
+        The seed of dropout.
+    taken : int64 array of shape (1,)
+        The optimizer's count of steps.
+    first : int
+        The optimizer's count when the epoch began.
+    counted : int, or None while training goes on
+        The optimizer's count when training was left.
+    begun : bool
+        True from an epoch's beginning to its end.
+    order : int64 array of shape (rows,), or None for the order in which they lie
+        Of the rows in this epoch.
+    batch_loss : float64 array of shape (steps,)
+        The losses of this epoch's steps.
+    history : History
+        Of the epochs that have ended; ``epochs`` and ``losses`` are the lengths that count.
+    best : Best
+        The best of the epochs that have ended.
+    last : Learned, or None
+        What had been learned in the end, where early stopping has restored the best parameters.
+    ended : bool
+        True if nothing was left to do; another call may take further epochs.
     """
 
-    settings: Settings
+    conditions: Conditions
     rng: "np.random.Generator | None"
     drawn: Mapping[str, Any]
     draws: int
     taken: Array
     first: int
-    counted: int | None = None  # the optimizer's steps when training was left
+    counted: int | None = None
     begun: bool = False
     order: Array | None = None
     batch_loss: Array = field(default_factory=lambda: _NONE)
@@ -51,37 +76,28 @@ class Position:
     losses: int = 0
     best: Best = field(default_factory=Best)
     last: Learned | None = None
-    ended: bool = False  # nothing is left of that call; another one may take further epochs
-
-    @property
-    def epoch(self) -> int:
-        """Number of the epoch at hand, from 1; where none has begun, of the one to come."""
-        return self.epochs + 1
+    ended: bool = False
 
     @property
     def count(self) -> int:
-        """The optimizer's steps: now, or when training was left."""
+        """The optimizer's count of steps: now, or when training was left."""
         return int(self.taken[0]) if self.counted is None else self.counted
 
     @property
     def step(self) -> int:
-        """Steps of the epoch at hand that are taken."""
+        """Number of steps of this epoch that have been taken."""
         return self.count - self.first
 
-    def steps(self, n_steps: int) -> int:
-        """Count the steps since training began, with so many to an epoch."""
-        return self.epochs * n_steps + self.step
-
     def past(self) -> History:
-        """Give the history of the epochs that have ended."""
+        """Copy the history of the epochs that have ended."""
         return History(self.history.batch_loss[: self.losses], self.history.epochs[: self.epochs])
 
     def begin(self, order: Array | None, n_steps: int, drawn: Mapping[str, Any]) -> None:
-        """Begin an epoch."""
+        """Begin an epoch of so many steps."""
         self._set(order=order, batch_loss=np.zeros(n_steps), begun=True, drawn=drawn)
 
     def end(self, losses: list[float], record: Record, best: Best) -> None:
-        """End an epoch, all of whose steps are taken."""
+        """End an epoch once all of its steps are taken."""
         self.history.batch_loss[self.losses :] = losses
         self.history.epochs[self.epochs :] = [record]
         self._set(
@@ -95,40 +111,76 @@ class Position:
         )
 
     def leave(self) -> None:
-        """Keep the count: the optimizer may take other steps before training goes on."""
+        """Keep the optimizer's count: it may take other steps before training goes on."""
         if self.counted is None:
             self.counted = self.count
 
     def go_on(self, taken: Array) -> None:
-        """Count by this array, the optimizer's."""
+        """Go on with an optimizer that counts its steps in this array."""
         self._set(taken=taken, counted=None)
 
-    def count_anew(self) -> None:
-        """Count from 0, as an optimizer without state does."""
-        self._set(taken=np.zeros(1, np.int64), first=-self.step)
+    def restart(self) -> None:
+        """Go on from an optimizer whose count begins at 0 again, unless training was left."""
+        if self.counted is None:
+            self._set(taken=np.zeros(1, np.int64), first=-self.step)
 
     def _set(self, **values: Any) -> None:
         vars(self).update(values)
 
     def still(self, taken: Array) -> "Position":
-        """Copy it, for a copy of the network whose optimizer counts here."""
+        """Copy it, for a copy of the network whose optimizer counts in `taken`."""
         position = object.__new__(Position)
         vars(position).update(vars(self) | {"taken": taken, "history": self.past()})
         return position
 
     def __getstate__(self) -> dict[str, Any]:
-        """Let settings travel as their description: a schedule of the user's own may not."""
-        return vars(self) | {"settings": partial(dict, self.settings())}
+        """Pickle the text of the conditions: a schedule of the user's own may not be picklable."""
+        return vars(self) | {"conditions": partial(dict, self.conditions())}
 
-    def put_back(self, network: "State") -> None:
-        """Let a network have what it had learned when training was left."""
-        if self.last is not None:
-            self.last.put_back(network)
-            self.last = None
+
+def first_position(
+    learner: Learner, conditions: Conditions, taken: Array, seed: int | None
+) -> Position:
+    """Make the position of a training that begins, whose optimizer counts in `taken`."""
+    rng, draws = None, learner.draws
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        draws = int(rng.integers(2**63))
+    drawn = (rng or learner.rng).bit_generator.state
+    return Position(conditions, rng, drawn, draws, taken, int(taken[0]))
+
+
+def left_position(
+    learner: Learner, conditions: Conditions, optimizer: Optimizer, epochs: int
+) -> Position:
+    """Give the position at which training was left.
+
+    Raises
+    ------
+    ValueError
+        If there is none, a condition has changed, the optimizer has taken other steps since, or
+        `epochs` is less than have been begun.
+    """
+    position = learner.position
+    if not isinstance(position, Position):
+        raise ValueError("resume: expected a network that fit has trained, got another one")
+    state = learner.optimizer_state
+    counted = state.step if state is not None and state.rule is type(optimizer) else 0
+    given = conditions()
+    for name, was in position.conditions().items():
+        if given.get(name) != was:
+            raise ValueError(f"{name}: expected {was} to resume, got {given.get(name)}")
+    if counted != position.count:
+        raise ValueError(
+            f"resume: expected the optimizer at step {position.count}, where training was left, "
+            f"got step {counted}"
+        )
+    _checks.count("epochs", epochs, position.epochs + position.begun)
+    return position
 
 
 def described(value: Any) -> str:
-    """Describe a setting; of a spec, what differs from its defaults."""
+    """Describe an argument; a spec by those of its settings that differ from their defaults."""
     if not is_dataclass(value):
         return repr(value)
     given = [

@@ -247,7 +247,12 @@ def _state(value: Any) -> Any:
         return plain, value.dtype, value.shape, value.flags.writeable
     if isinstance(value, Network):
         moments = [_state(each) for each in value.optimizer_state.values()]
-        return _state(value.flat), _state(value._running), moments, value._rng.bit_generator.state
+        return (
+            _state(value.flat),
+            _state(value._learner.running),
+            moments,
+            value._learner.rng.bit_generator.state,
+        )
     if isinstance(value, Mapping):
         return {key: _state(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,0 +1,145 @@
+"""An engine around an engine: the loss is the user's own, computed in Python between two passes."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from densenet import _checks
+from densenet._engine.clipping import clip
+from densenet._engine.contract import Engine, Examples, Mode, Outcome, Steps
+from densenet._typing import Array
+from densenet.losses import CustomLoss
+from densenet.optimizers import Optimizer
+from densenet.plan import PlannedLayer
+
+
+class OwnLossEngine:
+    """Takes passes and updates from another engine, and the loss from the user's object.
+
+    The other engine never computes its own loss. Where the user's loss runs, Python runs: between
+    the pass forwards and the one backwards a signal handler or another thread may come in.
+    """
+
+    def __init__(self, engine: Engine, loss: CustomLoss, dtype: np.dtype[Any]) -> None:
+        self._engine = engine
+        self._loss = loss
+        self._dtype = dtype
+
+    def plan(self, unfused: bool) -> list[PlannedLayer]:
+        return self._engine.plan(unfused)
+
+    def fits(self, x: object, y: object) -> bool:
+        return False  # what targets the loss takes is not known here
+
+    def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
+        return self._engine.forward(flat, x, mode)
+
+    def backward(
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> None:
+        self._engine.backward(flat, x, dy, dflat, dx, mode)
+
+    def gradients(
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        flat, running = self._engine.copies([flat, mode.running])  # others may train in between
+        return self._gradients(flat, examples, dflat, dx, mode._replace(running=running))
+
+    def _gradients(
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+    ) -> float:
+        outputs = self._engine.forward(flat, examples.x, mode)
+        value = float(self._loss.forward(outputs, examples.targets))
+        dy = np.asarray(self._loss.backward(outputs, examples.targets))
+        if dy.shape != outputs.shape or dy.dtype.kind != "f":
+            dy = _checks.real("backward's result", dy, outputs.shape)
+        dy = dy.astype(self._dtype, order="C", copy=False)
+        # The running moments have moved in the pass forwards.
+        self._engine.backward(flat, examples.x, dy, dflat, dx, mode._replace(update=False))
+        return value
+
+    def count_probabilities_from(self, least: float) -> None:
+        """Do nothing: a loss of one's own has no probabilities."""
+
+    def loss(self, outputs: Array, targets: Array, sample_weight: Array | None) -> float:
+        return float(self._loss.forward(outputs, targets))
+
+    def softmax(self, outputs: Array) -> Array:
+        return self._engine.softmax(outputs)
+
+    def sigmoid(self, outputs: Array) -> Array:
+        return self._engine.sigmoid(outputs)
+
+    def train(
+        self,
+        flat: Array,
+        moments: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: Steps,
+        batch_loss: Array,
+        progress: Callable[[int], None] | None,
+        mode: Mode,
+    ) -> Outcome:
+        gradient = np.empty_like(flat)
+        rows = np.arange(len(examples.x)) if steps.order is None else steps.order
+        clips = optimizer.clip_norm is not None or optimizer.clip_value is not None
+        done, before = 0, int(steps.taken[0])
+        try:
+            for lr in steps.lr:
+                begin = (steps.first + done) * steps.batch_size
+                batch = rows[begin : begin + steps.batch_size]
+                part = Examples(examples.x[batch], examples.targets[batch])
+                moved = mode.running.copy()  # which a step that fails leaves behind
+                now = mode._replace(running=moved, step=mode.step + done, update=True)
+                batch_loss[done] = self._gradients(flat, part, gradient, None, now)
+                if not math.isfinite(batch_loss[done]):
+                    return Outcome(done, 1, diverged=True)
+                if (clips or steps.tolerance) and clip(gradient, optimizer) < steps.tolerance:
+                    return Outcome(done, 1, converged=True)
+                given = (flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
+                self._engine.update(*given)
+                done += 1
+                if progress:
+                    progress(done)
+        except BaseException as error:
+            return Outcome(int(steps.taken[0]) - before, 1, error=error)
+        return Outcome(done, 1)
+
+    def update(
+        self,
+        flat: Array,
+        moments: list[Array],
+        optimizer: Optimizer,
+        lr: float,
+        taken: Array,
+        gradient: Array,
+        mode: Mode,
+        moved: Array,
+    ) -> None:
+        self._engine.update(flat, moments, optimizer, lr, taken, gradient, mode, moved)
+
+    def copies(self, arrays: Sequence[Array]) -> list[Array]:
+        return self._engine.copies(arrays)
+
+    def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
+        self._engine.change(pairs)
+
+    def stepper(
+        self, flat: Array, moments: list[Array], optimizer: Optimizer, taken: Array, mode: Mode
+    ) -> None:
+        return None  # the time goes into Python anyway
+
+    def profile(
+        self,
+        flat: Array,
+        moments: list[Array],
+        optimizer: Optimizer,
+        examples: Examples,
+        steps: int,
+        mode: Mode,
+    ) -> NoReturn:
+        got = type(self._loss).__name__
+        raise TypeError(f"profile: expected a loss of densenet, got {got}")
