@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
-from densenet._engine.turn import Turn
+from densenet._engine.turn import ONE_AT_A_TIME, Turn
 from densenet._extras import require
 from densenet._network.learner import Learner, OptimizerState
 from densenet._network.passes import Passes
@@ -300,7 +300,9 @@ class _Run:
         """Train for an epoch, or what is left of it; tell what stops the training, if anything."""
         position, rule, n_steps = self.position, self.early_stopping, self.n_steps
         if not position.begun:
-            order = self.rng.permutation(len(self.examples.x)) if self.shuffle else None
+            # The generator has a lock, and a fork must not come while another thread holds it.
+            with ONE_AT_A_TIME:
+                order = self.rng.permutation(len(self.examples.x)) if self.shuffle else None
             position.begin(order, n_steps, self.rng.bit_generator.state)
         start = time.perf_counter()
         stopped = self.steps()
