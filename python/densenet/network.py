@@ -156,7 +156,9 @@ class Network(Passes):
         seed: int | None = None,
         resume: bool = False,
     ) -> training.History:
-        """Train for a number of epochs; a further call goes on from there.
+        """Train for a number of epochs, from the parameters and moments that the network has.
+
+        A further call trains for `epochs` more; with `resume` it goes on with the call before.
 
         An error, Ctrl-C or any other exception of a signal handler ends the call between two steps.
         While it trains, callbacks and signal handlers in its thread may `save` the network, and
@@ -168,7 +170,8 @@ class Network(Passes):
         x, y, sample_weight
             As in `loss`. Rows are converted to the network's element type batch by batch.
         epochs : int
-            How many times every row is learned from.
+            How many times every row is learned from. With `resume`, the epochs of the call before
+            count, too.
         batch_size : int
             The number of rows of a step; all, if there are fewer. The last step of an epoch takes
             the rows that are left.
@@ -185,15 +188,16 @@ class Network(Passes):
         callbacks : sequence of `Callback`
             Each is told of the steps and epochs, and may stop the training.
         early_stopping : `EarlyStopping`, optional
-            Stops when a score on the validation data no longer improves, and restores the best
-            parameters when the call ends, even by an error.
+            Stops when the value that it monitors, by default the validation data's loss, no longer
+            improves. When the call ends, even by an error, it restores the best epoch's parameters,
+            unless told not to.
         progress : bool
             True shows a progress bar on a terminal (needs tqdm).
         class_weight : dict from class to weight, or "balanced", optional
             Multiplies the sample weights; for rows of probabilities T it is ``Σ_c T_c w_c``.
             Balanced weights are ``n / (C n_c)``.
         tolerance : float
-            Training stops before a step whose gradient has a norm below this.
+            Training stops before a step whose gradient has a norm below this. With 0 it never does.
         seed : int >= 0, optional
             Decides the order of the rows and dropout; without one, the network's generator goes on.
         resume : bool
@@ -210,17 +214,24 @@ class Network(Passes):
         Warns
         -----
         RuntimeWarning
-            If a step's loss is not finite. That step is not taken, its loss is the last one of
-            ``batch_loss``, and ``stopped`` is "diverged". Early stopping restores the best
-            parameters then, too.
+            If a step's loss is not finite: that step is not taken, and its loss is the last one of
+            ``batch_loss``. Or if a parameter is not finite after the last step. Either way
+            ``stopped`` is "diverged", and early stopping restores the best parameters, too.
+        UserWarning
+            If `optimizer` is of another class than the one before, whose moments and count are
+            discarded.
 
         Raises
         ------
         TypeError, ValueError
             If `x`, `y`, `sample_weight` or `validation_data` are refused as by `loss`; a number is
             out of its range; an argument has another type, such as a single callback in place of a
-            sequence, or a word for a flag; or, with `resume`, an argument has changed. The message
-            names the argument, and nothing has changed.
+            sequence, or a word for a flag; `early_stopping` monitors what no epoch records;
+            `class_weight` comes with a loss that is not on classes; an array that training changes
+            is read-only; or, with `resume`, there is nothing to go on from or an argument has
+            changed. The message names the argument, and nothing has changed.
+        ImportError
+            If a progress bar is asked for and tqdm is missing.
         RuntimeError
             If another call trains the network.
 

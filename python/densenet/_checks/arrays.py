@@ -1,4 +1,4 @@
-"""Checks of the types, shapes and memory of arrays, of which other checks are made."""
+"""Checks of an array's type, shape and memory, from which the other files make their checks."""
 
 import sys
 from typing import Any
@@ -104,7 +104,10 @@ def matching(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
 
 
 def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
-    """Check an array of real numbers; a word in `shape` stands for any length > 0."""
+    """Check an array of floats, integers or booleans; give it as an array, its type unchanged.
+
+    A word in `shape` stands for any length > 0. NaN and infinity pass.
+    """
     values = as_array(name, array)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected real numbers, got {describe(array)}")
@@ -113,7 +116,7 @@ def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
 
 
 def indices(name: str, array: Any, end: int, words: str = "indices") -> Array:
-    """Check a vector of integers in [0, end); ``words`` says in errors what they are."""
+    """Check a vector of integers in [0, end); give it as intp. `words` names them in errors."""
     values = as_array(name, array)
     if values.dtype.kind not in "iu" and values.size:
         raise TypeError(f"{name}: expected {words} in [0, {end}), got {describe(values)}")

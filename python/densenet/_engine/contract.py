@@ -168,9 +168,11 @@ class Engine(Protocol):
         mode: Mode,
         moved: Array,
     ) -> None:
-        """Take one step down a gradient that has been computed, all at once.
+        """Take one step of the optimizer by a gradient that the caller has computed and clipped.
 
-        It also raises `taken` by one and makes `moved` the mode's running moments.
+        `gradient` is laid out as `flat`, and nothing is clipped here. All at once, the step updates
+        `flat` and the moments, raises the count `taken` of shape (1,) by one, and copies `moved`
+        into ``mode.running``.
         """
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:

@@ -251,7 +251,12 @@ class _Writer:
         self._values = network.parameters | network.running_moments
 
     def layers(self, layers: Sequence[Layer], prefix: str, width: int, depth: int = 1) -> None:
-        """Append a sequence of layers, the first of which has `width` inputs."""
+        """Append a sequence of layers, the first of which has `width` inputs.
+
+        Their names in the network begin with `prefix`: "" for its own layers, "2." for those within
+        the Residual that is layer 2. `depth` is 1 for the network's own layers and one more within
+        each Residual, which keeps its input in the buffer ``skip_<depth>``.
+        """
         for index, layer in enumerate(layers):
             name = f"{prefix}{index}"
             if isinstance(layer, Residual):
@@ -268,7 +273,7 @@ class _Writer:
                 width = layer.outputs if isinstance(layer, Linear) else width
 
     def layer(self, layer: Layer, name: str, width: int) -> None:
-        """Append a layer other than a Residual."""
+        """Append a layer other than a Residual; `name` is its name in the network."""
         if isinstance(layer, Identity | Dropout):
             return
         if isinstance(layer, Linear):

@@ -1,7 +1,8 @@
 """Weights to and from a fitted multilayer perceptron of scikit-learn.
 
-There, all hidden layers have the same activation, and the activation of the outputs belongs to the
-loss. So it does here: a network's outputs are the values before it.
+In scikit-learn all hidden layers have the same activation, and the activation of the outputs is
+part of the loss. Here it is part of `SoftmaxCrossEntropy` and `BinaryCrossEntropy`: a network with
+one of them ends at the logits.
 """
 
 from collections.abc import Sequence

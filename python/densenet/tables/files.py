@@ -128,8 +128,13 @@ def _read_csv(
     encoding: str,
     words: Collection[str],
 ) -> tuple[Table, str]:
+    """Read a CSV file for `read_table`; give the table, and the delimiter that cuts its cells.
+
+    The delimiter is found from the first lines where None is given. `words` are those for a missing
+    cell, as `missing_words` gives them. An error of the encoding is left to the caller to explain.
+    """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = "utf-8-sig"
+        encoding = "utf-8-sig"  # skips a byte order mark
     with path.open(encoding=encoding, newline="") as file:
         lines = _text_lines(path, file)
         first = list(islice(lines, _FEW))
@@ -201,7 +206,7 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
-    """Rate a delimiter: are rows equally long? the share of numbers; the cells of a row."""
+    """Rate a delimiter by, in this order: rows of one length, share of numbers, cells in a row."""
     try:
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     except csv.Error:  # such as a cell of megabytes, which is refused when the file is read

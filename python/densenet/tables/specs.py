@@ -58,7 +58,10 @@ def to_json(spec: Any) -> dict[str, Any]:
 
 
 def from_json(kinds: Mapping[str, type[_Spec]], data: Any) -> _Spec:
-    """Make the spec that `to_json` wrote; ValueError unless its kind is one of `kinds`."""
+    """Make a spec of `data`, the dict that `to_json` wrote; `kinds` has the class of each kind.
+
+    It raises ValueError if `data` is no such dict: of another kind, or with other settings.
+    """
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"kind: expected one of {', '.join(kinds)}, got {kind!r}")

@@ -49,7 +49,11 @@ class History:
 
 
 def divergence(history: History) -> str:
-    """Make the warning for a training that has diverged."""
+    """Give the text of the warning that training has diverged.
+
+    It says at which step the loss was not finite or, where all losses are finite, that a parameter
+    is not finite after the last step.
+    """
     steps = sum(map(math.isfinite, history.batch_loss))
     if steps == len(history.batch_loss):
         return f"training has diverged: a parameter is not finite after the last step, {steps}"
