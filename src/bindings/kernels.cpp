@@ -67,6 +67,8 @@ void store_tile(const Tile<T>& tile, const T* bias, T* to, Index stride) {
   });
 }
 
+// y (batch, outputs) = x weightᵀ + bias, from x (batch, inputs), weight (outputs, inputs) and bias
+// (outputs) or None.
 py::object linear_forward(const py::object& x, const py::object& weight, const py::object& bias) {
   const auto body = [](auto type, const py::object& x_, const py::object& weight_,
                        const py::object& bias_) -> py::object {
@@ -96,6 +98,8 @@ py::object linear_forward(const py::object& x, const py::object& weight, const p
   return checked("linear_forward", body, x, weight, bias);
 }
 
+// dx (batch, inputs) = dy weight, dweight (outputs, inputs) = dyᵀ x and dbias (outputs) = 1ᵀ dy,
+// from dy (batch, outputs), x (batch, inputs) and weight (outputs, inputs).
 py::object linear_backward(const py::object& dy, const py::object& x, const py::object& weight) {
   const auto body = [](auto type, const py::object& dy_, const py::object& x_,
                        const py::object& weight_) -> py::object {

@@ -130,7 +130,8 @@ struct RowWeights {
   double share(Index i) const { return total > 0 ? (*this)(i) / total : 0.0; }
 };
 
-// nullopt if there is not one weight a row, or one of them is negative, infinite or NaN.
+// The weights `given` for the rows, scaled as RowWeights says; all 1 if none are given. nullopt if
+// there is not one weight a row, or one of them is negative, infinite or NaN.
 template <class T>
 std::optional<RowWeights> row_weights(const Vector<T>& given, Index rows) {
   if (given.data == nullptr) return RowWeights{{}, static_cast<double>(rows)};

@@ -5,7 +5,8 @@
 //   backward   dx = (g - mean(g) - x̂ mean(g ∘ x̂)) / √(variance + ε) with g = γ ∘ dy, all means over
 //              the same axis
 //
-// A mean is corrected for what rounding has kept from it: by the mean of the differences from it.
+// Without rounding, the mean of the differences x - mean would be 0. What it comes to is added to
+// the mean, and its square is taken from the variance (Chan, Golub and LeVeque 1983).
 #pragma once
 
 #include <cmath>

@@ -114,8 +114,8 @@ class Plan {
                                    const Examples& examples, const Epoch& epoch,
                                    const Mode<T>& mode);
 
-  // Takes one step down a gradient that the caller has: counts it in `taken`, and copies `moved`
-  // into `running`. Does nothing and returns false while another call trains.
+  // Takes one step by a gradient that the caller has computed and clipped: counts it in `taken`,
+  // and copies `moved` into `running`. Does nothing and returns false while another call trains.
   bool update(T* params, T* const* states, const Optimizer& optimizer, double lr,
               std::int64_t* taken, const T* gradient, T* running, const T* moved);
 

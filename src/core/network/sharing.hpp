@@ -4,8 +4,7 @@
 // By rows, most of such a weight would go from core to core at every step, because a thread reads
 // what others have updated. Shared otherwise, each thread owns a part of the weight:
 //   by columns  its outputs. A thread reads all of x (batch, inputs) and computes its own columns
-//   of
-//               y (batch, outputs); the threads meet before the next layer
+//               of y (batch, outputs); the threads meet before the next layer
 //   by depth    its inputs. A thread reads its own columns of x and computes chunks of the sums of
 //               all of y; the threads meet and add them up by rows
 // The two go together (Shoeybi et al. 2019): the columns that a thread computes of one layer are

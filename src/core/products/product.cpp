@@ -1,19 +1,19 @@
 // The loops around the micro-kernel: in which order tiles are computed, what is copied and what is
 // fetched ahead.
 //
-//   over_columns   kBlockCols columns of C after the other, and in them one group of blocks after
-//                  the other
-//   over_blocks    one chunk of the depth after the other, and in it the blocks of the group. A
-//                  block is some rows of tiles, whose A stays in the second-level cache together
-//                  with one strip of B
-//   over_bundles   one strip of B after the other, and in it bundles of tiles from top to bottom
-//   finish_bundle  computes the sums of a bundle's tiles and, after the last chunk, calls finish()
+//   over_columns   takes kBlockCols columns of C at a time and, for these, each group of blocks
+//   over_blocks    takes each chunk of the depth and, for this chunk, each block of the group. A
+//                  block is some tiles below each other; their rows of A stay in the second-level
+//                  cache together with one strip of B
+//   over_bundles   takes each strip of B and, for this strip, the block's bundles of tiles from top
+//                  to bottom
+//   finish_bundle  adds up the chunk's terms for a bundle and, after the last chunk, calls finish()
 //
-// Operands are read where they lie or copied, where that pays (packing.hpp):
-//   B   strip by strip, just before its first tile; the copy is kept for all blocks of a group
-//   A   tile by tile, when the first strip meets it
+// An operand is copied where that pays (packing.hpp), and otherwise read where it lies:
+//   B   is copied strip by strip, just before a strip's first tile; the blocks of a group share it
+//   A   is copied tile by tile, at the first strip of a block; the block's other strips share it
 // While a tile is computed, memory that is needed next is fetched (fetching.hpp): what finish()
-// will touch, what is copied next, and the rows of A that the first strip meets next.
+// will touch, what is copied next, and the next rows of A where the strip is a block's first.
 //
 // Rejected: transposing row-major tiles while they are copied; keeping copies of all weights from
 // step to step; keeping the sums of a whole block for one longer finish(); fetching the next tile
@@ -55,7 +55,8 @@ struct EvenSplit {
 constexpr Index kBlockTiles = kBlockRows / kTileRows;
 constexpr bool kManyRegisters = kVectorRegisters >= 32;
 
-// Tiles below each other in a block.
+// The most tiles below each other in a block: those of kBlockRows rows. With 16 registers they are
+// fewer where their part of A, a chunk deep, would take more than kBlockBytes of the cache.
 template <class T>
 Index block_tiles(const Depth& depth) {
   if (kManyRegisters) return kBlockTiles;
@@ -63,8 +64,9 @@ Index block_tiles(const Depth& depth) {
   const Index tile_bytes = kTileRows * chunk * static_cast<Index>(sizeof(T));
   return std::clamp<Index>(kBlockBytes / std::max<Index>(tile_bytes, 1), 1, kBlockTiles);
 }
-// Tiles below each other in a group of blocks. If B is one chunk deep, all blocks are one group;
-// otherwise the group's sums wait for the next chunk, and have to stay in the cache, too.
+// The most tiles below each other in a group of blocks, of all `tiles`. If B is one chunk deep, all
+// blocks are one group; otherwise the group's sums wait for the next chunk, and have to stay in the
+// cache, too.
 inline Index group_tiles(Index tiles, const Depth& depth) {
   return depth.count == 1 ? tiles : depth.pairwise ? kBlockTiles : kGroupBlocks * kBlockTiles;
 }

@@ -214,8 +214,9 @@ inline constexpr LaneMasks<std::int64_t, 4> kDoubleMasks;
 
 }  // namespace detail
 
-// Rejected: the general forms above, whose call of memcpy makes a tile move its sums to memory at
-// every step (5 times as slow), and masked stores, which are microcode on some processors.
+// Loads go by masks. Stores write four, two and one lane, as the bits of `count` say: masked stores
+// are microcode on some processors. Rejected: the general forms above, whose call of memcpy makes a
+// tile move its sums to memory at every step (5 times as slow).
 template <>
 inline Vec<float> load(const float* from, First lanes) {
   return Vec<float>(_mm256_maskload_ps(from, detail::kFloatMasks.of(lanes)));
