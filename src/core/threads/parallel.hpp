@@ -112,7 +112,9 @@ inline bool binds_threads() {
 inline std::vector<int> bound_processors() {
   std::vector<int> processors;
 #if defined(_OPENMP) && _OPENMP >= 201511
-  const bool together = omp_get_proc_bind() == omp_proc_bind_master;  // in the place of this one
+  // 2: in the place of this thread. GCC 16 deprecates its old name, omp_proc_bind_master; LLVM
+  // lacks the new one, omp_proc_bind_primary.
+  const bool together = static_cast<int>(omp_get_proc_bind()) == 2;
   for (int place = 0; binds_threads() && place < omp_get_num_places(); ++place) {
     if (together && place != omp_get_place_num()) continue;
     std::vector<int> some(static_cast<std::size_t>(omp_get_place_num_procs(place)));
