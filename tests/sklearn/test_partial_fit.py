@@ -215,6 +215,34 @@ def test_signals_at_random_moments_change_no_bit(case, either_backend):
     assert all_of(model) == wanted
 
 
+def test_layers_are_compared_by_their_settings_and_not_by_their_text(monkeypatch):
+    """An exception of a signal handler may come in ``repr``: a dataclass then reads "..."."""
+    model = make((DenseClassifier, {"dropout": 0.2}))
+    step(model)
+    interrupted = next(layer for layer in model.network_.layers if isinstance(layer, dn.Dropout))
+    text = dn.Dropout.__repr__
+    monkeypatch.setattr(
+        dn.Dropout, "__repr__", lambda layer: "..." if layer is interrupted else text(layer)
+    )
+    step(model)
+    model.set_params(dropout=0.3)
+    with pytest.raises(ValueError, match=r"^layers and loss: expected those .*rate=0\.3"):
+        step(model)
+
+
+def test_first_weights_are_compared_as_arrays():
+    weight = np.arange(15.0).reshape(3, 5)
+
+    def of(init):
+        return lambda inputs, outputs: [dn.Linear(inputs, outputs, init=init)]
+
+    model = DenseClassifier(layers=of(weight), random_state=3)
+    step(model)
+    step(model.set_params(layers=of(weight.copy())))
+    with pytest.raises(ValueError, match=r"^layers and loss: expected"):
+        step(model.set_params(layers=of(weight + 1)))
+
+
 def test_ctrl_c_is_told_where_fit_only_warns():
     class Press(dn.Callback):
         def on_epoch_end(self, network, record):

@@ -198,7 +198,7 @@ class DenseEstimator(BaseEstimator):
             network = copy(self.network_)
             layers = _build.layers_of(self, width, objective)
             wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)
-            if repr(wanted) != repr(found):
+            if not _build.same_specs(wanted, found):
                 raise ValueError(
                     f"layers and loss: expected those that were fitted before, {found}, got "
                     f"{wanted}: set warm_start=False to begin anew"

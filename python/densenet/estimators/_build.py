@@ -2,7 +2,7 @@
 
 import math
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,21 @@ _NORMS = {"batch": BatchNorm, "layer": LayerNorm}
 
 
 # ---- the network -------------------------------------------------------------------------------
+
+
+def same_specs(a: Any, b: Any) -> bool:
+    """Compare layers, losses and sequences of them by their settings, arrays among these included.
+
+    Their ``==`` fails where `init` is an array. Their text does not tell either: a dataclass whose
+    ``repr`` an exception of a signal handler has interrupted may read ``...`` from then on.
+    """
+    if is_dataclass(a):
+        return type(a) is type(b) and all(
+            same_specs(getattr(a, field.name), getattr(b, field.name)) for field in fields(a)
+        )
+    if isinstance(a, tuple | list):
+        return isinstance(b, tuple | list) and len(a) == len(b) and all(map(same_specs, a, b))
+    return a is b or np.array_equal(a, b)
 
 
 def _activations(estimator: Any, hidden: int) -> list[Layer]:
