@@ -132,10 +132,13 @@ template <class Body, class... Objects>
 py::object checked(const char* name, const Body& body, const Objects&... objects) {
   py::object result = for_either_type(body, objects...);
   if (result) return result;
-  const py::tuple usable = check(name)(objects...);
-  result = for_either_type(body, usable, std::index_sequence_for<Objects...>{});
-  if (!result) throw std::logic_error(std::string(name) + ": the checks and the tests disagree");
-  return result;
+  // Another thread may write into an argument between the check and the body: then both look again.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const py::tuple usable = check(name)(objects...);
+    result = for_either_type(body, usable, std::index_sequence_for<Objects...>{});
+    if (result) return result;
+  }
+  throw std::logic_error(std::string(name) + ": the checks and the tests disagree");
 }
 
 }  // namespace densenet
