@@ -174,6 +174,9 @@ def test_a_generator_of_the_users_goes_on_and_stays_the_users():
 @pytest.mark.skipif(
     not hasattr(signal, "setitimer"), reason=NOT_APPLICABLE + "this system has no interval timer"
 )
+@pytest.mark.filterwarnings(  # Python drops what a handler raises in a callback of its collector
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_signals_at_random_moments_change_no_bit(case, either_backend):
     """A handler that raises, as Ctrl-C's does: the calls it ends are made again."""
     expected = make(case)

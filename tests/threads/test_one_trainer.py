@@ -133,14 +133,21 @@ def test_of_two_threads_with_steps_each_takes_whole_ones(engine, data):
     assert_same_bits(network.flat, twin.flat)
 
 
-def test_the_optimizer_cannot_be_reset_within_a_call(engine, data):
+@pytest.mark.parametrize("asked", [1, 2])
+def test_the_optimizer_cannot_be_reset_within_a_call(engine, data, asked):
+    """``is_due`` is asked while steps are taken, and once they are: neither may reset."""
+
     class Reset(Callback):
+        calls = 0
+
         def is_due(self):
-            network.reset_optimizer()
+            self.calls += 1
+            if self.calls == asked:
+                network.reset_optimizer()
 
     network = make(engine)
     with pytest.raises(RuntimeError, match=f"reset_optimizer: {BUSY} fit trains"):
-        network.fit(*data, epochs=10**6, callbacks=[Reset()])
+        network.fit(*data, epochs=2, callbacks=[Reset()])
     network.reset_optimizer()
 
 

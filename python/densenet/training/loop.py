@@ -356,7 +356,10 @@ class _Run:
             except _Pause:
                 pass
             stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
-            stops += [each.on_pause(who) for each in self.pausing if each.is_due()]
+            turn.stepping = True  # `is_due` is asked within a call of the engine, too
+            due = [each for each in self.pausing if each.is_due()]
+            turn.stepping = False
+            stops += [each.on_pause(who) for each in due]
             if any(stops):
                 return "callback"
         return ""
