@@ -65,7 +65,7 @@ lint: .venv/.lint
 	.venv/bin/ruff format --check
 	.venv/bin/clang-format --dry-run -Werror $$(find src tests -name '*.[ch]pp')
 	.venv/bin/mypy
-	.venv/bin/mypy bench/*.py docs/imports.py
+	.venv/bin/mypy bench/*.py docs/imports.py docs/normal.py
 
 docs: .venv/.docs
 	@echo "==> Building the pages"

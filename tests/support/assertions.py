@@ -8,6 +8,7 @@ import numpy as np
 def assert_ulp(actual, desired, ulp=4):
     """Check that elements differ by at most so many units in the last place, and zeros not in sign.
 
+    `ulp` is a number, or an array of one for each element, all of which are finite then.
     Differences up to the smallest normal number are none, because threads flush denormals.
     """
     actual, desired = np.asarray(actual), np.asarray(desired)
@@ -20,7 +21,7 @@ def assert_ulp(actual, desired, ulp=4):
     unit = np.spacing(np.maximum(np.abs(actual[finite]), np.abs(desired[finite])))
     limit = np.maximum(ulp * unit, np.finfo(actual.dtype).tiny)
     worst = np.max(np.abs(a - d) / limit, initial=0)
-    assert worst <= 1, f"{float(worst * ulp):.3g} units in the last place"
+    assert worst <= 1, f"{float(worst):.3g} times the units in the last place that are allowed"
     assert_signs_of_zeros(actual, desired)
 
 

@@ -267,7 +267,9 @@ def _normal(x: Array) -> Array:
 def gelu_forward(x: Array) -> Array:
     """Multiply each element by its normal distribution function: ``y = x Φ(x)``.
 
-    Hendrycks and Gimpel 2016; Φ itself and not an approximation by tanh.
+    Hendrycks and Gimpel 2016; Φ itself and not an approximation by tanh. Far left, this function
+    magnifies the rounding of ``x / √2``: in float64, to about `x²` units in the last place of y.
+    `densenet.kernels.gelu_forward` stays within five.
 
     Parameters
     ----------
@@ -309,7 +311,8 @@ def gelu_backward(dy: Array, x: Array) -> Array:
     dy, x, _ = _checks.elementwise_backward_from_x(dy, x, {})
     wide = x.astype(np.float64)
     density = np.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
-    dx: Array = dy * (_normal(wide) + wide * density).astype(x.dtype)
+    slope = (_normal(wide) + wide * density).astype(x.dtype) + 0  # 0, where it rounds to -0
+    dx: Array = dy * slope
     return np.asarray(dx)
 
 

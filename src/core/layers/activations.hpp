@@ -5,7 +5,6 @@
 // from it. To add one: write its struct and name it in Activations.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "core/memory/views.hpp"
 #include "core/vectors/exp.hpp"
+#include "core/vectors/normal.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace densenet {
@@ -86,25 +86,13 @@ struct ELU {
   }
 };
 
-// y = x Φ(x), where Φ(x) = erfc(-x/√2) / 2 is the normal distribution's. Hendrycks and Gimpel 2016.
+// y = x Φ(x), where Φ is the normal distribution's. Hendrycks and Gimpel 2016.
 template <class T>
 struct GELU {
   static constexpr const char* kName = "gelu";
   static constexpr bool kFromInput = true;
-  static double normal(double x) { return 0.5 * std::erfc(-x * 0.70710678118654752440); }
-  static double density(double x) { return 0.39894228040143267794 * std::exp(-0.5 * x * x); }
-  Vec<T> forward(Vec<T> x) const {
-    return each_lane(x, [](T lane) {
-      const double wide = static_cast<double>(lane);
-      return static_cast<T>(wide * normal(wide));
-    });
-  }
-  Vec<T> derivative(Vec<T> x) const {
-    return each_lane(x, [](T lane) {
-      const double wide = static_cast<double>(lane);
-      return static_cast<T>(normal(wide) + wide * density(wide));
-    });
-  }
+  Vec<T> forward(Vec<T> x) const { return times_normal(x); }
+  Vec<T> derivative(Vec<T> x) const { return normal_slope(x); }
 };
 
 // y = x sigmoid(x). Elfwing et al. 2018.

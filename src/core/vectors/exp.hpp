@@ -31,20 +31,32 @@ struct ExpConstants<double> {
 
 namespace detail {
 
+template <class T>
+struct Reduced {
+  Vec<T> n, r;
+};
+
 // For x = n ln 2 + r: n, and eʳ - 1.
 template <class T>
 struct Exponential {
   Vec<T> n, power_less_one;
 };
 
+// n and r of x = n ln 2 + r.
 template <class T>
-inline Exponential<T> exponential(Vec<T> x) {
+inline Reduced<T> reduced(Vec<T> x) {
   using C = ExpConstants<T>;
   constexpr T kLog2E = static_cast<T>(1.4426950408889634074);
   x = min(max(x, Vec<T>(C::kLowest)), Vec<T>(C::kHighest));
   const Vec<T> n = multiply_add(x, Vec<T>(kLog2E), Vec<T>(C::kRounder)) - Vec<T>(C::kRounder);
-  Vec<T> r = multiply_add(n, Vec<T>(-C::kLn2High), x);
-  r = multiply_add(n, Vec<T>(-C::kLn2Low), r);
+  const Vec<T> r = multiply_add(n, Vec<T>(-C::kLn2High), x);
+  return {n, multiply_add(n, Vec<T>(-C::kLn2Low), r)};
+}
+
+// eʳ - 1.
+template <class T>
+inline Vec<T> power_less_one(Vec<T> r) {
+  using C = ExpConstants<T>;
   // 1/2 + r/3! + r²/4! + ..., from the highest power down
   T factorial = 1;
   for (int k = 2; k <= C::kDegree; ++k) factorial *= static_cast<T>(k);
@@ -54,7 +66,13 @@ inline Exponential<T> exponential(Vec<T> x) {
     factorial /= static_cast<T>(k);
     tail = multiply_add(tail, r, Vec<T>(1 / factorial));
   }
-  return {n, multiply_add(r * r, tail, r)};
+  return multiply_add(r * r, tail, r);
+}
+
+template <class T>
+inline Exponential<T> exponential(Vec<T> x) {
+  const auto [n, r] = reduced(x);
+  return {n, power_less_one(r)};
 }
 
 }  // namespace detail

@@ -136,15 +136,6 @@ inline Vec<double> times_power_of_two(Vec<double> x, Vec<double> n) {
 }
 #endif
 
-// Applies f to each lane, one after the other: for functions that have no vector form here.
-template <class T, class F>
-inline Vec<T> each_lane(Vec<T> a, const F& f) {
-  alignas(64) T lanes[kLanes<T>];
-  Eigen::internal::pstore(lanes, a.packet);
-  for (T& lane : lanes) lane = f(lane);
-  return Vec<T>(Eigen::internal::pload<Packet<T>>(lanes));
-}
-
 // Tells a load or a store how much of a register to move: all of it, or the first `count` lanes.
 struct Whole {};
 struct First {
