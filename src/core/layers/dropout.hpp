@@ -1,32 +1,50 @@
 // Dropout, and its random numbers: Philox 4x32 with 10 rounds (Salmon et al. 2011).
 //
-// Philox computes a number from a counter. The counter here is where the number is used (column,
-// row, step, layer), so every thread, and the NumPy reference, gets the same mask.
+// Philox computes four numbers from a counter of four. The counter here is where the numbers are
+// used (column / 4, row, step, layer), so every thread, and the NumPy reference, gets the same
+// mask.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "core/vectors/index.hpp"
+#include "core/vectors/simd.hpp"
+#include "core/vectors/words.hpp"
 
 namespace densenet {
 
-using Four = std::array<std::uint32_t, 4>;
+// A counter of four words in each lane; then, four random numbers.
+struct Counters {
+  Words a, b, c, d;
+};
 
-// Four random numbers, as a function of counter and seed.
-inline Four philox(Four counter, std::uint64_t seed) {
-  auto low = static_cast<std::uint32_t>(seed), high = static_cast<std::uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
-    counter = {
-        static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ low, static_cast<std::uint32_t>(b),
-        static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ high, static_cast<std::uint32_t>(a)};
-    low += 0x9E3779B9;
-    high += 0xBB67AE85;
+// What Philox adds in each round, which depends on the seed alone.
+struct PhiloxKeys {
+  static constexpr int kRounds = 10;
+  Words low[kRounds], high[kRounds];
+
+  explicit PhiloxKeys(std::uint64_t seed) {
+    auto a = static_cast<std::uint32_t>(seed), b = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < kRounds; ++round) {
+      low[round] = every_lane(a);
+      high[round] = every_lane(b);
+      a += 0x9E3779B9;
+      b += 0xBB67AE85;
+    }
   }
-  return counter;
+};
+
+// The random numbers of these counters.
+inline Counters philox(Counters x, const PhiloxKeys& keys) {
+#pragma GCC unroll 10
+  for (int round = 0; round < PhiloxKeys::kRounds; ++round) {
+    const Words p = product(x.a, every_lane(0xD2511F53)), q = product(x.c, every_lane(0xCD9E8D57));
+    x = {(q >> 32) ^ x.b ^ keys.low[round], q, (p >> 32) ^ x.d ^ keys.high[round], p};
+  }
+  return x;
 }
 
 // Which random numbers a layer uses in a step.
@@ -35,25 +53,39 @@ struct DropoutKey {
   std::uint32_t step, layer;
 };
 
-// An element is kept where its random number is at least this: rate 2³².
-inline std::uint64_t dropout_threshold(double rate) {
-  return static_cast<std::uint64_t>(rate * 4294967296.0);
+inline constexpr Index kDraws = 4 * kWords;
+
+// The random numbers of kDraws columns from column `first` on, a multiple of 4.
+inline void draw(Index first, Index row, const DropoutKey& key, const PhiloxKeys& keys,
+                 std::uint32_t* to) {
+  const Counters x = philox(
+      {numbered(static_cast<std::uint64_t>(first / 4)), every_lane(static_cast<std::uint64_t>(row)),
+       every_lane(key.step), every_lane(key.layer)},
+      keys);
+  const Words lower = every_lane(kWord);
+  std::uint64_t pairs[2 * kWords];  // the four numbers of a lane, one after the other
+  store_in_turn(pairs, (x.a & lower) | x.b << 32, (x.c & lower) | x.d << 32);
+  std::memcpy(to, pairs, sizeof pairs);
 }
 
-// to = from ∘ mask / (1 - rate) for row `row` of the batch, of n columns. Four columns share one
-// counter. Forward and backward pass are alike.
+// to = from ∘ mask / (1 - rate) for row `row` of the batch, of n columns. An element is kept where
+// its random number is at least rate 2³². Forward and backward pass are alike; `to` may be `from`.
 template <class T>
 void dropout_row(const T* from, T* to, Index n, Index row, double rate, const DropoutKey& key) {
-  const std::uint64_t threshold = dropout_threshold(rate);
+  const auto threshold = static_cast<std::uint32_t>(rate * 4294967296.0);
   const T scale = static_cast<T>(1 / (1 - rate));
-  for (Index j = 0; j < n; j += 4) {
-    const Four draw = philox(
-        {static_cast<std::uint32_t>(j / 4), static_cast<std::uint32_t>(row), key.step, key.layer},
-        key.seed);
-    for (Index lane = 0; lane < 4 && j + lane < n; ++lane) {
-      const bool kept = draw[static_cast<std::size_t>(lane)] >= threshold;
-      to[j + lane] = kept ? from[j + lane] * scale : T(0);
-    }
+  const PhiloxKeys keys(key.seed);
+  std::uint32_t drawn[kDraws];
+  T factors[kDraws];  // 0 where an element is dropped
+  for (Index j = 0; j < n; j += kDraws) {
+    const Index count = std::min(kDraws, n - j);
+    draw(j, row, key, keys, drawn);
+    for (Index i = 0; i < count; ++i) factors[i] = drawn[i] >= threshold ? scale : T(0);
+    for_each_vector<T>(count, [&](Index i, auto lanes) {
+      const Vec<T> factor = load(factors + i, lanes), zero(T(0));
+      const Vec<T> kept = load(from + j + i, lanes) * factor;
+      store(to + j + i, select(greater(factor, zero), kept, zero), lanes);
+    });
   }
 }
 
