@@ -37,7 +37,7 @@ from machine import Machine, pinned
 from records import Records
 from report import LiveTable
 from timing import Budget, Timing, interleaved
-from workloads import NETS, Net, dense
+from workloads import NETS, Net
 
 _HEADER = (
     "kernel",
@@ -232,7 +232,7 @@ class Bench:
 
 def _network(net: Net, dtype: np.dtype[Any], backend: Any) -> Network:
     loss = SoftmaxCrossEntropy()
-    return Network(dense(net.widths), loss, dtype=dtype, seed=1, backend=backend)
+    return Network(net.design.layers(net.widths), loss, dtype=dtype, seed=1, backend=backend)
 
 
 def _trainings(quick: bool) -> Iterator[tuple[Net, np.dtype[Any]]]:

@@ -2,9 +2,11 @@
 
     python bench/nets.py                      nets A to G
     python bench/nets.py B 784-128-10:128     these: a letter, or widths and batch
+    python bench/nets.py 784-128-10:128:gelu  with another activation, norm, dropout or optimizer
+    python bench/nets.py practice             one shape with each of them
     python bench/nets.py --markdown nets.md --picture nets.png --json nets.jsonl
 
-A step is forward pass, loss, backward pass and Adam's update, in float32. Every contender whose
+A step is forward pass, loss, backward pass and the update, in float32. Every contender whose
 library is installed runs in a process of its own, on the same data and as many threads; they take
 turns. First all must show the same losses: exit status 1 if one does not. Ctrl-C ends the run and
 reports the nets that are done.
@@ -22,13 +24,14 @@ import report
 from records import Records
 from report import LiveTable, Result
 from timing import Budget
-from workloads import NETS, parse
+from workloads import NETS, PRACTICE, Net, parse
 
 _NOTES = (
     "Medians ± half the distance of the quartiles. A ratio above 1 is faster than the best peer. "
-    "The limit is the products' FLOP over the measured multiply-add peak, and the update's 24 "
-    "bytes a parameter over the measured in-place bandwidth. A target (docs/performance.md) is met "
-    f"at its ratio, or within {report.NEAR_LIMIT} limits."
+    "The limit is the products' FLOP over the measured multiply-add peak, and the update's bytes "
+    "(24 a parameter with Adam) over the measured in-place bandwidth. A target "
+    "(docs/performance.md) is met at its ratio, or within "
+    f"{report.NEAR_LIMIT} limits."
 )
 _EXAMPLE = (  # cells as wide as any will be
     "3072-2048-2048-10",
@@ -48,7 +51,9 @@ _EXAMPLE = (  # cells as wide as any will be
 def _arguments() -> argparse.Namespace:
     parser = options.parser(__doc__)
     parser.epilog = "Nets: " + "; ".join(f"{n.name} = {n.shape}:{n.batch}" for n in NETS.values())
-    parser.add_argument("nets", nargs="*", metavar="NET", help="A to G, or as 784-128-10:128")
+    parser.add_argument(
+        "nets", nargs="*", metavar="NET", help="A to G, practice, or as 784-128-10:128:relu"
+    )
     options.add_threads(parser)
     options.add_picture(parser)
     options.add_only(parser)
@@ -60,10 +65,14 @@ def _arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     try:
-        arguments.nets = [parse(text) for text in arguments.nets or NETS]
+        arguments.nets = [net for text in arguments.nets or NETS for net in _named(text)]
     except ValueError as error:
         parser.error(str(error))
     return arguments
+
+
+def _named(text: str) -> tuple[Net, ...]:
+    return PRACTICE if text == "practice" else (parse(text),)
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The contenders: densenet and other libraries that train dense networks, at their best settings.
 
-Each contender takes a `Task` and trains epochs of it: the same batches in the same order, with Adam
-in float32. It keeps the loss of each step in the library's own type. A contender imports its
+Each contender takes a `Task` and trains epochs of it: the same batches in the same order, in
+float32. It keeps the loss of each step in the library's own type. A contender imports its
 library when it is made, so the other libraries need not be installed. Each runs in a process of its
 own, see `worker`.
 """
@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from workloads import LEARNING_RATE, Task, dense
+from designs import CLIP_NORM, DROPOUT, LEARNING_RATE, Design
+from workloads import Task
 
 
 class Contender(ABC):
@@ -39,15 +40,18 @@ class DensenetFit(Contender):
     backend: ClassVar[Literal["compiled", "reference"]] = "compiled"
 
     def __init__(self, task: Task) -> None:
-        from densenet import Adam, Network, SoftmaxCrossEntropy, set_num_threads
+        from densenet import Network, SoftmaxCrossEntropy, set_num_threads
 
         if self.backend == "compiled":
             set_num_threads(task.threads)
-        self.network = Network(dense(task.widths), SoftmaxCrossEntropy(), backend=self.backend)
-        for i, (weight, bias) in enumerate(zip(task.weights, task.biases, strict=True)):
-            self.network.parameters[f"{2 * i}.weight"][...] = weight
-            self.network.parameters[f"{2 * i}.bias"][...] = bias
-        self.adam = Adam(lr=LEARNING_RATE)
+        layers = task.design.layers(task.widths)
+        self.network = Network(layers, SoftmaxCrossEntropy(), backend=self.backend)
+        parameters = self.network.parameters
+        weights = [name for name, values in parameters.items() if values.ndim == 2]
+        for name, weight, bias in zip(weights, task.weights, task.biases, strict=True):
+            parameters[name][...] = weight
+            parameters[name.removesuffix("weight") + "bias"][...] = bias
+        self.optimizer = task.design.rule()
         self.task = task
 
     def epoch(self) -> Iterable[Any]:
@@ -57,7 +61,7 @@ class DensenetFit(Contender):
             self.task.y,
             epochs=1,
             batch_size=self.task.batch,
-            optimizer=self.adam,
+            optimizer=self.optimizer,
             shuffle=False,
         ).batch_loss
 
@@ -67,8 +71,8 @@ class DensenetStep(DensenetFit):
 
     def epoch(self) -> Iterable[Any]:
         """Call train_step with each batch."""
-        step, adam = self.network.train_step, self.adam
-        return [step(x, y, adam) for x, y in self.task.batches]
+        step, optimizer = self.network.train_step, self.optimizer
+        return [step(x, y, optimizer) for x, y in self.task.batches]
 
 
 class Reference(DensenetFit):
@@ -79,12 +83,66 @@ class Reference(DensenetFit):
 
 # ---- PyTorch -----------------------------------------------------------------------------------
 
+_TORCH_ACTIVATIONS = {
+    "identity": "Identity",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "ReLU",
+    "leaky_relu": "LeakyReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "mish": "Mish",
+}
+
+
+def torch_model(task: Task) -> Any:
+    """Make PyTorch's module of a task, with the task's parameters."""
+    import torch
+    from torch import nn
+
+    class Residual(nn.Sequential):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return x + super().forward(x)
+
+    design, linears = task.design, []
+    for weight, bias in zip(task.weights, task.biases, strict=True):
+        linear = nn.Linear(*weight.T.shape)
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(weight))
+            linear.bias.copy_(torch.from_numpy(bias))
+        linears.append(linear)
+    norms = {"layer_norm": nn.LayerNorm, "batch_norm": nn.BatchNorm1d}
+    activation = getattr(nn, _TORCH_ACTIVATIONS[design.activation])
+    layers: list[Any] = []
+    for linear in linears[:-1]:
+        block = [linear]
+        if design.norm:
+            block.append(norms[design.norm](linear.out_features))
+        block.append(activation())
+        if design.dropout:
+            block.append(nn.Dropout(DROPOUT))
+        same = linear.in_features == linear.out_features
+        layers += [Residual(*block)] if design.residual and same else block
+    return nn.Sequential(*layers, linears[-1])
+
+
+def torch_optimizer(design: Design, parameters: Any, way: dict[str, bool]) -> Any:
+    """Make PyTorch's optimizer; RMSprop's update has no fused kernel."""
+    from torch import optim
+
+    if design.optimizer == "rmsprop":
+        way = {"foreach": True}
+        return optim.RMSprop(parameters, lr=LEARNING_RATE, alpha=0.9, eps=1e-8, **way)
+    kind = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}[design.optimizer]
+    return kind(parameters, lr=LEARNING_RATE, **way)
+
 
 class TorchFused(Contender):
     """Eager mode, with the whole update in one fused kernel."""
 
     module = "torch"
-    optimizer: ClassVar[dict[str, bool]] = {"fused": True}
+    way: ClassVar[dict[str, bool]] = {"fused": True}
     compiled: ClassVar[bool] = False
 
     def __init__(self, task: Task) -> None:
@@ -94,16 +152,11 @@ class TorchFused(Contender):
 
         torch.set_flush_denormal(True)  # inherited by threads, so before the first one starts
         torch.set_num_threads(task.threads)
-        layers: list[Any] = []
-        for weight, bias in zip(task.weights, task.biases, strict=True):
-            linear = torch.nn.Linear(*weight.T.shape)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(weight))
-                linear.bias.copy_(torch.from_numpy(bias))
-            layers += [linear, torch.nn.Sigmoid()]
-        model = torch.nn.Sequential(*layers[:-1])
+        model = torch_model(task)
         cross_entropy = torch.nn.functional.cross_entropy
-        self.adam = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, **self.optimizer)
+        self.parameters = list(model.parameters())
+        self.optimizer = torch_optimizer(task.design, self.parameters, self.way)
+        self.clip = torch.nn.utils.clip_grad_norm_ if task.design.clip else None
         self.batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in task.batches]
 
         def loss(x: Any, y: Any) -> Any:
@@ -115,10 +168,12 @@ class TorchFused(Contender):
         """Run PyTorch's usual training loop."""
         losses = []
         for x, y in self.batches:
-            self.adam.zero_grad()
+            self.optimizer.zero_grad()
             loss = self.loss(x, y)
             loss.backward()
-            self.adam.step()
+            if self.clip is not None:
+                self.clip(self.parameters, CLIP_NORM)
+            self.optimizer.step()
             losses.append(loss.detach())
         return losses
 
@@ -126,7 +181,7 @@ class TorchFused(Contender):
 class TorchForeach(TorchFused):
     """Eager mode, with the update's operations on lists of tensors."""
 
-    optimizer: ClassVar[dict[str, bool]] = {"foreach": True}
+    way: ClassVar[dict[str, bool]] = {"foreach": True}
 
 
 class TorchCompiled(TorchFused):
@@ -136,6 +191,50 @@ class TorchCompiled(TorchFused):
 
 
 # ---- JAX ---------------------------------------------------------------------------------------
+
+
+def jax_rule(design: Design) -> Any:
+    """Make optax's optimizer."""
+    import optax
+
+    makers: dict[str, Callable[[], Any]] = {
+        "adam": lambda: optax.adam(LEARNING_RATE),
+        "adamw": lambda: optax.adamw(LEARNING_RATE, weight_decay=0.01),
+        "rmsprop": lambda: optax.rmsprop(LEARNING_RATE, decay=0.9, eps=1e-8, eps_in_sqrt=False),
+        "sgd": lambda: optax.sgd(LEARNING_RATE),
+    }
+    rule = makers[design.optimizer]()
+    return optax.chain(optax.clip_by_global_norm(CLIP_NORM), rule) if design.clip else rule
+
+
+def jax_forward(design: Design) -> Callable[..., Any]:
+    """Make the function that computes logits; batch norm keeps no running moments in it."""
+    import jax
+    from jax import numpy as jnp
+
+    exact = {"gelu": lambda x: jax.nn.gelu(x, approximate=False), "identity": lambda x: x}
+    activation = exact.get(design.activation) or getattr(jax.nn, design.activation)
+
+    def normalized(x: Any, scale: Any, shift: Any) -> Any:
+        axis = 0 if design.norm == "batch_norm" else 1
+        mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+        return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * scale + shift
+
+    def forward(dense: Any, norms: Any, x: Any, key: Any) -> Any:
+        *hidden, (last_weight, last_bias) = dense
+        for i, (weight, bias) in enumerate(hidden):
+            given, x = x, x @ weight + bias
+            if design.norm:
+                x = normalized(x, *norms[i])
+            x = activation(x)
+            if design.dropout:
+                kept = jax.random.bernoulli(jax.random.fold_in(key, i), 1 - DROPOUT, x.shape)
+                x = jnp.where(kept, x / (1 - DROPOUT), 0)
+            if design.residual and weight.shape[0] == weight.shape[1]:
+                x = given + x
+        return x @ last_weight + last_bias
+
+    return forward
 
 
 class JaxStep(Contender):
@@ -150,23 +249,28 @@ class JaxStep(Contender):
         from jax import numpy as jnp
 
         jax.config.update("jax_platforms", "cpu")
-        adam = optax.adam(LEARNING_RATE)
+        rule = jax_rule(task.design)
+        forward, draw = jax_forward(task.design), task.design.dropout
         layers = zip(task.weights, task.biases, strict=True)
-        self.parameters: Any = [(jnp.array(weight.T), jnp.array(bias)) for weight, bias in layers]
-        self.state: Any = adam.init(self.parameters)
+        dense = [(jnp.array(weight.T), jnp.array(bias)) for weight, bias in layers]
+        norms = [(jnp.ones(o), jnp.zeros(o)) for o in task.widths[1:-1] if task.design.norm]
+        self.parameters: Any = (dense, norms)
+        self.state: Any = (rule.init(self.parameters), jax.random.key(0))
         self.wait: Callable[[Any], Any] = jax.block_until_ready
 
-        def loss(parameters: Any, x: Any, y: Any) -> Any:
-            *hidden, (weight, bias) = parameters
-            for hidden_weight, hidden_bias in hidden:
-                x = jax.nn.sigmoid(x @ hidden_weight + hidden_bias)
-            logits = x @ weight + bias
+        def loss(parameters: Any, x: Any, y: Any, key: Any) -> Any:
+            logits = forward(*parameters, x, key)
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
         def step(parameters: Any, state: Any, x: Any, y: Any) -> Any:
-            value, gradients = jax.value_and_grad(loss)(parameters, x, y)
-            updates, state = adam.update(gradients, state)
-            return optax.apply_updates(parameters, updates), state, value
+            state, key = state
+            if draw:
+                key, this = jax.random.split(key)
+            else:
+                this = key
+            value, gradients = jax.value_and_grad(loss)(parameters, x, y, this)
+            updates, state = rule.update(gradients, state, parameters)
+            return optax.apply_updates(parameters, updates), (state, key), value
 
         def epoch(parameters: Any, state: Any, xs: Any, ys: Any) -> Any:
             def body(carry: Any, batch: Any) -> Any:
@@ -213,6 +317,9 @@ class JaxScan(JaxStep):
 # ---- scikit-learn ------------------------------------------------------------------------------
 
 
+_SKLEARN_ACTIVATIONS = {"sigmoid": "logistic"} | {a: a for a in ("identity", "tanh", "relu")}
+
+
 class ScikitLearn(Contender):
     """MLPClassifier, one call an epoch. Its loss is one number for each call, not for each step."""
 
@@ -224,9 +331,14 @@ class ScikitLearn(Contender):
         classes = np.arange(task.widths[-1])
         if len(classes) == 2:
             raise ValueError("MLPClassifier has one output, and not two, for two classes")
+        if (
+            task.design != Design(task.design.activation)
+            or task.design.activation not in _SKLEARN_ACTIVATIONS
+        ):
+            raise ValueError(f"MLPClassifier has no {task.design.text}")
         self.classifier = MLPClassifier(
             task.widths[1:-1],
-            activation="logistic",
+            activation=_SKLEARN_ACTIVATIONS[task.design.activation],
             solver="adam",
             alpha=0,
             batch_size=task.batch,

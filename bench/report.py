@@ -10,7 +10,7 @@ from typing import Any
 
 from records import Records
 from timing import Timing, micros
-from workloads import UPDATE_BYTES, Net
+from workloads import Net
 
 OURS = ("densenet, fit", "densenet, train_step")
 NOT_INSTALLED = "not installed"  # the note of a contender whose library is missing
@@ -232,7 +232,7 @@ def peaks(results: Sequence[Result]) -> str:
             result.net.name,
             f"{result.net.flop / 1e6:,.2f}",
             f"{result.flops / 1e9:.0f}",
-            f"{result.net.parameters * UPDATE_BYTES / 1e3:,.0f}",
+            f"{result.net.update_bytes / 1e3:,.0f}",
             f"{result.bandwidth / 1e9:.1f}",
             _meetings(result),
         )

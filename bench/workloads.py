@@ -1,7 +1,6 @@
 """The networks that are timed: their shapes, their work, and the task given to contenders."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -9,32 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from densenet import Linear, Sigmoid
+import designs
 from densenet._typing import Array
-from densenet.layers import Layer
+from designs import Design
 
-LEARNING_RATE = 1e-3
-UPDATE_BYTES = 24  # of a parameter: it and Adam's two moments, read and written in float32
+PLAIN = Design()
 FIRST_LOSSES = 5  # steps whose losses are compared before anything is timed
 
 
 @dataclass(frozen=True)
 class Net:
-    """A dense network with sigmoid hidden layers and softmax cross-entropy, and its batch."""
+    """A dense network with softmax cross-entropy, and its batch."""
 
     name: str
     widths: tuple[int, ...]
     batch: int
     target: float = 1.0  # ratio to the best peer, the goal in docs/performance.md
+    design: Design = PLAIN
 
     @property
     def shape(self) -> str:
-        """The widths as text."""
-        return "-".join(map(str, self.widths))
+        """The widths as text, and the design if it is not the plain one."""
+        widths = "-".join(map(str, self.widths))
+        return widths if self.design == PLAIN else f"{widths} {self.design.text}"
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases."""
+        """Number of weights and biases of the linear layers."""
         return sum(i * o + o for i, o in pairwise(self.widths))
 
     @property
@@ -47,9 +47,14 @@ class Net:
         return 6 * self.batch * sum(products) - 2 * self.batch * products[0]
 
     @property
+    def update_bytes(self) -> int:
+        """Bytes that an update reads and writes."""
+        return self.design.update_bytes * self.parameters
+
+    @property
     def epoch_steps(self) -> int:
         """Steps of an epoch: about 10 ms of work, much more than an epoch costs besides."""
-        guess = self.flop / 1e11 + UPDATE_BYTES * self.parameters / 3e10 + 5e-5
+        guess = self.flop / 1e11 + self.update_bytes / 3e10 + 5e-5
         return max(FIRST_LOSSES if guess < 0.05 else 2, int(0.01 / guess))
 
     def limit(self, flops: float, bandwidth: float) -> float:
@@ -62,7 +67,7 @@ class Net:
         bandwidth : float
             Peak of in-place work, bytes/s.
         """
-        return self.flop / flops + UPDATE_BYTES * self.parameters / bandwidth
+        return self.flop / flops + self.update_bytes / bandwidth
 
 
 NETS = {
@@ -79,12 +84,15 @@ NETS = {
 }
 
 
-def dense(widths: Sequence[int]) -> list[Layer]:
-    """Make densenet's layers of a network with these widths and sigmoid hidden layers."""
-    layers: list[Layer] = []
-    for inputs, outputs in pairwise(widths):
-        layers += [Linear(inputs, outputs), Sigmoid()]
-    return layers[:-1]
+# What people run besides: each activation, norm, regularization and rule, on one shape.
+PRACTICE = tuple(
+    Net(f"784-512-512-10:128:{design}", (784, 512, 512, 10), 128, design=designs.parse(design))
+    for design in (
+        *("tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "mish"),
+        *("relu+dropout", "relu+batch_norm", "silu+layer_norm", "relu+residual"),
+        *("relu+sgd", "relu+rmsprop", "relu+adamw", "relu+clip"),
+    )
+)
 
 
 def powers(least: int, most: int) -> tuple[int, ...]:
@@ -93,23 +101,26 @@ def powers(least: int, most: int) -> tuple[int, ...]:
 
 
 def parse(text: str) -> Net:
-    """Find a net by its letter, or make one from ``784-128-10:128``, widths and batch.
+    """Find a net by its letter, or make one from widths, batch and design.
+
+    They are written as ``784-128-10:128`` or ``784-128-10:128:relu+dropout``.
 
     Raises
     ------
     ValueError
         If the text is no known letter and no list of widths >= 1 and a batch >= 1 with two classes
-        or more.
+        or more, or its design is unknown.
     """
     if text.upper() in NETS:
         return NETS[text.upper()]
-    if not re.fullmatch(r"\d+(-\d+)+:\d+", text):
+    if not re.fullmatch(r"\d+(-\d+)+:\d+(:.*)?", text):
         raise ValueError(
-            f"net: expected one of {', '.join(NETS)}, or widths and batch as in 784-128-10:128, "
-            f"got {text!r}"
+            f"net: expected one of {', '.join(NETS)}, or widths and batch as in 784-128-10:128 "
+            f"and a design, as in 784-128-10:128:relu, got {text!r}"
         )
-    shape, batch = text.split(":")
-    net = Net(text, tuple(map(int, shape.split("-"))), int(batch))
+    shape, batch, *rest = text.split(":", 2)
+    design = designs.parse(rest[0]) if rest else PLAIN
+    net = Net(text, tuple(map(int, shape.split("-"))), int(batch), design=design)
     if min(*net.widths, net.batch) < 1 or net.widths[-1] < 2:
         raise ValueError(f"net: widths and batch must be >= 1, the last width >= 2, got {text!r}")
     return net
@@ -121,6 +132,7 @@ class Task:
 
     batch: int
     threads: int
+    design: Design
     x: Array
     y: Array
     weights: list[Array] = field(repr=False)  # (outputs, inputs) each
@@ -139,6 +151,7 @@ class Task:
         return cls(
             net.batch,
             threads,
+            net.design,
             rng.random((rows, net.widths[0]), np.float32),
             rng.integers(0, net.widths[-1], rows),
             weights,
@@ -149,7 +162,8 @@ class Task:
         """Write the task to an .npz file."""
         arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
-        np.savez(path, x=self.x, y=self.y, batch=self.batch, threads=self.threads, **arrays)
+        arrays |= {"batch": self.batch, "threads": self.threads, "design": self.design.text}
+        np.savez(path, x=self.x, y=self.y, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Task":
@@ -159,6 +173,7 @@ class Task:
             return cls(
                 int(file["batch"]),
                 int(file["threads"]),
+                designs.parse(str(file["design"])),
                 file["x"],
                 file["y"],
                 [file[f"weight{i}"] for i in range(layers)],
