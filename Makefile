@@ -12,7 +12,7 @@ some_tests := $(addprefix tests/, \
   kernels/test_kernels.py network/test_network.py \
   training/test_training.py training/test_train_step.py \
   files/test_serialization.py files/test_golden.py \
-  tables/test_preprocessing.py tables/test_tables.py tables/test_commands.py \
+  tables/test_tables.py tables/test_commands.py \
   threads/test_same_bits.py::test_passes_are_bitwise_equal \
   threads/test_same_bits.py::test_an_epoch_is_bitwise_equal \
   threads/test_thread_limits.py threads/test_pace.py)
@@ -49,7 +49,7 @@ test: .venv/.test
 
 quick: .venv/.test
 	@echo "==> Running some tests of each kind"
-	@$(python) -m pytest -q $(some_tests) $(ARGS)
+	@$(python) -m pytest -q -p no:hypothesispytest $(some_tests) $(ARGS)
 
 debug-core: .venv/.tools
 	@echo "==> Building a program that tests the core"

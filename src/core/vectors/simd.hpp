@@ -118,7 +118,7 @@ inline Vec<T> min(Vec<T> a, Vec<T> b) {
 #endif
 }
 
-// x 2ⁿ, where n holds whole numbers.
+// x 2ⁿ, where n holds whole numbers, of the size that exp() asks for.
 template <class T>
 inline Vec<T> times_power_of_two(Vec<T> x, Vec<T> n) {
   return Vec<T>(Eigen::internal::pldexp(x.packet, n.packet));
@@ -133,6 +133,26 @@ inline Vec<float> times_power_of_two(Vec<float> x, Vec<float> n) {
 template <>
 inline Vec<double> times_power_of_two(Vec<double> x, Vec<double> n) {
   return Vec<double>(_mm512_scalef_pd(x.packet, n.packet));
+}
+#elif defined(EIGEN_VECTORIZE_AVX2)
+// For |n| <= 250 in float and 2000 in double, as of exp(), two factors will do: Eigen's pldexp
+// takes any n, by four. Each factor is made of its exponent.
+template <>
+inline Vec<float> times_power_of_two(Vec<float> x, Vec<float> n) {
+  const auto power = [](__m256i k) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(k, _mm256_set1_epi32(127)), 23));
+  };
+  const __m256i whole = _mm256_cvtps_epi32(n.packet), half = _mm256_srai_epi32(whole, 1);
+  return x * Vec<float>(power(half)) * Vec<float>(power(_mm256_sub_epi32(whole, half)));
+}
+template <>
+inline Vec<double> times_power_of_two(Vec<double> x, Vec<double> n) {
+  const auto power = [](__m128i k) {
+    const __m256i exponent = _mm256_cvtepi32_epi64(_mm_add_epi32(k, _mm_set1_epi32(1023)));
+    return _mm256_castsi256_pd(_mm256_slli_epi64(exponent, 52));
+  };
+  const __m128i whole = _mm256_cvtpd_epi32(n.packet), half = _mm_srai_epi32(whole, 1);
+  return x * Vec<double>(power(half)) * Vec<double>(power(_mm_sub_epi32(whole, half)));
 }
 #endif
 
