@@ -15,6 +15,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "core/vectors/exp.hpp"
 #include "core/vectors/simd.hpp"
@@ -34,8 +38,7 @@ struct NormalConstants;
 
 template <>
 struct NormalConstants<float> {
-  static constexpr float kLargest = 14.5f;     // e^(-a²/2) is 0 from here on
-  static constexpr float kSplitter = 4097.0f;  // 2¹² + 1
+  static constexpr float kLargest = 14.5f;  // e^(-a²/2) is 0 from here on
   static constexpr float kZero = 0.75179154f, kZeroLow = -1.211445e-08f;
   static constexpr Quotient<float, 4, 6> kTail{
       {1.2611166f, 0.41671458f, 0.074883334f, 0.0062653446f},
@@ -48,7 +51,6 @@ struct NormalConstants<float> {
 template <>
 struct NormalConstants<double> {
   static constexpr double kLargest = 38.75;
-  static constexpr double kSplitter = 134217729.0;  // 2²⁷ + 1
   static constexpr double kZero = 0.7517915246935645, kZeroLow = -1.4956759177009883e-17;
   static constexpr Quotient<double, 9, 11> kTail{
       {2.4768882879837695, 1.568614982991396, 0.6448951042323929, 0.18693084892524223,
@@ -66,6 +68,16 @@ struct NormalConstants<double> {
        6.548686591333901e-05, 2.2666727296823133e-06}};
 };
 
+// A mask for sign, exponent and half of the digits.
+template <class T>
+inline T leading_bits() {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Bits kBits = ~Bits{0} << ((std::numeric_limits<T>::digits + 1) / 2);
+  T mask;
+  std::memcpy(&mask, &kBits, sizeof mask);
+  return mask;
+}
+
 template <class T, std::size_t N>
 inline Vec<T> polynomial(const std::array<T, N>& coefficients, Vec<T> x) {
   Vec<T> sum(coefficients[N - 1]);
@@ -74,12 +86,12 @@ inline Vec<T> polynomial(const std::array<T, N>& coefficients, Vec<T> x) {
   return sum;
 }
 
-// e^(-a²/2) factor. a is split in two (Dekker 1971), the first so short that its square is exact:
-// the rounding of a² would be a relative error of the power.
+// e^(-a²/2) factor. a is split in two, the first so short that its square is exact: the rounding of
+// a² would be a relative error of the power.
 template <class T>
 inline Vec<T> times_bell(Vec<T> factor, Vec<T> a) {
-  const Vec<T> scaled = a * Vec<T>(NormalConstants<T>::kSplitter), minus_half(T(-0.5));
-  const Vec<T> high = scaled - (scaled - a), low = a - high;
+  const Vec<T> high = bits_of_both(a, Vec<T>(leading_bits<T>())), minus_half(T(-0.5));
+  const Vec<T> low = a - high;
   const auto [n, r] = reduced(minus_half * high * high);
   const Vec<T> power = power_less_one(multiply_add(minus_half * low, a + high, r));
   return times_power_of_two(multiply_add(factor, power, factor), n);

@@ -67,6 +67,12 @@ inline Vec<T> abs(Vec<T> a) {
   return Vec<T>(Eigen::internal::pabs(a.packet));
 }
 
+// The bits that are set in both.
+template <class T>
+inline Vec<T> bits_of_both(Vec<T> a, Vec<T> b) {
+  return Vec<T>(Eigen::internal::pand(a.packet, b.packet));
+}
+
 // The magnitude of `size` with the sign of `from`; zeros have signs, too.
 template <class T>
 inline Vec<T> copy_sign(Vec<T> size, Vec<T> from) {

@@ -40,6 +40,8 @@ inline Words product(Words a, Words b) {
   return (Words)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #elif defined(EIGEN_VECTORIZE_SSE)
   return (Words)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#elif defined(EIGEN_VECTORIZE_NEON)
+  return (Words)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
 #else
   return (a & kWord) * (b & kWord);
 #endif
