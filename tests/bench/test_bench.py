@@ -11,19 +11,22 @@ import pytest
 
 import cases
 import contest
+import densenet as dn
+import designs
 import options
 import report
 import threads
 import timing
 import worker
 from densenet import kernels
+from designs import Design
 from machine import Machine, pinned, processors, thread_counts
 from peers import CONTENDERS
 from report import Curve, LiveTable
 from tests.support.assertions import assert_same_bits
 from tests.support.contests import FIT, STEP, result
 from timing import Budget, Timing
-from workloads import NETS, Net, Task, parse, powers
+from workloads import NETS, PRACTICE, Net, Task, parse, powers
 
 # ---- nets --------------------------------------------------------------------------------------
 
@@ -64,6 +67,49 @@ def test_other_nets_are_refused(text):
         parse(text)
 
 
+# ---- designs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("net", PRACTICE, ids=lambda net: net.design.text)
+def test_a_design_is_read_as_it_is_written(net):
+    assert designs.parse(net.design.text) == net.design
+    assert parse(net.name) == net
+    assert net.shape == f"784-512-512-10 {net.design.text}"
+    assert Design().text == "sigmoid"
+
+
+def test_the_layers_of_a_design():
+    design = designs.parse("relu+dropout+residual+layer_norm+clip+sgd")
+    linear, norm, activation, dropout, block, last = design.layers((5, 4, 4, 3))
+    kinds = [dn.Linear, dn.LayerNorm, dn.ReLU, dn.Dropout]
+    assert [type(layer) for layer in (linear, norm, activation, dropout)] == kinds
+    assert [type(layer) for layer in block.layers] == kinds
+    assert (last.inputs, last.outputs) == (4, 3)
+    assert design.rule() == dn.SGD(lr=1e-3, clip_norm=1.0)
+
+
+@pytest.mark.parametrize("text", ["", "relu6", "relu+", "relu+tanh", "relu+dropout+dropout"])
+def test_other_designs_are_refused(text):
+    with pytest.raises(ValueError, match=r"^design: expected words of .* got "):
+        designs.parse(text)
+
+
+def test_an_update_of_fewer_moments_moves_fewer_bytes():
+    bytes_of = {
+        word: Net("", (5, 4, 3), 7, design=designs.parse(word)).update_bytes
+        for word in ("adam", "adamw", "rmsprop", "sgd")
+    }
+    assert bytes_of == {"adam": 24 * 39, "adamw": 24 * 39, "rmsprop": 16 * 39, "sgd": 8 * 39}
+
+
+def test_contenders_build_a_design_and_show_the_same_losses():
+    net = Net("", (7, 5, 5, 3), 4, design=designs.parse("gelu+batch_norm+residual+rmsprop+clip"))
+    names = [FIT, STEP, contest.JUDGE]
+    one = contest.compete(net, 1, names, rounds=1, turn=1e-6, budget=Budget(0))
+    assert list(one.timings) == names
+    assert not one.notes
+
+
 def test_one_output_is_no_classifier():
     with pytest.raises(ValueError, match="the last width >= 2, got '7-5-1:3'"):
         parse("7-5-1:3")
@@ -76,10 +122,11 @@ def test_powers():
 
 
 def test_a_task_is_read_as_it_was_written(tmp_path):
-    task = Task.make(Net("", (7, 5, 3), 4), threads=2)
+    task = Task.make(Net("", (7, 5, 3), 4, design=designs.parse("mish+sgd")), threads=2)
     task.save(tmp_path / "task.npz")
     again = Task.load(tmp_path / "task.npz")
     assert (again.batch, again.threads, again.widths) == (4, 2, [7, 5, 3])
+    assert again.design == task.design == designs.parse("mish+sgd")
     for name in ("x", "y"):
         assert_same_bits(getattr(again, name), getattr(task, name))
     for name in ("weights", "biases"):
