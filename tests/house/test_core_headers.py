@@ -14,6 +14,7 @@ HEADERS = {
     "<algorithm>": r"std::(min|max|fill(_n)?|copy(_n)?|clamp|(all|any)_of|transform|reverse)\b",
     "<array>": r"std::array<",
     "<atomic>": r"std::(atomic|memory_order)",
+    "<array>": r"std::array<",
     "<chrono>": r"std::chrono",
     "<cmath>": r"std::(exp|log|log1p|pow|sqrt|erfc|abs|ldexp|ilogb|frexp|isinf)\(",
     "<cstdint>": r"std::u?int(8|16|32|64)_t|std::uintptr_t",
@@ -30,8 +31,10 @@ HEADERS = {
     '"core/memory/views.hpp"': r"\b(Range|Part|Source|Scalar|Matrix)\b",
     '"core/products/sums.hpp"': r"\bcolumn_sums",
     '"core/threads/parallel.hpp"': r"\b(parallel(_call)?|forked|thread_limit)\(|\bTeam\b",
-    '"core/vectors/exp.hpp"': r"(?<!:)\bexp\(-|\bexp\(load|\bexpm1_negative\(",
+    '"core/vectors/exp.hpp"': r"(?<!:)\bexp\(-|\bexp\(load|\b(expm1_negative|exponential|reduced)\(",
+    '"core/vectors/normal.hpp"': r"\b(times_normal|normal_slope)\(",
     '"core/vectors/simd.hpp"': r"\bVec<|\bfor_each_vector<|\bkLanes<",
+    '"core/vectors/words.hpp"': r"\bWords\b",
 }
 OWN = re.compile(r'#include (<[a-z]+>|"(?:core|bindings)/[^"]*")')
 

@@ -6,9 +6,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "core/vectors/index.hpp"
 #include "core/vectors/simd.hpp"
