@@ -16,7 +16,7 @@ def units_allowed(activation, x):
     Far left, GELU's twin magnifies a rounding: that of the argument of erfc.
     """
     wide = activation == "gelu" and x.dtype == np.float64
-    return 4 + 2 * np.minimum(np.abs(x), 40) ** 2 if wide else np.full_like(x, 4)
+    return 4 + 2 * np.clip(-x, 0, 40) ** 2 if wide else np.full_like(x, 4)
 
 
 def _loss_targets(name, normal, probabilities):

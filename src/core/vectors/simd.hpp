@@ -76,8 +76,8 @@ inline Vec<T> bits_of_both(Vec<T> a, Vec<T> b) {
 // The magnitude of `size` with the sign of `from`; zeros have signs, too.
 template <class T>
 inline Vec<T> copy_sign(Vec<T> size, Vec<T> from) {
-  const Packet<T> sign = Eigen::internal::pand(from.packet, Vec<T>(T(-0.0)).packet);
-  return Vec<T>(Eigen::internal::por(abs(size).packet, sign));
+  const Vec<T> sign = bits_of_both(from, Vec<T>(T(-0.0)));
+  return Vec<T>(Eigen::internal::por(abs(size).packet, sign.packet));
 }
 
 #if defined(EIGEN_VECTORIZE_SSE)
