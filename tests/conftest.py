@@ -97,13 +97,13 @@ def rng(request):
 
 @pytest.fixture
 def keep_threads():
-    """Give calls the threads that are set, be they asleep; put the number back after the test."""
+    """Give calls and steps the threads that are set, be they asleep or late; put the number back."""
     from densenet import _core
 
     before = densenet.get_num_threads()
-    _core.suspend_standby(True)
+    _core.suspend_timing(True)
     yield
-    _core.suspend_standby(False)
+    _core.suspend_timing(False)
     densenet.set_num_threads(before)
 
 

@@ -10,9 +10,9 @@
 #include "bindings/eigen_version.hpp"
 #include "bindings/register.hpp"
 #include "bindings/unlocked.hpp"
+#include "core/threads/lateness.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/threads/peak.hpp"
-#include "core/threads/standby.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace {
@@ -61,7 +61,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
       "Set the most threads of calls from this thread, return the last; 0: as the process.");
   m.def("bound_processors", &densenet::bound_processors,
         "All processors to which OpenMP binds threads; none where it does not.");
-  m.def("suspend_standby", [](bool suspended) { densenet::Standby::suspended() = suspended; });
+  m.def("suspend_timing", [](bool suspended) { densenet::timing_suspended() = suspended; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
         py::arg("rounds"), py::call_guard<densenet::Unlocked>());
   m.def("meeting_time", &densenet::meeting_time, py::arg("threads"), py::arg("times"),

@@ -39,17 +39,23 @@ inline constexpr int kBarrierSpins = 1000;
 inline constexpr auto kThreadsStayAwake = std::chrono::milliseconds(2);
 // Seconds of calls in a row on one thread after which sleeping threads are woken: what waking took.
 inline constexpr double kWakingSeconds = 1e-4;
-// Threads that cost time are left alone for so many times what was lost, up to so many seconds.
-// More protects a busy machine, less forgives sooner.
-inline constexpr double kPatienceTimes = 8, kMostPatienceSeconds = 0.25;
+// Threads are compared with one thread over so many seconds, longer than a system lets a thread run
+// at a time; in pieces of so many seconds while they may be late. They have lost as soon as they
+// have cost so many seconds.
+inline constexpr double kWindowSeconds = 1e-2, kLookSeconds = 1e-3, kMostLostSeconds = 2e-3;
+// Late threads are left out for kFirstWait (below), then for twice as long each time up to this,
+// and for so many of the last pieces of work. More protects a busy machine, less forgives sooner.
+inline constexpr auto kLongestPatience = std::chrono::seconds(1);
+inline constexpr double kRematchTimes = 8;
+// Threads for which the caller waits this share of the time are under suspicion of being late.
+inline constexpr double kMuchWaiting = 0.25;
 
 // ---- threads: how training steps are shared --------------------------------------------------
 // make bench-threads ARGS='--calls train_step'; make bench-nets ARGS='A B C D'
 
-// Each way is timed so often, for so many seconds; while one is in use, it is looked at after so
-// many. Longer trials tell better and cost more.
+// Each way is timed so often, for so many seconds. Longer trials tell better and cost more.
 inline constexpr int kTrials = 3;
-inline constexpr double kTrialSeconds = 1e-4, kLookSeconds = 1e-3;
+inline constexpr double kTrialSeconds = 1e-4;
 // A way with fewer threads, or tried later, has to take less than this share of the time.
 inline constexpr double kClearlyFaster = 0.95;
 // From one round of trials to the next: first, and at most, where nothing changes.

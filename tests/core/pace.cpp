@@ -9,13 +9,16 @@ TEST(nearly_all_steps_are_taken_in_the_faster_way) {
   Pace pace;
   long taken[3] = {};  // on so many threads
   for (long left = 100'000; left > 0;) {
-    const Pace::Block block = pace.next(16, {2, false}, left);
-    CHECK(block.steps >= 1 && block.steps <= left);
+    const Pace::Block block = pace.next(16, {2, false});
     CHECK(block.way.threads == 1 || block.way.threads == 2);
-    Turned::turn(static_cast<double>(block.steps) * (block.way.threads == 2 ? 1e-5 : 2e-5));
-    pace.took(block.steps);
-    taken[block.way.threads] += block.steps;
-    left -= block.steps;
+    long steps = 0;
+    do {
+      Turned::turn(block.way.threads == 2 ? 1e-5 : 2e-5);
+      ++steps;
+    } while (Turned::now() < block.end && steps < left);
+    pace.took(steps, 0);
+    taken[block.way.threads] += steps;
+    left -= steps;
   }
   CHECK(taken[1] > 0);
   CHECK(taken[2] > 95'000);

@@ -1,17 +1,20 @@
 // What tests/threads/test_pace.py calls: pace and standby by a clock that it turns.
+#include <chrono>
+
 #include "turned_clock.hpp"
 
 extern "C" {
 void turn(double seconds) { Turned::turn(seconds); }
 Pace* pace() { return new Pace; }
 void drop_pace(Pace* pace) { delete pace; }
-int next(Pace* pace, int threads, bool by_columns, long* steps, bool* columns) {
-  const Pace::Block block = pace->next(16, {threads, by_columns}, *steps);
-  *steps = block.steps;
+// How many threads take the next steps, and until how many seconds from now.
+int next(Pace* pace, int threads, bool by_columns, bool long_steps, double* until, bool* columns) {
+  const Pace::Block block = pace->next(16, {threads, by_columns}, long_steps);
+  *until = std::chrono::duration<double>(block.end - Turned::now()).count();
   *columns = block.way.by_columns;
   return block.way.threads;
 }
-void took(Pace* pace, long steps) { pace->took(steps); }
+void took(Pace* pace, long steps, double waited) { pace->took(steps, waited); }
 Standby* standby() { return new Standby; }
 void drop_standby(Standby* standby) { delete standby; }
 bool worth_calling(Standby* standby, double seconds) { return standby->worth_calling(seconds); }

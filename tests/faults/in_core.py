@@ -232,8 +232,8 @@ FAULTS = {
     ),
     "standby-pause": Fault(
         "src/core/threads/standby.hpp",
-        "if (start_ - end_ > kThreadsStayAwake) rest();",
-        "",
+        "if (!welcome || start_ - end_ > kThreadsStayAwake) rest();",
+        "if (!welcome) rest();",
         "Calls far apart wake threads",
         "pace",
     ),

@@ -152,7 +152,7 @@ def test_the_default_keeps_to_the_mask_and_to_openmp_where_threads_are_bound():
 _ALL_WORK = """
 import numpy as np
 from densenet import _core, kernels
-_core.suspend_standby(True)
+_core.suspend_timing(True)
 x = np.ones((1000, 1000), "f4")
 for _ in range(20):
     kernels.sigmoid_forward(x)

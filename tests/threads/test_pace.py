@@ -26,9 +26,9 @@ def core(tmp_path_factory):
     core.worth_calling.restype = core.asleep.restype = ctypes.c_bool
     core.turn.argtypes = [ctypes.c_double]
     core.drop_pace.argtypes = core.drop_standby.argtypes = [ctypes.c_void_p]
-    core.took.argtypes = [ctypes.c_void_p, ctypes.c_long]
-    longs, bools = ctypes.POINTER(ctypes.c_long), ctypes.POINTER(ctypes.c_bool)
-    core.next.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_bool, longs, bools]
+    core.took.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_double]
+    doubles, bools = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_bool)
+    core.next.argtypes = [ctypes.c_void_p, ctypes.c_int, *[ctypes.c_bool] * 2, doubles, bools]
     core.worth_calling.argtypes = [ctypes.c_void_p, ctypes.c_double]
     core.asleep.argtypes = [ctypes.c_void_p]
     core.done.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_double]
@@ -39,36 +39,70 @@ def core(tmp_path_factory):
 
 
 class Epochs:
-    """Steps that take so many seconds in each way, (threads, by columns)."""
+    """Steps that take so many seconds in each way, (threads, by columns).
 
-    def __init__(self, core, seconds):
-        self.core, self.seconds, self.pace = core, seconds, core.pace()
+    On a busy machine, `busy` is (a, b): within each `a` seconds, the other threads have no processor
+    for the last `b`. A step waits for them, and one thread goes on.
+    """
+
+    def __init__(self, core, seconds, *, busy=None, long_steps=False):
+        self.core, self.seconds, self.busy, self.pace = core, seconds, busy, core.pace()
         self.most = max(way[0] for way in seconds)
         self.by_columns = any(way[1] for way in seconds)
+        self.long_steps = long_steps
+        self.time = 0.0
+
+    def step(self, way):
+        """Take one step; the seconds for which it has waited."""
+        needed = self.seconds[way]
+        elapsed, waited = needed, 0.0
+        if self.busy and way[0] > 1:
+            every, away = self.busy
+            elapsed, at = 0.0, self.time % every
+            while needed > 0:
+                together = min(needed, max(0.0, every - away - at))
+                needed, elapsed, at = needed - together, elapsed + together, at + together
+                if needed > 0:
+                    waited, elapsed, at = waited + every - at, elapsed + every - at, 0.0
+        self.core.turn(elapsed)
+        self.time += elapsed
+        return waited
 
     def take(self, total):
         """Take so many steps; how many were taken in each way, and the last way."""
         taken = dict.fromkeys(self.seconds, 0)
         while total > 0:
-            steps, columns = ctypes.c_long(total), ctypes.c_bool()
+            until, columns = ctypes.c_double(), ctypes.c_bool()
             threads = self.core.next(
-                self.pace, self.most, self.by_columns, ctypes.byref(steps), ctypes.byref(columns)
+                self.pace,
+                self.most,
+                self.by_columns,
+                self.long_steps,
+                ctypes.byref(until),
+                ctypes.byref(columns),
             )
-            way = threads, columns.value
-            assert 1 <= steps.value <= total
-            self.core.turn(steps.value * self.seconds[way])
-            self.core.took(self.pace, steps.value)
-            taken[way] += steps.value
-            total -= steps.value
+            way, end, steps, waited = (threads, columns.value), self.time + until.value, 0, 0.0
+            while steps == 0 or (self.time < end and steps < total):
+                waited += self.step(way)
+                steps += 1
+            self.core.took(self.pace, steps, waited)
+            taken[way] += steps
+            total -= steps
         return taken, way
+
+    def seconds_of(self, total):
+        """Take so many steps; how long that took."""
+        before = self.time
+        self.take(total)
+        return self.time - before
 
 
 @pytest.fixture
 def epochs(core):
     made = []
 
-    def epochs(seconds):
-        made.append(Epochs(core, seconds))
+    def epochs(seconds, **how):
+        made.append(Epochs(core, seconds, **how))
         return made[-1]
 
     yield epochs
@@ -118,6 +152,40 @@ def test_trials_are_few_where_nothing_changes(epochs):
     pace = epochs({(2, False): FAST, (1, False): SLOW})
     pace.take(200_000)  # 2 s
     assert pace.take(100_000)[0][1, False] < 200  # 1 s, in which trials come up to four times
+
+
+@pytest.mark.parametrize(
+    ("step", "long_steps"), [(5e-5, False), (1e-3, False), (1e-3, True), (4e-2, True)]
+)
+def test_late_threads_cost_little(epochs, step, long_steps):
+    """Threads that are twice as fast, but away half the time, for 3 ms at a time."""
+    seconds = {(2, False): step / 1.8, (1, False): step}
+    pace = epochs(seconds, busy=(6e-3, 3e-3), long_steps=long_steps)
+    steps = int(10 / step)
+    pace.take(steps // 10)
+    assert pace.seconds_of(steps) <= 1.05 * steps * step
+
+
+@pytest.mark.parametrize(
+    ("step", "long_steps"), [(5e-5, False), (1e-3, False), (1e-3, True), (4e-2, True)]
+)
+def test_threads_that_are_seldom_late_stay_in_use(epochs, step, long_steps):
+    """They are away for 2 ms of 50."""
+    seconds = {(2, False): step / 1.8, (1, False): step}
+    pace = epochs(seconds, busy=(5e-2, 2e-3), long_steps=long_steps)
+    steps = int(10 / step)
+    assert pace.seconds_of(steps) < 0.65 * steps * step
+
+
+@pytest.mark.parametrize("long_steps", [False, True])
+def test_threads_are_used_again_where_the_machine_is_no_longer_busy(epochs, long_steps):
+    seconds = {(2, False): 5e-4, (1, False): 1e-3}
+    pace = epochs(seconds, busy=(6e-3, 3e-3), long_steps=long_steps)
+    pace.take(5_000)
+    pace.busy = None
+    pace.take(1_500)  # they are left out for a second at most
+    taken, _ = pace.take(1_000)
+    assert taken[2, False] > 950
 
 
 # ---- single calls ------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_members_without_rows_come_to_the_barriers_of_a_normalisation():
     code = """
 import numpy as np, densenet as dn
 from densenet import _core
-_core.suspend_standby(True)
+_core.suspend_timing(True)
 x = np.random.default_rng(0).normal(size=(3, 1200)).astype("f4")
 net = dn.Network([dn.Linear(1200, 1200), dn.BatchNorm(1200)], dn.MeanSquaredError(), seed=0)
 results = []

@@ -1,8 +1,10 @@
-// Views of memory that the caller owns: row-major matrices, ranges, and a user's arrays.
+// Views of memory that the caller owns: row-major matrices, ranges, how they are cut, and a user's
+// arrays.
 //
 // Strides count elements, unless their name says bytes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,6 +26,21 @@ struct Range {
   Index begin, end;
 
   Index size() const { return end - begin; }
+};
+
+// n items, split into pieces that are as even as can be and no larger than `most`: the first
+// `larger` pieces have size + 1 items, the others `size`.
+struct EvenSplit {
+  Index count, size, larger;
+
+  EvenSplit(Index n, Index most)
+      : count((n + most - 1) / most), size(n / count), larger(n % count) {}
+  Index begin(Index piece) const { return piece * size + std::min(piece, larger); }
+  Range operator[](Index piece) const { return {begin(piece), begin(piece + 1)}; }
+  // The end of the first of these pieces that all have one size.
+  Index alike(Range pieces) const {
+    return pieces.begin < larger ? std::min(larger, pieces.end) : pieces.end;
+  }
 };
 
 // The part of a matrix in these rows and columns.

@@ -2,6 +2,7 @@
 #include "core/network/plan.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -172,15 +173,18 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
       if (mode.update_running) update_running(pass);
     });
   }
-  // Otherwise each thread takes its own rows, kForwardRows at a time, in its slot of `work`.
+  // Otherwise each thread takes the next rows that nobody has, up to kForwardRows at a time, in its
+  // slot of `work`: who has no processor for a while holds up nobody but for the rows at hand.
+  const Index least = EvenSplit(x.rows, kForwardRows * threads).count * threads;
+  const EvenSplit blocks(x.rows, (x.rows + least - 1) / least);
+  std::atomic<Index> next{0};
   reserve(*work, kForwardRows * threads, threads);
   work->x.at_least(kForwardRows * threads * inputs());
   work->sharing.decide(units_, kForwardRows, 1, true);
   parallel_call(threads, [&](Team team) {
-    const Range mine = team.share(x.rows);
     const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
-    for (Index begin = mine.begin; begin < mine.end; begin += kForwardRows) {
-      const Index rows = std::min(kForwardRows, mine.end - begin);
+    for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
+      const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;
       const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing};
       gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
              work->x.get() + slot * inputs());

@@ -24,12 +24,16 @@ namespace densenet {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Calls the poll function of an epoch, if it has one, every kPollInterval.
 class Poll {
  public:
   explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
 
-  bool due() const { return epoch_.poll != nullptr && Clock::now() - last_ >= kPollInterval; }
+  bool due(Clock::time_point now) const {
+    return epoch_.poll != nullptr && now - last_ >= kPollInterval;
+  }
 
   // False: training has to stop.
   bool go_on(Index steps_done) {
@@ -38,7 +42,6 @@ class Poll {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   const Epoch& epoch_;
   Clock::time_point last_;
 };
@@ -137,6 +140,10 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
     return rows_of(step) == rows ? work->sharing : work->sharing_last;
   };
   Poll poll(epoch);  // only thread 0 asks
+  const bool paced = threads > 1 && epoch.laps == nullptr;
+  work->sharing.decide(units_, rows, threads, first.in_place());
+  const Pace::Way most{threads, work->sharing.first_by_columns()};
+  Pace::Block block{most, Clock::time_point::max(), true};
   const auto take_steps = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
@@ -150,7 +157,10 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
       forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
       loss_rows(pass, batch);
       if (weighs && !finite_loss(pass)) finite = false;
-      if (team.rank == 0) pause = access_.wanted() || poll.due();
+      if (team.rank == 0) {
+        const auto now = Clock::now();
+        pause = access_.wanted() || poll.due(now) || now >= block.end;
+      }
       backward_rows(pass, x, nullptr);
       if (!sharing.columns_then_depth()) pass.meet();
       const bool pauses = pause, diverged = !finite;
@@ -193,27 +203,23 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
       if (whole || !sharing.may_run_ahead() || rows_of(step + 1) != batch.rows) pass.meet();
     }
   };
-  const bool paced = threads > 1 && step_flop < kLongStep && epoch.laps == nullptr;
-  work->sharing.decide(units_, rows, threads, first.in_place());
-  const Pace::Way most{threads, work->sharing.first_by_columns()};
   bool go_on = true;
   while (go_on && result.steps < epoch.n_steps) {
-    const Index before = result.steps, left = epoch.n_steps - before;
-    Pace::Block block{most, left, true};
-    if (paced) block = work->pace.next(rows, most, left);
-    const Range steps{before, before + block.steps};
+    const Range steps{result.steps, epoch.n_steps};
+    if (paced) block = work->pace.next(rows, most, step_flop >= kLongStep);
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
     const auto decide = [&](Sharing<T>& sharing, Index batch) {
       sharing.decide(units_, batch, block.way.threads, first.in_place(), block.way.by_columns);
     };
     decide(work->sharing, rows);
     decide(work->sharing_last, rows_of(epoch.n_steps - 1));
-    parallel(block.way.threads, [&](Team team) { take_steps(team, steps); }, block.asleep);
+    const double waited =
+        parallel(block.way.threads, [&](Team team) { take_steps(team, steps); }, block.asleep);
     if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + result.steps;
     go_on = !result.converged && !result.diverged;
-    if (paced && go_on) work->pace.took(result.steps - before);
+    if (paced && go_on) work->pace.took(result.steps - steps.begin, waited);
     if (access_.wanted()) access_.let_copy();
-    if (!poll.due()) continue;
+    if (!poll.due(Clock::now())) continue;
     access_.rest();
     go_on = poll.go_on(result.steps) && go_on;
     access_.go_on();

@@ -37,21 +37,6 @@ namespace densenet {
 
 namespace {
 
-// n items, split into pieces that are as even as can be and no larger than `most`: the first
-// `larger` pieces have size + 1 items, the others `size`.
-struct EvenSplit {
-  Index count, size, larger;
-
-  EvenSplit(Index n, Index most)
-      : count((n + most - 1) / most), size(n / count), larger(n % count) {}
-  Index begin(Index piece) const { return piece * size + std::min(piece, larger); }
-  Range operator[](Index piece) const { return {begin(piece), begin(piece + 1)}; }
-  // The end of the first of these pieces that all have one size.
-  Index alike(Range pieces) const {
-    return pieces.begin < larger ? std::min(larger, pieces.end) : pieces.end;
-  }
-};
-
 constexpr Index kBlockTiles = kBlockRows / kTileRows;
 constexpr bool kManyRegisters = kVectorRegisters >= 32;
 

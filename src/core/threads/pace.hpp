@@ -4,14 +4,16 @@
 // What is fastest depends on where the cores are: two that share a cache exchange what two others
 // need four times as long for. A host may move them at any time and does not tell. So some steps
 // are timed in each way, about a tenth of a millisecond at a time: every quarter of a second while
-// nothing changes, sooner after a change or a pause. Results never depend on it.
+// nothing changes, sooner after a change or a pause. On a busy machine threads may come late:
+// lateness.hpp decides when one works alone then. Results never depend on it.
 //
-//   Block block = pace.next(...);  take up to block.steps steps in block.way;  pace.took(steps)
+//   Block block = pace.next(...);  take steps in block.way until block.end;  pace.took(...)
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 
+#include "core/threads/lateness.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/index.hpp"
 
@@ -21,19 +23,21 @@ namespace densenet {
 template <class Clock>
 class PaceBy {
  public:
+  using Time = typename Clock::time_point;
   struct Way {
     int threads;
     bool by_columns;
   };
   struct Block {
     Way way;
-    Index steps;
+    Time end;     // the step at hand is the last
     bool asleep;  // the threads may have to be woken
   };
 
-  // How to take the next of `steps` steps, with batches of `rows` rows and `most` as the way with
-  // the most threads. Time runs from here to took().
-  Block next(Index rows, Way most, Index steps) {
+  // How to take the next steps, with batches of `rows` rows and `most` as the way with the most
+  // threads, which is trusted without trials if steps are `long_steps`. Time runs from here to
+  // took().
+  Block next(Index rows, Way most, bool long_steps = false) {
     const Way& before = ways_[0];
     if (rows != rows_ || most.threads != before.threads || most.by_columns != before.by_columns) {
       *this = PaceBy();
@@ -41,50 +45,61 @@ class PaceBy {
       if (most.by_columns) ways_[count_++] = most;
       ways_[count_++] = {most.threads, false};
       ways_[count_++] = {1, false};
+      trying_ = !long_steps;
     }
+    if (timing_suspended()) return {ways_[turn_++ % alone()], Time{}, true};
     start_ = Clock::now();
-    block_.asleep = start_ - end_ > kThreadsStayAwake;
+    const bool welcome = lateness_.welcome(start_), rematch = lateness_.in_rematch();
     if (start_ - end_ > kLongPause) {
       wait_ = kFirstWait;
       until_ = std::min(until_, start_ + wait_);
     }
     const double left = std::max(worth_, Seconds(until_ - start_).count());
-    if (trying_ != (left <= 0)) {
-      trying_ = !trying_;
-      seen_ = {};
-    }
-    const double budget = trying_ ? kTrialSeconds - seen_.seconds : left;
-    block_.way = ways_[trying_ ? trial_ / kTrials : chosen_];
-    block_.steps = static_cast<Index>(
-        std::clamp<double>(step_ > 0 ? budget / step_ : 1, 1, static_cast<double>(steps)));
+    if (left <= 0 && !long_steps) trying_ = true;
+    on_trial_ = trying_ && welcome && !rematch;
+    block_.way = ways_[!welcome ? alone() : on_trial_ ? tried() : chosen_];
+    const double budget = on_trial_ ? kTrialSeconds - seen_.seconds
+                          : rematch ? kLookSeconds
+                                    : kWindowSeconds;
+    block_.end = start_ + std::chrono::duration_cast<Duration>(Seconds(budget));
+    block_.asleep = start_ - awake_ > kThreadsStayAwake;
     return block_;
   }
 
-  // Record that `steps` of the block's steps have been taken. A pause may have cut it short.
-  void took(Index steps) {
+  // Record that `steps` steps have been taken, in which the caller has waited for other threads for
+  // so many seconds.
+  void took(Index steps, double waited) {
+    if (timing_suspended()) return;
     end_ = Clock::now();
-    const double elapsed = Seconds(end_ - start_).count();
-    if (!trying_) worth_ -= elapsed;
-    seen_.seconds += elapsed;
-    seen_.steps += steps;
-    step_ = seen_.seconds / static_cast<double>(seen_.steps);
-    if (seen_.seconds < (trying_ ? kTrialSeconds : kLookSeconds)) return;
-    seen_ = {};
-    if (!trying_) {
-      // The threads may do worse now than in the trials, and worse than one thread did there.
-      const int alone = count_ - 1;
-      if (chosen_ != alone && least_[alone] < kClearlyFaster * step_) choose(alone);
-      return;
-    }
-    double& least = least_[trial_ / kTrials];
-    // The first trial of a way does not count: it brings the weights to the cores that need them.
-    least = trial_ % kTrials < 2 ? step_ : std::min(least, step_);
-    if (++trial_ == count_ * kTrials) choose(fastest());
+    const Work work{static_cast<double>(steps), Seconds(end_ - start_).count(), waited};
+    if (block_.way.threads > 1) awake_ = end_;
+    if (on_trial_) return end_trial(work);
+    worth_ -= work.seconds;
+    lateness_.took(block_.way.threads, work, end_, least_[alone()]);
   }
 
  private:
   using Seconds = std::chrono::duration<double>;
   using Duration = typename Clock::duration;
+
+  int alone() const { return count_ - 1; }
+  // The way on trial: one thread first, by which the others are judged.
+  int tried() const { return alone() - trial_ / kTrials; }
+
+  void end_trial(const Work& work) {
+    seen_.add(work);
+    const int way = tried();
+    if (way != alone() && Lateness<Time>::lost(seen_, least_[alone()])) {
+      choose(way);
+      return lateness_.leave_out(work.seconds, end_);
+    }
+    if (seen_.seconds < kTrialSeconds) return;
+    double& least = least_[way];
+    // The first trial of a way does not count: it brings the weights to the cores that need them.
+    least = trial_ % kTrials < 2 ? seen_.rate() : std::min(least, seen_.rate());
+    seen_ = {};
+    if (++trial_ == count_ * kTrials) choose(fastest());
+  }
 
   // The fastest way; a later one has to be clearly faster than those before it.
   int fastest() const {
@@ -101,25 +116,26 @@ class PaceBy {
     chosen_ = way;
     until_ = end_ + wait_;
     worth_ = Seconds(kFirstWait).count();
+    trying_ = false;
     trial_ = 0;
+    seen_ = {};
   }
 
   Index rows_ = 0;
-  Way ways_[3] = {};  // the most threads first, one thread last
-  int count_ = 0;     // of the ways
-  int trial_ = 0;     // the next of kTrials of each way
-  int chosen_ = 0;    // the way in use
-  bool trying_ = true;
-  double least_[3] = {};  // seconds of a step in each way, the least of its trials
-  double step_ = 0;       // seconds of a step, of those that were seen last
-  double worth_ = 0;      // seconds to train in the chosen way, at least, before the next trials
+  Way ways_[3] = {};                      // the most threads first, one thread last
+  int count_ = 0;                         // of the ways
+  int trial_ = 0;                         // the next of kTrials of each way
+  int turn_ = 0;                          // the next way with threads, if each has its turn
+  int chosen_ = 0;                        // the way in use
+  bool trying_ = true, on_trial_ = true;  // trials are due; the block is one
+  Work seen_;                             // in this trial
+  double least_[3] = {};                  // seconds of a step in each way, the least of its trials
+  double worth_ = 0;  // seconds to train in the chosen way, at least, before the next trials
   Duration wait_ = kFirstWait;
-  typename Clock::time_point until_ = {}, start_ = {}, end_ = {};
+  Time until_ = {}, start_ = {}, end_ = {};
+  Time awake_ = {};  // when threads have worked last
   Block block_ = {};
-  struct {
-    double seconds;
-    Index steps;
-  } seen_ = {};  // steps since the last comparison
+  Lateness<Time> lateness_;
 };
 
 using Pace = PaceBy<std::chrono::steady_clock>;
