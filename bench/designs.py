@@ -28,6 +28,7 @@ _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
 }
 _FLAGS = ("dropout", "residual", "clip", "own_loss")
+WORDS = (*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, *_FLAGS)
 _BYTES = {"adam": 24, "adamw": 24, "rmsprop": 16, "sgd": 8}  # float32, each read and written
 
 
@@ -92,9 +93,8 @@ def parse(text: str) -> Design:
     for word in text.lower().split("+"):
         kind = next((kind for kind, names in kinds.items() if word in names), word)
         if kind in found or kind not in (*kinds, *_FLAGS):
-            known = [*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, *_FLAGS]
             raise ValueError(
-                f"design: expected words of {', '.join(known)}, joined by +, each kind once, "
+                f"design: expected words of {', '.join(WORDS)}, joined by +, each kind once, "
                 f"got {text!r}"
             )
         found[kind] = word if kind in kinds else True

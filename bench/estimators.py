@@ -43,7 +43,7 @@ class Fitting(Net):
     ours: ClassVar[tuple[str, ...]] = ("densenet, estimator",)
     headings: ClassVar[tuple[str, ...]] = ("estimator",)
     beside: ClassVar[str] = "densenet, by hand"
-    beside_heading: ClassVar[str] = "by hand"
+    beside_heading: ClassVar[str] = "work by hand"
     call: ClassVar[str] = "fit"
 
     kind: Literal["classifier", "regressor", "bagging"] = "classifier"

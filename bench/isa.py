@@ -1,4 +1,7 @@
-"""Hold densenet and every peer to one instruction set, each by its own switch."""
+"""Hold densenet and every peer to one instruction set, each by its own switch.
+
+NumPy's functions of single elements are not held: their switch has other words in each release.
+"""
 
 import importlib.util
 import os

@@ -17,6 +17,7 @@ reports the nets that are done.
 import argparse
 import sys
 
+import designs
 import options
 import report
 import series
@@ -31,7 +32,8 @@ _LIMIT = (
 
 def _arguments() -> argparse.Namespace:
     parser = options.parser(__doc__)
-    parser.epilog = "Nets: " + "; ".join(f"{n.name} = {n.shape}:{n.batch}" for n in NETS.values())
+    nets = "; ".join(f"{net.name} = {net.shape}:{net.batch}" for net in NETS.values())
+    parser.epilog = f"Nets: {nets}. Words of a design, joined by +: {', '.join(designs.WORDS)}."
     parser.add_argument(
         "nets", nargs="*", metavar="NET", help="A to G, practice, or as 784-128-10:128:relu"
     )

@@ -263,9 +263,9 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "history"
 
 
-def written(path, *, commit="a" * 40, dirty=False, fit=2e-6):
+def written(path, *, commit="a" * 40, dirty=False, fit=2e-6, **beside):
     """A file of a run with one row."""
-    made = Records("nets", 2)
+    made = Records("nets", 2, **beside)
     made.circumstances |= {"commit": commit, "dirty": dirty, "date": "2026-11-28T12:00:00+00:00"}
     made.circumstances["processor"] |= {"name": "AMD EPYC", "family": 25, "model": 1}
     made.add({"net": "C", "contender": FIT}, timed(fit), limit=fit / 2)
@@ -288,6 +288,13 @@ def test_history_shows_one_row_across_commits(monkeypatch, tmp_path, folder, cap
     assert "2 rows of nets; 2 commits (aaaaaaa, bbbbbbb)" in capsys.readouterr().out
     assert run(monkeypatch, history, "--net", "D") == 1
     assert "No such rows." in capsys.readouterr().err
+
+
+def test_history_says_where_means_count_and_what_all_were_held_to(tmp_path):
+    path = written(tmp_path / "run.jsonl", fit=2e-6, busy=2, held_to="v3")
+    *_, time, _, _, _, share, conditions = history.cells(records.read(path)[0])
+    assert (time, share) == ("3 µs", "33 %")
+    assert conditions.split("; ")[1:] == ["beside 2 endless loops, means", "all held to v3"]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_nets_say_first_what_is_slower(monkeypatch, tmp_path, capsys, competing)
         (
             estimators,
             estimators.Fitting.of("bagging", NETS["B"], 64, 2),
-            ["estimator µs", "by hand µs", "over by hand", "µs on processors per fit"],
+            ["estimator µs", "work by hand µs", "over work by hand", "µs on processors per fit"],
         ),
     ],
 )
