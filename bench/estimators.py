@@ -23,7 +23,8 @@ import series
 from densenet._typing import Array
 from peers.estimators import BAGGED
 from tasks import Task
-from workloads import AGREE_DRAWN, AGREE_ORDERED, Net, parse
+from timing import Unit
+from workloads import Net, parse
 
 _KINDS = ("classifier", "regressor", "bagging")
 _NET = "54-100-7:200:relu"
@@ -45,6 +46,7 @@ class Fitting(Net):
     beside: ClassVar[str] = "densenet, by hand"
     beside_heading: ClassVar[str] = "work by hand"
     call: ClassVar[str] = "fit"
+    unit: ClassVar[Unit] = "ms"
 
     kind: Literal["classifier", "regressor", "bagging"] = "classifier"
     examples: int = 10_000
@@ -86,11 +88,6 @@ class Fitting(Net):
     def epoch_calls(self) -> int:
         """Calls of an epoch: one."""
         return 1
-
-    @property
-    def tolerance(self) -> float:
-        """Relative difference that is allowed: by hand, rows come in another order."""
-        return AGREE_DRAWN if self.design.dropout else AGREE_ORDERED
 
     def task(self, threads: int, seed: int = 7) -> Task:
         """Draw rows and targets at random."""

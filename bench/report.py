@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from records import Records
-from timing import Counts, Timing, micros
+from timing import Counts, Timing, written
 from workloads import Net
 
 REFERENCE = "NumPy reference"  # the contender that judges the others, and is no peer
@@ -130,9 +130,9 @@ class Result:
         return float(getattr(self.timings[name], self.counts))
 
     def text(self, name: str | None) -> str:
-        """Give the time of a contender in microseconds, with its spread; or why there is none."""
+        """Give the time of a contender in the net's unit, with its spread; or why there is none."""
         if name in self.timings:
-            return self.timings[name].text(self.counts)
+            return self.timings[name].text(self.counts, self.net.unit)
         return self.notes.get(name or "", "-")
 
     @property
@@ -196,12 +196,11 @@ def header(kind: type[Net], targets: bool) -> list[str]:
     """Give the header of the table whose rows `summary` gives."""
     return [
         *("net", "shape", "batch"),
-        *(f"{heading} µs" for heading in kind.headings),
-        f"{kind.beside_heading} µs",
-        *("best peer", "its µs"),
+        *(f"{heading} {kind.unit}" for heading in (*kind.headings, kind.beside_heading)),
+        *("best peer", f"its {kind.unit}"),
         *(f"{heading} ratio" for heading in kind.headings),
         f"over {kind.beside_heading}",
-        "limit µs",
+        f"limit {kind.unit}",
         f"{kind.headings[0]} % of limit",
         *(("target", "met") if targets else ()),
     ]
@@ -216,7 +215,7 @@ def summary(result: Result, targets: bool) -> list[str]:
         *(result.text(name) if name in result.timings else "-" for name in (*net.ours, net.beside)),
         *(best or "-", result.text(best)),
         *("-" if ratio is None else f"{ratio:.2f}x" for ratio in ratios),
-        micros(result.limit),
+        written(result.limit, net.unit),
         result.percent_of_limit(net.ours[0]),
         *((f"{net.target:g}x", result.verdict) if targets else ()),
     ]
@@ -251,7 +250,7 @@ def losers(results: Sequence[Result]) -> list[str]:
 
 def contenders(results: Sequence[Result]) -> str:
     """Give a table of times: a row for each contender and a column for each net."""
-    return _by_contender(results, Result.text, "µs")
+    return _by_contender(results, Result.text)
 
 
 def processor_times(results: Sequence[Result]) -> str:
@@ -259,15 +258,19 @@ def processor_times(results: Sequence[Result]) -> str:
 
     def text(result: Result, name: str) -> str:
         timing = result.timings.get(name)
-        return "-" if timing is None or timing.processor is None else micros(timing.processor)
+        if timing is None or timing.processor is None:
+            return "-"
+        return written(timing.processor, result.net.unit)
 
-    return _by_contender(results, text, "µs on processors")
+    return _by_contender(results, text, " on processors")
 
 
-def _by_contender(results: Sequence[Result], text: Callable[[Result, str], str], unit: str) -> str:
+def _by_contender(
+    results: Sequence[Result], text: Callable[[Result, str], str], where: str = ""
+) -> str:
     names = list(dict.fromkeys(n for result in results for n in (*result.timings, *result.notes)))
     rows = [[name, *(text(result, name) for result in results)] for name in names]
-    heading = f"{unit} per {results[0].net.call}"
+    heading = f"{results[0].net.unit}{where} per {results[0].net.call}"
     return table([heading, *(result.net.name for result in results)], rows)
 
 

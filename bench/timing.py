@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Samples = Sequence[float] | NDArray[np.float64]
 Counts = Literal["median", "mean"]  # which of the two stands for a contender
+Unit = Literal["µs", "ms"]
 
 _SAMPLE = 1e-3  # least seconds of a sample, far above the clock's resolution
 
@@ -38,17 +39,22 @@ class Timing(NamedTuple):
         """Half the distance between the quartiles, relative to the median."""
         return (self.high - self.low) / 2 / self.median
 
-    def text(self, counts: Counts = "median") -> str:
-        """Give the median or mean in microseconds, and the spread."""
-        return f"{micros(getattr(self, counts))} ±{100 * self.spread:.0f}%"
+    def text(self, counts: Counts = "median", unit: Unit = "µs") -> str:
+        """Give the median or mean, and the spread."""
+        return f"{written(getattr(self, counts), unit)} ±{100 * self.spread:.0f}%"
 
     def __str__(self) -> str:
         return self.text()
 
 
 def micros(seconds: float) -> str:
-    """Write seconds as microseconds, with three significant digits or all before the point."""
-    value = seconds * 1e6
+    """Write seconds as microseconds."""
+    return written(seconds, "µs")
+
+
+def written(seconds: float, unit: Unit) -> str:
+    """Write seconds in a unit, with three significant digits or all before the point."""
+    value = seconds * {"µs": 1e6, "ms": 1e3}[unit]
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
 
 

@@ -12,11 +12,11 @@ import designs
 from densenet._typing import Array
 from designs import Design
 from tasks import FIRST_LOSSES, Task
+from timing import Unit
 
 PLAIN = Design()
 ALONE = "densenet, one thread"  # the contender that does the same on one thread
 AGREE = 1e-3  # relative difference of what contenders must agree in
-AGREE_ORDERED = 2e-2  # where each trains on the rows in an order of its own
 AGREE_DRAWN = 0.25  # and where each library drops elements at random, by its own draws
 EPOCH = 0.01  # seconds of work in a row, much more than an epoch costs besides
 
@@ -34,6 +34,7 @@ class Net:
     beside: ClassVar[str] = ALONE  # our own contender that the first of `ours` is compared with
     beside_heading: ClassVar[str] = "one thread"
     call: ClassVar[str] = "step"  # what takes the times that are told
+    unit: ClassVar[Unit] = "µs"  # in which they are told
     shows: ClassVar[str] = "losses"  # what contenders must agree in
 
     name: str

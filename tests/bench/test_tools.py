@@ -78,7 +78,7 @@ def test_nets_say_first_what_is_slower(monkeypatch, tmp_path, capsys, competing)
         (
             estimators,
             estimators.Fitting.of("bagging", NETS["B"], 64, 2),
-            ["estimator µs", "work by hand µs", "over work by hand", "µs on processors per fit"],
+            ["estimator ms", "work by hand ms", "over work by hand", "ms on processors per fit"],
         ),
     ],
 )
