@@ -13,7 +13,7 @@ from designs import DROPOUT, LEARNING_RATE
 from peers.contender import Contender, Predictor
 from peers.densenet import network_of
 from peers.sklearn import ACTIVATIONS, check
-from tasks import Task
+from tasks import FIRST_LOSSES, Task
 
 BAGGED = 20  # estimators that bagging fits
 _SEED = 0
@@ -76,10 +76,10 @@ class DenseFit(Contender):
         self.estimator = ours(task)
 
     def first(self) -> list[float]:
-        """Fit once, with the rows in their order, to get losses that all must have."""
-        self.estimator.set_params(shuffle=False)
+        """Fit once, rows in their order and nothing penalised, to get losses that all must have."""
+        self.estimator.set_params(shuffle=False, alpha=0)
         losses = super().first()
-        self.estimator.set_params(shuffle=True)
+        self.estimator.set_params(shuffle=True, alpha=_ALPHA)
         return losses
 
     def epoch(self) -> Iterable[Any]:
@@ -113,21 +113,19 @@ class NetworkFit(Contender):
         self.task = task
         self.regresses = task.job == "regressor"
         self.bounds = 2.0 if task.design.activation == "sigmoid" else 6.0
-        penalty = (2 if self.regresses else 1) * _ALPHA  # the estimators halve a squared error
-        self.optimizer = Adam(lr=LEARNING_RATE, l2=penalty / task.batch)
-        self.shuffle = True
 
     def first(self) -> list[float]:
-        """Fit once, with the rows in their order, to get losses that all must have."""
-        self.shuffle = False
-        losses = super().first()
-        self.shuffle = True
-        return losses
+        """Fit once, rows in their order and nothing penalised, to get losses that all must have."""
+        return self._fit(shuffle=False, alpha=0)[:FIRST_LOSSES]
 
     def epoch(self) -> Iterable[Any]:
         """Make a network and fit it."""
+        return self._fit(shuffle=True, alpha=_ALPHA)
+
+    def _fit(self, shuffle: bool, alpha: float) -> list[float]:
         task, draw = self.task, np.random.RandomState(_SEED)
         loss = MeanSquaredError() if self.regresses else SoftmaxCrossEntropy()
+        half = 0.5 if self.regresses else 1.0  # the estimators halve a squared error
         network = Network(task.design.layers(task.widths), loss, seed=_SEED)
         weights = [name for name, values in network.parameters.items() if values.ndim == 2]
         for name, (inputs, outputs) in zip(weights, pairwise(task.widths), strict=True):
@@ -140,11 +138,10 @@ class NetworkFit(Contender):
             task.y[:, None] if self.regresses else task.y,
             epochs=task.passes,
             batch_size=task.batch,
-            optimizer=self.optimizer,
-            shuffle=self.shuffle,
+            optimizer=Adam(lr=LEARNING_RATE, l2=alpha / task.batch / half),
+            shuffle=shuffle,
         )
-        losses = [epoch["loss"] for epoch in history.epochs]
-        return [value / 2 if self.regresses else value for value in losses]
+        return [half * epoch["loss"] for epoch in history.epochs]
 
 
 # ---- twenty fits -------------------------------------------------------------------------------
