@@ -17,24 +17,26 @@ some_tests := $(addprefix tests/, \
   threads/test_same_bits.py::test_an_epoch_is_bitwise_equal \
   threads/test_thread_limits.py threads/test_pace.py)
 
-.PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-curves bench-threads \
-  peers clean
+.PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-predict \
+  bench-estimators bench-curves bench-threads peers clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo           train on handwritten digits, in C++ and in NumPy, and compare the two"
-	@echo "make test           run the tests"
-	@echo "make quick          run some of each kind, in half a minute: after every edit"
-	@echo "make debug-core     build a program that tests the C++ without Python, for debuggers"
-	@echo "make lint           check style and types"
-	@echo "make docs           build the pages: build/docs/html/index.html"
-	@echo "make wheel          build a wheel that runs elsewhere, and test it where nothing is installed"
-	@echo "make bench          check the kernels against the reference, then time both"
-	@echo "make bench-nets     time training beside PyTorch, JAX and scikit-learn"
-	@echo "make bench-curves   time training by batch, width, depth and threads"
-	@echo "make bench-threads  compare more threads with one"
-	@echo "make peers          install PyTorch, JAX and scikit-learn for bench-nets: gigabytes"
-	@echo "make clean          remove all that these commands made"
+	@echo "make demo              train on handwritten digits, in C++ and in NumPy, and compare the two"
+	@echo "make test              run the tests"
+	@echo "make quick             run some of each kind, in half a minute: after every edit"
+	@echo "make debug-core        build a program that tests the C++ without Python, for debuggers"
+	@echo "make lint              check style and types"
+	@echo "make docs              build the pages: build/docs/html/index.html"
+	@echo "make wheel             build a wheel that runs elsewhere, and test it where nothing is installed"
+	@echo "make bench             check the kernels against the reference, then time both"
+	@echo "make bench-nets        time training beside PyTorch, JAX and scikit-learn"
+	@echo "make bench-predict     time predictions beside them"
+	@echo "make bench-estimators  time whole fits beside scikit-learn's and the same work by hand"
+	@echo "make bench-curves      time training by batch, width, depth and threads"
+	@echo "make bench-threads     compare more threads with one"
+	@echo "make peers             install PyTorch, JAX and scikit-learn for bench-nets: gigabytes"
+	@echo "make clean             remove all that these commands made"
 	@echo
 	@echo "ARGS is handed on:                  make test ARGS='-k adam'"
 	@echo "PYTHON makes the environment:       make demo PYTHON=python3.12"
@@ -75,7 +77,7 @@ docs: .venv/.docs
 wheel: .venv/.tools
 	@.ci/wheel $(ARGS)
 
-bench bench-nets bench-curves bench-threads: .venv/.test
+bench bench-nets bench-predict bench-estimators bench-curves bench-threads: .venv/.test
 	@echo "==> Running the benchmark"
 	@$(python) bench/$(@:bench-%=%).py $(ARGS)
 

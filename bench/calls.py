@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from densenet import kernels
-from peers import Contender, DensenetFit, DensenetStep
-from workloads import Net, Task
+from peers.contender import Contender
+from peers.densenet import DensenetFit, DensenetStep
+from tasks import Task
+from workloads import Net
 
 Call = Callable[[], object]
 
@@ -44,7 +46,7 @@ def _kernel(name: str, *shapes: str) -> Callable[[int, int, int], Call]:
 
 
 def _task(threads: int, width: int, batch: int) -> Task:
-    return Task.make(Net("", (width, width, width, 10), batch), threads)
+    return Net("", (width, width, width, 10), batch).task(threads)
 
 
 CALLS: dict[str, Callable[[int, int, int], Call]] = {

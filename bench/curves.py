@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser = options.parser(__doc__)
     options.add_threads(parser)
     options.add_picture(parser)
-    options.add_only(parser, "fit,reference")
+    options.add_only(parser, default="fit,reference")
     parser.add_argument("curves", nargs="*", metavar="CURVE", help="batch, width, depth, threads")
     parser.add_argument(
         "--budget", type=options.seconds, default=120.0, help="seconds in all, about (%(default)g)"
@@ -85,7 +85,7 @@ def _row(curve: Curve, value: int, names: list[str]) -> list[str]:
         f"{value}",
         f"{result.net.parameters:,}",
         f"{result.net.flop / 1e6:,.2f}",
-        *(str(result.timings.get(name, result.notes.get(name, "-"))) for name in names),
+        *(result.text(name) for name in names),
         micros(result.limit),
         result.percent_of_limit(first),
         "-" if growth is None else f"{growth:.2f}",

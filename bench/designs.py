@@ -1,7 +1,9 @@
-"""What a timed network has besides its widths: its hidden layers' kind, and the rule of its update.
+"""What a timed network has besides its widths: its hidden layers' kind, its loss, and its update.
 
 A design is written as words joined by ``+``: an activation, and what differs from the plain design,
-sigmoid layers with Adam: ``relu``, ``silu+layer_norm``, ``relu+dropout+sgd``.
+sigmoid layers with softmax cross-entropy and Adam: ``relu``, ``silu+layer_norm``,
+``relu+dropout+sgd``. With ``own_loss`` the loss is one that no library has: each gets it as its
+users write one of their own.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -16,6 +18,7 @@ from densenet.optimizers import Optimizer
 LEARNING_RATE = 1e-3
 DROPOUT = 0.2
 CLIP_NORM = 1.0
+FOCUS = 2.0  # of the own loss, a focal one: mean of -(1 - p)^FOCUS ln p (Lin et al. 2017)
 
 _NORMS = {"layer_norm": LayerNorm, "batch_norm": BatchNorm}
 _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -24,12 +27,14 @@ _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "sgd": SGD,
 }
+_FLAGS = ("dropout", "residual", "clip", "own_loss")
+WORDS = (*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, *_FLAGS)
 _BYTES = {"adam": 24, "adamw": 24, "rmsprop": 16, "sgd": 8}  # float32, each read and written
 
 
 @dataclass(frozen=True)
 class Design:
-    """The hidden layers of a network, and the rule of its updates.
+    """The hidden layers of a network, its loss, and the rule of its updates.
 
     A hidden layer is a linear one, the norm, the activation and dropout, in this order.
     """
@@ -40,13 +45,14 @@ class Design:
     residual: bool = False  # around each hidden layer as wide as what it gets
     optimizer: str = "adam"
     clip: bool = False  # the norm of all gradients
+    own_loss: bool = False
 
     @property
     def text(self) -> str:
         """The words that `parse` reads."""
         plain = self.activation, self.norm, self.optimizer
         words = [word for word in plain if word not in ("", "adam")]
-        words += [word for word in ("dropout", "residual", "clip") if getattr(self, word)]
+        words += [word for word in _FLAGS if getattr(self, word)]
         return "+".join(words)
 
     @property
@@ -86,10 +92,9 @@ def parse(text: str) -> Design:
     found: dict[str, str | bool] = {}
     for word in text.lower().split("+"):
         kind = next((kind for kind, names in kinds.items() if word in names), word)
-        if kind in found or kind not in (*kinds, "dropout", "residual", "clip"):
-            known = [*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, "dropout", "residual", "clip"]
+        if kind in found or kind not in (*kinds, *_FLAGS):
             raise ValueError(
-                f"design: expected words of {', '.join(known)}, joined by +, each kind once, "
+                f"design: expected words of {', '.join(WORDS)}, joined by +, each kind once, "
                 f"got {text!r}"
             )
         found[kind] = word if kind in kinds else True

@@ -37,7 +37,7 @@ _HEADER = (
     "commit",
     "measured",
     "threads",
-    "median",
+    "time",
     "±",
     "ratio",
     "to",
@@ -112,18 +112,24 @@ def cells(row: Row) -> list[str]:
     spread = row.get("spread")
     if None not in (median, low, high):
         spread = (high - low) / 2 / median
-    load = "" if row.get("load") is None else f"load {row['load']:.1f}"
+    time = row["mean"] if row.get("busy") and median is not None else median
+    conditions = [
+        "" if row.get("load") is None else f"load {row['load']:.1f}",
+        f"beside {row['busy']} endless loops, means" if row.get("busy") else "",
+        f"all held to {row['held_to']}" if row.get("held_to") else "",
+        row["conditions"],
+    ]
     return [
         date,
         commit,
         ", ".join(str(value) for key, value in row["measured"].items() if key != "net"),
         "-" if row["threads"] is None else str(row["threads"]),
-        row["failure"] or (f"{micros(median)} µs" if row["unit"] == "s" else f"{median:.3g}"),
+        row["failure"] or (f"{micros(time)} µs" if row["unit"] == "s" else f"{time:.3g}"),
         "-" if spread is None else f"{100 * spread:.0f} %",
         "-" if row["ratio"] is None else f"{row['ratio']:.2f}x",
         row["ratio_to"] or "-",
-        "-" if None in (row["limit"], median) else f"{100 * row['limit'] / median:.0f} %",
-        "; ".join(filter(None, (load, row["conditions"]))) or "-",
+        "-" if None in (row["limit"], time) else f"{100 * row['limit'] / time:.0f} %",
+        "; ".join(filter(None, conditions)) or "-",
     ]
 
 

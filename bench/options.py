@@ -2,8 +2,11 @@
 
 import argparse
 import importlib.util
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import isa
 from densenet import get_num_threads
 from densenet._extras import DISTRIBUTION
 from machine import processors
@@ -37,15 +40,17 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_only(parser: argparse.ArgumentParser, default: str = "") -> None:
-    """Add ``--only``, which chooses the contenders."""
+def add_only(
+    parser: argparse.ArgumentParser, jobs: Sequence[str] = ("train",), default: str = ""
+) -> None:
+    """Add ``--only``, which chooses among the contenders that do one of the jobs."""
     parser.add_argument(
         "--only",
-        type=contenders,
+        type=partial(contenders, jobs=jobs),
         default=default,
         metavar="A,B",
         help="only contenders whose names contain one of these words; the names: "
-        + "; ".join(CONTENDERS),
+        + "; ".join(_names(jobs)),
     )
 
 
@@ -62,6 +67,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
     return int(text)
+
+
+def count(text: str) -> int:
+    """Read an integer >= 0."""
+    return 0 if text == "0" else positive(text)
 
 
 def positives(text: str) -> list[int]:
@@ -90,15 +100,30 @@ def seconds(text: str) -> float:
     return value
 
 
-def contenders(text: str) -> list[str]:
+def level(text: str) -> str:
+    """Read the instruction set that all contenders are held to."""
+    if text not in isa.SWITCHES:
+        raise argparse.ArgumentTypeError(f"must be {' or '.join(isa.SWITCHES)}, got {text!r}")
+    if why := isa.missing(text):
+        raise argparse.ArgumentTypeError(why)
+    return text
+
+
+def contenders(text: str, jobs: Sequence[str] = ("train",)) -> list[str]:
     """Read words; give the names of the contenders that contain one of them."""
     words = [word.strip().lower() for word in text.split(",")]
-    names = [name for name in CONTENDERS if any(word in name.lower() for word in words)]
+    known = _names(jobs)
+    names = [name for name in known if any(word in name.lower() for word in words)]
     if not names:
         raise argparse.ArgumentTypeError(
-            f"must be part of a name in {'; '.join(CONTENDERS)}; got {text!r}"
+            f"must be part of a name in {'; '.join(known)}; got {text!r}"
         )
     return names
+
+
+def _names(jobs: Sequence[str]) -> list[str]:
+    """Give the names of the contenders that do one of the jobs, each once."""
+    return list(dict.fromkeys(name for job in jobs for name in CONTENDERS[job]))
 
 
 def new_file(text: str) -> Path:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from report import OURS, Curve, Result
+from report import Curve, Result
 from workloads import Net
 
 _BLUE, _GREY, _PALE = "#2166ac", "#7d8590", "#e3e7eb"
 _LOOKS = {  # the colour stands for the library, the marker for the way to use it
     "densenet, fit": (_BLUE, "o"),
     "densenet, train_step": (_BLUE, "D"),
+    "densenet, one thread": (_BLUE, "|"),
     "PyTorch, fused Adam": ("#d6604d", "s"),
     "PyTorch, foreach Adam": ("#d6604d", "^"),
     "PyTorch, compiled": ("#d6604d", "v"),
@@ -38,17 +39,17 @@ def ladder(results: Sequence[Result], path: Path, caption: str) -> None:
     figure = Figure(figsize=(10, 2.4 + 0.5 * len(results)), layout="constrained")
     axes = figure.subplots()
     for row, result in enumerate(results):
-        unit = result.timings[result.best_peer or ""].median
+        unit = result.seconds(result.best_peer or "")
         axes.axhline(row, color=_PALE, linewidth=1, zorder=0)
         for name, timing in result.timings.items():
             colour, marker = _LOOKS.get(name, (_GREY, "."))
-            ours = name in OURS
+            ours = name in result.net.ours
             # The quartiles are a thin line beneath the marker.
             axes.plot(
                 [timing.low / unit, timing.high / unit], [row, row], color=colour, linewidth=1.5
             )
             axes.scatter(
-                timing.median / unit,
+                result.seconds(name) / unit,
                 row,
                 s=70 if ours else 34,
                 color=colour,

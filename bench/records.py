@@ -13,13 +13,20 @@ processor
 versions, threads, load, conditions
     Versions of densenet, NumPy, the compiler and the libraries compared with; threads of each
     contender; the machine's load average when the run began; what ``--note`` said.
+busy, held_to
+    Endless loops that ran beside the contenders (``--busy``), and the instruction set that all were
+    held to (``--isa``), ``null`` if each took what it liked. Rows written before there were these
+    options do not have them.
 measured
     What was measured, by name: ``{"net": "C", "contender": "densenet, fit", ...}``.
 unit, median, lower_quartile, upper_quartile
     ``s`` is seconds of one step or one call. ``null`` in the place of numbers that there are not.
+mean, processor_time
+    The mean, and the mean time that all threads together spent on processors, in the same unit;
+    ``null`` where not taken. Older rows do not have them.
 ratio, ratio_to, limit
-    How many times as fast as ``ratio_to`` this was, and the least that the machine's measured peaks
-    allow, in the same unit.
+    How many times as fast as ``ratio_to`` this was, by medians, or by means where the row was
+    ``busy``; and the least that the machine's measured peaks allow, in the same unit.
 failure
     Why there is no number, as text; else ``null``.
 """
@@ -56,9 +63,20 @@ class Records:
         Of every contender, where a row does not name its own.
     conditions : str, optional
         What else a reader should know, such as other work on the machine.
+    busy : int
+        Endless loops beside the contenders.
+    held_to : str, optional
+        The instruction set that all contenders are held to.
     """
 
-    def __init__(self, tool: str, threads: int, conditions: str | None = None) -> None:
+    def __init__(
+        self,
+        tool: str,
+        threads: int,
+        conditions: str | None = None,
+        busy: int = 0,
+        held_to: str | None = None,
+    ) -> None:
         config = densenet.show_config()
         commit, dirty = _commit()
         self.circumstances: Row = {
@@ -75,6 +93,8 @@ class Records:
             "threads": threads,
             "load": machine.load(),
             "conditions": conditions,
+            "busy": busy,
+            "held_to": held_to,
         }
         self.rows: list[Row] = []
 
@@ -96,15 +116,17 @@ class Records:
     ) -> None:
         """Add a row; a number alone is a median whose quartiles are not known."""
         if timing is None or isinstance(timing, Timing):
-            low, median, high = timing or (None, None, None)
+            low, median, high, mean, processor = timing or [None] * 5
         else:
-            low, median, high = None, timing, None
+            low, median, high, mean, processor = None, timing, None, None, None
         row = {
             "measured": dict(measured),
             "unit": unit,
             "median": median,
             "lower_quartile": low,
             "upper_quartile": high,
+            "mean": mean,
+            "processor_time": processor,
             "ratio": ratio,
             "ratio_to": ratio_to,
             "limit": limit,
@@ -154,7 +176,8 @@ def run(
     With ``--json -`` standard output carries the rows alone: what the tool prints besides goes to
     standard error.
     """
-    records = Records(tool, arguments.threads, arguments.note)
+    beside = {key: getattr(arguments, key) for key in ("busy", "held_to") if key in arguments}
+    records = Records(tool, arguments.threads, arguments.note, **beside)
     to_stdout = arguments.json == STDOUT
     with contextlib.redirect_stdout(sys.stderr) if to_stdout else contextlib.nullcontext():
         status = measure(arguments, records)

@@ -9,12 +9,12 @@ from statistics import median
 from typing import Any
 
 from records import Records
-from timing import Timing, micros
+from timing import Counts, Timing, written
 from workloads import Net
 
-OURS = ("densenet, fit", "densenet, train_step")
+REFERENCE = "NumPy reference"  # the contender that judges the others, and is no peer
 NOT_INSTALLED = "not installed"  # the note of a contender whose library is missing
-OTHER_LOSSES = "other losses"  # begins the note of a contender that computes something else
+OTHER = "other "  # begins the note of a contender that computes something else
 NEAR_LIMIT = 1.2  # a net within this many limits counts as at its target
 
 
@@ -74,6 +74,10 @@ def describe(records: Records) -> str:
     densenet, numpy, compiler = (versions.pop(key) for key in ("densenet", "numpy", "compiler"))
     load = "" if about["load"] is None else f", load {about['load']:.1f} at the start"
     conditions = f", {about['conditions']}" if about["conditions"] else ""
+    if about["busy"]:
+        conditions += f", beside {about['busy']} endless loop{'s' if about['busy'] > 1 else ''}"
+    if about["held_to"]:
+        conditions += f", all held to {about['held_to']}"
     commit = f"commit {about['commit'][:7]}" if about["commit"] else "commit unknown"
     return "; ".join(
         [
@@ -95,9 +99,17 @@ def processor_name(processor: dict[str, Any]) -> str:
     return name
 
 
+def is_peer(name: str) -> bool:
+    """Tell whether a contender is another library's."""
+    return name != REFERENCE and not name.startswith("densenet")
+
+
 @dataclass
 class Result:
-    """One net: seconds of a step for each contender, and the machine's peaks meanwhile."""
+    """One net: seconds of a call for each contender, and the machine's peaks meanwhile.
+
+    A contender is as fast as its median; or as its mean, where ``counts`` says so.
+    """
 
     net: Net
     flops: float  # peak of multiply-adds, FLOP/s
@@ -106,36 +118,52 @@ class Result:
     notes: dict[str, str] = field(default_factory=dict)  # why a contender has no time
     versions: dict[str, str] = field(default_factory=dict)  # of each library that was imported
     meetings: Sequence[float] = ()  # before each turn: seconds in which all threads met
+    counts: Counts = "median"
 
     @property
     def limit(self) -> float:
-        """Least seconds of a step, at the measured peaks."""
+        """Least seconds of a call, at the measured peaks."""
         return self.net.limit(self.flops, self.bandwidth)
+
+    def seconds(self, name: str) -> float:
+        """Give the time of a contender that has one."""
+        return float(getattr(self.timings[name], self.counts))
+
+    def text(self, name: str | None) -> str:
+        """Give the time of a contender in the net's unit, with its spread; or why there is none."""
+        if name in self.timings:
+            return self.timings[name].text(self.counts, self.net.unit)
+        return self.notes.get(name or "", "-")
 
     @property
     def best_peer(self) -> str | None:
-        """The fastest contender that is not densenet itself; None if there is none."""
-        peers = [name for name in self.timings if name not in OURS]
-        return min(peers, key=lambda name: self.timings[name].median, default=None)
+        """The fastest contender of another library; None if there is none."""
+        peers = [name for name in self.timings if is_peer(name)]
+        return min(peers, key=self.seconds, default=None)
 
-    def ratio(self, name: str) -> float | None:
-        """Say how many times as fast as the best peer a contender is; None if one is missing."""
-        if self.best_peer is None or name not in self.timings:
+    def ratio(self, name: str, to: str | None = None) -> float | None:
+        """Say how many times as fast as another contender one is; None if one is missing.
+
+        The other is the best peer, unless ``to`` names one.
+        """
+        to = to or self.best_peer
+        if to not in self.timings or name not in self.timings:
             return None
-        return self.timings[self.best_peer].median / self.timings[name].median
+        return self.seconds(to) / self.seconds(name)
 
     def percent_of_limit(self, name: str) -> str:
         """Give the limit in percent of a contender's time: 100 % is all that is possible."""
-        timing = self.timings.get(name)
-        return f"{100 * self.limit / timing.median:.0f} %" if timing else "-"
+        known = name in self.timings
+        return f"{100 * self.limit / self.seconds(name):.0f} %" if known else "-"
 
     @property
     def verdict(self) -> str:
         """Whether `fit` reaches the net's target: by its ratio, or by coming near the limit."""
-        ratio = self.ratio(OURS[0])
-        if OURS[0] not in self.timings:
+        fit = self.net.ours[0]
+        ratio = self.ratio(fit)
+        if fit not in self.timings:
             return "not run"
-        if self.timings[OURS[0]].median <= NEAR_LIMIT * self.limit:
+        if self.seconds(fit) <= NEAR_LIMIT * self.limit:
             slower = ratio is not None and ratio < 1
             return "yes, at the limit" if not slower else "at the limit, but slower than a peer"
         if ratio is None:
@@ -164,57 +192,86 @@ class Curve:
         return math.log(last / first) / math.log(value / before)
 
 
-SUMMARY = (
-    "net",
-    "shape",
-    "batch",
-    "fit µs",
-    "train_step µs",
-    "best peer",
-    "its µs",
-    "fit ratio",
-    "train_step ratio",
-    "limit µs",
-    "fit % of limit",
-    "target",
-    "met",
-)
-
-
-def summary(result: Result) -> list[str]:
-    """Give a net's row of the table `SUMMARY`."""
-    times = [str(result.timings[name]) if name in result.timings else "-" for name in OURS]
-    ratios = [result.ratio(name) for name in OURS]
-    best = result.best_peer
+def header(kind: type[Net], targets: bool) -> list[str]:
+    """Give the header of the table whose rows `summary` gives."""
     return [
-        result.net.name,
-        result.net.shape,
-        str(result.net.batch),
-        *times,
-        best or "-",
-        str(result.timings[best]) if best else "-",
-        *("-" if ratio is None else f"{ratio:.2f}x" for ratio in ratios),
-        micros(result.limit),
-        result.percent_of_limit(OURS[0]),
-        f"{result.net.target:g}x",
-        result.verdict,
+        *("net", "shape", "batch"),
+        *(f"{heading} {kind.unit}" for heading in (*kind.headings, kind.beside_heading)),
+        *("best peer", f"its {kind.unit}"),
+        *(f"{heading} ratio" for heading in kind.headings),
+        f"over {kind.beside_heading}",
+        f"limit {kind.unit}",
+        f"{kind.headings[0]} % of limit",
+        *(("target", "met") if targets else ()),
     ]
+
+
+def summary(result: Result, targets: bool) -> list[str]:
+    """Give a net's row; if ``targets``, with its target and whether that is met."""
+    net, best = result.net, result.best_peer
+    ratios = [*map(result.ratio, net.ours), result.ratio(net.ours[0], net.beside)]
+    return [
+        *(net.name, net.shape, str(net.batch)),
+        *(result.text(name) if name in result.timings else "-" for name in (*net.ours, net.beside)),
+        *(best or "-", result.text(best)),
+        *("-" if ratio is None else f"{ratio:.2f}x" for ratio in ratios),
+        written(result.limit, net.unit),
+        result.percent_of_limit(net.ours[0]),
+        *((f"{net.target:g}x", result.verdict) if targets else ()),
+    ]
+
+
+def losers(results: Sequence[Result]) -> list[str]:
+    """Give what is slower than its best peer, then what is slower than our own other way.
+
+    That is one thread, or the same work by hand. Each is a paragraph: a line says that there is
+    nothing.
+    """
+    compared = [result for result in results if result.best_peer]
+    lost = [
+        f"{result.net.name}, {heading}: {ratio:.2f}x of {result.best_peer}"
+        for result in compared
+        for name, heading in zip(result.net.ours, result.net.headings, strict=True)
+        if (ratio := result.ratio(name)) is not None and ratio < 1
+    ]
+    beside = [
+        f"{result.net.name}, {result.net.headings[0]}: {ratio:.2f}x of {result.net.beside_heading}"
+        for result in results
+        if (ratio := result.ratio(result.net.ours[0], result.net.beside)) is not None and ratio < 1
+    ]
+    none = "Nothing is slower than the best peer." if compared else "No peer to compare with."
+    first = "\n".join(["Slower than the best peer:\n", *(f"- {cell}" for cell in lost)])
+    paragraphs = [first if lost else none]
+    if beside:
+        other = results[0].net.beside_heading
+        paragraphs.append("\n".join([f"Slower than {other}:\n", *(f"- {c}" for c in beside)]))
+    return paragraphs
 
 
 def contenders(results: Sequence[Result]) -> str:
-    """Give a table with a row for each contender and a column for each net."""
+    """Give a table of times: a row for each contender and a column for each net."""
+    return _by_contender(results, Result.text)
+
+
+def processor_times(results: Sequence[Result]) -> str:
+    """Give a table of mean times on processors, likewise."""
+
+    def text(result: Result, name: str) -> str:
+        timing = result.timings.get(name)
+        if timing is None or timing.processor is None:
+            return "-"
+        return written(timing.processor, result.net.unit)
+
+    return _by_contender(results, text, " on processors")
+
+
+def _by_contender(
+    results: Sequence[Result], text: Callable[[Result, str], str], where: str = ""
+) -> str:
     names = list(dict.fromkeys(n for result in results for n in (*result.timings, *result.notes)))
-    rows = [
-        [
-            name,
-            *(
-                str(result.timings[name]) if name in result.timings else result.notes.get(name, "-")
-                for result in results
-            ),
-        ]
-        for name in names
-    ]
-    return table(["µs per step", *(result.net.name for result in results)], rows)
+    rows = [[name, *(text(result, name) for result in results)] for name in names]
+    heading = f"{results[0].net.unit}{where} per {results[0].net.call}"
+    return table([heading, *(result.net.name for result in results)], rows)
 
 
 def peaks(results: Sequence[Result]) -> str:
@@ -223,7 +280,7 @@ def peaks(results: Sequence[Result]) -> str:
         "net",
         "MFLOP",
         "multiply-add peak GFLOP/s",
-        "update KB",
+        "moved KB",
         "in-place GB/s",
         "threads meet in ns",
     )
@@ -232,7 +289,7 @@ def peaks(results: Sequence[Result]) -> str:
             result.net.name,
             f"{result.net.flop / 1e6:,.2f}",
             f"{result.flops / 1e9:.0f}",
-            f"{result.net.update_bytes / 1e3:,.0f}",
+            f"{result.net.moved_bytes / 1e3:,.0f}",
             f"{result.bandwidth / 1e9:.1f}",
             _meetings(result),
         )
@@ -265,12 +322,12 @@ def missing_peers(results: Sequence[Result]) -> list[str]:
 
 
 def disagreements(results: Sequence[Result]) -> list[str]:
-    """Give a line for each contender whose losses differ from the judge's."""
+    """Give a line for each contender that computes something else than the judge."""
     return [
         f"DISAGREES: {name}, {result.net.shape}:{result.net.batch}: {note}"
         for result in results
         for name, note in result.notes.items()
-        if note.startswith(OTHER_LOSSES)
+        if note.startswith(OTHER)
     ]
 
 
@@ -281,7 +338,7 @@ def record(result: Result, records: Records, **where: Any) -> None:
     the point of a curve.
     """
     net, threads = result.net, where.get("threads")
-    about = {**where, "net": net.name, "shape": net.shape, "batch": net.batch}
+    about = where | net.about
     records.add_versions(versions([result]))
     for name, timing in result.timings.items():
         records.add(

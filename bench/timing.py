@@ -3,38 +3,58 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+Samples = Sequence[float] | NDArray[np.float64]
+Counts = Literal["median", "mean"]  # which of the two stands for a contender
+Unit = Literal["µs", "ms"]
 
 _SAMPLE = 1e-3  # least seconds of a sample, far above the clock's resolution
 
 
 class Timing(NamedTuple):
-    """The three quartiles of samples in seconds; the second is the median."""
+    """The three quartiles of samples in seconds, the second of which is the median; their mean.
+
+    ``processor`` is the mean time on processors, that of all threads together, where it was taken.
+    """
 
     low: float
     median: float
     high: float
+    mean: float
+    processor: float | None = None
 
     @classmethod
-    def of(cls, samples: Sequence[float]) -> "Timing":
-        """Compute the quartiles of samples."""
+    def of(cls, samples: Samples, processor: Samples = ()) -> "Timing":
+        """Compute the quartiles and the mean of samples, and the mean time on processors."""
         low, median, high = np.percentile(samples, [25, 50, 75])
-        return cls(float(low), float(median), float(high))
+        of_processors = float(np.mean(processor)) if len(processor) else None
+        return cls(float(low), float(median), float(high), float(np.mean(samples)), of_processors)
 
     @property
     def spread(self) -> float:
         """Half the distance between the quartiles, relative to the median."""
         return (self.high - self.low) / 2 / self.median
 
+    def text(self, counts: Counts = "median", unit: Unit = "µs") -> str:
+        """Give the median or mean, and the spread."""
+        return f"{written(getattr(self, counts), unit)} ±{100 * self.spread:.0f}%"
+
     def __str__(self) -> str:
-        return f"{micros(self.median)} ±{100 * self.spread:.0f}%"
+        return self.text()
 
 
 def micros(seconds: float) -> str:
-    """Write seconds as microseconds, with three significant digits or all before the point."""
-    value = seconds * 1e6
+    """Write seconds as microseconds."""
+    return written(seconds, "µs")
+
+
+def written(seconds: float, unit: Unit) -> str:
+    """Write seconds in a unit, with three significant digits or all before the point."""
+    value = seconds * {"µs": 1e6, "ms": 1e3}[unit]
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
 
 

@@ -1,9 +1,10 @@
 """A contender in a process of its own: that process, and the handle that talks to it.
 
 They exchange lines of JSON. The process begins with ``{"ready": version}``, ``{"missing": module}``
-if its library is not installed, or ``{"failed": why}``. It answers ``{"do": "losses"}`` with the
-losses of the first steps, and ``{"do": "train", "seconds": s}`` with the seconds of each epoch that
-it trains in about s seconds. It ends at end of file.
+if its library is not installed, or ``{"failed": why}``. It answers ``{"do": "first"}`` with numbers
+of the first epoch in which all contenders must agree, and ``{"do": "run", "seconds": s}`` with the
+seconds of each epoch that it does in about s seconds: by the clock, and of its threads on
+processors. It ends at end of file.
 """
 
 import contextlib
@@ -17,13 +18,21 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from peers import CONTENDERS, Contender
-from workloads import FIRST_LOSSES, Task
+from peers import CONTENDERS
+from peers.contender import Contender
+from tasks import Task
 
-_SHORT = 0.1  # seconds; a shorter epoch is trained once more before the timed ones
+_SHORT = 0.1  # seconds; a shorter epoch is done once more before the timed ones
 _DISTRIBUTIONS = {"densenet": "densenet-cpu", "sklearn": "scikit-learn"}
+
+
+class Epoch(NamedTuple):
+    """Seconds that an epoch took."""
+
+    clock: float
+    processor: float  # of all threads together
 
 
 class WorkerError(Exception):
@@ -36,7 +45,7 @@ class Worker:
     Parameters
     ----------
     name : str
-        A name in `peers.CONTENDERS`.
+        A name in `peers.CONTENDERS`, under the task's job.
     task : path of a task's .npz file
     threads : int
     """
@@ -75,15 +84,14 @@ class Worker:
         answer = self._read()
         return str(answer["ready"]) if "ready" in answer else None
 
-    def losses(self) -> list[float]:
-        """Train the first epoch and give the losses of its first steps."""
-        losses: list[float] = self._ask(do="losses")["losses"]
-        return losses
+    def first(self) -> list[float]:
+        """Do the first epoch; give the numbers in which all contenders must agree."""
+        numbers: list[float] = self._ask(do="first")["first"]
+        return numbers
 
-    def train(self, seconds: float) -> list[float]:
-        """Train for about ``seconds``; give the seconds that each epoch took."""
-        epochs: list[float] = self._ask(do="train", seconds=seconds)["epochs"]
-        return epochs
+    def run(self, seconds: float) -> list[Epoch]:
+        """Do epochs for about ``seconds``; give what each took."""
+        return [Epoch(*epoch) for epoch in self._ask(do="run", seconds=seconds)["epochs"]]
 
     def close(self) -> None:
         """End the process."""
@@ -102,22 +110,22 @@ class Worker:
 # ---- in the worker's process ---------------------------------------------------------------------
 
 
-def _timed_epoch(contender: Contender) -> float:
-    start = time.perf_counter()
+def _timed_epoch(contender: Contender) -> Epoch:
+    processor, start = time.process_time(), time.perf_counter()
     contender.epoch()
-    return time.perf_counter() - start
+    return Epoch(time.perf_counter() - start, time.process_time() - processor)
 
 
-def _train(contender: Contender, seconds: float) -> list[float]:
+def _run(contender: Contender, seconds: float) -> list[Epoch]:
     epochs = [_timed_epoch(contender)]
-    if epochs[0] < _SHORT:
+    if epochs[0].clock < _SHORT:
         epochs = [_timed_epoch(contender)]
-    while sum(epochs) < seconds:
+    while sum(epoch.clock for epoch in epochs) < seconds:
         epochs.append(_timed_epoch(contender))
     return epochs
 
 
-def _serve(name: str, task: Path) -> None:
+def _serve(name: str, path: Path) -> None:
     # Answers go to the real standard output; what libraries print goes to standard error.
     talk = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -125,21 +133,21 @@ def _serve(name: str, task: Path) -> None:
     def say(**answer: Any) -> None:
         print(json.dumps(answer), file=talk, flush=True)
 
-    kind = CONTENDERS[name]
-    if importlib.util.find_spec(kind.module) is None:
-        say(missing=kind.module)
-        return
     warnings.simplefilter("ignore")
     try:
-        contender = kind(Task.load(task))
+        task = Task.load(path)
+        kind = CONTENDERS[task.job][name]
+        if importlib.util.find_spec(kind.module) is None:
+            say(missing=kind.module)
+            return
+        contender = kind(task)
         say(ready=importlib.metadata.version(_DISTRIBUTIONS.get(kind.module, kind.module)))
         for line in sys.stdin:
             question = json.loads(line)
-            if question["do"] == "losses":
-                losses = [float(loss) for loss in contender.epoch()]
-                say(losses=losses[:FIRST_LOSSES])
+            if question["do"] == "first":
+                say(first=contender.first())
             else:
-                say(epochs=_train(contender, question["seconds"]))
+                say(epochs=_run(contender, question["seconds"]))
     except Exception as error:
         say(failed=f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -1,24 +1,41 @@
-"""The networks that are timed: their shapes, their work, and the task given to contenders."""
+"""The networks that are timed: their shapes and their work."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import designs
 from densenet._typing import Array
 from designs import Design
+from tasks import FIRST_LOSSES, Task
+from timing import Unit
 
 PLAIN = Design()
-FIRST_LOSSES = 5  # steps whose losses are compared before anything is timed
+ALONE = "densenet, one thread"  # the contender that does the same on one thread
+AGREE = 1e-3  # relative difference of what contenders must agree in
+AGREE_DRAWN = 0.25  # and where each library drops elements at random, by its own draws
+EPOCH = 0.01  # seconds of work in a row, much more than an epoch costs besides
 
 
 @dataclass(frozen=True)
 class Net:
-    """A dense network with softmax cross-entropy, and its batch."""
+    """A dense network with softmax cross-entropy, and its batch: one step of its training.
+
+    Subclasses are other work of a network. Class attributes say who does it and how a report calls
+    that.
+    """
+
+    ours: ClassVar[tuple[str, ...]] = ("densenet, fit", "densenet, train_step")
+    headings: ClassVar[tuple[str, ...]] = ("fit", "train_step")  # of `ours`
+    beside: ClassVar[str] = ALONE  # our own contender that the first of `ours` is compared with
+    beside_heading: ClassVar[str] = "one thread"
+    call: ClassVar[str] = "step"  # what takes the times that are told
+    unit: ClassVar[Unit] = "µs"  # in which they are told
+    shows: ClassVar[str] = "losses"  # what contenders must agree in
 
     name: str
     widths: tuple[int, ...]
@@ -27,10 +44,20 @@ class Net:
     design: Design = PLAIN
 
     @property
+    def job(self) -> str:
+        """What contenders do, as in `peers.CONTENDERS`."""
+        return "train"
+
+    @property
     def shape(self) -> str:
         """The widths as text, and the design if it is not the plain one."""
         widths = "-".join(map(str, self.widths))
         return widths if self.design == PLAIN else f"{widths} {self.design.text}"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"net": self.name, "shape": self.shape, "batch": self.batch}
 
     @property
     def parameters(self) -> int:
@@ -47,15 +74,25 @@ class Net:
         return 6 * self.batch * sum(products) - 2 * self.batch * products[0]
 
     @property
-    def update_bytes(self) -> int:
+    def moved_bytes(self) -> int:
         """Bytes that an update reads and writes."""
         return self.design.update_bytes * self.parameters
 
     @property
-    def epoch_steps(self) -> int:
-        """Steps of an epoch: about 10 ms of work, much more than an epoch costs besides."""
-        guess = self.flop / 1e11 + self.update_bytes / 3e10 + 5e-5
-        return max(FIRST_LOSSES if guess < 0.05 else 2, int(0.01 / guess))
+    def footprint(self) -> int:
+        """Bytes of the arrays that `moved_bytes` go over: parameters, gradient and moments."""
+        return 16 * self.parameters
+
+    @property
+    def epoch_calls(self) -> int:
+        """Calls of an epoch: about 10 ms of work."""
+        guess = self.flop / 1e11 + self.moved_bytes / 3e10 + 5e-5
+        return max(FIRST_LOSSES if guess < 0.05 else 2, int(EPOCH / guess))
+
+    @property
+    def tolerance(self) -> float:
+        """Relative difference of two contenders' losses that is allowed."""
+        return AGREE_DRAWN if self.design.dropout else AGREE
 
     def limit(self, flops: float, bandwidth: float) -> float:
         """Compute the least seconds of a step, from the peaks of its products and its update.
@@ -67,7 +104,26 @@ class Net:
         bandwidth : float
             Peak of in-place work, bytes/s.
         """
-        return self.flop / flops + self.update_bytes / bandwidth
+        return self.flop / flops + self.moved_bytes / bandwidth
+
+    def task(self, threads: int, seed: int = 7) -> Task:
+        """Draw rows, targets and parameters at random."""
+        rng = np.random.default_rng(seed)
+        weights, biases = [], []
+        for inputs, outputs in pairwise(self.widths):
+            bound = np.sqrt(6 / (inputs + outputs))
+            weights.append(rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32))
+            biases.append(rng.normal(0, 0.1, outputs).astype(np.float32))
+        x = rng.random((self._rows, self.widths[0]), np.float32)
+        y = self._targets(x, rng)
+        return Task(self.job, self.batch, threads, self.design, x, y, weights, biases)
+
+    @property
+    def _rows(self) -> int:
+        return self.batch * self.epoch_calls
+
+    def _targets(self, x: Array, rng: np.random.Generator) -> Array:
+        return rng.integers(0, self.widths[-1], len(x))
 
 
 NETS = {
@@ -84,13 +140,14 @@ NETS = {
 }
 
 
-# What people run besides: each activation, norm, regularization and rule, on one shape.
+# What people run besides: each activation, norm, regularization, rule and a loss of one's own, on
+# one shape.
 PRACTICE = tuple(
     Net(f"784-512-512-10:128:{design}", (784, 512, 512, 10), 128, design=designs.parse(design))
     for design in (
         *("tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "mish"),
         *("relu+dropout", "relu+batch_norm", "silu+layer_norm", "relu+residual"),
-        *("relu+sgd", "relu+rmsprop", "relu+adamw", "relu+clip"),
+        *("relu+sgd", "relu+rmsprop", "relu+adamw", "relu+clip", "relu+own_loss"),
     )
 )
 
@@ -98,6 +155,11 @@ PRACTICE = tuple(
 def powers(least: int, most: int) -> tuple[int, ...]:
     """Give the powers of two from ``least`` to ``most``."""
     return tuple(2**k for k in range((least - 1).bit_length(), most.bit_length()))
+
+
+def named(texts: Sequence[str]) -> list[Net]:
+    """Find nets as `parse` does; ``practice`` stands for all of `PRACTICE`."""
+    return [net for t in texts for net in (PRACTICE if t == "practice" else (parse(t),))]
 
 
 def parse(text: str) -> Net:
@@ -124,69 +186,3 @@ def parse(text: str) -> Net:
     if min(*net.widths, net.batch) < 1 or net.widths[-1] < 2:
         raise ValueError(f"net: widths and batch must be >= 1, the last width >= 2, got {text!r}")
     return net
-
-
-@dataclass(frozen=True)
-class Task:
-    """What every contender gets: the rows of one epoch and the parameters to start from."""
-
-    batch: int
-    threads: int
-    design: Design
-    x: Array
-    y: Array
-    weights: list[Array] = field(repr=False)  # (outputs, inputs) each
-    biases: list[Array] = field(repr=False)
-
-    @classmethod
-    def make(cls, net: Net, threads: int, seed: int = 7) -> "Task":
-        """Draw rows, labels and parameters at random."""
-        rng = np.random.default_rng(seed)
-        rows = net.batch * net.epoch_steps
-        weights, biases = [], []
-        for inputs, outputs in pairwise(net.widths):
-            bound = np.sqrt(6 / (inputs + outputs))
-            weights.append(rng.uniform(-bound, bound, (outputs, inputs)).astype(np.float32))
-            biases.append(rng.normal(0, 0.1, outputs).astype(np.float32))
-        return cls(
-            net.batch,
-            threads,
-            net.design,
-            rng.random((rows, net.widths[0]), np.float32),
-            rng.integers(0, net.widths[-1], rows),
-            weights,
-            biases,
-        )
-
-    def save(self, path: Path) -> None:
-        """Write the task to an .npz file."""
-        arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
-        arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
-        arrays |= {"batch": self.batch, "threads": self.threads, "design": self.design.text}
-        np.savez(path, x=self.x, y=self.y, **arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> "Task":
-        """Read a task that `save` wrote."""
-        with np.load(path) as file:
-            layers = sum(name.startswith("weight") for name in file.files)
-            return cls(
-                int(file["batch"]),
-                int(file["threads"]),
-                designs.parse(str(file["design"])),
-                file["x"],
-                file["y"],
-                [file[f"weight{i}"] for i in range(layers)],
-                [file[f"bias{i}"] for i in range(layers)],
-            )
-
-    @property
-    def widths(self) -> list[int]:
-        """Inputs, hidden widths and outputs."""
-        return [self.x.shape[1], *(len(bias) for bias in self.biases)]
-
-    @property
-    def batches(self) -> list[tuple[Array, Array]]:
-        """The rows and labels of each step, as views of ``x`` and ``y``."""
-        begins = range(0, len(self.x), self.batch)
-        return [(self.x[i : i + self.batch], self.y[i : i + self.batch]) for i in begins]

@@ -22,11 +22,12 @@ from densenet import kernels
 from designs import Design
 from machine import Machine, pinned, processors, thread_counts
 from peers import CONTENDERS
-from report import Curve, LiveTable
+from report import REFERENCE, Curve, LiveTable
+from tasks import Task
 from tests.support.assertions import assert_same_bits
 from tests.support.contests import FIT, STEP, result
 from timing import Budget, Timing
-from workloads import NETS, PRACTICE, Net, Task, parse, powers
+from workloads import ALONE, NETS, PRACTICE, Net, named, parse, powers
 
 # ---- nets --------------------------------------------------------------------------------------
 
@@ -96,18 +97,32 @@ def test_other_designs_are_refused(text):
 
 def test_an_update_of_fewer_moments_moves_fewer_bytes():
     bytes_of = {
-        word: Net("", (5, 4, 3), 7, design=designs.parse(word)).update_bytes
+        word: Net("", (5, 4, 3), 7, design=designs.parse(word)).moved_bytes
         for word in ("adam", "adamw", "rmsprop", "sgd")
     }
     assert bytes_of == {"adam": 24 * 39, "adamw": 24 * 39, "rmsprop": 16 * 39, "sgd": 8 * 39}
 
 
 def test_contenders_build_a_design_and_show_the_same_losses():
-    net = Net("", (7, 5, 5, 3), 4, design=designs.parse("gelu+batch_norm+residual+rmsprop+clip"))
-    names = [FIT, STEP, contest.JUDGE]
+    net = Net(
+        "", (7, 5, 5, 3), 4, design=designs.parse("gelu+batch_norm+residual+rmsprop+clip+own_loss")
+    )
+    names = [FIT, STEP, REFERENCE]
     one = contest.compete(net, 1, names, rounds=1, turn=1e-6, budget=Budget(0))
     assert list(one.timings) == names
     assert not one.notes
+
+
+def test_a_contender_of_one_thread_is_left_out_where_all_have_one():
+    net, budget = Net("", (7, 5, 3), 4), Budget(0)
+    two = contest.compete(net, 2, [FIT, ALONE], rounds=1, turn=1e-6, budget=budget)
+    assert list(two.timings) == [FIT, ALONE]
+    one = contest.compete(net, 1, [FIT, ALONE], rounds=1, turn=1e-6, budget=budget)
+    assert list(one.timings) == [FIT]
+
+
+def test_practice_is_many_nets():
+    assert named(["C", "practice"]) == [NETS["C"], *PRACTICE]
 
 
 def test_one_output_is_no_classifier():
@@ -122,10 +137,11 @@ def test_powers():
 
 
 def test_a_task_is_read_as_it_was_written(tmp_path):
-    task = Task.make(Net("", (7, 5, 3), 4, design=designs.parse("mish+sgd")), threads=2)
+    task = Net("", (7, 5, 3), 4, design=designs.parse("mish+sgd")).task(threads=2)
     task.save(tmp_path / "task.npz")
     again = Task.load(tmp_path / "task.npz")
     assert (again.batch, again.threads, again.widths) == (4, 2, [7, 5, 3])
+    assert (again.job, again.passes) == ("train", 1)
     assert again.design == task.design == designs.parse("mish+sgd")
     for name in ("x", "y"):
         assert_same_bits(getattr(again, name), getattr(task, name))
@@ -211,8 +227,12 @@ def test_few_samples_say_nothing_of_their_median():
 
 def test_timings():
     timing_ = Timing.of([5e-6, 1e-6, 2e-6, 3e-6, 4e-6])
-    assert timing_ == pytest.approx((2e-6, 3e-6, 4e-6))
+    assert timing_[:4] == pytest.approx((2e-6, 3e-6, 4e-6, 3e-6))
+    assert timing_.processor is None
     assert str(timing_) == "3 ±33%"
+    uneven = Timing.of([1e-6, 1e-6, 4e-6], processor=[2e-6, 2e-6, 8e-6])
+    assert (uneven.mean, uneven.processor) == pytest.approx((2e-6, 4e-6))
+    assert (uneven.text(), uneven.text("mean")) == ("1 ±75%", "2 ±75%")
     assert [timing.micros(s) for s in (1.234e-6, 99.94e-6, 99.96e-6, 0.5)] == [
         "1.23",
         "99.9",
@@ -284,6 +304,32 @@ def test_a_result_is_compared_with_the_best_peer():
     assert (one.percent_of_limit(FIT), one.percent_of_limit("scikit-learn")) == ("20 %", "-")
 
 
+def test_the_reference_is_no_peer():
+    alone = result(fit=0.5, alone=0.8, reference=3.0)
+    assert alone.best_peer is None
+    assert alone.ratio(FIT) is None
+    assert alone.ratio(FIT, ALONE) == 1.6
+
+
+def test_means_count_where_they_are_said_to():
+    uneven = result(fit=0.5, torch=2.0)
+    uneven.timings[FIT] = uneven.timings[FIT]._replace(mean=6.0)
+    assert (uneven.ratio(FIT), uneven.text(FIT)) == (4, "500,000 ±10%")
+    by_mean = replace(uneven, counts="mean")
+    assert (by_mean.ratio(FIT), by_mean.text(FIT)) == (0.5, "6,000,000 ±10%")
+    assert by_mean.percent_of_limit(FIT) == "2 %"
+
+
+def test_what_is_slower_is_said_first():
+    won, lost = result(fit=0.5, torch=2.0), result(fit=0.5, step=4.0, torch=2.0, alone=0.4)
+    assert report.losers([won]) == ["Nothing is slower than the best peer."]
+    assert report.losers([result(fit=0.5, reference=0.1)]) == ["No peer to compare with."]
+    assert report.losers([won, lost]) == [
+        "Slower than the best peer:\n\n- B, train_step: 0.50x of PyTorch, fused Adam",
+        "Slower than one thread:\n\n- B, fit: 0.80x of one thread",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "verdict"),
     [
@@ -344,7 +390,8 @@ def test_a_cell_is_slower_only_beyond_the_noise(speedups, text):
         (options.seconds, "0.5", 0.5),
         (options.threads, "1", 1),
         (options.contenders, "fit, FUSED", [FIT, "PyTorch, fused Adam"]),
-        (options.contenders, "", list(CONTENDERS)),
+        (options.contenders, "", list(CONTENDERS["train"])),
+        (options.count, "0", 0),
     ],
 )
 def test_options_are_read(read, text, value):
@@ -361,6 +408,8 @@ def test_options_are_read(read, text, value):
         (options.contenders, ["caffe"]),
         (options.new_file, [".", "no/such/folder/x.md"]),
         (options.picture, ["no/such/folder/x.png"]),
+        (options.count, ["-1", "two"]),
+        (options.level, ["v9", ""]),
     ],
 )
 def test_options_are_refused(read, texts):
@@ -399,19 +448,20 @@ def test_a_wrong_kernel_is_noticed(name, factor, monkeypatch):
 def test_other_losses_are_noticed():
     notes = {}
     losses = {
-        contest.JUDGE: [2.0, 1.0],
+        REFERENCE: [2.0, 1.0],
         FIT: [2.0, 1.0005],
         STEP: [2.0, 1.01],
         "JAX": [2.0, np.nan],
     }
-    assert contest._agreeing(losses, notes) == {contest.JUDGE, FIT}
+    assert contest._agreeing(NETS["B"], losses, notes) == {REFERENCE, FIT}
+    assert contest._agreeing(NETS["B"], {REFERENCE: [1.0], FIT: [1.0, 1.0]}, {}) == {REFERENCE}
     assert notes == {STEP: "other losses (1.0e-02)", "JAX": "other losses (nan)"}
     (line, _) = report.disagreements([result(notes=notes)])
     assert line == f"DISAGREES: {STEP}, 784-16-16-10:32: other losses (1.0e-02)"
 
 
 def test_contenders_compete_in_processes_of_their_own():
-    names = [FIT, STEP, contest.JUDGE]
+    names = [FIT, STEP, REFERENCE]
     net = Net("", (7, 5, 3), 4)
     one = contest.compete(net, 1, names, rounds=1, turn=1e-6, budget=Budget(0))
     assert list(one.timings) == names
@@ -423,7 +473,7 @@ def test_contenders_compete_in_processes_of_their_own():
 
 def test_threads_meet_before_every_turn():
     two = contest.compete(
-        Net("", (7, 5, 3), 4), 2, [FIT, contest.JUDGE], rounds=1, turn=1e-6, budget=Budget(0)
+        Net("", (7, 5, 3), 4), 2, [FIT, REFERENCE], rounds=1, turn=1e-6, budget=Budget(0)
     )
     assert len(two.meetings) == 2
 

@@ -19,11 +19,11 @@ import report
 import threads
 from densenet import show_config
 from records import Records
-from report import OURS, Result
+from report import Result
+from tests.support.contests import FIT, timed
 from timing import Timing
 from workloads import NETS
 
-FIT, STEP = OURS
 JAX = "JAX, jit a step"
 SHARED = {
     "tool",
@@ -49,9 +49,12 @@ OWN = {
 }
 
 
+LATER = {"busy", "held_to", "mean", "processor_time"}  # keys that the first rows have not
+
+
 def compared(net=NETS["B"], fit=0.5, **notes):
     """A net whose limit is 0.1 s, which JAX takes in 2 s."""
-    timings = {FIT: Timing(0.9 * fit, fit, 1.1 * fit), JAX: Timing(1.0, 2.0, 3.0)}
+    timings = {FIT: timed(fit), JAX: Timing(1.0, 2.0, 3.0, 2.0)}
     notes = {name.replace("_", "-"): note for name, note in notes.items()}
     peaks = 20 * net.flop, 20 * 24 * net.parameters
     versions = {"jax": "0.10.2", "densenet": "0.0"}
@@ -78,7 +81,7 @@ def check(rows, tool):
     """Test what holds for the rows of every tool."""
     assert rows
     for row in rows:
-        assert set(row) == SHARED | OWN
+        assert set(row) == SHARED | OWN | LATER
         assert row["tool"] == tool
         assert row["measured"]
         assert row["unit"] in ("s", "FLOP/s", "B/s")
@@ -107,6 +110,8 @@ def test_nets_write_a_row_for_each_contender_and_peak(monkeypatch, tmp_path, cap
     }
     assert (fit["lower_quartile"], fit["median"], fit["upper_quartile"]) == (0.45, 0.5, 0.55)
     assert (fit["unit"], fit["ratio"], fit["ratio_to"]) == ("s", 4, JAX)
+    assert (fit["mean"], fit["processor_time"], jax["processor_time"]) == (0.75, 1.0, None)
+    assert (fit["busy"], fit["held_to"]) == (0, None)
     assert fit["limit"] == pytest.approx(0.1)
     assert (fit["threads"], fit["conditions"]) == (1, "beside a test")
     assert fit["versions"]["jax"] == "0.10.2"
@@ -258,12 +263,12 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "history"
 
 
-def written(path, *, commit="a" * 40, dirty=False, fit=2e-6):
+def written(path, *, commit="a" * 40, dirty=False, fit=2e-6, **beside):
     """A file of a run with one row."""
-    made = Records("nets", 2)
+    made = Records("nets", 2, **beside)
     made.circumstances |= {"commit": commit, "dirty": dirty, "date": "2026-11-28T12:00:00+00:00"}
     made.circumstances["processor"] |= {"name": "AMD EPYC", "family": 25, "model": 1}
-    made.add({"net": "C", "contender": FIT}, Timing(0.9 * fit, fit, 1.1 * fit), limit=fit / 2)
+    made.add({"net": "C", "contender": FIT}, timed(fit), limit=fit / 2)
     path.write_text(made.lines(), encoding="utf-8")
     return path
 
@@ -283,6 +288,13 @@ def test_history_shows_one_row_across_commits(monkeypatch, tmp_path, folder, cap
     assert "2 rows of nets; 2 commits (aaaaaaa, bbbbbbb)" in capsys.readouterr().out
     assert run(monkeypatch, history, "--net", "D") == 1
     assert "No such rows." in capsys.readouterr().err
+
+
+def test_history_says_where_means_count_and_what_all_were_held_to(tmp_path):
+    path = written(tmp_path / "run.jsonl", fit=2e-6, busy=2, held_to="v3")
+    *_, time, _, _, _, share, conditions = history.cells(records.read(path)[0])
+    assert (time, share) == ("3 µs", "33 %")
+    assert conditions.split("; ")[1:] == ["beside 2 endless loops, means", "all held to v3"]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,16 @@ import calls
 import cases
 import contest
 import curves
+import estimators
 import nets
 import options
+import predict
+import records
 import report
 import threads
 from densenet import kernels
 from tests.support.contests import STEP, result
+from workloads import NETS
 
 ONE_ROUND = {"one": [1.0], "more": [0.5]}  # seconds
 
@@ -57,6 +61,41 @@ def test_nets_reports(monkeypatch, tmp_path, capsys, competing):
     assert files[1].read_bytes().startswith(b"\x89PNG")
 
 
+def test_nets_say_first_what_is_slower(monkeypatch, tmp_path, capsys, competing):
+    competing(result(fit=4.0, torch=2.0, alone=2.0))
+    path = tmp_path / "nets.md"
+    assert run(monkeypatch, nets, "B", "--markdown", path) == 0
+    text, out = path.read_text(encoding="utf-8"), capsys.readouterr().out
+    first = text.index("B, fit: 0.50x of PyTorch, fused Adam")
+    assert first < text.index("B, fit: 0.50x of one thread") < text.index("| B ")
+    assert out.index("Slower than the best peer:") < out.index("Medians ")
+
+
+@pytest.mark.parametrize(
+    ("tool", "net", "headings"),
+    [
+        (predict, predict.Prediction.of(NETS["B"], 8), ["predict_proba µs", "over one thread"]),
+        (
+            estimators,
+            estimators.Fitting.of("bagging", NETS["B"], 64, 2),
+            ["estimator ms", "work by hand ms", "over work by hand", "ms on processors per fit"],
+        ),
+    ],
+)
+def test_other_work_is_reported(monkeypatch, tmp_path, competing, tool, net, headings):
+    competing(*[result(net, fit=0.5, torch=2.0, beside=0.25)] * 20)
+    path = tmp_path / "report.md"
+    assert run(monkeypatch, tool, "--markdown", path, "--json", tmp_path / "rows.jsonl") == 0
+    text = path.read_text(encoding="utf-8")
+    assert f"- {net.name}, {net.headings[0]}: 0.50x of {net.beside_heading}" in text
+    assert "4.00x" in text
+    for heading in headings:
+        assert f"| {heading} |" in re.sub(" +", " ", text)
+    first = records.read(tmp_path / "rows.jsonl")[0]
+    assert first["tool"] == tool.__name__
+    assert first["measured"] == net.about | {"contender": net.ours[0]}
+
+
 def test_interrupted_nets_report_what_is_done(monkeypatch, tmp_path, capsys, competing):
     competing(result(fit=0.5, torch=2.0), KeyboardInterrupt())
     assert run(monkeypatch, nets, "B", "C", "--markdown", tmp_path / "nets.md") == 130
@@ -66,7 +105,7 @@ def test_interrupted_nets_report_what_is_done(monkeypatch, tmp_path, capsys, com
 
 
 def test_nets_fail_where_losses_differ(monkeypatch, capsys, competing):
-    competing(result(fit=0.5, notes={STEP: f"{report.OTHER_LOSSES} (1e-2)"}))
+    competing(result(fit=0.5, notes={STEP: f"{report.OTHER}losses (1e-2)"}))
     assert run(monkeypatch, nets, "B") == 1
     assert "DISAGREES: densenet, train_step" in capsys.readouterr().out
 

@@ -22,7 +22,7 @@ TEXTS = [  # that tell a user what to install
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/*.md"),
     *ROOT.glob("examples/*"),
-    *ROOT.glob("bench/*.py"),
+    *ROOT.glob("bench/**/*.py"),
     *ROOT.glob("python/**/*.py"),
 ]
 NOTICES = ["LICENSE", *(f"licenses/{path.name}" for path in (ROOT / "licenses").iterdir())]

@@ -15,7 +15,7 @@ from tests.support.paths import PACKAGE, ROOT, TESTS
 
 SOURCES = sorted((ROOT / "src").rglob("*.[ch]pp"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
-WRITTEN = [*SOURCES, *PYTHON, *sorted(TESTS.rglob("*.py")), *sorted(ROOT.glob("bench/*.py"))]
+WRITTEN = [*SOURCES, *PYTHON, *sorted(TESTS.rglob("*.py")), *sorted(ROOT.glob("bench/**/*.py"))]
 
 
 def name_of(path):
