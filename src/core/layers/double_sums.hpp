@@ -1,6 +1,10 @@
 // Sums in double, with the same bits for every instruction set.
 #pragma once
 
+#include <algorithm>
+#include <array>
+
+#include "core/tuning.hpp"
 #include "core/vectors/index.hpp"
 
 namespace densenet {
@@ -43,6 +47,32 @@ double sum_in_double(const T* values, Index n) {
   double total;
   sums_in_double(reinterpret_cast<const T(*)[1]>(values), n, &total);
   return total;
+}
+
+// The sums of `Sums` terms over n elements, each made of eight interleaved sums, added up in order.
+// terms(i, values) writes the terms of element i to values[0][0], values[1][0] and so on: it is
+// called for runs of elements side by side, so that it can be computed in vector registers.
+template <Index Sums, class Terms>
+std::array<double, Sums> sums_of_terms(Index n, const Terms& terms) {
+  double sums[Sums][8] = {}, run[Sums][kLossRun];
+  for (Index begin = 0; begin < n; begin += kLossRun) {
+    const Index size = std::min(kLossRun, n - begin);
+    for (Index i = 0; i < size; ++i)
+      terms(begin + i, [&](Index s) -> double& { return run[s][i]; });
+    for (Index i = size; i % 8 != 0; ++i) {
+      for (Index s = 0; s < Sums; ++s) run[s][i] = 0;
+    }
+    for (Index i = 0; i < size; i += 8) {
+      for (Index s = 0; s < Sums; ++s) {
+        for (Index lane = 0; lane < 8; ++lane) sums[s][lane] += run[s][i + lane];
+      }
+    }
+  }
+  std::array<double, Sums> totals{};
+  for (Index s = 0; s < Sums; ++s) {
+    for (Index lane = 0; lane < 8; ++lane) totals[s] += sums[s][lane];
+  }
+  return totals;
 }
 
 }  // namespace detail

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/layers/double_sums.hpp"
 #include "core/memory/views.hpp"
 #include "core/products/sums.hpp"
 #include "core/vectors/simd.hpp"
@@ -29,15 +30,15 @@ template <class T>
 RowStatistics<T> layer_norm_row(const T* x, const T* gamma, const T* beta, T* y, Index n,
                                 double eps) {
   const double count = static_cast<double>(n);
-  double sum = 0, squares = 0, rest = 0;
-  for (Index j = 0; j < n; ++j) sum += static_cast<double>(x[j]);
+  const auto [sum] = detail::sums_of_terms<1>(
+      n, [&](Index j, const auto& term) { term(0) = static_cast<double>(x[j]); });
   const double rough = sum / count;
-  for (Index j = 0; j < n; ++j) {
+  const auto [parts, squares] = detail::sums_of_terms<2>(n, [&](Index j, const auto& term) {
     const double part = static_cast<double>(x[j]) - rough;
-    rest += part;
-    squares += part * part;
-  }
-  rest /= count;
+    term(0) = part;
+    term(1) = part * part;
+  });
+  const double rest = parts / count;
   const double mean = rough + rest, variance = squares / count - rest * rest;
   const RowStatistics<T> row{static_cast<T>(mean), static_cast<T>(1 / std::sqrt(variance + eps))};
   for_each_vector<T>(n, [&](Index j, auto lanes) {
@@ -52,13 +53,12 @@ template <class T>
 void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const RowStatistics<T>& row,
                              T* dx, Index n) {
   const double count = static_cast<double>(n);
-  double sum = 0, along = 0;
-  const auto xhat = [&](Index j) { return (x[j] - row.mean) * row.inverse; };
-  for (Index j = 0; j < n; ++j) {
+  const auto [sum, along] = detail::sums_of_terms<2>(n, [&](Index j, const auto& term) {
     const double g = static_cast<double>(dy[j]) * static_cast<double>(gamma[j]);
-    sum += g;
-    along += g * static_cast<double>(xhat(j));
-  }
+    const T xhat = (x[j] - row.mean) * row.inverse;
+    term(0) = g;
+    term(1) = g * static_cast<double>(xhat);
+  });
   const Vec<T> mean(static_cast<T>(sum / count)), slope(static_cast<T>(along / count));
   for_each_vector<T>(n, [&](Index j, auto lanes) {
     const Vec<T> hat = (load(x + j, lanes) - Vec<T>(row.mean)) * Vec<T>(row.inverse);
