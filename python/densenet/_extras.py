@@ -7,10 +7,10 @@ _MODULES = {"scikit-learn": "sklearn"}  # packages whose module has another name
 
 
 def require(who: str, extra: str, *packages: str) -> None:
-    """Raise an ImportError if one of these packages, which `extra` installs, is missing."""
+    """Raise a ModuleNotFoundError if one of these packages, which `extra` installs, is missing."""
     from importlib.util import find_spec  # imported late: `import densenet` does not need it
 
     missing = [name for name in packages if find_spec(_MODULES.get(name, name)) is None]
     if missing:
         names, what = " and ".join(missing), f'pip install "{DISTRIBUTION}[{extra}]"'
-        raise ImportError(f"{who} needs {names}: {what}")
+        raise ModuleNotFoundError(f"{who} needs {names}: {what}")

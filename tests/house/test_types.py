@@ -26,6 +26,7 @@ def check(tmp_path, *command):
 
 
 def test_the_package_is_typed_strictly(tmp_path, request):
+    pytest.importorskip("mypy")
     cache = request.config.cache.mkdir("mypy")  # what mypy knows of NumPy is kept between runs
     options = ["--strict", f"--config-file={SETTINGS}", f"--cache-dir={cache}"]
     result = check(tmp_path, "mypy", *options, "-p", "densenet")

@@ -317,6 +317,8 @@ def complaint(subject: Subject, parameter: str, value: Any, error: Exception) ->
         return "" if repr(value) in text or text.startswith("path: expected") else "no path"
     if kind == "scikit-learn's" and isinstance(error, OverflowError):  # of 10**400
         return ""
+    if isinstance(error, ModuleNotFoundError) and "pip install" in text:  # a good value
+        return ""
     if not isinstance(error, TypeError | ValueError):
         return "neither TypeError nor ValueError"
     if kind == "scikit-learn's" or re.match(subject.also, text):
