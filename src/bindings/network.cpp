@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -94,11 +95,11 @@ T* required(const py::object& object, Index size, const char* what) {
 }
 
 // From the tuple Examples: x (n, inputs), targets (n) of class indices or (n, outputs) of values,
-// sample_weight (n) or None.
+// sample_weight (n) or None, total_weight or None.
 Examples examples_of(const py::tuple& given, Index inputs, Index outputs) {
-  const auto& [x, targets, sample_weight] =
-      py::cast<std::tuple<py::array, py::object, py::object>>(given);
-  Examples examples{source_of(x, inputs), nullptr, {}, nullptr};
+  const auto& [x, targets, sample_weight, total_weight] =
+      py::cast<std::tuple<py::array, py::object, py::object, std::optional<double>>>(given);
+  Examples examples{source_of(x, inputs), nullptr, {}, nullptr, total_weight.value_or(0)};
   const auto array = py::cast<py::array>(targets);
   if (array.ndim() == 1) {
     examples.labels = required<const std::int64_t>(targets, examples.x.rows, "class indices");
@@ -110,6 +111,9 @@ Examples examples_of(const py::tuple& given, Index inputs, Index outputs) {
       vector_of<const double>(sample_weight, examples.x.rows, "sample weights");
   return examples;
 }
+
+// Rows that a batch of any size may have where dropout draws: they are numbered by 32 bits.
+constexpr Index kMostRows = Index{1} << 32;
 
 // True if the memory of an array overlaps with these n elements.
 template <class T>
@@ -169,13 +173,13 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
 }
 
 // From the tuple Mode: (running statistics, training, seed of dropout, step, whether to update
-// running statistics).
+// running statistics, first row).
 template <class T>
 Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
-  const auto& [array, training, seed, step, update] =
-      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool>>(given);
+  const auto& [array, training, seed, step, update, first_row] =
+      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool, Index>>(given);
   T* running = plan.running() > 0 ? required<T>(array, plan.running(), "running_moments") : nullptr;
-  return {training, seed, step, running, update};
+  return {training, seed, step, running, update, first_row};
 }
 
 // The optimizer's moments: as many arrays, each as long as the parameters, as its rule keeps.
@@ -260,6 +264,20 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
   plan.backward(params, source, d, dparams_out, dx_out, how);
 }
 
+// The first half of a step: returns the loss and writes its gradient. Returns None if another call
+// is training.
+template <class T>
+std::optional<double> loss_and_gradient(Plan<T>& plan, const py::object& flat,
+                                        const py::tuple& given, const py::object& gradient,
+                                        const py::tuple& mode) {
+  const T* params = required<const T>(flat, plan.parameters(), "flat");
+  const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
+  const Mode<T> how = mode_of(plan, mode);
+  T* out = required<T>(gradient, plan.parameters(), "gradient");
+  const Unlocked unlocked;
+  return plan.loss_and_gradient(params, examples, out, how);
+}
+
 // Trains for as many steps as there are learning rates. Returns None if another call is training.
 // `steps` is the tuple Steps: (order of the rows or None, rows of a step, first step, count of
 // steps taken, a learning rate for each step, tolerance).
@@ -302,23 +320,31 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, 
                         poll.raised);
 }
 
-// Takes one step down a gradient (parameters), and makes `moved` the running statistics. Returns
-// False if another call is training.
+// The second half of a step: takes it down a gradient (parameters) and, unless it is None, makes
+// `moved` the running statistics. Returns (norm, whether the step was taken); None if another call
+// is training.
 template <class T>
-bool update(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
-            double lr, const py::object& taken, const py::object& gradient,
-            const py::object& running, const py::object& moved) {
+py::object apply_gradient(Plan<T>& plan, const py::object& flat, const py::list& arrays,
+                          const Rule& rule, double lr, const py::object& taken,
+                          const py::object& gradient, const py::object& running,
+                          const py::object& moved, double tolerance) {
   T* params = required<T>(flat, plan.parameters(), "flat");
   const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
   const T* g = required<const T>(gradient, plan.parameters(), "gradient");
   T *to = nullptr, *from = nullptr;
-  if (plan.running() > 0) {
+  if (plan.running() > 0 && !moved.is_none()) {
     to = required<T>(running, plan.running(), "running_moments");
     from = required<T>(moved, plan.running(), "running_moments");
   }
   auto* const count = required<std::int64_t>(taken, 1, "count of steps");
-  const Unlocked unlocked;
-  return plan.update(params, moments.data(), rule.optimizer, lr, count, g, to, from);
+  const Given<T> how{g, lr, tolerance};
+  std::optional<Applied> done;
+  {
+    const Unlocked unlocked;
+    done = plan.apply_gradient(params, moments.data(), rule.optimizer, how, count, to, from);
+  }
+  if (!done) return py::none();
+  return py::make_tuple(done->norm, done->taken);
 }
 
 // Copies arrays out of the network, from `from` to `to` of each pair, between two steps.
@@ -379,9 +405,9 @@ py::tuple profile(Plan<T>& plan, const py::object& flat, const py::list& arrays,
   return py::make_tuple(elapsed, units, spent);
 }
 
-// Takes training steps for which everything but the batch was checked beforehand, so that a call
-// from Python costs little. Returns None, with nothing done, if x or y cannot be used as they are:
-// then densenet._checks converts them or says what is wrong.
+// Takes training steps, or halves of them, for which everything but the batch was checked
+// beforehand, so that a call from Python costs little. Returns None, with nothing done, if an
+// argument cannot be used as it is: then densenet._checks converts it or says what is wrong.
 template <class T>
 class Stepper {
  public:
@@ -401,17 +427,96 @@ class Stepper {
 
   // Takes a step and returns the loss before it; None also if another call is training.
   std::optional<double> operator()(py::handle x, py::handle y) {
-    if (busy_.exchange(true)) return std::nullopt;  // another thread is in here
-    const auto loss = step(x, y);
-    busy_ = false;
-    return loss;
+    return alone([&] { return step(x, y); });
+  }
+
+  // Writes the gradient of a batch's loss into `out` and returns the loss.
+  std::optional<double> loss_and_gradient(py::handle x, py::handle y, py::handle out,
+                                          py::handle first_row, py::handle total_weight) {
+    return alone([&] { return first_half(x, y, out, first_row, total_weight); });
+  }
+
+  // Takes a step by a gradient and returns its norm.
+  std::optional<double> apply_gradient(py::handle gradient) {
+    return alone([&] { return second_half(gradient); });
   }
 
  private:
-  std::optional<double> step(py::handle x, py::handle y) {
-    for (const py::array& each : written_) {
-      if (!each.writeable()) return std::nullopt;
+  // What `work` returns; None if another thread is in here.
+  template <class Work>
+  std::optional<double> alone(const Work& work) {
+    if (busy_.exchange(true)) return std::nullopt;
+    struct End {
+      std::atomic<bool>& busy;
+      ~End() { busy = false; }
+    } const end{busy_};
+    return work();
+  }
+
+  bool writeable() const {
+    return std::all_of(written_.begin(), written_.end(),
+                       [](const py::array& each) { return each.writeable(); });
+  }
+
+  // A vector as long as the parameters, whose memory no other array has that a step works with;
+  // null if the object is another.
+  py::array own_vector(py::handle object) const {
+    const py::array array = array_of<T>(object);
+    const bool fits = array && array.ndim() == 1 && c_contiguous(array) &&
+                      array.size() == plan_.parameters() &&
+                      !is_trained(object, plan_, params_, moments_) &&
+                      !overlaps(array, mode_.running, plan_.running());
+    return fits ? array : py::reinterpret_borrow<py::array>(py::handle());
+  }
+
+  std::optional<double> first_half(py::handle x, py::handle y, py::handle out,
+                                   py::handle first_row, py::handle total_weight) {
+    auto examples = usable_batch(plan_, x, y, on_classes_, labels_);
+    if (!examples) return std::nullopt;
+    py::array to = own_vector(out);
+    if (!to || !to.writeable()) return std::nullopt;
+    for (const py::handle each : {x, y}) {
+      const auto array = py::reinterpret_borrow<py::array>(each);
+      if (overlaps(array, static_cast<const T*>(to.data()), to.size())) return std::nullopt;
     }
+    Mode<T> mode = mode_;
+    mode.step = static_cast<std::uint32_t>(*taken_);
+    if (!PyLong_CheckExact(first_row.ptr())) return std::nullopt;
+    int overflow = 0;
+    mode.first_row = PyLong_AsLongLongAndOverflow(first_row.ptr(), &overflow);
+    if (overflow != 0 || mode.first_row < 0 || mode.first_row > kMostRows - examples->x.rows) {
+      return std::nullopt;
+    }
+    if (!total_weight.is_none()) {
+      if (PyFloat_CheckExact(total_weight.ptr())) {
+        examples->total_weight = PyFloat_AS_DOUBLE(total_weight.ptr());
+      } else if (PyLong_CheckExact(total_weight.ptr())) {
+        const long long total = PyLong_AsLongLongAndOverflow(total_weight.ptr(), &overflow);
+        examples->total_weight = overflow == 0 ? static_cast<double>(total) : 0;
+      }
+      if (!(examples->total_weight > 0) || std::isinf(examples->total_weight)) return std::nullopt;
+    }
+    T* const gradient = static_cast<T*>(to.mutable_data());
+    const Unlocked unlocked;
+    return plan_.loss_and_gradient(params_, *examples, gradient, mode);
+  }
+
+  std::optional<double> second_half(py::handle gradient) {
+    const py::array from = own_vector(gradient);
+    if (!from || !writeable()) return std::nullopt;
+    const Given<T> given{static_cast<const T*>(from.data()), rule_.lr, 0, true};
+    std::optional<Applied> done;
+    {
+      const Unlocked unlocked;
+      done = plan_.apply_gradient(params_, moments_.data(), rule_.optimizer, given, taken_, nullptr,
+                                  nullptr);
+    }
+    if (!done || !done->taken) return std::nullopt;
+    return done->norm;
+  }
+
+  std::optional<double> step(py::handle x, py::handle y) {
+    if (!writeable()) return std::nullopt;
     const auto examples = usable_batch(plan_, x, y, on_classes_, labels_);
     if (!examples || is_trained(x, plan_, params_, moments_)) return std::nullopt;
     double loss = 0;
@@ -444,14 +549,17 @@ py::metaclass plain_metaclass() { return py::metaclass(reinterpret_cast<PyObject
 template <class T>
 void register_plan(py::module_& m, const char* name) {
   py::class_<Stepper<T>>(m, (std::string("Stepper") + name).c_str(), plain_metaclass())
-      .def("__call__", &Stepper<T>::operator());
+      .def("__call__", &Stepper<T>::operator())
+      .def("loss_and_gradient", &Stepper<T>::loss_and_gradient)
+      .def("apply_gradient", &Stepper<T>::apply_gradient);
   py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), plain_metaclass())
       .def(py::init(&new_plan<T>))
       .def("forward", &forward<T>)
       .def("gradients", &gradients<T>)
       .def("backward", &backward<T>)
       .def("train", &train<T>)
-      .def("update", &update<T>)
+      .def("loss_and_gradient", &loss_and_gradient<T>)
+      .def("apply_gradient", &apply_gradient<T>)
       .def("profile", &profile<T>)
       .def("look", &look<T>)
       .def("change", &change<T>)
