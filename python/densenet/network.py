@@ -147,7 +147,7 @@ class Network(Passes):
         first_row: int = 0,
         total_weight: float | None = None,
     ) -> tuple[float, Array]:
-        """Begin a training step: compute the loss of a batch, or of a part of one, and its gradient.
+        """Begin a training step: compute the loss of a batch, or a part of one, and its gradient.
 
         With `apply_gradient`, which ends the step, this is a loop of one's own: the two in turn do
         what `train_step` does, to the bit. Dropout draws anew after each `apply_gradient`, and

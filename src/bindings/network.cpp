@@ -469,8 +469,8 @@ class Stepper {
     return fits ? array : py::reinterpret_borrow<py::array>(py::handle());
   }
 
-  std::optional<double> first_half(py::handle x, py::handle y, py::handle out,
-                                   py::handle first_row, py::handle total_weight) {
+  std::optional<double> first_half(py::handle x, py::handle y, py::handle out, py::handle first_row,
+                                   py::handle total_weight) {
     auto examples = usable_batch(plan_, x, y, on_classes_, labels_);
     if (!examples) return std::nullopt;
     py::array to = own_vector(out);

@@ -78,8 +78,8 @@ FAULTS = {
     ),
     "clip-norm-scale": Fault(
         TRAINING,
-        "settings.clip_norm / length",
-        "settings.clip_norm",
+        "clip_norm / length : 1",
+        "clip_norm : 1",
         "A gradient that is too long is not scaled to the norm asked for",
         "schedules",
     ),
@@ -274,7 +274,7 @@ FAULTS = {
     ),
     "own-moments": Fault(
         "src/bindings/network.cpp",
-        "shared(params) || std::any_of(states.begin(), states.end(), shared)",
+        "shared(params) || std::any_of(moments.begin(), moments.end(), shared)",
         "shared(params)",
         "Rows that are the optimizer's moments are not copied before a step",
         "train_step faults_once_missed",

@@ -59,7 +59,13 @@ from densenet._checks.objects import (
     texts,
     within,
 )
-from densenet._checks.targets import class_targets, scaled, value_targets, weights
+from densenet._checks.targets import (
+    class_targets,
+    scaled,
+    total_weight,
+    value_targets,
+    weights,
+)
 from densenet._checks.updates import gradient, update, vector_to_write, writeable
 
 __all__ = [
@@ -109,6 +115,7 @@ __all__ = [
     "softmax_cross_entropy_forward",
     "text",
     "texts",
+    "total_weight",
     "unmasked",
     "update",
     "value_targets",

@@ -58,7 +58,7 @@ def vector_to_write(name: str, array: Any, like: Array, others: Mapping[str, Any
 def gradient(name: str, array: Any, like: Array, others: Mapping[str, Any]) -> Array:
     """Check a finite vector with the shape and type of another; give it in usable memory."""
     vector = matching(name, array, like.shape, like.dtype)
-    _apart(name, vector, others)
+    _apart(name, array, others)
     finite = np.isfinite(vector)
     if not finite.all():
         at = int(finite.argmin())

@@ -16,8 +16,9 @@ class Examples(NamedTuple):
 
     ``x`` has the shape (rows, inputs) and any element type. ``targets`` are int64 class indices of
     shape (rows,), values or probabilities of shape (rows, outputs), or what a loss of one's own
-    takes. ``sample_weight`` is float64 of shape (rows,). The weighted loss and its gradient are
-    divided by ``total_weight``, by default the sum of the rows' own weights.
+    takes. ``sample_weight`` is float64 of shape (rows,), scaled so that no sum overflows. The
+    weighted loss and its gradient are divided by ``total_weight``, by default the sum of the rows'
+    weights.
     """
 
     x: Array
@@ -37,8 +38,7 @@ class Examples(NamedTuple):
             return 1.0
         if self.sample_weight is None:
             return len(self.x) / self.total_weight
-        largest = float(self.sample_weight.max())  # so that no sum overflows
-        return float((self.sample_weight / largest).sum()) * (largest / self.total_weight)
+        return float(self.sample_weight.sum()) / self.total_weight
 
 
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:

@@ -90,7 +90,7 @@ class Learner:
     optimizer_state : OptimizerState, or None before the first step
     position : where the last call of `fit` stands, or None before the first
     turn : the last call that has trained the network, or trains it now
-    prepared : the stepper of the last `train_step`, while it can be used
+    prepared : the stepper of the last `train_step` or `apply_gradient`, while it can be used
     engine : computes; it keeps nothing but scratch memory
     """
 
@@ -197,7 +197,8 @@ class Learner:
         if not isinstance(self.loss, Loss):
             got = type(self.loss).__name__
             raise TypeError(f"total_weight: expected None with a loss of one's own ({got})")
-        return examples._replace(total_weight=_checks.positive("total_weight", total_weight))
+        total = _checks.total_weight("total_weight", total_weight, sample_weight)
+        return examples._replace(total_weight=total)
 
     def loss_of(self, examples: Examples) -> float:
         """Measure the mean loss of rows that need not fit a batch."""
@@ -286,7 +287,7 @@ class Learner:
             self.position.restart()
 
     def prepare(self, optimizer: Optimizer) -> None:
-        """Cache a fast stepper for later `train_step` calls with this optimizer."""
+        """Cache a fast stepper for later steps, or halves of steps, with this optimizer."""
         state = self.optimizer_state
         assert state
         mode = Mode(self.running, True, self.draws, 0, update=True)

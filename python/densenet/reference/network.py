@@ -348,7 +348,8 @@ def _draws(mode: Mode, layer: int) -> dict[str, int]:
 
 
 def _norm(gradient: Array) -> float:
-    return float(np.linalg.norm(gradient.astype(np.float64)))
+    with np.errstate(over="ignore"):
+        return float(np.linalg.norm(gradient.astype(np.float64)))
 
 
 def _clipped(gradient: Array, optimizer: Optimizer) -> tuple[Array, float]:

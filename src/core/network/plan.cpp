@@ -194,8 +194,8 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
 }
 
 // Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
-// output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass. Each
-// thread calls finish(pass) in the end, if it has computed dparams.
+// output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
+// Each thread calls finish(pass) in the end, if it has computed dparams.
 template <class T>
 template <class OutputGradient, class Finish>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
@@ -206,8 +206,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   reserve_batch(work, batch);
   work.sharing.decide(units_, batch.rows, threads, batch.in_place());
   parallel_call(threads, [&](Team team) {
-    const Pass pass{params,     work,        mode, team, team.share(batch.rows),
-                    batch.rows, work.sharing};
+    const Pass pass{params, work, mode, team, team.share(batch.rows), batch.rows, work.sharing};
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     output_gradient(pass);

@@ -82,9 +82,9 @@ struct EpochResult {
 // A gradient that a caller wants to be applied, and how. With the defaults, it always is.
 template <class T>
 struct Given {
-  const T* gradient;        // (parameters)
+  const T* gradient;  // (parameters)
   double lr;
-  double tolerance = 0;     // a gradient that is shorter, clipped by value, is not applied
+  double tolerance = 0;      // a gradient that is shorter, clipped by value, is not applied
   bool only_finite = false;  // neither is one whose norm is not finite
 };
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <type_traits>
@@ -44,15 +43,15 @@ class Poll {
   Clock::time_point last_;
 };
 
-// The sum of the squares of n elements, limited to [-limit, limit], in double: the same bits for
-// every instruction set.
-template <class T>
-double sum_of_squares(const T* values, Index n, T limit) {
+// The sum of the squares of limited(value) of n values, in double: the same bits for every
+// instruction set. Made of interleaved sums, because one would wait for each addition.
+template <class T, class Limited>
+double sum_of_squares(const T* values, Index n, const Limited& limited) {
   constexpr Index kSums = 16;
   double sums[kSums] = {};
   const auto add = [&](Index lane, T value) {
-    const double limited = static_cast<double>(std::max(std::min(value, limit), -limit));
-    sums[lane] += limited * limited;
+    const double factor = static_cast<double>(limited(value));
+    sums[lane] += factor * factor;
   };
   Index i = 0;
   for (; i + kSums <= n; i += kSums) {
@@ -72,17 +71,20 @@ double scale_to(double clip_norm, double length) {
 
 }  // namespace
 
-// The Euclidean norm of a gradient, laid out as the flat vector and limited to [-limit, limit]; 0 is
-// no limit. The same bits on every thread, and for any number of threads. `partial`: scratch memory,
-// one number for every kNormPart parameters.
+// The Euclidean norm of a gradient, laid out as the flat vector and limited to [-limit, limit]; 0
+// is no limit. The same bits on every thread, and for any number of threads. `partial`: scratch
+// memory, one number for every kNormPart parameters.
 template <class T>
 double Plan<T>::norm(const T* gradient, T limit, double* partial, Team team) const {
   const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
   const Range mine = team.share(parts);
   for (Index part = mine.begin; part < mine.end; ++part) {
-    const Index begin = part * kNormPart;
-    partial[part] = sum_of_squares(gradient + begin, std::min(kNormPart, parameters_ - begin),
-                                   limit > 0 ? limit : std::numeric_limits<T>::infinity());
+    const T* values = gradient + part * kNormPart;
+    const Index n = std::min(kNormPart, parameters_ - part * kNormPart);
+    const auto limited = [limit](T value) { return std::max(std::min(value, limit), -limit); };
+    const auto whole = [](T value) { return value; };
+    partial[part] =
+        limit > 0 ? sum_of_squares(values, n, limited) : sum_of_squares(values, n, whole);
   }
   team.barrier();
   double sum = 0;
@@ -300,12 +302,11 @@ template std::optional<EpochResult> Plan<float>::train(float*, float* const*, co
 template std::optional<EpochResult> Plan<double>::train(double*, double* const*, const Optimizer&,
                                                         const Examples&, const Epoch&,
                                                         const Mode<double>&);
-template std::optional<Applied> Plan<float>::apply_gradient(float*, float* const*,
-                                                            const Optimizer&, const Given<float>&,
-                                                            std::int64_t*, float*, const float*);
+template std::optional<Applied> Plan<float>::apply_gradient(float*, float* const*, const Optimizer&,
+                                                            const Given<float>&, std::int64_t*,
+                                                            float*, const float*);
 template std::optional<Applied> Plan<double>::apply_gradient(double*, double* const*,
-                                                             const Optimizer&,
-                                                             const Given<double>&, std::int64_t*,
-                                                             double*, const double*);
+                                                             const Optimizer&, const Given<double>&,
+                                                             std::int64_t*, double*, const double*);
 
 }  // namespace densenet
