@@ -102,11 +102,12 @@ void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& r
                          Team team) const {
   const auto update_part = [&](const Rule& its_rule, Index begin, Index size) {
     const Range mine = team.share(size, kLanes<T>);
-    for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
-      const Index at = begin + mine.begin + i;
-      const Vec<T> g = clipped(load(gradient + at, lanes), limit);
-      updated.apply(its_rule, at, g * Vec<T>(scale), lanes);
-    });
+    // By value: the compiler would have to read references again after each store.
+    const auto step = [=, first = begin + mine.begin](Index i, auto lanes) {
+      const Vec<T> g = clipped(load(gradient + first + i, lanes), limit);
+      updated.apply(its_rule, first + i, g * Vec<T>(scale), lanes);
+    };
+    for_each_vector<T>(mine.size(), step);
   };
   for (const Unit& unit : units_) {
     if (unit.kind == Unit::Linear) update_part(rule, unit.weight, unit.inputs * unit.outputs);
