@@ -196,7 +196,7 @@ FAULTS = {
         "network_data",
     ),
     "own-rows-inside": Fault(
-        "src/bindings/network.cpp",
+        "src/bindings/plan_arguments.hpp",
         "low < begin + n * static_cast<Index>(sizeof(T)) && begin < high",
         "low == begin",
         "Rows that begin within the network's parameters are not copied before a step",
@@ -273,7 +273,7 @@ FAULTS = {
         "checkpoint",
     ),
     "own-moments": Fault(
-        "src/bindings/network.cpp",
+        "src/bindings/plan_arguments.hpp",
         "shared(params) || std::any_of(moments.begin(), moments.end(), shared)",
         "shared(params)",
         "Rows that are the optimizer's moments are not copied before a step",
