@@ -49,8 +49,8 @@ def update(
 ) -> None: ...
 
 # The tuples Mode, Examples and Steps of densenet._engine.contract.
-_Mode: TypeAlias = tuple[Array, bool, int, int, bool]
-_Examples: TypeAlias = tuple[Array, Array, Array | None]
+_Mode: TypeAlias = tuple[Array, bool, int, int, bool, int]
+_Examples: TypeAlias = tuple[Array, Array, Array | None, float | None]
 _Steps: TypeAlias = tuple[Array | None, int, int, Array, list[float], float]
 
 class Rule:
@@ -96,7 +96,10 @@ class _Plan:
         mode: _Mode,
         /,
     ) -> tuple[int, int, bool, bool, BaseException | None] | None: ...
-    def update(
+    def loss_and_gradient(
+        self, flat: Array, examples: _Examples, gradient: Array, mode: _Mode, /
+    ) -> float | None: ...
+    def apply_gradient(
         self,
         flat: Array,
         moments: list[Array],
@@ -105,9 +108,10 @@ class _Plan:
         taken: Array,
         gradient: Array,
         running: Array,
-        moved: Array,
+        moved: Array | None,
+        tolerance: float,
         /,
-    ) -> bool: ...
+    ) -> tuple[float, bool] | None: ...
     def look(self, pairs: list[tuple[Array, Array]], /) -> None: ...
     def change(self, pairs: list[tuple[Array, Array]], /) -> bool: ...
     def profile(
@@ -140,6 +144,10 @@ class _Plan:
 class _Stepper:
     def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...  # a plan makes it
     def __call__(self, x: object, y: object, /) -> float | None: ...
+    def loss_and_gradient(
+        self, x: object, y: object, out: object, first_row: object, total_weight: object, /
+    ) -> float | None: ...
+    def apply_gradient(self, gradient: object, /) -> float | None: ...
 
 class StepperFloat32(_Stepper): ...
 class StepperFloat64(_Stepper): ...

@@ -5,11 +5,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
 from densenet._engine.turn import Turn
 from densenet._network.passes import Passes
+from densenet._typing import Array
 from densenet.losses import CustomLoss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
@@ -132,6 +134,190 @@ class Network(Passes):
             value = loop.take_one_step(learner, examples, optimizer)
             learner.prepare(optimizer)
             return value
+        finally:
+            turn.over = True
+
+    def loss_and_gradient(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        out: Array | None = None,
+        first_row: int = 0,
+        total_weight: float | None = None,
+    ) -> tuple[float, Array]:
+        """Begin a training step: compute the loss of a batch, or a part of one, and its gradient.
+
+        With `apply_gradient`, which ends the step, this is a loop of one's own: the two in turn do
+        what `train_step` does, to the bit. Dropout draws anew after each `apply_gradient`, and
+        batch normalisation's running moments move with each call of this method.
+
+        Parts of a batch add up where each is told the weight of the whole and its place in it::
+
+            l = Σ_i w_i l_i / total_weight        gradient = ∂l/∂flat
+
+        Batch normalisation's mean and variance are those of the part.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As in `loss`.
+        out : array of shape (n_parameters,), optional
+            Where to write the gradient: contiguous, of the network's element type, and no memory
+            of the network or of `x`, `y` and `sample_weight`. By default a new array.
+        first_row : int >= 0
+            Where the rows begin in the batch that they are part of: dropout draws for them what it
+            would draw there.
+        total_weight : float > 0, optional
+            What the weighted losses are divided by: for a part of a batch, the sum of all weights
+            of the batch, or its number of rows. By default the sum of the rows' own weights.
+
+        Returns
+        -------
+        loss : float
+            If it is not finite, the running moments are as they were, as after `train_step`. The
+            step should then be left out; `apply_gradient` refuses a gradient that is not finite.
+        gradient : array of shape (n_parameters,)
+            `out`, or a new array: laid out like `flat`. It is 0 where all weights are 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `loss`; if `out` has another type or shape, is read-only, not contiguous, or in
+            memory of the network or the batch; if `first_row` or `total_weight` is out of its
+            range; or if a loss of one's own is given a `total_weight`. Nothing has changed then.
+        RuntimeError
+            If another call trains the network.
+
+        See Also
+        --------
+        gradients : Reads alone, and gives the gradient by name.
+
+        Examples
+        --------
+        A training step, with a norm to watch:
+
+        >>> import numpy as np
+        >>> from densenet import SGD, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> loss, gradient = network.loss_and_gradient([[1.0]], [5.0])
+        >>> loss, gradient
+        (25.0, array([-10., -10.], dtype=float32))
+        >>> round(network.apply_gradient(gradient, SGD(lr=0.1)), 3)
+        14.142
+        >>> network.flat
+        array([1., 1.], dtype=float32)
+
+        A batch of 6 rows in parts of 2, which need memory for 2 rows alone:
+
+        >>> x, y = np.arange(6.0).reshape(6, 1), np.arange(6.0)
+        >>> total, part = np.zeros_like(network.flat), np.empty_like(network.flat)
+        >>> loss = 0.0
+        >>> for row in range(0, 6, 2):
+        ...     rows = slice(row, row + 2)
+        ...     value, _ = network.loss_and_gradient(
+        ...         x[rows], y[rows], out=part, first_row=row, total_weight=6
+        ...     )
+        ...     loss += value
+        ...     total += part
+        >>> loss == network.loss(x, y)
+        True
+        >>> norm = network.apply_gradient(total, SGD(lr=0.1))
+        """
+        learner = self._learner
+        prepared = learner.prepared
+        if prepared is not None and sample_weight is None:
+            gradient = np.empty_like(learner.flat) if out is None else out
+            value = prepared.stepper.loss_and_gradient(x, y, gradient, first_row, total_weight)
+            if value is not None:
+                return value, gradient
+        turn = Turn("loss_and_gradient")
+        try:
+            learner.begin(turn)
+            examples = learner.part(x, y, sample_weight, total_weight)
+            most = _checks.MOST_ROWS - len(examples.x)
+            first_row = _checks.count("first_row", first_row, 0, most)
+            if out is None:
+                gradient = np.empty_like(learner.flat)
+            else:
+                batch = {"x": examples.x, "y": examples.targets, "sample_weight": sample_weight}
+                others = learner.arrays() | batch
+                gradient = _checks.vector_to_write("out", out, learner.flat, others)
+            mode = learner.mode(True)._replace(first_row=first_row)
+            value = learner.engine.loss_and_gradient(learner.flat, examples, gradient, mode)
+            return float(value), gradient
+        finally:
+            turn.over = True
+
+    def apply_gradient(self, gradient: Array, optimizer: Optimizer) -> float:
+        """End a training step: clip a gradient and let the optimizer update the parameters by it.
+
+        Clipping, learning rate and its schedule, penalties, moments and count are those of
+        `train_step`, and so is the order: clip by value, then by norm, then update::
+
+            g = clip(gradient, -clip_value, clip_value)        g *= min(1, clip_norm / ‖g‖)
+
+        The step goes into what `save` writes, and another one goes on from it.
+
+        Parameters
+        ----------
+        gradient : array of shape (n_parameters,)
+            Of the network's element type, laid out like `flat`, such as `loss_and_gradient` gives
+            or a sum of such; never modified.
+        optimizer : optimizer
+            As in `train_step`. Rows whose weights are all 0 have a gradient of 0: `train_step`
+            counts a step and leaves it at that, while this method updates, as moments and penalties
+            have it.
+
+        Returns
+        -------
+        float
+            The Euclidean norm ``‖gradient‖`` before clipping.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `gradient` has another type or shape, is not finite, or is memory of the network;
+            `optimizer` is no optimizer; or an array that it changes is read-only. Nothing has
+            changed then.
+        RuntimeError
+            If another call trains the network.
+
+        Warns
+        -----
+        UserWarning
+            If `optimizer` is of another class than the one before, whose moments and count are
+            discarded.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from densenet import SGD, Linear, MeanSquaredError, Network
+        >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError())
+        >>> network.apply_gradient(np.array([3, 4], np.float32), SGD(lr=1.0, clip_norm=1.0))
+        5.0
+        >>> network.flat
+        array([-0.6, -0.8], dtype=float32)
+        >>> network.optimizer_state["step"]
+        1
+        """
+        learner = self._learner
+        prepared = learner.prepared
+        if prepared is not None and prepared.optimizer is optimizer:
+            norm = prepared.stepper.apply_gradient(gradient)
+            if norm is not None:
+                return norm
+        turn = Turn("apply_gradient")
+        try:
+            learner.begin(turn)
+            gradient = _checks.gradient("gradient", gradient, learner.flat, learner.arrays())
+            learner.check_optimizer(optimizer, stacklevel=2)
+            if learner.position is not None:
+                learner.position.leave()
+            norm = loop.apply_gradient(learner, gradient, optimizer)
+            learner.prepare(optimizer)
+            return norm
         finally:
             turn.over = True
 

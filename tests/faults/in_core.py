@@ -78,8 +78,8 @@ FAULTS = {
     ),
     "clip-norm-scale": Fault(
         TRAINING,
-        "settings.clip_norm / length",
-        "settings.clip_norm",
+        "clip_norm / length : 1",
+        "clip_norm : 1",
         "A gradient that is too long is not scaled to the norm asked for",
         "schedules",
     ),
@@ -196,7 +196,7 @@ FAULTS = {
         "network_data",
     ),
     "own-rows-inside": Fault(
-        "src/bindings/network.cpp",
+        "src/bindings/plan_arguments.hpp",
         "low < begin + n * static_cast<Index>(sizeof(T)) && begin < high",
         "low == begin",
         "Rows that begin within the network's parameters are not copied before a step",
@@ -273,8 +273,8 @@ FAULTS = {
         "checkpoint",
     ),
     "own-moments": Fault(
-        "src/bindings/network.cpp",
-        "shared(params) || std::any_of(states.begin(), states.end(), shared)",
+        "src/bindings/plan_arguments.hpp",
+        "shared(params) || std::any_of(moments.begin(), moments.end(), shared)",
         "shared(params)",
         "Rows that are the optimizer's moments are not copied before a step",
         "train_step faults_once_missed",

@@ -3,7 +3,6 @@
 from tests.faults.in_core import Fault
 
 PACKAGE = "python/densenet/"
-CLIPPING = PACKAGE + "_engine/clipping.py"
 EXCHANGE = PACKAGE + "exchange/"
 FILE = PACKAGE + "_files/container.py"
 METRICS = PACKAGE + "metrics.py"
@@ -29,16 +28,16 @@ FAULTS = {
         "optimizers",
     ),
     "reference-clip-norm": Fault(
-        CLIPPING,
-        "gradient *= optimizer.clip_norm / length",
-        "gradient /= length",
+        REFERENCE + "network.py",
+        "gradient = gradient * (optimizer.clip_norm / length)",
+        "gradient = gradient / length",
         "A gradient that is too long gets length 1",
         "schedules",
     ),
     "clip-order": Fault(
-        CLIPPING,
-        "np.clip(gradient, -optimizer.clip_value, optimizer.clip_value, out=gradient)",
-        "np.clip(gradient, 0, optimizer.clip_value, out=gradient)",
+        REFERENCE + "network.py",
+        "np.clip(gradient, -optimizer.clip_value, optimizer.clip_value)",
+        "np.clip(gradient, 0, optimizer.clip_value)",
         "Clipping by value loses what is negative",
         "schedules",
     ),

@@ -69,6 +69,10 @@ class InThread:
 
 STEPS = {
     "train_step": lambda network, x, y: network.train_step(x[:32], y[:32], Adam()),
+    "loss_and_gradient": lambda network, x, y: network.loss_and_gradient(x[:32], y[:32]),
+    "apply_gradient": lambda network, x, y: network.apply_gradient(
+        np.zeros_like(network.flat), Adam()
+    ),
     "fit": lambda network, x, y: network.fit(x, y, epochs=1),
     "fit(resume)": lambda network, x, y: network.fit(x, y, epochs=9, resume=True),
 }
@@ -110,15 +114,20 @@ def test_another_thread_cannot_train(engine, data, step):
     assert network.optimizer_state["step"] == 10
 
 
-def test_of_two_threads_with_steps_each_takes_whole_ones(engine, data):
+def by_a_gradient(network, x, y, optimizer):
+    network.apply_gradient(np.full_like(network.flat, 0.5), optimizer)
+
+
+@pytest.mark.parametrize("step", [Network.train_step, by_a_gradient])
+def test_of_two_threads_with_steps_each_takes_whole_ones(engine, data, step):
     """Where they meet one is refused; what is not refused has been taken."""
     x, y = data
-    network, taken = make(engine), []
+    network, taken, sgd = make(engine), [], SGD(0.01)
 
     def train():
         for _ in range(400 if engine == "compiled" else 40):
             try:
-                network.train_step(x, y, SGD(0.01))
+                step(network, x, y, sgd)
             except RuntimeError as error:
                 assert BUSY in str(error)  # noqa: PT017
             else:
@@ -129,8 +138,33 @@ def test_of_two_threads_with_steps_each_takes_whole_ones(engine, data):
     assert network.optimizer_state["step"] == len(taken)
     twin = make(engine)
     for _ in taken:
-        twin.train_step(x, y, SGD(0.01))
+        step(twin, x, y, sgd)
     assert_same_bits(network.flat, twin.flat)
+
+
+def test_of_two_threads_with_losses_each_moves_the_running_moments_whole(engine, data):
+    x, y = data
+    network, taken = make(engine), []
+    network.train_step(x, y, SGD(0.0))
+    before = network._learner.running.copy()
+
+    def look():
+        out = np.empty_like(network.flat)
+        for _ in range(400 if engine == "compiled" else 40):
+            try:
+                network.loss_and_gradient(x, y, out=out)
+            except RuntimeError as error:
+                assert BUSY in str(error)  # noqa: PT017
+            else:
+                taken.append(1)
+
+    threads = [InThread(look) for _ in range(3)]
+    assert [thread.end() for thread in threads] == [None] * 3
+    twin = make(engine)
+    twin._learner.running[...] = before
+    for _ in taken:
+        twin.loss_and_gradient(x, y)
+    assert_same_bits(network._learner.running, twin._learner.running)
 
 
 @pytest.mark.parametrize("asked", [1, 2])

@@ -113,6 +113,39 @@ for dtype in ("float32", "float64"):
 """
 
 
+_COUNT_HALVES = """
+import ctypes
+import numpy as np
+import densenet
+from densenet import Adam, BatchNorm, Dropout, Linear, Network, Sigmoid, SoftmaxCrossEntropy
+
+allocations = ctypes.CDLL(None).allocations
+allocations.restype = ctypes.c_long
+rng = np.random.default_rng(0)
+densenet.set_num_threads({threads})
+for dtype in ("float32", "float64"):
+    for optimizer in (Adam(), Adam(clip_norm=0.1, clip_value=0.01)):
+        layers = [Linear(64, 300), BatchNorm(300), Sigmoid(), Dropout(0.2), Linear(300, 10)]
+        network = Network(layers, SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
+        x, y = rng.normal(size=(96, 64)).astype(dtype), rng.integers(0, 10, 96)
+        parts = [(x[row : row + 32], y[row : row + 32], row) for row in (0, 32, 64)]
+        out, total = np.empty_like(network.flat), np.zeros_like(network.flat)
+
+        def step():
+            for rows, classes, row in parts:
+                given = {{"out": out, "first_row": row, "total_weight": 96.0}}
+                network.loss_and_gradient(rows, classes, **given)
+            return network.apply_gradient(out, optimizer)
+
+        for _ in range(100):  # the first reserves memory; Python keeps some of its own
+            step()
+        before = allocations()
+        for _ in range(200):
+            step()
+        print(dtype, optimizer, allocations() - before, sep=";")
+"""
+
+
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory):
     """A library that, loaded first, counts allocations."""
@@ -137,3 +170,12 @@ def test_no_step_allocates(counter, threads):
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory
         assert int(short) < 40, what  # the call's own: arguments, results
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_half_of_a_step_allocates(counter, threads):
+    output = run_python(_COUNT_HALVES.format(threads=threads), LD_PRELOAD=counter)
+    lines = [line.split(";") for line in output.splitlines()]
+    assert len(lines) == 4
+    for *what, count in lines:
+        assert int(count) < 40, what  # of 800 calls

@@ -32,6 +32,7 @@ from densenet._checks.kernels import (
 )
 from densenet._checks.network import inputs, layers
 from densenet._checks.numbers import (
+    MOST_ROWS,
     MOST_STEPS,
     MOST_THREADS,
     OPTIONAL,
@@ -58,10 +59,17 @@ from densenet._checks.objects import (
     texts,
     within,
 )
-from densenet._checks.targets import class_targets, scaled, value_targets, weights
-from densenet._checks.updates import update, writeable
+from densenet._checks.targets import (
+    class_targets,
+    scaled,
+    total_weight,
+    value_targets,
+    weights,
+)
+from densenet._checks.updates import gradient, update, vector_to_write, writeable
 
 __all__ = [
+    "MOST_ROWS",
     "MOST_STEPS",
     "MOST_THREADS",
     "OPTIONAL",
@@ -76,6 +84,7 @@ __all__ = [
     "elementwise_backward_from_x",
     "flag",
     "function",
+    "gradient",
     "indices",
     "inputs",
     "instance",
@@ -106,9 +115,11 @@ __all__ = [
     "softmax_cross_entropy_forward",
     "text",
     "texts",
+    "total_weight",
     "unmasked",
     "update",
     "value_targets",
+    "vector_to_write",
     "weights",
     "within",
     "writeable",

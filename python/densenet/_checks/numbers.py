@@ -43,6 +43,9 @@ _RANGES: dict[str, _Range] = {
 OPTIONAL = ("clip_norm", "clip_value")
 """Settings that may be None, which turns them off."""
 
+MOST_ROWS = 2**32
+"""The most rows of a batch that is computed in parts: dropout numbers them by 32 bits."""
+
 MOST_THREADS = 1024
 """The most threads that a caller may ask for."""
 

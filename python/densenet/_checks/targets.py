@@ -8,6 +8,7 @@ import numpy as np
 
 from densenet._checks.arrays import common, describe, of_shape, unmasked, usable
 from densenet._checks.frames import plain
+from densenet._checks.numbers import positive
 from densenet._typing import Array
 
 
@@ -101,3 +102,14 @@ def scaled(sample_weight: Array) -> Array:
     weights = np.ldexp(weights, -np.frexp(weights.max())[1])
     weights[weights < np.finfo(np.float64).tiny] = 0
     return weights
+
+
+def total_weight(name: str, total: Any, sample_weight: Any) -> float:
+    """Check what weighted losses are divided by; give it `scaled` as its rows' weights are."""
+    number = positive(name, total)
+    if sample_weight is None:
+        return number
+    exponent = math.frexp(float(plain("sample_weight", sample_weight).max()))[1]
+    limits = np.finfo(np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.clip(np.ldexp(number, -exponent), limits.tiny, limits.max))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from densenet._checks.arrays import floating, not_empty, of_shape, usable
+from densenet._checks.arrays import floating, matching, not_empty, of_shape, usable
 from densenet._checks.numbers import count, settings
 from densenet._typing import Array
 
@@ -37,6 +37,35 @@ def _share_memory(a: Array, b: Array) -> bool:
         return True  # strides so intricate are refused
 
 
+def _apart(name: str, array: Array, others: Mapping[str, Any]) -> None:
+    """Require an array that shares no memory with others, by name."""
+    for other, its in others.items():
+        if isinstance(its, np.ndarray) and _share_memory(its, array):
+            raise ValueError(f"{name}: expected memory of its own, got some of {other}'s")
+
+
+def vector_to_write(name: str, array: Any, like: Array, others: Mapping[str, Any]) -> Array:
+    """Check a vector with the shape and type of another, to be written to and apart from others."""
+    matching(name, array, like.shape, like.dtype)
+    _in_place(name, array)
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name}: expected a contiguous array, got strides {array.strides}")
+    _apart(name, array, others)
+    given: Array = array
+    return given
+
+
+def gradient(name: str, array: Any, like: Array, others: Mapping[str, Any]) -> Array:
+    """Check a finite vector with the shape and type of another; give it in usable memory."""
+    vector = matching(name, array, like.shape, like.dtype)
+    _apart(name, array, others)
+    finite = np.isfinite(vector)
+    if not finite.all():
+        at = int(finite.argmin())
+        raise ValueError(f"{name}: expected finite numbers, got {vector[at]} at {at}")
+    return vector
+
+
 def update(
     arrays: Mapping[str, Any], step: Any, values: Mapping[str, Any]
 ) -> tuple[list[Array], int, dict[str, float]]:
@@ -56,9 +85,8 @@ def update(
             checked[name] = array if readable else usable(array)
         else:
             _in_place(name, array)
-        for other in list(arrays)[: list(arrays).index(name)]:
-            if _share_memory(arrays[other], array):
-                raise ValueError(f"{name}: expected memory of its own, got some of {other}'s")
+        before = list(arrays)[: list(arrays).index(name)]
+        _apart(name, array, {other: arrays[other] for other in before})
     if not (param.flags.c_contiguous or param.flags.f_contiguous):
         raise ValueError(f"param: expected a C- or F-contiguous array, got strides {param.strides}")
     if "velocity" not in arrays and (numbers.get("momentum") or numbers.get("dampening")):

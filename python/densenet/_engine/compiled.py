@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 
 from densenet import _core, kernels
-from densenet._engine.contract import Examples, Mode, Outcome, Stepper, Steps, unit_weights
+from densenet._engine.contract import (
+    Applied,
+    Examples,
+    Mode,
+    Outcome,
+    Stepper,
+    Steps,
+    unit_weights,
+)
 from densenet._engine.layout import Layout, Slot
 from densenet._engine.memory import aligned
 from densenet._engine.timings import profile_of
@@ -128,10 +136,18 @@ class CompiledEngine:
         given = (flat, moments, rule, examples, steps, batch_loss, progress, mode)
         outcome = self._plan.train(*given)
         if outcome is None:
-            raise _refused()
+            raise _refused("train")
         return Outcome(*outcome)
 
-    def update(
+    def loss_and_gradient(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> float:
+        loss = self._plan.loss_and_gradient(flat, examples, gradient, mode)
+        if loss is None:
+            raise _refused("loss_and_gradient")
+        return loss
+
+    def apply_gradient(
         self,
         flat: Array,
         moments: list[Array],
@@ -139,12 +155,16 @@ class CompiledEngine:
         lr: float,
         taken: Array,
         gradient: Array,
-        mode: Mode,
-        moved: Array,
-    ) -> None:
+        running: Array,
+        moved: Array | None = None,
+        tolerance: float = 0.0,
+    ) -> Applied:
         rule = self._rule_of(optimizer)
-        if not self._plan.update(flat, moments, rule, lr, taken, gradient, mode.running, moved):
-            raise _refused()
+        given = (flat, moments, rule, lr, taken, gradient, running, moved, tolerance)
+        applied = self._plan.apply_gradient(*given)
+        if applied is None:
+            raise _refused("apply_gradient")
+        return Applied(*applied)
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
         own = [aligned(array.size, array.dtype) for array in arrays]
@@ -153,7 +173,7 @@ class CompiledEngine:
 
     def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
         if not self._plan.change(list(pairs)):
-            raise _refused()
+            raise _refused("train")
 
     def profile(
         self,
@@ -185,8 +205,8 @@ class CompiledEngine:
         return self._plan.stepper(flat, moments, rule, taken, mode, self._on_classes)
 
 
-def _refused() -> RuntimeError:
-    return refused("train", "one that train_step trains in another thread")
+def _refused(method: str) -> RuntimeError:
+    return refused(method, "one that takes steps in another thread")
 
 
 _HOW = {

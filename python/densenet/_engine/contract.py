@@ -16,12 +16,29 @@ class Examples(NamedTuple):
 
     ``x`` has the shape (rows, inputs) and any element type. ``targets`` are int64 class indices of
     shape (rows,), values or probabilities of shape (rows, outputs), or what a loss of one's own
-    takes. ``sample_weight`` is float64 of shape (rows,).
+    takes. ``sample_weight`` is float64 of shape (rows,), scaled so that no sum overflows. The
+    weighted loss and its gradient are divided by ``total_weight``, by default the sum of the rows'
+    weights.
     """
 
     x: Array
     targets: Array
     sample_weight: Array | None = None
+    total_weight: float | None = None
+
+    @property
+    def weigh(self) -> bool:
+        """True unless all of the rows have a weight of 0."""
+        return self.sample_weight is None or bool(self.sample_weight.max() > 0)
+
+    @property
+    def share(self) -> float:
+        """What is to be multiplied with the rows' own mean loss and its gradient."""
+        if self.total_weight is None or not self.weigh:
+            return 1.0
+        if self.sample_weight is None:
+            return len(self.x) / self.total_weight
+        return float(self.sample_weight.sum()) / self.total_weight
 
 
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
@@ -42,8 +59,8 @@ class Mode(NamedTuple):
 
     ``running`` holds the running moments of batch normalisation. With ``training`` dropout draws,
     and batch normalisation uses the batch's moments; ``seed`` and ``step`` (of the optimizer, from
-    0) decide the draws. With ``update`` a forward pass also moves the running moments towards the
-    batch's.
+    0) decide the draws, for rows that begin at row ``first_row`` of a batch. With ``update`` a
+    forward pass also moves the running moments towards the batch's.
     """
 
     running: Array
@@ -51,6 +68,7 @@ class Mode(NamedTuple):
     seed: int
     step: int
     update: bool = False
+    first_row: int = 0
 
 
 class Steps(NamedTuple):
@@ -85,22 +103,38 @@ class Outcome(NamedTuple):
     error: BaseException | None = None
 
 
+class Applied(NamedTuple):
+    """What `Engine.apply_gradient` has done: the gradient's norm, and whether it took the step."""
+
+    norm: float
+    taken: bool
+
+
 class Stepper(Protocol):
-    """Takes training steps whose optimizer and arrays have been checked once."""
+    """Takes training steps whose optimizer and arrays have been checked once.
+
+    Each method gives None where nothing was done: an argument has to be checked or converted first.
+    """
 
     def __call__(self, x: object, y: object, /) -> float | None:
-        """Take a step on a batch; give the loss before it.
+        """Take a step on a batch; give the loss before it."""
 
-        None means that nothing was done: the batch has to be checked or converted first.
-        """
+    def loss_and_gradient(
+        self, x: object, y: object, out: object, first_row: object, total_weight: object, /
+    ) -> float | None:
+        """Write a batch's gradient into `out`; give the loss."""
+
+    def apply_gradient(self, gradient: object, /) -> float | None:
+        """Take a step by a gradient; give its norm."""
 
 
 class Engine(Protocol):
     """Computes with parameters, optimizer's moments and rows that belong to others.
 
     One call trains at a time. Others may read meanwhile: they see parameters, moments and counts as
-    they are between two steps. `train`, `update` and `change` raise RuntimeError if another call
-    trains; `train` and `update` raise ValueError if an array that they change is read-only.
+    they are between two steps. `train`, `loss_and_gradient`, `apply_gradient` and `change` raise
+    RuntimeError if another call trains; `train` and `apply_gradient` raise ValueError if an array
+    that they change is read-only.
     """
 
     def plan(self, unfused: bool) -> list[PlannedLayer]:
@@ -157,7 +191,15 @@ class Engine(Protocol):
         ``progress(steps)`` is called every 20 ms or so with the number of steps taken.
         """
 
-    def update(
+    def loss_and_gradient(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> float:
+        """Begin a step: give the loss, and write its gradient, laid out as `flat`.
+
+        The running moments move, unless the loss is not finite or all weights are 0.
+        """
+
+    def apply_gradient(
         self,
         flat: Array,
         moments: list[Array],
@@ -165,14 +207,16 @@ class Engine(Protocol):
         lr: float,
         taken: Array,
         gradient: Array,
-        mode: Mode,
-        moved: Array,
-    ) -> None:
-        """Take one step of the optimizer by a gradient that the caller has computed and clipped.
+        running: Array,
+        moved: Array | None = None,
+        tolerance: float = 0.0,
+    ) -> Applied:
+        """End a step: clip the gradient, which is laid out as `flat` and left as it is, and update.
 
-        `gradient` is laid out as `flat`, and nothing is clipped here. All at once, the step updates
-        `flat` and the moments, raises the count `taken` of shape (1,) by one, and copies `moved`
-        into ``mode.running``.
+        All at once, the step updates `flat` and the moments, raises the count `taken` of shape (1,)
+        by one, and copies `moved`, if given, into `running`. It is not taken if the gradient,
+        clipped by value, has a norm below `tolerance`. The norm that is given back is that before
+        all clipping.
         """
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:

@@ -7,8 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import _checks
-from densenet._engine.clipping import clip
-from densenet._engine.contract import Engine, Examples, Mode, Outcome, Steps
+from densenet._engine.contract import Applied, Engine, Examples, Mode, Outcome, Steps
 from densenet._typing import Array
 from densenet.losses import CustomLoss
 from densenet.optimizers import Optimizer
@@ -85,22 +84,19 @@ class OwnLossEngine:
     ) -> Outcome:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
-        clips = optimizer.clip_norm is not None or optimizer.clip_value is not None
         done, before = 0, int(steps.taken[0])
         try:
             for lr in steps.lr:
                 begin = (steps.first + done) * steps.batch_size
                 batch = rows[begin : begin + steps.batch_size]
                 part = Examples(examples.x[batch], examples.targets[batch])
-                moved = mode.running.copy()  # which a step that fails leaves behind
-                now = mode._replace(running=moved, step=mode.step + done, update=True)
-                batch_loss[done] = self._gradients(flat, part, gradient, None, now)
+                now = mode._replace(step=mode.step + done)
+                batch_loss[done], moved = self._begin(flat, part, gradient, now)
                 if not math.isfinite(batch_loss[done]):
                     return Outcome(done, 1, diverged=True)
-                if (clips or steps.tolerance) and clip(gradient, optimizer) < steps.tolerance:
+                given = (flat, moments, optimizer, lr, steps.taken, gradient, mode.running, moved)
+                if not self._engine.apply_gradient(*given, steps.tolerance).taken:
                     return Outcome(done, 1, converged=True)
-                given = (flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
-                self._engine.update(*given)
                 done += 1
                 if progress:
                     progress(done)
@@ -108,7 +104,23 @@ class OwnLossEngine:
             return Outcome(int(steps.taken[0]) - before, 1, error=error)
         return Outcome(done, 1)
 
-    def update(
+    def _begin(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> tuple[float, Array]:
+        """Give the loss and the running moments as a step moves them; write the gradient."""
+        moved = mode.running.copy()  # which a step that fails leaves behind
+        mode = mode._replace(running=moved, update=True)
+        return self._gradients(flat, examples, gradient, None, mode), moved
+
+    def loss_and_gradient(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> float:
+        loss, moved = self._begin(flat, examples, gradient, mode)
+        if math.isfinite(loss) and moved.size:
+            self._engine.change([(mode.running, moved)])
+        return loss
+
+    def apply_gradient(
         self,
         flat: Array,
         moments: list[Array],
@@ -116,10 +128,12 @@ class OwnLossEngine:
         lr: float,
         taken: Array,
         gradient: Array,
-        mode: Mode,
-        moved: Array,
-    ) -> None:
-        self._engine.update(flat, moments, optimizer, lr, taken, gradient, mode, moved)
+        running: Array,
+        moved: Array | None = None,
+        tolerance: float = 0.0,
+    ) -> Applied:
+        given = (flat, moments, optimizer, lr, taken, gradient, running, moved, tolerance)
+        return self._engine.apply_gradient(*given)
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
         return self._engine.copies(arrays)

@@ -90,7 +90,7 @@ class Learner:
     optimizer_state : OptimizerState, or None before the first step
     position : where the last call of `fit` stands, or None before the first
     turn : the last call that has trained the network, or trains it now
-    prepared : the stepper of the last `train_step`, while it can be used
+    prepared : the stepper of the last `train_step` or `apply_gradient`, while it can be used
     engine : computes; it keeps nothing but scratch memory
     """
 
@@ -183,6 +183,23 @@ class Learner:
             return Examples(x, targets)
         return Examples(x, targets, _checks.weights(sample_weight, batch))
 
+    def part(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        total_weight: float | None,
+    ) -> Examples:
+        """Check rows that are part of a batch of this weight; None stands for the rows' own."""
+        examples = self.examples(x, y, sample_weight)
+        if total_weight is None:
+            return examples
+        if not isinstance(self.loss, Loss):
+            got = type(self.loss).__name__
+            raise TypeError(f"total_weight: expected None with a loss of one's own ({got})")
+        total = _checks.total_weight("total_weight", total_weight, sample_weight)
+        return examples._replace(total_weight=total)
+
     def loss_of(self, examples: Examples) -> float:
         """Measure the mean loss of rows that need not fit a batch."""
         sums, total = 0.0, 0.0
@@ -215,6 +232,11 @@ class Learner:
     def put_back(self, learned: Learned) -> None:
         """Write what had been learned back into the network."""
         self.engine.change([(self.flat, learned.flat), (self.running, learned.running)])
+
+    def arrays(self) -> dict[str, Array]:
+        """Give the arrays that training changes, by name."""
+        moments = {} if self.optimizer_state is None else self.optimizer_state.moments
+        return {"flat": self.flat, "running_moments": self.running, **moments}
 
     # ---- the optimizer ---------------------------------------------------------------------------
 
@@ -265,7 +287,7 @@ class Learner:
             self.position.restart()
 
     def prepare(self, optimizer: Optimizer) -> None:
-        """Cache a fast stepper for later `train_step` calls with this optimizer."""
+        """Cache a fast stepper for later steps, or halves of steps, with this optimizer."""
         state = self.optimizer_state
         assert state
         mode = Mode(self.running, True, self.draws, 0, update=True)

@@ -219,9 +219,9 @@ class Passes(State):
     ) -> tuple[float, dict[str, Array]]:
         """Compute the loss of one batch and its gradient, a fresh array for each parameter.
 
-        The draws of dropout are those of the optimizer's next step. So a loop of one's own that
-        updates the parameters itself gets the same draws in every call, and batch normalisation's
-        running moments do not move in it.
+        It only looks: batch normalisation's running moments do not move, and the draws of dropout
+        are those of the optimizer's next step, the same in every call until that is taken. Loops of
+        one's own take `Network.loss_and_gradient`.
 
         Parameters
         ----------

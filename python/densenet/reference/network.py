@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import _checks, reference
-from densenet._engine.clipping import clip
-from densenet._engine.contract import Examples, Mode, Outcome, Steps, unit_weights
+from densenet._engine.contract import Applied, Examples, Mode, Outcome, Steps, unit_weights
 from densenet._engine.layout import Layout, Place
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._typing import Array
@@ -85,8 +84,7 @@ class ReferenceEngine:
         if place.kind == "softmax":
             return reference.softmax_forward(x)
         if place.kind == "dropout":
-            draws = {"seed": mode.seed, "step": mode.step, "layer": number}
-            return dropout(x, place.parameter, **draws) if mode.training else x
+            return dropout(x, place.parameter, **_draws(mode, number)) if mode.training else x
         assert place.weight
         assert place.bias
         found = self._moments(place, x, mode)
@@ -127,8 +125,7 @@ class ReferenceEngine:
                 dy = reference.softmax_backward(dy, y)
             elif place.kind == "dropout":
                 if mode.training:
-                    draws = {"seed": mode.seed, "step": mode.step, "layer": number}
-                    dy = dropout(dy, place.parameter, **draws)
+                    dy = dropout(dy, place.parameter, **_draws(mode, number))
             else:
                 assert place.weight
                 dy, *gradients = self._parametric_backward(place, flat, dy, x, mode)
@@ -194,7 +191,8 @@ class ReferenceEngine:
         if self._least:
             unit = None if weights is None else unit_weights(weights, self._dtype)
             loss = bounded_loss(self._loss, outputs, targets, unit, self._least)
-        return loss, self._call_loss("backward", saved, targets, weights)
+        dy = self._call_loss("backward", saved, targets, weights)
+        return loss * examples.share, dy * dy.dtype.type(examples.share)
 
     def _loss_forward(self, outputs: Array, targets: Array, weights: Array | None) -> Any:
         return self._call_loss("forward", outputs, targets, weights)
@@ -245,16 +243,14 @@ class ReferenceEngine:
                     examples.targets[batch],
                     None if weights is None else weights[batch],
                 )
-                moves = part.sample_weight is None or bool(part.sample_weight.sum() > 0)
-                moved = mode.running.copy()
-                now = mode._replace(running=moved, step=mode.step + done, update=moves)
-                batch_loss[done] = self._gradients(flat, now, part, gradient, None)
-                if moves:
+                now = mode._replace(step=mode.step + done)
+                batch_loss[done], moved = self._begin(flat, part, gradient, now)
+                if part.weigh:
                     if not math.isfinite(batch_loss[done]):
                         return Outcome(done, 1, diverged=True)
-                    if clip(gradient, optimizer) < steps.tolerance:
+                    given = (flat, moments, optimizer, lr, steps.taken, gradient)
+                    if not self.apply_gradient(*given, mode.running, moved, steps.tolerance).taken:
                         return Outcome(done, 1, converged=True)
-                    self.update(flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
                 else:
                     self.change([(steps.taken, steps.taken + 1)])
                 done += 1
@@ -264,7 +260,23 @@ class ReferenceEngine:
             return Outcome(int(steps.taken[0]) - before, 1, error=error)
         return Outcome(done, 1)
 
-    def update(
+    def _begin(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> tuple[float, Array]:
+        """Give the loss and the running moments as a step moves them; write the gradient."""
+        moved = mode.running.copy()
+        mode = mode._replace(running=moved, update=examples.weigh)
+        return self._gradients(flat, mode, examples, gradient, None), moved
+
+    def loss_and_gradient(
+        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+    ) -> float:
+        loss, moved = self._begin(flat, examples, gradient, mode)
+        if math.isfinite(loss):
+            self.change([(mode.running, moved)])
+        return loss
+
+    def apply_gradient(
         self,
         flat: Array,
         moments: list[Array],
@@ -272,12 +284,17 @@ class ReferenceEngine:
         lr: float,
         taken: Array,
         gradient: Array,
-        mode: Mode,
-        moved: Array,
-    ) -> None:
+        running: Array,
+        moved: Array | None = None,
+        tolerance: float = 0.0,
+    ) -> Applied:
         names = ("flat", *optimizer.states)
         for name, array in zip(names, (flat, *moments), strict=True):
             _checks.writeable(name, array)
+        norm = _norm(gradient)
+        gradient, length = _clipped(gradient, optimizer)
+        if length < tolerance:
+            return Applied(norm, taken=False)
         step = taken + 1
         new = [array.copy() for array in (flat, *moments)]
         counted = (int(step[0]),) if optimizer.rule in _COUNTS_STEPS else ()
@@ -289,8 +306,10 @@ class ReferenceEngine:
                 settings |= {name: 0.0 for name in _FOR_WEIGHTS if name in settings}
             arrays = [slot.view(array) for array in (new[0], gradient, *new[1:])]
             _STEPS[optimizer.rule](*arrays, *counted, **settings)
-        old = (flat, *moments, mode.running, taken)
+        moved = running.copy() if moved is None else moved
+        old = (flat, *moments, running, taken)
         self.change(list(zip(old, (*new, moved, step), strict=True)))
+        return Applied(norm, taken=True)
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:
         with ONE_AT_A_TIME:
@@ -322,6 +341,25 @@ class ReferenceEngine:
         mode: Mode,
     ) -> NoReturn:
         raise ValueError("profile: expected a network with backend='compiled', got 'reference'")
+
+
+def _draws(mode: Mode, layer: int) -> dict[str, int]:
+    return {"seed": mode.seed, "step": mode.step, "layer": layer, "first_row": mode.first_row}
+
+
+def _norm(gradient: Array) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.linalg.norm(gradient.astype(np.float64)))
+
+
+def _clipped(gradient: Array, optimizer: Optimizer) -> tuple[Array, float]:
+    """Clip a gradient by value and then by its norm; give its norm between the two, too."""
+    if optimizer.clip_value is not None:
+        gradient = np.clip(gradient, -optimizer.clip_value, optimizer.clip_value)
+    length = _norm(gradient)
+    if optimizer.clip_norm is not None and length > optimizer.clip_norm:
+        gradient = gradient * (optimizer.clip_norm / length)
+    return gradient, length
 
 
 def _activation(layer: Activation, way: str, *arrays: Array) -> Array:

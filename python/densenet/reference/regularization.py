@@ -31,12 +31,14 @@ def philox(counter: Array, seed: int) -> Array:
     return np.stack(c, axis=-1).astype(np.uint32)
 
 
-def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array:
+def dropout(
+    x: Array, rate: float, *, seed: int, step: int, layer: int, first_row: int = 0
+) -> Array:
     """Set elements to 0 with probability `rate` and scale the rest by ``1 / (1 - rate)``.
 
     The backward pass is the same function of dy. Element (row, column) is kept if its random
     number is at least ``rate 2³²``. The counter (column // 4, row, step, layer) gives the numbers
-    of four columns.
+    of four columns. Rows are counted from `first_row` on: parts of a batch draw as the whole does.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array
         The key: 64 bits.
     step, layer : int
         The optimizer's step, and the number of the layer in the network.
+    first_row : int
+        Where the rows of `x` begin in the batch.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def dropout(x: Array, rate: float, *, seed: int, step: int, layer: int) -> Array
     blocks = -(-width // 4)
     counter = np.empty((batch, blocks, 4), np.uint64)
     counter[..., 0] = np.arange(blocks)
-    counter[..., 1] = np.arange(batch)[:, None]
+    counter[..., 1] = np.arange(first_row, first_row + batch)[:, None]
     counter[..., 2], counter[..., 3] = step, layer
     draws = philox(counter, seed).reshape(batch, 4 * blocks)[:, :width]
     scale = x.dtype.type(1 / (1 - rate))

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -199,22 +200,42 @@ def _bar(total: int, taken: int) -> Any:
 # ---- steps ---------------------------------------------------------------------------------------
 
 
-def take_one_step(learner: Learner, examples: Examples, optimizer: Optimizer) -> float:
-    """Take one step on all of the rows; give the loss before it."""
+@contextmanager
+def _one_step(learner: Learner, optimizer: Optimizer) -> Iterator[tuple[OptimizerState, float]]:
+    """Give the optimizer's state and learning rate; put the state back if no step is taken."""
     before = learner.optimizer_state
     state = learner.ready(optimizer)
-    counted, batch_loss = state.step, np.zeros(1)
-    moments = state.moments_for(optimizer)
-    examples = apart(examples, (learner.flat, *moments))
-    lr = _learning_rates(optimizer.lr, counted, 1)
-    steps = Steps(None, len(examples.x), 0, state.taken, lr)
+    counted = state.step
     try:
-        _take_steps(learner, moments, optimizer, examples, steps, batch_loss, None, learner.draws)
+        yield state, _learning_rates(optimizer.lr, counted, 1)[0]
     except BaseException:
         if state.step == counted:
             learner.set_optimizer_state(before)
         raise
+
+
+def take_one_step(learner: Learner, examples: Examples, optimizer: Optimizer) -> float:
+    """Take one step on all of the rows; give the loss before it."""
+    batch_loss = np.zeros(1)
+    with _one_step(learner, optimizer) as (state, lr):
+        moments = state.moments_for(optimizer)
+        examples = apart(examples, (learner.flat, *moments))
+        steps = Steps(None, len(examples.x), 0, state.taken, [lr])
+        _take_steps(learner, moments, optimizer, examples, steps, batch_loss, None, learner.draws)
     return float(batch_loss[0])
+
+
+def apply_gradient(learner: Learner, gradient: Array, optimizer: Optimizer) -> float:
+    """Take one step by a gradient; give its norm before clipping."""
+    turn = learner.turn
+    assert turn is not None
+    with _one_step(learner, optimizer) as (state, lr):
+        given = (learner.flat, state.moments_for(optimizer), optimizer, lr, state.taken)
+        try:
+            turn.stepping = True
+            return learner.engine.apply_gradient(*given, gradient, learner.running).norm
+        finally:
+            turn.stepping = False
 
 
 def _take_steps(

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "core/network/weights.hpp"
 #include "core/network/workspace.hpp"
 #include "core/products/product.hpp"
+#include "core/threads/access.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/tuning.hpp"
 
@@ -196,26 +198,26 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
 
 // Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
 // output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
+// Each thread calls finish(pass) in the end, if it has computed dparams.
 template <class T>
-template <class OutputGradient>
+template <class OutputGradient, class Finish>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
                             const Mode<T>& mode, T* dparams, T* dx,
-                            const OutputGradient& output_gradient) {
+                            const OutputGradient& output_gradient, const Finish& finish) const {
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
+  reserve_batch(work, batch);
   work.sharing.decide(units_, batch.rows, threads, batch.in_place());
-  read(params, mode, work, [&](const T* read_params, const Mode<T>& read_mode) {
-    parallel_call(threads, [&](Team team) {
-      const Pass pass{read_params, work,        read_mode, team, team.share(batch.rows),
-                      batch.rows,  work.sharing};
-      const Matrix<const T> x = load_batch(pass, batch);
-      forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
-      output_gradient(pass);
-      backward_rows(pass, x, dx);
-      if (dparams == nullptr) return;
-      team.barrier();
-      weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
-    });
+  parallel_call(threads, [&](Team team) {
+    const Pass pass{params, work, mode, team, team.share(batch.rows), batch.rows, work.sharing};
+    const Matrix<const T> x = load_batch(pass, batch);
+    forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
+    output_gradient(pass);
+    backward_rows(pass, x, dx);
+    if (dparams == nullptr) return;
+    team.barrier();
+    weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
+    finish(pass);
   });
 }
 
@@ -224,9 +226,32 @@ double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams,
                           const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Batch batch(examples, nullptr, 0, examples.x.rows);
-  reserve_batch(*work, batch);
-  differentiate(params, batch, *work, mode, dparams, dx,
-                [&](const Pass& pass) { loss_rows(pass, batch); });
+  read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
+    differentiate(
+        read_params, batch, *work, read_mode, dparams, dx,
+        [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
+  });
+  return batch_loss(batch, *work);
+}
+
+template <class T>
+std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples& examples,
+                                                 T* gradient, const Mode<T>& mode) {
+  const Access::Training turn(access_);
+  if (!turn) return std::nullopt;
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  const Batch batch(examples, nullptr, 0, examples.x.rows);
+  std::atomic<bool> moves{batch.total_weight > 0};  // written before a barrier, read after it
+  differentiate(
+      params, batch, *work, mode, gradient, nullptr,
+      [&](const Pass& pass) {
+        loss_rows(pass, batch);
+        if (!finite_loss(pass)) moves = false;
+      },
+      [&](const Pass& pass) {
+        if (moves) update_running(pass);
+      });
+  if (access_.wanted()) access_.let_copy();
   return batch_loss(batch, *work);
 }
 
@@ -236,12 +261,15 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Examples examples{x, nullptr, {}, nullptr};
   const Batch batch(examples, nullptr, 0, x.rows);
-  reserve_batch(*work, batch);
-  differentiate(params, batch, *work, mode, dparams, dx, [&](const Pass& pass) {
+  const auto output_gradient = [&](const Pass& pass) {
     T* d = work->d.back().get();
     const Range part{pass.rows.begin * outputs(), pass.rows.end * outputs()};
     std::copy(dy + part.begin, dy + part.end, d + part.begin);
     activation_gradient(pass, units_.size() - 1, d);
+  };
+  read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
+    differentiate(read_params, batch, *work, read_mode, dparams, dx, output_gradient,
+                  [](const Pass&) {});
   });
 }
 

@@ -41,6 +41,7 @@ struct Examples {
   const std::int64_t* labels;   // (n) class indices; null: the targets are `rows`
   Source rows;                  // (n, outputs)
   const double* sample_weight;  // (n); null: all 1
+  double total_weight = 0;      // what the weighted loss is divided by; 0: the sum of the weights
 };
 
 // How layers behave that differ in training, dropout and batch normalisation.
@@ -51,6 +52,7 @@ struct Mode {
   std::uint32_t step;   // the optimizer's step, counted from 0
   T* running;           // running means and variances of all batch normalisations
   bool update_running;  // let a forward pass move them
+  Index first_row = 0;  // where the rows begin in the batch whose dropout they take part in
 };
 
 // Part of an epoch: n_steps steps from first_step on, each on the next batch of the given order.
@@ -75,6 +77,21 @@ struct EpochResult {
   Index busy_threads;  // threads that computed at least about half of their share of the gradients
   bool converged;      // the gradient was shorter than the tolerance
   bool diverged;       // the loss was not finite
+};
+
+// A gradient that a caller wants to be applied, and how. With the defaults, it always is.
+template <class T>
+struct Given {
+  const T* gradient;  // (parameters)
+  double lr;
+  double tolerance = 0;      // a gradient that is shorter, clipped by value, is not applied
+  bool only_finite = false;  // neither is one whose norm is not finite
+};
+
+// What has become of it.
+struct Applied {
+  double norm;  // before clipping
+  bool taken;
 };
 
 // How much of a matrix that the team is writing a thread may read without meeting the others: all
@@ -114,10 +131,15 @@ class Plan {
                                    const Examples& examples, const Epoch& epoch,
                                    const Mode<T>& mode);
 
-  // Takes one step by a gradient that the caller has computed and clipped: counts it in `taken`,
-  // and copies `moved` into `running`. Does nothing and returns false while another call trains.
-  bool update(T* params, T* const* states, const Optimizer& optimizer, double lr,
-              std::int64_t* taken, const T* gradient, T* running, const T* moved);
+  // A step in two halves. The first returns the loss, computes its gradient, laid out as the flat
+  // vector, and moves the running statistics, unless the loss is not finite or no row weighs.
+  // The second clips the gradient, updates, counts the step in `taken`, and copies `moved` into
+  // `running`, unless that is null. Both do nothing and return nothing while another call trains.
+  std::optional<double> loss_and_gradient(const T* params, const Examples& examples, T* gradient,
+                                          const Mode<T>& mode);
+  std::optional<Applied> apply_gradient(T* params, T* const* states, const Optimizer& optimizer,
+                                        const Given<T>& given, std::int64_t* taken, T* running,
+                                        const T* moved);
 
   // Runs copy() between two steps, while the network does not change.
   template <class Copy>
@@ -165,16 +187,17 @@ class Plan {
   Index weight_gradients(const Pass& pass, Matrix<const T> x, const Use& use) const;
   template <class Rule>
   void update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule, const Rule& bias_rule,
-                  const T* gradient, T scale, Team team) const;
-  double norm(const T* gradient, double* partial, Team team) const;
+                  const T* gradient, T limit, T scale, Team team) const;
+  double norm(const T* gradient, T limit, double* partial, Team team) const;
 
   bool finite_loss(const Pass& pass) const;
   double batch_loss(const Batch& batch, const Workspace& work) const;
   template <class Body>
   void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
-  template <class OutputGradient>
+  template <class OutputGradient, class Finish>
   void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
-                     T* dparams, T* dx, const OutputGradient& output_gradient);
+                     T* dparams, T* dx, const OutputGradient& output_gradient,
+                     const Finish& finish) const;
   template <class Rule>
   EpochResult train_by(T* params, T* const* states, const Hyperparameters& settings,
                        const Examples& examples, const Epoch& epoch, const Mode<T>& mode);

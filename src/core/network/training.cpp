@@ -46,21 +46,48 @@ class Poll {
   Clock::time_point last_;
 };
 
+// The sum of the squares of limited(value) of n values, in double: the same bits for every
+// instruction set. Made of interleaved sums, because one would wait for each addition.
+template <class T, class Limited>
+double sum_of_squares(const T* values, Index n, const Limited& limited) {
+  constexpr Index kSums = 16;
+  double sums[kSums] = {};
+  const auto add = [&](Index lane, T value) {
+    const double factor = static_cast<double>(limited(value));
+    sums[lane] += factor * factor;
+  };
+  Index i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (Index lane = 0; lane < kSums; ++lane) add(lane, values[i + lane]);
+  }
+  for (Index lane = 0; i + lane < n; ++lane) add(lane, values[i + lane]);
+  double sum = 0;
+  for (const double each : sums) sum += each;
+  return sum;
+}
+
+// What a gradient of this length is multiplied by so that it is not longer than clip_norm; 0 is no
+// limit.
+double scale_to(double clip_norm, double length) {
+  return clip_norm > 0 && length > clip_norm ? clip_norm / length : 1;
+}
+
 }  // namespace
 
-// The Euclidean norm of a gradient, laid out as the flat vector: the same bits on every thread, and
-// for any number of threads. `partial`: scratch memory, one number for every kNormPart parameters.
+// The Euclidean norm of a gradient, laid out as the flat vector and limited to [-limit, limit]; 0
+// is no limit. The same bits on every thread, and for any number of threads. `partial`: scratch
+// memory, one number for every kNormPart parameters.
 template <class T>
-double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
+double Plan<T>::norm(const T* gradient, T limit, double* partial, Team team) const {
   const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
   const Range mine = team.share(parts);
   for (Index part = mine.begin; part < mine.end; ++part) {
-    const Index end = std::min(parameters_, (part + 1) * kNormPart);
-    double sum = 0;
-    for (Index i = part * kNormPart; i < end; ++i) {
-      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
-    }
-    partial[part] = sum;
+    const T* values = gradient + part * kNormPart;
+    const Index n = std::min(kNormPart, parameters_ - part * kNormPart);
+    const auto limited = [limit](T value) { return std::max(std::min(value, limit), -limit); };
+    const auto whole = [](T value) { return value; };
+    partial[part] =
+        limit > 0 ? sum_of_squares(values, n, limited) : sum_of_squares(values, n, whole);
   }
   team.barrier();
   double sum = 0;
@@ -69,17 +96,21 @@ double Plan<T>::norm(const T* gradient, double* partial, Team team) const {
 }
 
 // Updates this thread's share of all parameters by a whole gradient, laid out as the flat vector,
-// times `scale`. Weights go by `rule`, all other parameters by `bias_rule`.
+// limited to [-limit, limit] and times `scale`. Weights go by `rule`, all other parameters by
+// `bias_rule`.
 template <class T>
 template <class Rule>
 void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
-                         const Rule& bias_rule, const T* gradient, T scale, Team team) const {
+                         const Rule& bias_rule, const T* gradient, T limit, T scale,
+                         Team team) const {
   const auto update_part = [&](const Rule& its_rule, Index begin, Index size) {
     const Range mine = team.share(size, kLanes<T>);
-    for_each_vector<T>(mine.size(), [&](Index i, auto lanes) {
-      const Index at = begin + mine.begin + i;
-      updated.apply(its_rule, at, load(gradient + at, lanes) * Vec<T>(scale), lanes);
-    });
+    // By value: the compiler would have to read references again after each store.
+    const auto step = [=, first = begin + mine.begin](Index i, auto lanes) {
+      const Vec<T> g = clipped(load(gradient + first + i, lanes), limit);
+      updated.apply(its_rule, first + i, g * Vec<T>(scale), lanes);
+    };
+    for_each_vector<T>(mine.size(), step);
   };
   for (const Unit& unit : units_) {
     if (unit.kind == Unit::Linear) update_part(rule, unit.weight, unit.inputs * unit.outputs);
@@ -180,12 +211,11 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
           tiles = weight_gradients(pass, x, StoredGradient<T>{gradient, limit});
           pass.meet();
           const Timer timer(pass.sum(&Laps::update));
-          const double length = norm(gradient, work->partial_norms.get(), team);
+          const double length = norm(gradient, T(0), work->partial_norms.get(), team);
           converged = length < epoch.tolerance;
-          const bool too_long = settings.clip_norm > 0 && length > settings.clip_norm;
-          const double scale = too_long ? settings.clip_norm / length : 1;
-          if (!converged) {
-            update_all<Rule>(updated, rule, bias_rule, gradient, static_cast<T>(scale), team);
+          const T scale = static_cast<T>(scale_to(settings.clip_norm, length));
+          if (!converged) {  // it has been limited where it was stored
+            update_all<Rule>(updated, rule, bias_rule, gradient, T(0), scale, team);
           }
         }
         if (!converged) update_running(pass);
@@ -232,25 +262,44 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
 }
 
 template <class T>
-bool Plan<T>::update(T* params, T* const* states, const Optimizer& optimizer, double lr,
-                     std::int64_t* taken, const T* gradient, T* running, const T* moved) {
+std::optional<Applied> Plan<T>::apply_gradient(T* params, T* const* states,
+                                               const Optimizer& optimizer, const Given<T>& given,
+                                               std::int64_t* taken, T* running, const T* moved) {
   const Access::Training turn(access_);
-  if (!turn) return false;
+  if (!turn) return std::nullopt;
+  const typename Pool<Workspace>::Loan work(workspaces_);
+  double* partial = work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
+  const Hyperparameters& settings = optimizer.hyperparameters;
+  const T limit = static_cast<T>(settings.clip_value);
   const Index step = *taken + 1;
+  Applied result{};
   with_rule<T>(optimizer.rule, [&](auto* type) {
     using Rule = std::remove_pointer_t<decltype(type)>;
     Updated<T, Rule::kStates> updated{params, {}};
     std::copy_n(states, Rule::kStates, updated.state.begin());
-    const Hyperparameters& settings = optimizer.hyperparameters;
-    const Rule rule(settings, lr, step), bias_rule(settings.without_penalties(), lr, step);
+    const Rule rule(settings, given.lr, step);
+    const Rule bias_rule(settings.without_penalties(), given.lr, step);
     parallel_call(threads_now_for_elements(parameters_), [&](Team team) {
-      update_all<Rule>(updated, rule, bias_rule, gradient, T(1), team);
+      const double whole = norm(given.gradient, T(0), partial, team);
+      double length = whole;
+      if (limit > 0) {
+        team.barrier();  // until all have read `partial`
+        length = norm(given.gradient, limit, partial, team);
+      }
+      const bool takes =
+          !(length < given.tolerance) && (!given.only_finite || std::isfinite(whole));
+      if (team.rank == 0) result = {whole, takes};
+      if (!takes) return;
+      const T scale = static_cast<T>(scale_to(settings.clip_norm, length));
+      update_all<Rule>(updated, rule, bias_rule, given.gradient, limit, scale, team);
     });
   });
-  std::copy_n(moved, running_, running);
-  *taken = step;
+  if (result.taken) {
+    if (running != nullptr) std::copy_n(moved, running_, running);
+    *taken = step;
+  }
   if (access_.wanted()) access_.let_copy();
-  return true;
+  return result;
 }
 
 // What the bindings call.
@@ -260,9 +309,11 @@ template std::optional<EpochResult> Plan<float>::train(float*, float* const*, co
 template std::optional<EpochResult> Plan<double>::train(double*, double* const*, const Optimizer&,
                                                         const Examples&, const Epoch&,
                                                         const Mode<double>&);
-template bool Plan<float>::update(float*, float* const*, const Optimizer&, double, std::int64_t*,
-                                  const float*, float*, const float*);
-template bool Plan<double>::update(double*, double* const*, const Optimizer&, double, std::int64_t*,
-                                   const double*, double*, const double*);
+template std::optional<Applied> Plan<float>::apply_gradient(float*, float* const*, const Optimizer&,
+                                                            const Given<float>&, std::int64_t*,
+                                                            float*, const float*);
+template std::optional<Applied> Plan<double>::apply_gradient(double*, double* const*,
+                                                             const Optimizer&, const Given<double>&,
+                                                             std::int64_t*, double*, const double*);
 
 }  // namespace densenet

@@ -55,7 +55,7 @@ struct Plan<T>::Batch {
   const Examples& examples;
   const std::int64_t* order;  // null: begin, begin + 1, ...
   Index begin, rows;
-  double total_weight;
+  double total_weight;      // what the weighted loss is divided by; 0 if no row weighs
   double weight_scale = 1;  // the power of two that brings the largest weight into [1/2, 1)
 
   Batch(const Examples& all, const std::int64_t* whole_order, Index first, Index count)
@@ -63,7 +63,7 @@ struct Plan<T>::Batch {
         order(whole_order != nullptr ? whole_order + first : nullptr),
         begin(first),
         rows(count),
-        total_weight(static_cast<double>(count)) {
+        total_weight(all.total_weight > 0 ? all.total_weight : static_cast<double>(count)) {
     if (all.sample_weight == nullptr) return;
     total_weight = 0;
     double largest = 0;
@@ -71,6 +71,7 @@ struct Plan<T>::Batch {
     if (largest == 0) return;
     weight_scale = std::ldexp(1.0, -std::ilogb(largest) - 1);
     for (Index i = 0; i < rows; ++i) total_weight += weight(i);
+    if (all.total_weight > 0) total_weight = all.total_weight * weight_scale;
   }
 
   // The number of the example in row i of the batch, and its weight.

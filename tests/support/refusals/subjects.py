@@ -120,6 +120,7 @@ def _method(name: str, backends: tuple[str, ...] = ENGINES, /, **arguments: Any)
     x, y = data()
     known = {"x": x, "y": y, "dy": _rng().normal(size=(6, 3)), "sample_weight": np.arange(1.0, 7)}
     known |= {"optimizer": Adam(lr=CosineLR(0.01, 20)), "flat": trained().flat.copy()}
+    known |= {"out": trained().flat.copy(), "gradient": trained().flat.copy()}
     known |= arguments
     given = {n: known.get(n, default(p)) for n, p in parameters_of(getattr(Network, name))}
     kinds = {"x": "many rows"} if len(given) < 3 else {"sample_weight": "weights"}
@@ -160,6 +161,8 @@ def _networks() -> list[Subject]:
         _method("input_gradient"),
         _method("value_and_gradient"),
         _method("train_step"),
+        _method("loss_and_gradient", first_row=3, total_weight=12.0),
+        _method("apply_gradient"),
         _method(
             "fit",
             epochs=2,
