@@ -72,9 +72,12 @@ int posix_memalign(void **p, size_t a, size_t n) {
 
 _COUNT = """
 import ctypes
+import itertools
 import numpy as np
 import densenet
-from densenet import Adam, Linear, Network, RMSprop, SGD, Sigmoid, SoftmaxCrossEntropy
+from densenet import Adam, AdamW, Linear, Network, RMSprop, SGD, Sigmoid, SoftmaxCrossEntropy
+from densenet._activations import ACTIVATIONS
+from densenet.layers import BatchNorm, Dropout, LayerNorm, Residual
 
 allocations = ctypes.CDLL(None).allocations
 allocations.restype = ctypes.c_long
@@ -85,31 +88,40 @@ assert allocations() - before >= 50, "the counter does not count"
 rng = np.random.default_rng(0)
 rows = 200 * 32
 densenet.set_num_threads({threads})
-for dtype in ("float32", "float64"):
-    for kind in ("in place", "gathered"):
-        for optimizer in (SGD(momentum=0.9), RMSprop(), Adam(l1=0.01)):
-            network = Network([Linear(64, 300), Sigmoid(), Linear(300, 10)],
-                              SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
-            x, y = rng.normal(size=(rows, 64)).astype(dtype), rng.integers(0, 10, rows)
-            weight = None
-            if kind == "gathered":
-                x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
-            train, counts = network._learner.engine.train, []
+INNER = {{
+    "Sigmoid": [Sigmoid()],
+    "LayerNorm": [LayerNorm(300), *(entry.layer() for entry in ACTIVATIONS.values())],
+    "BatchNorm": [Residual([Linear(300, 300), BatchNorm(300), Sigmoid(), Dropout(0.2)])],
+}}
+OPTIMIZERS = {{
+    "Sigmoid": (SGD(momentum=0.9), RMSprop(), Adam(l1=0.01)),
+    "LayerNorm": (AdamW(), Adam(clip_norm=0.1)),
+    "BatchNorm": (AdamW(), Adam(clip_value=0.01)),
+}}
+for dtype, kind, inner in itertools.product(("float32", "float64"), ("in place", "gathered"), INNER):
+    for optimizer in OPTIMIZERS[inner]:
+        network = Network([Linear(64, 300), *INNER[inner], Linear(300, 10)],
+                          SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
+        x, y = rng.normal(size=(rows, 64)).astype(dtype), rng.integers(0, 10, rows)
+        weight = None
+        if kind == "gathered":
+            x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
+        train, counts = network._learner.engine.train, []
 
-            def counted(*arguments):
-                before = allocations()
-                outcome = train(*arguments)
-                counts.append((outcome.steps, allocations() - before))
-                return outcome
+        def counted(*arguments):
+            before = allocations()
+            outcome = train(*arguments)
+            counts.append((outcome.steps, allocations() - before))
+            return outcome
 
-            network._learner.engine.train = counted
-            for steps in (10, 10, 200, 10, 200):  # the first call reserves memory
-                n = 32 * steps
-                network.fit(x[:n], y[:n], epochs=1, batch_size=32, shuffle=kind == "gathered",
-                            sample_weight=None if weight is None else weight[:n],
-                            optimizer=optimizer)
-            assert [c[0] for c in counts] == [10, 10, 200, 10, 200]
-            print(dtype, kind, type(optimizer).__name__, *[c[1] for c in counts], sep=";")
+        network._learner.engine.train = counted
+        for steps in (10, 10, 200, 10, 200):  # the first call reserves memory
+            n = 32 * steps
+            network.fit(x[:n], y[:n], epochs=1, batch_size=32, shuffle=kind == "gathered",
+                        sample_weight=None if weight is None else weight[:n],
+                        optimizer=optimizer)
+        assert [c[0] for c in counts] == [10, 10, 200, 10, 200]
+        print(dtype, kind, inner, optimizer, *[c[1] for c in counts], sep=";")
 """
 
 
@@ -165,7 +177,7 @@ def counter(tmp_path_factory):
 def test_no_step_allocates(counter, threads):
     output = run_python(_COUNT.format(threads=threads), LD_PRELOAD=counter)
     lines = [line.split(";") for line in output.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 28
     for *what, first, _, long, short, again in lines:
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory
