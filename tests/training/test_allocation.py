@@ -86,7 +86,7 @@ rng = np.random.default_rng(0)
 rows = 200 * 32
 densenet.set_num_threads({threads})
 for dtype in ("float32", "float64"):
-    for kind in ("in place", "gathered"):
+    for kind in ("in place", "gathered", "settings of steps"):
         for optimizer in (SGD(momentum=0.9), RMSprop(), Adam(l1=0.01)):
             network = Network([Linear(64, 300), Sigmoid(), Linear(300, 10)],
                               SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
@@ -96,9 +96,12 @@ for dtype in ("float32", "float64"):
                 x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
             train, counts = network._learner.engine.train, []
 
-            def counted(*arguments):
+            def counted(flat, moments, optimizer, examples, steps, *others):
+                if kind == "settings of steps":
+                    n = len(steps.lr)
+                    steps = steps._replace(l2=[0.1] * n, penalty=np.zeros(n))
                 before = allocations()
-                outcome = train(*arguments)
+                outcome = train(flat, moments, optimizer, examples, steps, *others)
                 counts.append((outcome.steps, allocations() - before))
                 return outcome
 
@@ -132,7 +135,7 @@ def counter(tmp_path_factory):
 def test_no_step_allocates(counter, threads):
     output = run_python(_COUNT.format(threads=threads), LD_PRELOAD=counter)
     lines = [line.split(";") for line in output.splitlines()]
-    assert len(lines) == 12
+    assert len(lines) == 18
     for *what, first, _, long, short, again in lines:
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory

@@ -9,6 +9,8 @@ import numpy as np
 from densenet import _checks
 from densenet._engine.clipping import clip
 from densenet._engine.contract import Engine, Examples, Mode, Outcome, Steps
+from densenet._engine.layout import Layout
+from densenet._engine.penalty import penalty_of
 from densenet._typing import Array
 from densenet.losses import CustomLoss
 from densenet.optimizers import Optimizer
@@ -22,8 +24,11 @@ class OwnLossEngine:
     the pass forwards and the one backwards a signal handler or another thread may come in.
     """
 
-    def __init__(self, engine: Engine, loss: CustomLoss, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, engine: Engine, layout: Layout, loss: CustomLoss, dtype: np.dtype[Any]
+    ) -> None:
         self._engine = engine
+        self._layout = layout
         self._loss = loss
         self._dtype = dtype
 
@@ -95,11 +100,14 @@ class OwnLossEngine:
                 moved = mode.running.copy()  # which a step that fails leaves behind
                 now = mode._replace(running=moved, step=mode.step + done, update=True)
                 batch_loss[done] = self._gradients(flat, part, gradient, None, now)
+                rule = steps.optimizer_at(done, optimizer)
+                if steps.penalty is not None:
+                    steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
                 if not math.isfinite(batch_loss[done]):
                     return Outcome(done, 1, diverged=True)
-                if (clips or steps.tolerance) and clip(gradient, optimizer) < steps.tolerance:
+                if (clips or steps.tolerance) and clip(gradient, rule) < steps.tolerance:
                     return Outcome(done, 1, converged=True)
-                given = (flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
+                given = (flat, moments, rule, lr, steps.taken, gradient, mode, moved)
                 self._engine.update(*given)
                 done += 1
                 if progress:

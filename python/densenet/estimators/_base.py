@@ -155,9 +155,12 @@ class DenseEstimator(BaseEstimator):
             x_val, y_val = _safe_indexing(x if _rows.is_frame(x) else checked, val), labels[val]
             weight_val = None if weight is None else weight[val]
         held = None if x_val is None else self._hold(x_val, y_val, weight_val)
-        weight = self._weigh(labels[train], None if weight is None else weight[train])
         index = None if isinstance(train, slice) else train
-        rows = Rows(checked, self._coded(labels[train]), weight, self._objective, index)
+        weight = self._weigh(labels[train], None if weight is None else weight[train])
+        if weight is not None and index is not None:
+            weight, given = np.zeros(len(labels), weight.dtype), weight
+            weight[index] = given
+        rows = Rows(checked, self._coded(labels), weight, self._objective, index)
 
         with limit_this_thread(self.n_threads), self._objective.watched(self.network_):
             watch = Watch(self, held, fresh=fresh, goes_on=incremental)

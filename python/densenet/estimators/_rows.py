@@ -61,7 +61,7 @@ def outputs(network: Network, x: Any) -> Array:
 class Rows:
     """Rows of x, their targets in the form that the loss expects, and their weights.
 
-    With `index` they are the rows ``x[index]``; x is never copied as a whole.
+    With `index` only the rows with these numbers count; x is never copied as a whole.
     """
 
     x: Any
@@ -71,18 +71,24 @@ class Rows:
     index: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.targets if self.index is None else self.index)
+
+    @property
+    def numbers(self) -> Array:
+        """The numbers of the rows that count."""
+        return np.arange(len(self.targets)) if self.index is None else self.index
 
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
         """Give some rows, dense, and the arguments with which a network trains on their targets."""
         weight = None if self.weight is None else self.weight[rows]
-        indices = rows if self.index is None else self.index[rows]
-        return dense(self.x[indices]), self.objective.given(self.targets[rows], weight)
+        return dense(self.x[rows]), self.objective.given(self.targets[rows], weight)
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch; without weights, its number of rows."""
-        weight = np.ones(len(self)) if self.weight is None else self.weight[order]
-        return np.add.reduceat(weight, np.arange(0, len(self), batch_size))
+        begins = np.arange(0, len(order), batch_size)
+        if self.weight is None:
+            return np.minimum(len(order) - begins, batch_size).astype(np.float64)
+        return np.add.reduceat(self.weight[order], begins)
 
     @property
     def mass(self) -> float:

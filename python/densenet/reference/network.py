@@ -13,6 +13,7 @@ from densenet import _checks, reference
 from densenet._engine.clipping import clip
 from densenet._engine.contract import Examples, Mode, Outcome, Steps, unit_weights
 from densenet._engine.layout import Layout, Place
+from densenet._engine.penalty import penalty_of
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._typing import Array
 from densenet.layers import Activation
@@ -249,12 +250,15 @@ class ReferenceEngine:
                 moved = mode.running.copy()
                 now = mode._replace(running=moved, step=mode.step + done, update=moves)
                 batch_loss[done] = self._gradients(flat, now, part, gradient, None)
+                rule = steps.optimizer_at(done, optimizer)
+                if steps.penalty is not None:
+                    steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
                 if moves:
                     if not math.isfinite(batch_loss[done]):
                         return Outcome(done, 1, diverged=True)
-                    if clip(gradient, optimizer) < steps.tolerance:
+                    if clip(gradient, rule) < steps.tolerance:
                         return Outcome(done, 1, converged=True)
-                    self.update(flat, moments, optimizer, lr, steps.taken, gradient, mode, moved)
+                    self.update(flat, moments, rule, lr, steps.taken, gradient, mode, moved)
                 else:
                     self.change([(steps.taken, steps.taken + 1)])
                 done += 1
