@@ -1,4 +1,4 @@
-"""An estimator's epoch is one compiled call, and its steps are scikit-learn's to the last digits."""
+"""An estimator's epoch is one compiled call, and its steps are scikit-learn's to ten digits."""
 
 import warnings
 

@@ -59,24 +59,15 @@ def outputs(network: Network, x: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of x, their targets in the form that the loss expects, and their weights.
-
-    With `index` only the rows with these numbers count; x is never copied as a whole.
-    """
+    """Rows of x, their targets in the form that the loss expects, and their weights."""
 
     x: Any
     targets: Array
     weight: Array | None
     objective: Objective
-    index: Array | None = None
 
     def __len__(self) -> int:
-        return len(self.targets if self.index is None else self.index)
-
-    @property
-    def numbers(self) -> Array:
-        """The numbers of the rows that count."""
-        return np.arange(len(self.targets)) if self.index is None else self.index
+        return len(self.targets)
 
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
         """Give some rows, dense, and the arguments with which a network trains on their targets."""
@@ -88,7 +79,8 @@ class Rows:
         begins = np.arange(0, len(order), batch_size)
         if self.weight is None:
             return np.minimum(len(order) - begins, batch_size).astype(np.float64)
-        return np.add.reduceat(self.weight[order], begins)
+        sums: Array = np.add.reduceat(self.weight[order], begins)
+        return sums.astype(np.float64)
 
     @property
     def mass(self) -> float:

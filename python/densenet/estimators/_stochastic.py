@@ -19,11 +19,15 @@ from densenet.training.callbacks import overriding
 from densenet.training.loop import take_steps
 
 
-def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: int) -> None:
-    """Train until the loss or the score no longer improves, for at most `epochs` epochs."""
-    n = len(rows)
+def train(
+    estimator: Any, rows: Rows, order: Array, watch: Watch, random_state: Any, epochs: int
+) -> None:
+    """Train until the loss or the score no longer improves, for at most `epochs` epochs.
+
+    `order` has the numbers of the rows to train on.
+    """
+    n = len(order)
     training = _Training(estimator, rows, _batch_size(estimator, n))
-    order = rows.numbers
     for _ in range(epochs):
         if estimator.shuffle:
             drawn = np.arange(n)
@@ -56,6 +60,9 @@ def _batch_size(estimator: Any, n: int) -> int:
 
 def _runs(counting: Array, most: int) -> Iterator[range]:
     """Group neighbouring batches that count, at most `most` of them, for one call each."""
+    if most >= len(counting) and counting.all():  # np.diff takes its time
+        yield range(len(counting))
+        return
     edges = np.flatnonzero(np.diff(counting, prepend=False, append=False))
     for begin, end in edges.reshape(-1, 2).tolist():
         for first in range(begin, end, most):
@@ -72,8 +79,10 @@ class _Training:
         self._watchers = overriding("on_step_end", estimator.callbacks)
         # Sparse rows are made dense some at a time; an epoch of others is one call.
         self._whole = None if issparse(rows.x) else self._examples(slice(None))
-        at_once = max(1, ROWS_AT_ONCE // batch_size) if self._whole is None else len(rows)
-        self._most = 1 if self._watchers else at_once  # batches of a call
+        at_once = ROWS_AT_ONCE // batch_size if self._whole is None else len(rows)
+        self._most = 1 if self._watchers else max(1, at_once)  # batches of a call
+        self._rules: tuple[Optimizer, Optimizer] | None = None  # for the rate `_rate`
+        self._rate: float | None = None
 
     def _examples(self, numbers: Any) -> Examples:
         x, given = self._rows.take(numbers)
@@ -108,8 +117,7 @@ class _Training:
         None stands for a loss that is not finite.
         """
         estimator, scale, n = self._estimator, self._scale, len(batches)
-        rule = _build.optimizer_of(estimator)
-        optimizer = _build.for_loss(rule, scale, estimator.l1, estimator.l2)
+        rule, optimizer = self._rule_and_optimizer()
         l2 = (rule.l2 + (estimator.l2 + estimator.alpha / masses)) / scale
         first = self._steps_taken(type(optimizer))
         losses = np.zeros((2, n))
@@ -130,6 +138,15 @@ class _Training:
             penalty=losses[1] if optimizer.l1 or l2.any() else None,
         )
         return None if outcome.diverged else losses
+
+    def _rule_and_optimizer(self) -> tuple[Optimizer, Optimizer]:
+        """Give what the parameters ask for, and the same for the network's loss."""
+        estimator, kept = self._estimator, self._rules
+        if kept is None or self._rate != estimator.learning_rate_:
+            rule = _build.optimizer_of(estimator)
+            kept = rule, _build.for_loss(rule, self._scale, estimator.l1, estimator.l2)
+            self._rules, self._rate = kept, estimator.learning_rate_
+        return kept
 
     def _steps_taken(self, rule: type[Optimizer] | None = None) -> int:
         """Count the steps of the optimizer, or of this one if the network's is of its class."""
