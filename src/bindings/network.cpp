@@ -285,22 +285,14 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, 
           "range of steps");
   auto* const count = required<std::int64_t>(taken, 1, "count of steps");
   PythonPoll poll{progress};
-  const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
-                    batch_size,
-                    first_step,
-                    n_steps,
-                    *count,
-                    lr.data(),
-                    required<double>(batch_loss, n_steps, "batch losses"),
-                    tolerance,
-                    count,
-                    &PythonPoll::call,
-                    &poll,
-                    nullptr,
-                    rows,
-                    l2 ? l2->data() : nullptr,
-                    eps ? eps->data() : nullptr,
-                    vector_of<double>(penalty, n_steps, "penalties")};
+  const auto* const numbers = vector_of<const std::int64_t>(order, rows, "order");
+  double* const losses = required<double>(batch_loss, n_steps, "batch losses");
+  double* const penalties = vector_of<double>(penalty, n_steps, "penalties");
+  const double* const own_l2 = l2 ? l2->data() : nullptr;
+  const double* const own_eps = eps ? eps->data() : nullptr;
+  const Epoch epoch{numbers, batch_size, first_step, n_steps,           *count, lr.data(),
+                    losses,  tolerance,  count,      &PythonPoll::call, &poll,  nullptr,
+                    rows,    own_l2,     own_eps,    penalties};
   std::optional<EpochResult> done;
   {
     Unlocked unlocked;
