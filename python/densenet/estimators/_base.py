@@ -172,8 +172,8 @@ class DenseEstimator(BaseEstimator):
                     self._no_improvement_count = 0
             else:
                 try:
-                    given = (rows, train, watch, random_state)
-                    _stochastic.train(self, *given, self.max_iter)
+                    epochs = self.max_iter
+                    _stochastic.train(self, rows, train, watch, random_state, epochs)
                 except KeyboardInterrupt:
                     watch.warn_of_an_interrupt(stacklevel=3)
                 if not self.stopped_:

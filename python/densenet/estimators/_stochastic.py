@@ -121,7 +121,8 @@ class _Training:
         l2 = (rule.l2 + (estimator.l2 + estimator.alpha / masses)) / scale
         first = self._steps_taken(type(optimizer))
         losses = np.zeros((2, n))
-        begin, examples, where = batches.start, self._whole, order
+        begin, examples = batches.start, self._whole
+        where: Array | None = order
         if examples is None:
             part = slice(begin * self._batch_size, batches.stop * self._batch_size)
             begin, examples, where = 0, self._examples(order[part]), None
