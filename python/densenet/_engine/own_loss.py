@@ -91,6 +91,7 @@ class OwnLossEngine:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
         clips = optimizer.clip_norm is not None or optimizer.clip_value is not None
+        changes = steps.l2 is not None or steps.eps is not None
         done, before = 0, int(steps.taken[0])
         try:
             for lr in steps.lr:
@@ -100,7 +101,7 @@ class OwnLossEngine:
                 moved = mode.running.copy()  # which a step that fails leaves behind
                 now = mode._replace(running=moved, step=mode.step + done, update=True)
                 batch_loss[done] = self._gradients(flat, part, gradient, None, now)
-                rule = steps.optimizer_at(done, optimizer)
+                rule = steps.optimizer_at(done, optimizer) if changes else optimizer
                 if steps.penalty is not None:
                     steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
                 if not math.isfinite(batch_loss[done]):
