@@ -97,7 +97,7 @@ def rng(request):
 
 @pytest.fixture
 def keep_threads():
-    """Give calls and steps the threads that are set, be they asleep or late; put the number back."""
+    """Give calls and steps the threads that are set, asleep or late; put the number back."""
     from densenet import _core
 
     before = densenet.get_num_threads()

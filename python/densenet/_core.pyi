@@ -51,7 +51,10 @@ def update(
 # The tuples Mode, Examples and Steps of densenet._engine.contract.
 _Mode: TypeAlias = tuple[Array, bool, int, int, bool, int]
 _Examples: TypeAlias = tuple[Array, Array, Array | None, float | None]
-_Steps: TypeAlias = tuple[Array | None, int, int, Array, list[float], float]
+_PerStep: TypeAlias = list[float] | None
+_Steps: TypeAlias = tuple[
+    Array | None, int, int, Array, list[float], float, _PerStep, _PerStep, Array | None
+]
 
 class Rule:
     def __init__(self, name: str, settings: dict[str, Any], /) -> None: ...

@@ -96,35 +96,37 @@ std::optional<double> loss_and_gradient(Plan<T>& plan, const py::object& flat,
 
 // Trains for as many steps as there are learning rates. Returns None if another call is training.
 // `steps` is the tuple Steps: (order of the rows or None, rows of a step, first step, count of
-// steps taken, a learning rate for each step, tolerance).
+// steps taken, a learning rate for each step, tolerance, L2 and ε for each step or None, room for
+// penalties or None).
 template <class T>
 py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
                  const py::tuple& given, const py::tuple& steps, const py::object& batch_loss,
                  const py::object& progress, const py::tuple& mode) {
-  const auto& [order, batch_size, first_step, taken, lr, tolerance] =
-      py::cast<std::tuple<py::object, Index, Index, py::object, std::vector<double>, double>>(
-          steps);
+  using PerStep = std::optional<std::vector<double>>;
+  const auto& [order, batch_size, first_step, taken, lr, tolerance, l2, eps, penalty] =
+      py::cast<std::tuple<py::object, Index, Index, py::object, std::vector<double>, double,
+                          PerStep, PerStep, py::object>>(steps);
   T* params = required<T>(flat, plan.parameters(), "flat");
   const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
   const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
   const Mode<T> how = mode_of(plan, mode);
-  const Index rows = examples.x.rows, n_steps = static_cast<Index>(lr.size());
+  const Index n_steps = static_cast<Index>(lr.size());
+  const Index rows = order.is_none() ? examples.x.rows : py::cast<py::array>(order).size();
+  require(!l2 || l2->size() == lr.size(), "l2");
+  require(!eps || eps->size() == lr.size(), "eps");
   require(batch_size > 0 && first_step >= 0 &&
               first_step + n_steps <= (rows + batch_size - 1) / batch_size,
           "range of steps");
   auto* const count = required<std::int64_t>(taken, 1, "count of steps");
   PythonPoll poll{progress};
-  const Epoch epoch{vector_of<const std::int64_t>(order, rows, "order"),
-                    batch_size,
-                    first_step,
-                    n_steps,
-                    *count,
-                    lr.data(),
-                    required<double>(batch_loss, n_steps, "batch losses"),
-                    tolerance,
-                    count,
-                    &PythonPoll::call,
-                    &poll};
+  const auto* const numbers = vector_of<const std::int64_t>(order, rows, "order");
+  double* const losses = required<double>(batch_loss, n_steps, "batch losses");
+  double* const penalties = vector_of<double>(penalty, n_steps, "penalties");
+  const double* const own_l2 = l2 ? l2->data() : nullptr;
+  const double* const own_eps = eps ? eps->data() : nullptr;
+  const Epoch epoch{numbers, batch_size, first_step, n_steps,           *count, lr.data(),
+                    losses,  tolerance,  count,      &PythonPoll::call, &poll,  nullptr,
+                    rows,    own_l2,     own_eps,    penalties};
   std::optional<EpochResult> done;
   {
     Unlocked unlocked;

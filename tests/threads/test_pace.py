@@ -41,8 +41,8 @@ def core(tmp_path_factory):
 class Epochs:
     """Steps that take so many seconds in each way, (threads, by columns).
 
-    On a busy machine, `busy` is (a, b): within each `a` seconds, the other threads have no processor
-    for the last `b`. A step waits for them, and one thread goes on.
+    On a busy machine, `busy` is (a, b): within each `a` seconds, the other threads have no
+    processor for the last `b`. A step waits for them, and one thread goes on.
     """
 
     def __init__(self, core, seconds, *, busy=None, long_steps=False):

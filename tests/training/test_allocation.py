@@ -98,7 +98,8 @@ OPTIMIZERS = {{
     "LayerNorm": (AdamW(), Adam(clip_norm=0.1)),
     "BatchNorm": (AdamW(), Adam(clip_value=0.01)),
 }}
-for dtype, kind, inner in itertools.product(("float32", "float64"), ("in place", "gathered"), INNER):
+KINDS = "in place", "gathered", "settings of steps"
+for dtype, kind, inner in itertools.product(("float32", "float64"), KINDS, INNER):
     for optimizer in OPTIMIZERS[inner]:
         network = Network([Linear(64, 300), *INNER[inner], Linear(300, 10)],
                           SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
@@ -108,9 +109,12 @@ for dtype, kind, inner in itertools.product(("float32", "float64"), ("in place",
             x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
         train, counts = network._learner.engine.train, []
 
-        def counted(*arguments):
+        def counted(flat, moments, optimizer, examples, steps, *others):
+            if kind == "settings of steps":
+                n = len(steps.lr)
+                steps = steps._replace(l2=[0.1] * n, penalty=np.zeros(n))
             before = allocations()
-            outcome = train(*arguments)
+            outcome = train(flat, moments, optimizer, examples, steps, *others)
             counts.append((outcome.steps, allocations() - before))
             return outcome
 
@@ -177,7 +181,7 @@ def counter(tmp_path_factory):
 def test_no_step_allocates(counter, threads):
     output = run_python(_COUNT.format(threads=threads), LD_PRELOAD=counter)
     lines = [line.split(";") for line in output.splitlines()]
-    assert len(lines) == 28
+    assert len(lines) == 42
     for *what, first, _, long, short, again in lines:
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory

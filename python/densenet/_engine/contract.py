@@ -1,6 +1,7 @@
 """What a network asks of the side that computes."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -74,10 +75,14 @@ class Mode(NamedTuple):
 class Steps(NamedTuple):
     """Some steps of an epoch: one for each learning rate in ``lr``, from step ``first`` on.
 
-    Step i of an epoch takes the rows ``order[i * batch_size : (i + 1) * batch_size]``; None stands
-    for the order in which they lie. ``taken``, an array of one element, is the optimizer's count,
-    which the engine raises with each step. A gradient with a norm below ``tolerance`` ends the call
-    before its step.
+    Step i of an epoch takes the rows ``order[i * batch_size : (i + 1) * batch_size]``; an order may
+    leave rows out, and None stands for all of them as they lie. ``taken``, an array of one element,
+    is the optimizer's count, which the engine raises with each step. A gradient with a norm below
+    ``tolerance`` ends the call before its step.
+
+    ``l2`` and ``eps`` are settings of the optimizer that change from step to step, a number for
+    each; None leaves them as they are. ``penalty``, if not None, has room for a number for each
+    step, and takes the penalty before it: ``l1 Σ|w| + l2/2 Σw²`` over all weights.
     """
 
     order: Array | None
@@ -86,6 +91,16 @@ class Steps(NamedTuple):
     taken: Array
     lr: list[float]
     tolerance: float = 0.0
+    l2: list[float] | None = None
+    eps: list[float] | None = None
+    penalty: Array | None = None
+
+    def optimizer_at(self, step: int, optimizer: Optimizer) -> Optimizer:
+        """Give the optimizer with its settings at a step of the call, which counts from 0."""
+        changing: dict[str, Any] = {"l2": self.l2, "eps": self.eps}
+        now = {name: each[step] for name, each in changing.items() if each is not None}
+        same = all(getattr(optimizer, name) == value for name, value in now.items())
+        return optimizer if same else replace(optimizer, **now)
 
 
 class Outcome(NamedTuple):

@@ -8,6 +8,8 @@ import numpy as np
 
 from densenet import _checks
 from densenet._engine.contract import Applied, Engine, Examples, Mode, Outcome, Steps
+from densenet._engine.layout import Layout
+from densenet._engine.penalty import penalty_of
 from densenet._typing import Array
 from densenet.losses import CustomLoss
 from densenet.optimizers import Optimizer
@@ -21,8 +23,11 @@ class OwnLossEngine:
     the pass forwards and the one backwards a signal handler or another thread may come in.
     """
 
-    def __init__(self, engine: Engine, loss: CustomLoss, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, engine: Engine, layout: Layout, loss: CustomLoss, dtype: np.dtype[Any]
+    ) -> None:
         self._engine = engine
+        self._layout = layout
         self._loss = loss
         self._dtype = dtype
 
@@ -84,6 +89,7 @@ class OwnLossEngine:
     ) -> Outcome:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
+        changes = steps.l2 is not None or steps.eps is not None
         done, before = 0, int(steps.taken[0])
         try:
             for lr in steps.lr:
@@ -92,9 +98,12 @@ class OwnLossEngine:
                 part = Examples(examples.x[batch], examples.targets[batch])
                 now = mode._replace(step=mode.step + done)
                 batch_loss[done], moved = self._begin(flat, part, gradient, now)
+                rule = steps.optimizer_at(done, optimizer) if changes else optimizer
+                if steps.penalty is not None:
+                    steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
                 if not math.isfinite(batch_loss[done]):
                     return Outcome(done, 1, diverged=True)
-                given = (flat, moments, optimizer, lr, steps.taken, gradient, mode.running, moved)
+                given = (flat, moments, rule, lr, steps.taken, gradient, mode.running, moved)
                 if not self._engine.apply_gradient(*given, steps.tolerance).taken:
                     return Outcome(done, 1, converged=True)
                 done += 1

@@ -141,7 +141,7 @@ class Learner:
             engine = ReferenceEngine(self.layout, known, self.dtype)
         if isinstance(self.loss, Loss):
             return engine
-        return OwnLossEngine(engine, self.loss, self.dtype)
+        return OwnLossEngine(engine, self.layout, self.loss, self.dtype)
 
     # ---- rows and losses -------------------------------------------------------------------------
 

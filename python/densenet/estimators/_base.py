@@ -148,7 +148,7 @@ class DenseEstimator(BaseEstimator):
         self._prepare(labels, checked.dtype, fresh, random_state)
 
         stochastic = self.solver != "lbfgs"
-        train: Any = slice(None)
+        train = np.arange(len(labels))
         if x_val is None and self.early_stopping and stochastic:
             train, val = self._split(labels, random_state)
             # A scorer gets a frame if `fit` got one.
@@ -156,21 +156,24 @@ class DenseEstimator(BaseEstimator):
             weight_val = None if weight is None else weight[val]
         held = None if x_val is None else self._hold(x_val, y_val, weight_val)
         weight = self._weigh(labels[train], None if weight is None else weight[train])
-        index = None if isinstance(train, slice) else train
-        rows = Rows(checked, self._coded(labels[train]), weight, self._objective, index)
+        if weight is not None:  # rows keep their numbers, so x is never copied as a whole
+            given, weight = weight, np.zeros(len(labels), weight.dtype)
+            weight[train] = given
+        rows = Rows(checked, self._coded(labels), weight, self._objective)
 
         with limit_this_thread(self.n_threads), self._objective.watched(self.network_):
             watch = Watch(self, held, fresh=fresh, goes_on=incremental)
             if not stochastic:
                 _lbfgs.train(self, rows, watch)
             elif incremental:
-                _stochastic.train(self, rows, watch, random_state, 1)
+                _stochastic.train(self, rows, train, watch, random_state, 1)
                 if self.stopped_ == "early stopping":
                     watch.restore_best()
                     self._no_improvement_count = 0
             else:
                 try:
-                    _stochastic.train(self, rows, watch, random_state, self.max_iter)
+                    epochs = self.max_iter
+                    _stochastic.train(self, rows, train, watch, random_state, epochs)
                 except KeyboardInterrupt:
                     watch.warn_of_an_interrupt(stacklevel=3)
                 if not self.stopped_:

@@ -159,25 +159,33 @@ class _Scaled(Schedule):
         return self.factor * float(self.of(step))
 
 
-def optimizer_of(estimator: Any, step: float) -> Optimizer:
-    """Give the optimizer that the parameters ask for, at this step and the present learning rate.
-
-    scikit-learn's Adam adds ε to ``√v``, ours to ``√v / √(1 - β2^t)``: ε is scaled accordingly.
-    """
+def optimizer_of(estimator: Any) -> Optimizer:
+    """Give the optimizer that the parameters ask for, at the present learning rate."""
     lr, betas = estimator.learning_rate_, (estimator.beta_1, estimator.beta_2)
     match estimator.solver:
         case "sgd":
             nesterov = bool(estimator.nesterovs_momentum and estimator.momentum)
             return SGD(lr, estimator.momentum, nesterov=nesterov)
         case "adam":
-            corrected = estimator.epsilon / math.sqrt(1 - estimator.beta_2**step)
-            return Adam(lr, *betas, corrected)
+            return Adam(lr, *betas, estimator.epsilon)
         case "adamw":
             return AdamW(lr, *betas, estimator.epsilon)
         case "rmsprop":
             return RMSprop(lr, eps=estimator.epsilon)
     rule: Optimizer = estimator.solver
     return rule
+
+
+def eps_of_steps(estimator: Any, scale: float, first: int, n: int) -> list[float] | None:
+    """Give ε for each of n steps, `first` on, which counts from 1; None if it is always the same.
+
+    scikit-learn's Adam adds ε to ``√v``, ours to ``√v / √(1 - β2^t)``: ε is divided by that root,
+    and by `scale` as in `for_loss`.
+    """
+    if estimator.solver != "adam":
+        return None
+    eps, beta = estimator.epsilon, estimator.beta_2
+    return [eps / math.sqrt(1 - beta**step) / scale for step in range(first, first + n)]
 
 
 def for_loss(rule: Optimizer, scale: float, l1: float, l2: float) -> Optimizer:

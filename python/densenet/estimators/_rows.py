@@ -59,16 +59,12 @@ def outputs(network: Network, x: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of x, their targets in the form that the loss expects, and their weights.
-
-    With `index` they are the rows ``x[index]``; x is never copied as a whole.
-    """
+    """Rows of x, their targets in the form that the loss expects, and their weights."""
 
     x: Any
     targets: Array
     weight: Array | None
     objective: Objective
-    index: Array | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -76,13 +72,15 @@ class Rows:
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
         """Give some rows, dense, and the arguments with which a network trains on their targets."""
         weight = None if self.weight is None else self.weight[rows]
-        indices = rows if self.index is None else self.index[rows]
-        return dense(self.x[indices]), self.objective.given(self.targets[rows], weight)
+        return dense(self.x[rows]), self.objective.given(self.targets[rows], weight)
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch; without weights, its number of rows."""
-        weight = np.ones(len(self)) if self.weight is None else self.weight[order]
-        return np.add.reduceat(weight, np.arange(0, len(self), batch_size))
+        begins = np.arange(0, len(order), batch_size)
+        if self.weight is None:
+            return np.minimum(len(order) - begins, batch_size).astype(np.float64)
+        sums: Array = np.add.reduceat(self.weight[order], begins)
+        return sums.astype(np.float64)
 
     @property
     def mass(self) -> float:

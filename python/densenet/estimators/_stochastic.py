@@ -1,38 +1,42 @@
 """Training in batches, in scikit-learn's order of rows and with its penalty for each batch."""
 
-import itertools
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
-from densenet import training
+from densenet._engine.contract import Examples
+from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.estimators import _build
 from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
+from densenet.optimizers import Optimizer
 from densenet.training.callbacks import overriding
-
-# Adam's ε depends on the step t, and changes by 1 / (2t) of itself at each. One call takes at most
-# t / _PART steps with the ε of their middle.
-_PART = 100
+from densenet.training.loop import take_steps
 
 
-def train(estimator: Any, rows: Rows, watch: Watch, random_state: Any, epochs: int) -> None:
-    """Train until the loss or the score no longer improves, for at most `epochs` epochs."""
-    order = np.arange(len(rows))
-    batch_size = _batch_size(estimator, len(rows))
+def train(
+    estimator: Any, rows: Rows, order: Array, watch: Watch, random_state: Any, epochs: int
+) -> None:
+    """Train until the loss or the score no longer improves, for at most `epochs` epochs.
+
+    `order` has the numbers of the rows to train on.
+    """
+    n = len(order)
+    training = _Training(estimator, rows, _batch_size(estimator, n))
     for _ in range(epochs):
         if estimator.shuffle:
-            drawn = np.arange(len(rows))
+            drawn = np.arange(n)
             random_state.shuffle(drawn)
             order = order[drawn]  # the same order as sklearn.utils.shuffle, without its checks
         start = time.perf_counter()
-        loss, stops = _epoch(estimator, rows, order, batch_size)
+        loss, stops = training.epoch(order)
         seconds = time.perf_counter() - start
-        estimator.t_ += len(rows)
+        estimator.t_ += n
         stops |= watch.note(loss, seconds)
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
             watch.set_rate(estimator.learning_rate_init / (estimator.t_ + 1) ** estimator.power_t)
@@ -54,75 +58,98 @@ def _batch_size(estimator: Any, n: int) -> int:
     return min(int(estimator.batch_size), n)
 
 
-def _runs(masses: Array, most: Callable[[], int]) -> Iterator[tuple[float, range]]:
-    """Group neighbouring batches of equal mass, at most ``most()`` of them, for one call each."""
-    for mass, batches in itertools.groupby(range(len(masses)), masses.__getitem__):
-        together = list(batches)
-        begin, end = together[0], together[-1] + 1
-        while begin < end:
-            run = range(begin, min(begin + most(), end))
-            yield float(mass), run
-            begin = run.stop
+def _runs(counting: Array, most: int) -> Iterator[range]:
+    """Group neighbouring batches that count, at most `most` of them, for one call each."""
+    if most >= len(counting) and counting.all():  # np.diff takes its time
+        yield range(len(counting))
+        return
+    edges = np.flatnonzero(np.diff(counting, prepend=False, append=False))
+    for begin, end in edges.reshape(-1, 2).tolist():
+        for first in range(begin, end, most):
+            yield range(first, min(first + most, end))
 
 
-def _epoch(estimator: Any, rows: Rows, order: Array, batch_size: int) -> tuple[float, bool]:
-    """Train on every row once; give the mean loss, and True if a callback asked to stop.
+class _Training:
+    """What the epochs of one call of `fit` or `partial_fit` have in common."""
 
-    ``alpha`` is divided by the sum of a batch's weights; without weights, by its number of rows.
-    Batches whose weights are all 0 are skipped.
-    """
-    network, scale = estimator.network_, rows.objective.scale
-    watchers = overriding("on_step_end", estimator.callbacks)
-    weights = _build.coefs(network)
-    total, stops = 0.0, False
+    def __init__(self, estimator: Any, rows: Rows, batch_size: int) -> None:
+        self._estimator, self._rows, self._batch_size = estimator, rows, batch_size
+        self._network, self._scale = estimator.network_, rows.objective.scale
+        self._learner = learner_of(self._network)
+        self._watchers = overriding("on_step_end", estimator.callbacks)
+        # Sparse rows are made dense some at a time; an epoch of others is one call.
+        self._whole = None if issparse(rows.x) else self._examples(slice(None))
+        at_once = ROWS_AT_ONCE // batch_size if self._whole is None else len(rows)
+        self._most = 1 if self._watchers else max(1, at_once)  # batches of a call
+        self._rules: tuple[Optimizer, Optimizer] | None = None  # for the rate `_rate`
+        self._rate: float | None = None
 
-    def steps() -> int:
-        return int(network.optimizer_state.get("step", 0))
+    def _examples(self, numbers: Any) -> Examples:
+        x, given = self._rows.take(numbers)
+        return self._learner.examples(x, **given)
 
-    def most() -> int:
-        if watchers:
-            return 1
-        at_once = max(1, ROWS_AT_ONCE // batch_size)
-        return min(at_once, 1 + steps() // _PART) if estimator.solver == "adam" else at_once
+    def epoch(self, order: Array) -> tuple[float, bool]:
+        """Train on rows in this order; give the mean loss, and True if a callback asked to stop.
 
-    masses = rows.masses(order, batch_size)
-    for mass, batches in _runs(masses if estimator.alpha else masses > 0, most):
-        if not mass:
-            continue
-        rule = _build.optimizer_of(estimator, steps() + (len(batches) + 1) / 2)
-        l2 = estimator.l2 + estimator.alpha / mass
-        optimizer = _build.for_loss(rule, scale, estimator.l1, l2)
-        begin, end = batches.start * batch_size, min(batches.stop * batch_size, len(rows))
-        x, given = rows.take(order[begin:end] if estimator.shuffle else slice(begin, end))
-        before = after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
-        if len(batches) == 1:
-            losses = [network.train_step(x, optimizer=optimizer, **given)]
-        else:
-            options: dict[str, Any] = given | {"batch_size": batch_size, "optimizer": optimizer}
-            history = training.fit(network, x, epochs=1, shuffle=False, **options)
-            losses = history.batch_loss
-            after = penalty(weights, optimizer.l1 * scale, optimizer.l2 * scale)
-        if not np.isfinite(losses).all():
-            # scikit-learn takes such a step, which makes every weight NaN, and goes on.
-            network.flat[...] = np.nan
-            return np.nan, stops
-        n = len(batches)
-        counts = np.minimum(batch_size, end - begin - batch_size * np.arange(n))
-        # The mean over the steps of the penalty before each, as if it changed evenly.
-        penalties = before + (after - before) * (n - 1) / (2 * n)
-        total += scale * float(counts @ losses) + (end - begin) * penalties
-        answers = [w.on_step_end(network, steps(), scale * losses[0]) for w in watchers]
-        stops = any(answers)
-        if stops:
-            break
-    return total / len(rows), stops
+        ``alpha`` is divided by the sum of a batch's weights; without weights, by its number of
+        rows. Batches whose weights are all 0 are skipped.
+        """
+        masses = self._rows.masses(order, self._batch_size)
+        total = 0.0
+        for batches in _runs(masses > 0, self._most):
+            losses = self._steps(order, batches, masses[batches.start : batches.stop])
+            if losses is None:
+                # scikit-learn takes such a step, which makes every weight NaN, and goes on.
+                self._network.flat[...] = np.nan
+                return np.nan, False
+            loss, penalty = self._scale * losses
+            sizes = np.minimum(self._batch_size, len(order) - self._batch_size * np.array(batches))
+            total += float(sizes @ (loss + penalty))
+            step = self._steps_taken()
+            answers = [w.on_step_end(self._network, step, float(loss[0])) for w in self._watchers]
+            if any(answers):
+                return total / len(order), True
+        return total / len(order), False
 
+    def _steps(self, order: Array, batches: range, masses: Array) -> Array | None:
+        """Train on some batches of an epoch; give their losses and the penalties before each step.
 
-def penalty(weights: list[Array], l1: float, l2: float) -> float:
-    """Compute ``l1 Σ|w| + l2/2 Σ w²`` over all weights."""
-    value = 0.0
-    if l1:
-        value += l1 * sum(float(np.abs(w).sum(dtype=np.float64)) for w in weights)
-    if l2:
-        value += l2 / 2 * sum(float(np.linalg.norm(w)) ** 2 for w in weights)
-    return value
+        None stands for a loss that is not finite.
+        """
+        estimator, scale, n = self._estimator, self._scale, len(batches)
+        rule, optimizer = self._rule_and_optimizer()
+        l2 = (rule.l2 + (estimator.l2 + estimator.alpha / masses)) / scale
+        first = self._steps_taken(type(optimizer))
+        losses = np.zeros((2, n))
+        begin, examples = batches.start, self._whole
+        where: Array | None = order
+        if examples is None:
+            part = slice(begin * self._batch_size, batches.stop * self._batch_size)
+            begin, examples, where = 0, self._examples(order[part]), None
+        outcome = take_steps(
+            self._network,
+            examples,
+            optimizer,
+            where,
+            self._batch_size,
+            begin,
+            losses[0],
+            l2=l2.tolist() if estimator.alpha else None,
+            eps=_build.eps_of_steps(estimator, scale, first + 1, n),
+            penalty=losses[1] if optimizer.l1 or l2.any() else None,
+        )
+        return None if outcome.diverged else losses
+
+    def _rule_and_optimizer(self) -> tuple[Optimizer, Optimizer]:
+        """Give what the parameters ask for, and the same for the network's loss."""
+        estimator, kept = self._estimator, self._rules
+        if kept is None or self._rate != estimator.learning_rate_:
+            rule = _build.optimizer_of(estimator)
+            kept = rule, _build.for_loss(rule, self._scale, estimator.l1, estimator.l2)
+            self._rules, self._rate = kept, estimator.learning_rate_
+        return kept
+
+    def _steps_taken(self, rule: type[Optimizer] | None = None) -> int:
+        """Count the steps of the optimizer, or of this one if the network's is of its class."""
+        state = self._learner.optimizer_state
+        return 0 if state is None or rule not in (None, state.rule) else state.step

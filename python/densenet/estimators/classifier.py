@@ -276,14 +276,16 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        kind = type_of_target(y)
+        kind = type_of_target(y)  # which takes its time, and which the check asks for again
+        if kind not in ("binary", "multiclass", "multilabel-indicator"):
+            check_classification_targets(y)
         if kind == "multiclass-multioutput":
             raise ValueError(f"y: expected one class for each row, or labels, got {kind}")
         return x, y
 
     def _learn(self, y: Array, fresh: bool, incremental: bool) -> None:
-        found, multilabel = unique_labels(y), y.ndim == 2
+        multilabel = y.ndim == 2
+        found = np.unique(y) if not multilabel and y.dtype.kind in "biuf" else unique_labels(y)
         if fresh:
             self._multilabel = multilabel
             if multilabel or not incremental:

@@ -12,6 +12,7 @@ import numpy as np
 from densenet import _checks, reference
 from densenet._engine.contract import Applied, Examples, Mode, Outcome, Steps, unit_weights
 from densenet._engine.layout import Layout, Place
+from densenet._engine.penalty import penalty_of
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._typing import Array
 from densenet.layers import Activation
@@ -245,11 +246,14 @@ class ReferenceEngine:
                 )
                 now = mode._replace(step=mode.step + done)
                 batch_loss[done], moved = self._begin(flat, part, gradient, now)
+                rule = steps.optimizer_at(done, optimizer)
+                if steps.penalty is not None:
+                    steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
                 if part.weigh:
                     if not math.isfinite(batch_loss[done]):
                         return Outcome(done, 1, diverged=True)
-                    given = (flat, moments, optimizer, lr, steps.taken, gradient)
-                    if not self.apply_gradient(*given, mode.running, moved, steps.tolerance).taken:
+                    given = (flat, moments, rule, lr, steps.taken, gradient, mode.running, moved)
+                    if not self.apply_gradient(*given, steps.tolerance).taken:
                         return Outcome(done, 1, converged=True)
                 else:
                     self.change([(steps.taken, steps.taken + 1)])

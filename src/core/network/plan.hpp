@@ -57,7 +57,7 @@ struct Mode {
 
 // Part of an epoch: n_steps steps from first_step on, each on the next batch of the given order.
 struct Epoch {
-  const std::int64_t* order;  // (n) numbers of the examples; null: 0, 1, 2, ...
+  const std::int64_t* order;  // (rows) numbers of the examples; null: 0, 1, 2, ...
   Index batch_size;
   Index first_step, n_steps;
   Index steps_before;   // optimizer steps taken before first_step
@@ -68,6 +68,17 @@ struct Epoch {
   bool (*poll)(void*, Index steps_done);  // called between steps, every 20 ms at most; false stops
   void* poll_context;
   std::vector<Laps>* laps = nullptr;  // filled, one a thread, if not null
+  Index rows = 0;                     // of the epoch; 0: all examples
+  const double* l2 = nullptr;         // (n_steps), in place of the optimizer's own; null: that
+  const double* eps = nullptr;        // the same
+  double* penalty = nullptr;          // (n_steps), written: that of the weights before each step
+
+  // An optimizer's settings at a step.
+  Hyperparameters at(Index step, Hyperparameters settings) const {
+    if (l2 != nullptr) settings.l2 = l2[step];
+    if (eps != nullptr) settings.eps = eps[step];
+    return settings;
+  }
 };
 
 // What train() has done. A step that converged or diverged is the last of the call and is not
@@ -189,6 +200,8 @@ class Plan {
   void update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule, const Rule& bias_rule,
                   const T* gradient, T limit, T scale, Team team) const;
   double norm(const T* gradient, T limit, double* partial, Team team) const;
+  void penalties(const T* params, const Hyperparameters& settings, double* partial,
+                 Team team) const;
 
   bool finite_loss(const Pass& pass) const;
   double batch_loss(const Batch& batch, const Workspace& work) const;

@@ -18,6 +18,7 @@
 #include "core/threads/parallel.hpp"
 #include "core/tuning.hpp"
 #include "core/updates/optimizers.hpp"
+#include "core/updates/penalty.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace densenet {
@@ -95,6 +96,22 @@ double Plan<T>::norm(const T* gradient, T limit, double* partial, Team team) con
   return std::sqrt(sum);
 }
 
+// Computes the penalties of this thread's parts of the weights, into `partial`, which has a number
+// for every kNormPart parameters of each unit: the same bits for any number of threads.
+template <class T>
+void Plan<T>::penalties(const T* params, const Hyperparameters& settings, double* partial,
+                        Team team) const {
+  Index part = 0;
+  for (const Unit& unit : units_) {
+    const Index size = unit.kind == Unit::Linear ? unit.inputs * unit.outputs : 0;
+    for (Index begin = 0; begin < size; begin += kNormPart, ++part) {
+      if (part % team.size != team.rank) continue;
+      const T* weights = params + unit.weight + begin;
+      partial[part] = penalty(weights, std::min(size - begin, kNormPart), settings);
+    }
+  }
+}
+
 // Updates this thread's share of all parameters by a whole gradient, laid out as the flat vector,
 // limited to [-limit, limit] and times `scale`. Weights go by `rule`, all other parameters by
 // `bias_rule`.
@@ -142,7 +159,8 @@ template <class Rule>
 EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
                               const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
-  const Index rows = std::min(epoch.batch_size, examples.x.rows);
+  const Index all_rows = epoch.rows > 0 ? epoch.rows : examples.x.rows;
+  const Index rows = std::min(epoch.batch_size, all_rows);
   const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
   const int threads = threads_for(step_flop, epoch.n_steps);
   reserve(*work, rows, threads);
@@ -153,6 +171,13 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
   if (whole) {
     work->gradient.at_least(parameters_);
     work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
+  }
+  Index parts = 0;  // of the weights, whose penalties are computed one by one
+  if (epoch.penalty != nullptr) {
+    for (const Unit& unit : units_) {
+      if (unit.kind == Unit::Linear) parts += (unit.inputs * unit.outputs - 1) / kNormPart + 1;
+    }
+    work->partial_penalties.at_least(parts);
   }
   Updated<T, Rule::kStates> updated{params, {}};
   std::copy_n(states, Rule::kStates, updated.state.begin());
@@ -166,7 +191,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
     for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
   }
   const auto begin_of = [&](Index step) { return (epoch.first_step + step) * epoch.batch_size; };
-  const auto rows_of = [&](Index step) { return std::min(rows, examples.x.rows - begin_of(step)); };
+  const auto rows_of = [&](Index step) { return std::min(rows, all_rows - begin_of(step)); };
   const auto sharing_of = [&](Index step) -> const Sharing<T>& {
     return rows_of(step) == rows ? work->sharing : work->sharing_last;
   };
@@ -192,16 +217,19 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
         const auto now = Clock::now();
         pause = access_.wanted() || poll.due(now) || now >= block.end;
       }
+      const Hyperparameters own = epoch.at(step, settings);
+      // No thread updates any more: each has met the others since.
+      if (parts > 0) penalties(params, own, work->partial_penalties.get(), team);
       backward_rows(pass, x, nullptr);
-      if (!sharing.columns_then_depth()) pass.meet();
+      if (!sharing.columns_then_depth() || parts > 0) pass.meet();
       const bool pauses = pause, diverged = !finite;
 
       bool converged = false;
       if (weighs && !diverged) {
         const Index count = epoch.steps_before + step + 1;
-        const Rule rule(settings, epoch.lr[step], count);
+        const Rule rule(own, epoch.lr[step], count);
         const Rule bias_rule =
-            settings.penalised() ? Rule(settings.without_penalties(), epoch.lr[step], count) : rule;
+            own.penalised() ? Rule(own.without_penalties(), epoch.lr[step], count) : rule;
         const T limit = static_cast<T>(settings.clip_value);
         Index tiles = 0;
         if (!whole) {
@@ -224,6 +252,10 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
       const bool taken = !converged && !diverged;
       if (team.rank == 0) {
         epoch.batch_loss[step] = batch_loss(batch, *work);
+        if (parts > 0) {
+          const double* partial = work->partial_penalties.get();
+          epoch.penalty[step] = std::accumulate(partial, partial + parts, 0.0);
+        }
         result.steps = step + (taken ? 1 : 0);
         result.converged = converged;
         result.diverged = diverged;

@@ -42,6 +42,7 @@ struct Plan<T>::Workspace {
   Buffer<T> partial_sums;             // where depth is shared, (batch, outputs) a thread
   Buffer<double> row_loss;            // (batch)
   Buffer<double> partial_norms;       // sums of squares of parts of the gradient
+  Buffer<double> partial_penalties;   // of parts of the weights
   Buffer<T> params, running;          // copies, where the network is trained meanwhile
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // how many each thread has computed
