@@ -42,11 +42,13 @@ class Epochs:
     """Steps that take so many seconds in each way, (threads, by columns).
 
     On a busy machine, `busy` is (a, b): within each `a` seconds, the other threads have no
-    processor for the last `b`. A step waits for them, and one thread goes on.
+    processor for the last `b`. A step waits for them, and one thread goes on. Other threads that
+    have not worked for 2 ms sleep, and take `waking` seconds to come.
     """
 
-    def __init__(self, core, seconds, *, busy=None, long_steps=False):
+    def __init__(self, core, seconds, *, busy=None, waking=0.0, long_steps=False):
         self.core, self.seconds, self.busy, self.pace = core, seconds, busy, core.pace()
+        self.waking, self.worked = waking, -1.0
         self.most = max(way[0] for way in seconds)
         self.by_columns = any(way[1] for way in seconds)
         self.long_steps = long_steps
@@ -64,9 +66,16 @@ class Epochs:
                 needed, elapsed, at = needed - together, elapsed + together, at + together
                 if needed > 0:
                     waited, elapsed, at = waited + every - at, elapsed + every - at, 0.0
-        self.core.turn(elapsed)
-        self.time += elapsed
+        if way[0] > 1:
+            if self.time - self.worked > 2e-3:
+                waited, elapsed = waited + self.waking, elapsed + self.waking
+            self.worked = self.time + elapsed
+        self.pass_by(elapsed)
         return waited
+
+    def pass_by(self, seconds):
+        self.core.turn(seconds)
+        self.time += seconds
 
     def take(self, total):
         """Take so many steps; how many were taken in each way, and the last way."""
@@ -175,6 +184,13 @@ def test_threads_that_are_seldom_late_stay_in_use(epochs, step, long_steps):
     pace = epochs(seconds, busy=(5e-2, 2e-3), long_steps=long_steps)
     steps = int(10 / step)
     assert pace.seconds_of(steps) < 0.65 * steps * step
+
+
+def test_threads_that_had_to_wake_up_were_not_late(epochs):
+    pace = epochs({(2, False): 6e-3, (1, False): 1e-2}, waking=6e-3, long_steps=True)
+    for _ in range(100):
+        pace.pass_by(1e-2)
+        assert pace.take(1)[1] == (2, False)
 
 
 @pytest.mark.parametrize("long_steps", [False, True])

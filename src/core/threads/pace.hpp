@@ -71,7 +71,9 @@ class PaceBy {
   void took(Index steps, double waited) {
     if (timing_suspended()) return;
     end_ = Clock::now();
-    const Work work{static_cast<double>(steps), Seconds(end_ - start_).count(), waited};
+    // To wait for threads that had to wake up does not tell that they are late.
+    const double for_late_ones = block_.asleep ? 0 : waited;
+    const Work work{static_cast<double>(steps), Seconds(end_ - start_).count(), for_late_ones};
     if (block_.way.threads > 1) awake_ = end_;
     if (on_trial_) return end_trial(work);
     worth_ -= work.seconds;
