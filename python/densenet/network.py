@@ -16,7 +16,7 @@ from densenet.losses import CustomLoss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
 from densenet.profile import Profile
-from densenet.training import loop
+from densenet.training import loop, steps
 from densenet.training.history import divergence
 
 
@@ -131,7 +131,7 @@ class Network(Passes):
             learner.check_optimizer(optimizer, stacklevel=2)
             if learner.position is not None:
                 learner.position.leave()
-            value = loop.take_one_step(learner, examples, optimizer)
+            value = steps.take_one_step(learner, examples, optimizer)
             learner.prepare(optimizer)
             return value
         finally:
@@ -315,7 +315,7 @@ class Network(Passes):
             learner.check_optimizer(optimizer, stacklevel=2)
             if learner.position is not None:
                 learner.position.leave()
-            norm = loop.apply_gradient(learner, gradient, optimizer)
+            norm = steps.apply_gradient(learner, gradient, optimizer)
             learner.prepare(optimizer)
             return norm
         finally:

@@ -17,7 +17,7 @@ from densenet import (
     set_num_threads,
 )
 from densenet._network.state import learner_of
-from densenet.training.loop import take_steps
+from densenet.training.steps import take_steps
 from tests.support.assertions import assert_same_bits
 from tests.support.losses import Squares
 

@@ -16,7 +16,7 @@ from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
 from densenet.optimizers import Optimizer
 from densenet.training.callbacks import overriding
-from densenet.training.loop import take_steps
+from densenet.training.steps import take_steps
 
 
 def train(

@@ -1,0 +1,147 @@
+"""Steps that one call of the engine takes: within an epoch of `fit`, or by themselves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
+from densenet._engine.turn import Turn
+from densenet._network.learner import Learner, OptimizerState
+from densenet._network.state import learner_of
+from densenet._typing import Array
+from densenet.optimizers import Optimizer
+from densenet.schedules import Schedule
+
+Progress: TypeAlias = Callable[[int], None]
+
+
+def run_engine(
+    learner: Learner,
+    moments: list[Array],
+    optimizer: Optimizer,
+    examples: Examples,
+    steps: Steps,
+    batch_loss: Array,
+    progress: Progress | None,
+    draws: int,
+) -> Outcome:
+    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
+    turn, flat = learner.turn, learner.flat
+    assert turn is not None
+    mode = Mode(learner.running, True, draws, int(steps.taken[0]))
+    given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
+    try:
+        turn.stepping = True
+        outcome = learner.engine.train(*given)
+    finally:
+        turn.stepping = False
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome
+
+
+def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
+    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
+    if isinstance(lr, Schedule):
+        return [float(lr(step)) for step in range(first, first + n_steps)]
+    return [float(lr)] * n_steps
+
+
+# ---- steps by themselves -------------------------------------------------------------------------
+
+
+@contextmanager
+def _by_themselves(
+    learner: Learner, optimizer: Optimizer, n_steps: int
+) -> Iterator[tuple[OptimizerState, list[float]]]:
+    """Give the optimizer's state and learning rates; put the state back if no step is taken."""
+    before = learner.optimizer_state
+    state = learner.ready(optimizer)
+    counted = state.step
+    try:
+        yield state, learning_rates(optimizer.lr, counted, n_steps)
+    except BaseException:
+        if state.step == counted:
+            learner.set_optimizer_state(before)
+        raise
+
+
+def take_one_step(learner: Learner, examples: Examples, optimizer: Optimizer) -> float:
+    """Take one step on all of the rows; give the loss before it."""
+    batch_loss = np.zeros(1)
+    _take_by_themselves(learner, examples, optimizer, None, len(examples.x), 0, batch_loss)
+    return float(batch_loss[0])
+
+
+def take_steps(
+    network: Any,
+    examples: Examples,
+    optimizer: Optimizer,
+    order: Array | None,
+    batch_size: int,
+    first: int,
+    batch_loss: Array,
+    **each: Any,
+) -> Outcome:
+    """Take as many steps of an epoch as `batch_loss` has room for, in one call of the engine.
+
+    `examples` are the learner's. What `each` step has of its own, and the other arguments, are as
+    in `Steps`. A step whose loss is not finite is not taken, and is the last one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `optimizer` is no optimizer, or an array that it changes is read-only.
+    RuntimeError
+        If another call trains the network.
+    KeyboardInterrupt
+        Or whatever else a signal handler raises, between two steps.
+    """
+    learner, turn = learner_of(network), Turn("fit")
+    try:
+        learner.begin(turn)
+        learner.check_optimizer(optimizer, stacklevel=2)
+        if learner.position is not None:
+            learner.position.leave()
+        learner.prepared = None  # it knows nothing of turns
+        given = (order, batch_size, first, batch_loss)
+        return _take_by_themselves(learner, examples, optimizer, *given, **each)
+    finally:
+        turn.over = True
+
+
+def _take_by_themselves(
+    learner: Learner,
+    examples: Examples,
+    optimizer: Optimizer,
+    order: Array | None,
+    batch_size: int,
+    first: int,
+    batch_loss: Array,
+    **each: Any,
+) -> Outcome:
+    """Take steps that are no part of a call of `fit`, with the draws that the network goes on with.
+
+    If an error comes before the first one, the optimizer's state is as it was.
+    """
+    with _by_themselves(learner, optimizer, len(batch_loss)) as (state, lr):
+        moments = state.moments_for(optimizer)
+        examples = apart(examples, (learner.flat, *moments))
+        steps = Steps(order, batch_size, first, state.taken, lr, **each)
+        given = (examples, steps, batch_loss, None, learner.draws)
+        return run_engine(learner, moments, optimizer, *given)
+
+
+def apply_gradient(learner: Learner, gradient: Array, optimizer: Optimizer) -> float:
+    """Take one step by a gradient; give its norm before clipping."""
+    turn = learner.turn
+    assert turn is not None
+    with _by_themselves(learner, optimizer, 1) as (state, (lr,)):
+        given = (learner.flat, state.moments_for(optimizer), optimizer, lr, state.taken)
+        try:
+            turn.stepping = True
+            return learner.engine.apply_gradient(*given, gradient, learner.running).norm
+        finally:
+            turn.stepping = False
