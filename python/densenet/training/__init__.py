@@ -3,8 +3,7 @@
 from densenet.training.callbacks import Callback, Checkpoint
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
-from densenet.training.loop import Metric, fit
-from densenet.training.steps import Progress
+from densenet.training.loop import Metric, Progress, fit
 
 __all__ = [
     "Callback",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.contract import Examples, Steps, apart
+from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
 from densenet._engine.turn import ONE_AT_A_TIME, Turn
 from densenet._extras import require
 from densenet._network.learner import Learner, OptimizerState
@@ -19,14 +19,15 @@ from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
+from densenet.schedules import Schedule
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
 from densenet.training.position import Position, described, first_position, left_position
-from densenet.training.steps import Progress, learning_rates, run_engine
 
 Metric: TypeAlias = Callable[[Array, Array], float]
+Progress: TypeAlias = Callable[[int], None]
 
 
 class _Pause(Exception):  # noqa: N818 (no error: the way out of a call)
@@ -193,6 +194,41 @@ def _bar(total: int, taken: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(total=total, initial=taken, unit="step", disable=None, leave=False)
+
+
+# ---- calls of the engine -------------------------------------------------------------------------
+
+
+def run_engine(
+    learner: Learner,
+    moments: list[Array],
+    optimizer: Optimizer,
+    examples: Examples,
+    steps: Steps,
+    batch_loss: Array,
+    progress: Progress | None,
+    draws: int,
+) -> Outcome:
+    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
+    turn, flat = learner.turn, learner.flat
+    assert turn is not None
+    mode = Mode(learner.running, True, draws, int(steps.taken[0]))
+    given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
+    try:
+        turn.stepping = True
+        outcome = learner.engine.train(*given)
+    finally:
+        turn.stepping = False
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome
+
+
+def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
+    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
+    if isinstance(lr, Schedule):
+        return [float(lr(step)) for step in range(first, first + n_steps)]
+    return [float(lr)] * n_steps
 
 
 # ---- epochs --------------------------------------------------------------------------------------

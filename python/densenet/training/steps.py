@@ -1,55 +1,18 @@
-"""Steps that one call of the engine takes: within an epoch of `fit`, or by themselves."""
+"""Steps that are no part of an epoch of `fit`: for loops of one's own, and for the estimators."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
+from densenet._engine.contract import Examples, Outcome, Steps, apart
 from densenet._engine.turn import Turn
 from densenet._network.learner import Learner, OptimizerState
 from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
-from densenet.schedules import Schedule
-
-Progress: TypeAlias = Callable[[int], None]
-
-
-def run_engine(
-    learner: Learner,
-    moments: list[Array],
-    optimizer: Optimizer,
-    examples: Examples,
-    steps: Steps,
-    batch_loss: Array,
-    progress: Progress | None,
-    draws: int,
-) -> Outcome:
-    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
-    turn, flat = learner.turn, learner.flat
-    assert turn is not None
-    mode = Mode(learner.running, True, draws, int(steps.taken[0]))
-    given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
-    try:
-        turn.stepping = True
-        outcome = learner.engine.train(*given)
-    finally:
-        turn.stepping = False
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome
-
-
-def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
-    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
-    if isinstance(lr, Schedule):
-        return [float(lr(step)) for step in range(first, first + n_steps)]
-    return [float(lr)] * n_steps
-
-
-# ---- steps by themselves -------------------------------------------------------------------------
+from densenet.training.loop import learning_rates, run_engine
 
 
 @contextmanager
