@@ -288,7 +288,8 @@ class Network(Passes):
         -----
         UserWarning
             If `optimizer` is of another class than the one before, whose moments and count are
-            discarded.
+            discarded. The gradient at hand has dropout's draws by the old count, where `train_step`
+            draws by the new one.
 
         Examples
         --------
