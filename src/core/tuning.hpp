@@ -145,7 +145,7 @@ inline constexpr Index kLineVectors = 4;
 
 // Softmax takes a row in each lane up to so many classes: more no longer stay in registers.
 inline constexpr Index kFewClasses = 32;
-// Outputs of a row that a loss converts to double at a time, on the stack.
+// Elements of a row that a loss or a normalisation converts to double at a time, on the stack.
 inline constexpr Index kLossRun = 32;
 // Elements of an array of unusual strides that an update copies to the stack at a time.
 inline constexpr Index kStridedRun = 256;

@@ -50,8 +50,8 @@ double sum_in_double(const T* values, Index n) {
 }
 
 // The sums of `Sums` terms over n elements, each made of eight interleaved sums, added up in order.
-// terms(i, values) writes the terms of element i to values[0][0], values[1][0] and so on: it is
-// called for runs of elements side by side, so that it can be computed in vector registers.
+// terms(i, term) sets the terms of element i: term(0), term(1) and so on. A run of elements has its
+// terms on the stack before they are added, so that both go through vector registers.
 template <Index Sums, class Terms>
 std::array<double, Sums> sums_of_terms(Index n, const Terms& terms) {
   double sums[Sums][8] = {}, run[Sums][kLossRun];
