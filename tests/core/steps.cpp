@@ -111,6 +111,19 @@ TEST(a_step_of_gradient_descent_by_hand) {
   CHECK(some.params == expected);
 }
 
+TEST(a_step_counts_on_from_steps_that_others_have_taken_meanwhile) {
+  Training<double> some(6, 5, 4, 3);
+  double loss = 0;
+  const double lr = 0.1;
+  const Index read_before = 3;
+  std::int64_t taken = 5;
+  const Epoch epoch{nullptr, 6, 0, 1, read_before, &lr, &loss, 0, &taken, nullptr, nullptr};
+  const Optimizer optimizer{rule_named("gradient_descent"), {}};
+  some.plan.train(some.params.data(), nullptr, optimizer, some.examples, epoch,
+                  {true, 0, read_before, nullptr, false});
+  CHECK(taken == 6);
+}
+
 TEST(two_threads_train_to_the_same_bits_as_one) {
   const int before = thread_limit();
   std::vector<float> one;

@@ -144,10 +144,15 @@ std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Opt
                                           const Mode<T>& mode) {
   const Access::Training turn(access_);
   if (!turn) return std::nullopt;
+  // Counted anew: another call may have taken steps since the caller has read the count.
+  Epoch now = epoch;
+  Mode<T> how = mode;
+  if (epoch.taken != nullptr) now.steps_before = *epoch.taken;
+  how.step += static_cast<std::uint32_t>(now.steps_before - epoch.steps_before);
   EpochResult result{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
-    result = train_by<Rule>(params, states, optimizer.hyperparameters, examples, epoch, mode);
+    result = train_by<Rule>(params, states, optimizer.hyperparameters, examples, now, how);
   });
   return result;
 }
