@@ -39,10 +39,13 @@ inline constexpr int kBarrierSpins = 1000;
 inline constexpr auto kThreadsStayAwake = std::chrono::milliseconds(2);
 // Seconds of calls in a row on one thread after which sleeping threads are woken: what waking took.
 inline constexpr double kWakingSeconds = 1e-4;
-// Threads are compared with one thread over so many seconds, longer than a system lets a thread run
-// at a time; in pieces of so many seconds while they may be late. They have lost as soon as they
-// have cost so many seconds.
-inline constexpr double kWindowSeconds = 1e-2, kLookSeconds = 1e-3, kMostLostSeconds = 2e-3;
+// Several threads and one are compared over this many seconds: longer than a system lets a thread
+// run at a time. A shorter comparison may fall between two interruptions.
+inline constexpr double kWindowSeconds = 1e-2;
+// A rematch is cut into pieces of kLookSeconds. The threads have lost it as soon as it has taken
+// kMostLostSeconds longer than one thread would have. Less of both costs less on a busy machine,
+// and lets single interruptions decide.
+inline constexpr double kLookSeconds = 1e-3, kMostLostSeconds = 2e-3;
 // Late threads are left out for kFirstWait (below), then for twice as long each time up to this,
 // and for so many of the last pieces of work. More protects a busy machine, less forgives sooner.
 inline constexpr auto kLongestPatience = std::chrono::seconds(1);

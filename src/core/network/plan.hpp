@@ -90,13 +90,13 @@ struct EpochResult {
   bool diverged;       // the loss was not finite
 };
 
-// A gradient that a caller wants to be applied, and how. With the defaults, it always is.
+// A gradient to take a step by, and what keeps the step from being taken: by default, nothing.
 template <class T>
 struct Given {
   const T* gradient;  // (parameters)
   double lr;
-  double tolerance = 0;      // a gradient that is shorter, clipped by value, is not applied
-  bool only_finite = false;  // neither is one whose norm is not finite
+  double tolerance = 0;      // no step if the gradient, clipped by value, is shorter than this
+  bool only_finite = false;  // no step if its norm is not finite
 };
 
 // What has become of it.

@@ -223,7 +223,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
         pause = access_.wanted() || poll.due(now) || now >= block.end;
       }
       const Hyperparameters own = epoch.at(step, settings);
-      // No thread updates any more: each has met the others since.
+      // Every thread has met the others since its last update: nobody changes weights now.
       if (parts > 0) penalties(params, own, work->partial_penalties.get(), team);
       backward_rows(pass, x, nullptr);
       if (!sharing.columns_then_depth() || parts > 0) pass.meet();
