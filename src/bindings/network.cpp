@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@
 #include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
 #include "core/network/profile.hpp"
+#include "core/network/together.hpp"
 
 namespace densenet {
 
@@ -94,48 +96,109 @@ std::optional<double> loss_and_gradient(Plan<T>& plan, const py::object& flat,
   return plan.loss_and_gradient(params, examples, out, how);
 }
 
-// Trains for as many steps as there are learning rates. Returns None if another call is training.
-// `steps` is the tuple Steps: (order of the rows or None, rows of a step, first step, count of
-// steps taken, a learning rate for each step, tolerance, L2 and ε for each step or None, room for
-// penalties or None).
+// What trains a network for as many steps as there are learning rates, taken apart. `given` is the
+// tuple Examples, `steps` the tuple Steps: (order of the rows or None, rows of a step, first step,
+// count of steps taken, a learning rate for each step, tolerance, L2 and ε for each step or None,
+// room for penalties or None).
+template <class T>
+struct Training {
+  using PerStep = std::optional<std::vector<double>>;
+  T* params;
+  std::vector<T*> moments;
+  Examples examples;
+  std::vector<double> lr;
+  PerStep l2, eps;
+  Epoch epoch{};
+
+  Training(const Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
+           const py::tuple& given, const py::tuple& steps, const py::object& batch_loss)
+      : params(required<T>(flat, plan.parameters(), "flat")),
+        moments(moments_of(plan, rule.optimizer, arrays)),
+        examples(examples_of(given, plan.inputs(), plan.outputs())) {
+    py::object order, taken, penalty;
+    std::tie(order, epoch.batch_size, epoch.first_step, taken, lr, epoch.tolerance, l2, eps,
+             penalty) =
+        py::cast<std::tuple<py::object, Index, Index, py::object, std::vector<double>, double,
+                            PerStep, PerStep, py::object>>(steps);
+    epoch.n_steps = static_cast<Index>(lr.size());
+    epoch.rows = order.is_none() ? examples.x.rows : py::cast<py::array>(order).size();
+    require(!l2 || l2->size() == lr.size(), "l2");
+    require(!eps || eps->size() == lr.size(), "eps");
+    require(epoch.batch_size > 0 && epoch.first_step >= 0 &&
+                epoch.first_step + epoch.n_steps <=
+                    (epoch.rows + epoch.batch_size - 1) / epoch.batch_size,
+            "range of steps");
+    epoch.order = vector_of<const std::int64_t>(order, epoch.rows, "order");
+    epoch.taken = required<std::int64_t>(taken, 1, "count of steps");
+    epoch.steps_before = *epoch.taken;
+    epoch.lr = lr.data();
+    epoch.l2 = l2 ? l2->data() : nullptr;
+    epoch.eps = eps ? eps->data() : nullptr;
+    epoch.batch_loss = required<double>(batch_loss, epoch.n_steps, "batch losses");
+    epoch.penalty = vector_of<double>(penalty, epoch.n_steps, "penalties");
+  }
+  Training(const Training&) = delete;  // its epoch points into it
+  Training& operator=(const Training&) = delete;
+
+  void poll_by(PythonPoll& poll) {
+    epoch.poll = &PythonPoll::call;
+    epoch.poll_context = &poll;
+  }
+};
+
+// The tuple Outcome.
+py::tuple outcome_of(const EpochResult& done, const PythonPoll& poll) {
+  return py::make_tuple(done.steps, done.busy_threads, done.converged, done.diverged, poll.raised);
+}
+
+// Takes the steps. Returns None if another call is training.
 template <class T>
 py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
                  const py::tuple& given, const py::tuple& steps, const py::object& batch_loss,
                  const py::object& progress, const py::tuple& mode) {
-  using PerStep = std::optional<std::vector<double>>;
-  const auto& [order, batch_size, first_step, taken, lr, tolerance, l2, eps, penalty] =
-      py::cast<std::tuple<py::object, Index, Index, py::object, std::vector<double>, double,
-                          PerStep, PerStep, py::object>>(steps);
-  T* params = required<T>(flat, plan.parameters(), "flat");
-  const std::vector<T*> moments = moments_of(plan, rule.optimizer, arrays);
-  const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
+  Training<T> training(plan, flat, arrays, rule, given, steps, batch_loss);
   const Mode<T> how = mode_of(plan, mode);
-  const Index n_steps = static_cast<Index>(lr.size());
-  const Index rows = order.is_none() ? examples.x.rows : py::cast<py::array>(order).size();
-  require(!l2 || l2->size() == lr.size(), "l2");
-  require(!eps || eps->size() == lr.size(), "eps");
-  require(batch_size > 0 && first_step >= 0 &&
-              first_step + n_steps <= (rows + batch_size - 1) / batch_size,
-          "range of steps");
-  auto* const count = required<std::int64_t>(taken, 1, "count of steps");
   PythonPoll poll{progress};
-  const auto* const numbers = vector_of<const std::int64_t>(order, rows, "order");
-  double* const losses = required<double>(batch_loss, n_steps, "batch losses");
-  double* const penalties = vector_of<double>(penalty, n_steps, "penalties");
-  const double* const own_l2 = l2 ? l2->data() : nullptr;
-  const double* const own_eps = eps ? eps->data() : nullptr;
-  const Epoch epoch{numbers, batch_size, first_step, n_steps,           *count, lr.data(),
-                    losses,  tolerance,  count,      &PythonPoll::call, &poll,  nullptr,
-                    rows,    own_l2,     own_eps,    penalties};
+  training.poll_by(poll);
   std::optional<EpochResult> done;
   {
     Unlocked unlocked;
     poll.unlocked = &unlocked;
-    done = plan.train(params, moments.data(), rule.optimizer, examples, epoch, how);
+    done = plan.train(training.params, training.moments.data(), rule.optimizer, training.examples,
+                      training.epoch, how);
   }
   if (!done) return py::none();
-  return py::make_tuple(done->steps, done->busy_threads, done->converged, done->diverged,
-                        poll.raised);
+  return outcome_of(*done, poll);
+}
+
+// Takes steps of several networks together. `calls` has a tuple (plan, flat, moments, examples,
+// steps, batch losses) for each of them, as train() takes them. Returns the outcome of each; None
+// if another call is training one of them.
+template <class T>
+py::object train_together(Together<T>& together, const py::list& calls, const Rule& rule,
+                          const py::object& progress) {
+  std::deque<Training<T>> trainings;
+  std::vector<typename Together<T>::Member> members;
+  PythonPoll poll{progress};
+  for (const py::handle call : calls) {
+    const auto [plan, flat, arrays, given, steps, losses] =
+        py::cast<std::tuple<Plan<T>*, py::object, py::list, py::tuple, py::tuple, py::object>>(
+            call);
+    Training<T>& own = trainings.emplace_back(*plan, flat, arrays, rule, given, steps, losses);
+    own.poll_by(poll);
+    members.push_back({plan, own.params, own.moments, own.examples, own.epoch});
+  }
+  require(Together<T>::possible(members, rule.optimizer.hyperparameters), "group of networks");
+  std::optional<std::vector<EpochResult>> done;
+  {
+    Unlocked unlocked;
+    poll.unlocked = &unlocked;
+    done = together.train(members, rule.optimizer);
+  }
+  if (!done) return py::none();
+  py::list outcomes;
+  for (const EpochResult& each : *done) outcomes.append(outcome_of(each, poll));
+  return std::move(outcomes);
 }
 
 // The second half of a step: takes it down a gradient (parameters) and, unless it is None, makes
@@ -252,12 +315,21 @@ void register_plan(py::module_& m, const char* name) {
       });
 }
 
+template <class T>
+void register_together(py::module_& m, const char* name) {
+  py::class_<Together<T>>(m, (std::string("Together") + name).c_str(), plain_metaclass())
+      .def(py::init<>())
+      .def("train", &train_together<T>);
+}
+
 }  // namespace
 
 void register_network(py::module_& m) {
   py::class_<Rule>(m, "Rule", plain_metaclass()).def(py::init<std::string, py::dict>());
   register_plan<float>(m, "Float32");
   register_plan<double>(m, "Float64");
+  register_together<float>(m, "Float32");
+  register_together<double>(m, "Float64");
 }
 
 }  // namespace densenet

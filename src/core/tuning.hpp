@@ -143,6 +143,14 @@ inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = Index{1} <<
 // Registers of a line that are taken together. Narrower layers go by tiles.
 inline constexpr Index kLineVectors = 4;
 
+// ---- products: several networks, one in each lane --------------------------------------------
+// python bench/many.py
+
+// Rows and columns of a tile of registers: with one register for an element of A, and a line of B,
+// 4 x 3 sums fill 16 of 16 registers, and 5 x 5 fill 31 of 32.
+inline constexpr Index kLaneTileRows = by_registers<Index>(4, 5);
+inline constexpr Index kLaneTileCols = by_registers<Index>(3, 5);
+
 // ---- layers and updates ----------------------------------------------------------------------
 // make bench ARGS=--quick (softmax_forward, mean_squared_error_backward, adam_step); net B
 

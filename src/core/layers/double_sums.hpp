@@ -17,28 +17,33 @@ namespace detail {
 // floats in double lose next to nothing.
 template <Index Rows, class T>
 void sums_in_double(const T (*values)[Rows], Index n, double* totals) {
-  double sums[8][Rows] = {}, lost[8][Rows] = {}, error[Rows] = {};
+  constexpr Index kSums = 8;
+  constexpr bool kLoses = sizeof(T) == sizeof(double);
+  double sums[kSums][Rows] = {}, lost[kLoses ? kSums : 1][Rows] = {}, error[Rows] = {};
   const auto add = [](double& sum, double& error_, double value) {
     const double next = sum + value;
-    if constexpr (sizeof(T) == sizeof(double)) {
+    if constexpr (kLoses) {
       const double part = next - sum;
       error_ += (sum - (next - part)) + (value - part);
     }
     sum = next;
   };
   for (Index i = 0; i < n; ++i) {
+    const Index lane = i % kSums;
     for (Index r = 0; r < Rows; ++r) {
-      add(sums[i % 8][r], lost[i % 8][r], static_cast<double>(values[i][r]));
+      add(sums[lane][r], lost[kLoses ? lane : 0][r], static_cast<double>(values[i][r]));
     }
   }
   for (Index r = 0; r < Rows; ++r) totals[r] = 0;
-  for (int lane = 0; lane < 8; ++lane) {
+  for (Index lane = 0; lane < kSums; ++lane) {
     for (Index r = 0; r < Rows; ++r) {
-      error[r] += lost[lane][r];
+      if constexpr (kLoses) error[r] += lost[lane][r];
       add(totals[r], error[r], sums[lane][r]);
     }
   }
-  for (Index r = 0; r < Rows; ++r) totals[r] += error[r];
+  if constexpr (kLoses) {
+    for (Index r = 0; r < Rows; ++r) totals[r] += error[r];
+  }
 }
 
 // The sum of n values.

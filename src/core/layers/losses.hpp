@@ -76,9 +76,10 @@ struct SoftmaxCrossEntropy {
   explicit SoftmaxCrossEntropy(const LossSettings& settings)
       : label_smoothing(settings.label_smoothing), within(settings.least) {}
 
-  // -Σ_c T'_c ln softmax(logits)_c
-  template <class T>
-  double value(const T* logits, const SoftmaxSums& sums, Target<T> target, Index classes) const {
+  // -Σ_c T'_c ln softmax(logits)_c, where logits[c] is one of them
+  template <class T, class Logits>
+  double value(const Logits& logits, const SoftmaxSums& sums, Target<T> target,
+               Index classes) const {
     const double log_total = std::log(sums.total);
     const auto surprise = [&](Index c) {
       return within(log_total - (static_cast<double>(logits[c]) - sums.largest));
@@ -102,8 +103,7 @@ struct SoftmaxCrossEntropy {
   template <class T>
   void backward(const T* probabilities, Target<T> target, T scale, T* dlogits,
                 Index classes) const {
-    const T keep = static_cast<T>(1 - label_smoothing);
-    const T rest = static_cast<T>(label_smoothing / static_cast<double>(classes));
+    const T keep = kept<T>(), rest = spread<T>(classes);
     if (target.values == nullptr) {
       const T hit = (probabilities[target.label] - (keep + rest)) * scale;
       for_each_vector<T>(classes, [&](Index c, auto lanes) {
@@ -116,6 +116,16 @@ struct SoftmaxCrossEntropy {
         store(dlogits + c, (load(probabilities + c, lanes) - wanted) * Vec<T>(scale), lanes);
       });
     }
+  }
+
+  // T' of the target's class is keep + rest, that of the others is rest.
+  template <class T>
+  T kept() const {
+    return static_cast<T>(1 - label_smoothing);
+  }
+  template <class T>
+  T spread(Index classes) const {
+    return static_cast<T>(label_smoothing / static_cast<double>(classes));
   }
 
   // value() and backward() of several rows; doutputs holds the probabilities in between.

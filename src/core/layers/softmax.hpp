@@ -33,6 +33,28 @@ SoftmaxSums softmax_row(const T* logits, T* probabilities, Index classes) {
   return {static_cast<double>(largest), total};
 }
 
+// The same for kLanes rows side by side, in place: values[c * kLanes + row] is a row's logit, and
+// becomes its probability.
+template <class T>
+void softmax_in_place(T* values, Index classes, SoftmaxSums* sums) {
+  constexpr Index kRows = kLanes<T>;
+  const auto of_class = [&](Index c) { return load(values + c * kRows, Whole{}); };
+  const auto put = [&](Index c, Vec<T> value) { store(values + c * kRows, value, Whole{}); };
+  Vec<T> most = of_class(0);
+  for (Index c = 1; c < classes; ++c) most = max(most, of_class(c));
+  for (Index c = 0; c < classes; ++c) put(c, exp(of_class(c) - most));
+  T largest[kRows], divisors[kRows];
+  double totals[kRows];
+  store(largest, most, Whole{});
+  detail::sums_in_double(reinterpret_cast<const T(*)[kRows]>(values), classes, totals);
+  std::transform(totals, totals + kRows, divisors, [](double sum) { return static_cast<T>(sum); });
+  const Vec<T> sum = load(divisors, Whole{});
+  for (Index c = 0; c < classes; ++c) put(c, of_class(c) / sum);
+  for (Index row = 0; row < kRows; ++row) {
+    sums[row] = {static_cast<double>(largest[row]), totals[row]};
+  }
+}
+
 // The same for up to kLanes rows of up to kFewClasses classes, a row in each lane: twice as fast as
 // row by row.
 template <class T>
@@ -40,25 +62,13 @@ void softmax_in_lanes(const Matrix<const T>& logits, Range rows, T* probabilitie
                       SoftmaxSums* sums) {
   constexpr Index kRows = kLanes<T>;
   const Index n = logits.cols;
-  T values[kFewClasses][kRows] = {};
-  const auto of_class = [&](Index c) { return load(values[c], Whole{}); };
+  T values[kFewClasses * kRows] = {};
   for (Index i = rows.begin; i < rows.end; ++i) {
-    for (Index c = 0; c < n; ++c) values[c][i - rows.begin] = logits.row(i)[c];
+    for (Index c = 0; c < n; ++c) values[c * kRows + i - rows.begin] = logits.row(i)[c];
   }
-  Vec<T> most = of_class(0);
-  for (Index c = 1; c < n; ++c) most = max(most, of_class(c));
-  for (Index c = 0; c < n; ++c) store(values[c], exp(of_class(c) - most), Whole{});
-  T largest[kRows], divisors[kRows];
-  double totals[kRows];
-  store(largest, most, Whole{});
-  detail::sums_in_double(values, n, totals);
-  std::transform(totals, totals + kRows, divisors, [](double sum) { return static_cast<T>(sum); });
-  const Vec<T> sum = load(divisors, Whole{});
-  for (Index c = 0; c < n; ++c) store(values[c], of_class(c) / sum, Whole{});
+  softmax_in_place(values, n, sums);
   for (Index i = rows.begin; i < rows.end; ++i) {
-    const Index lane = i - rows.begin;
-    for (Index c = 0; c < n; ++c) probabilities[i * n + c] = values[c][lane];
-    sums[lane] = {static_cast<double>(largest[lane]), totals[lane]};
+    for (Index c = 0; c < n; ++c) probabilities[i * n + c] = values[c * kRows + i - rows.begin];
   }
 }
 

@@ -85,4 +85,22 @@ void gather(const Source& x, const std::int64_t* order, const Part& part, T* to)
   });
 }
 
+// The rows of a user's array, one at a time.
+template <class T>
+class Rows {
+ public:
+  explicit Rows(const Source& source) : source_(source), in_place_(usable_in_place<T>(source)) {}
+
+  // Row i: where it lies, or copied to `copy`.
+  const T* operator()(Index i, T* copy) const {
+    if (in_place_) return reinterpret_cast<const T*>(source_.data + i * source_.row_bytes);
+    gather(source_.from(i), nullptr, Part{{0, 1}, {0, source_.cols}}, copy);
+    return copy;
+  }
+
+ private:
+  Source source_;
+  bool in_place_;
+};
+
 }  // namespace densenet

@@ -110,6 +110,9 @@ struct Applied {
 enum class Readable { All, OwnRows, OwnColumns };
 
 template <class T>
+class Together;
+
+template <class T>
 class Plan {
  public:
   Plan(const std::vector<Layer>& layers, Loss loss);
@@ -168,6 +171,7 @@ class Plan {
   }
 
  private:
+  friend class Together<T>;
   struct Workspace;
   struct Batch;
   struct Pass;

@@ -1,7 +1,6 @@
 // Training: the steps of an epoch, and updates that are not fused with the weight gradients.
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +10,7 @@
 
 #include "core/memory/buffer.hpp"
 #include "core/memory/views.hpp"
+#include "core/network/poll.hpp"
 #include "core/network/sharing.hpp"
 #include "core/network/weights.hpp"
 #include "core/network/workspace.hpp"
@@ -24,28 +24,6 @@
 namespace densenet {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Calls the poll function of an epoch, if it has one, every kPollInterval.
-class Poll {
- public:
-  explicit Poll(const Epoch& epoch) : epoch_(epoch), last_(Clock::now()) {}
-
-  bool due(Clock::time_point now) const {
-    return epoch_.poll != nullptr && now - last_ >= kPollInterval;
-  }
-
-  // False: training has to stop.
-  bool go_on(Index steps_done) {
-    last_ = Clock::now();
-    return epoch_.poll(epoch_.poll_context, steps_done);
-  }
-
- private:
-  const Epoch& epoch_;
-  Clock::time_point last_;
-};
 
 // The sum of the squares of limited(value) of n values, in double: the same bits for every
 // instruction set. Made of interleaved sums, because one would wait for each addition.
@@ -204,7 +182,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
   const bool paced = threads > 1 && epoch.laps == nullptr;
   work->sharing.decide(units_, rows, threads, first.in_place());
   const Pace::Way most{threads, work->sharing.first_by_columns()};
-  Pace::Block block{most, Clock::time_point::max(), true};
+  Pace::Block block{most, Poll::Clock::time_point::max(), true};
   const auto take_steps = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
@@ -219,7 +197,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
       loss_rows(pass, batch);
       if (weighs && !finite_loss(pass)) finite = false;
       if (team.rank == 0) {
-        const auto now = Clock::now();
+        const auto now = Poll::Clock::now();
         pause = access_.wanted() || poll.due(now) || now >= block.end;
       }
       const Hyperparameters own = epoch.at(step, settings);
@@ -286,7 +264,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
     go_on = !result.converged && !result.diverged;
     if (paced && go_on) work->pace.took(result.steps - steps.begin, waited);
     if (access_.wanted()) access_.let_copy();
-    if (!poll.due(Clock::now())) continue;
+    if (!poll.due(Poll::Clock::now())) continue;
     access_.rest();
     go_on = poll.go_on(result.steps) && go_on;
     access_.go_on();
