@@ -24,7 +24,12 @@ Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the file
 PYTHON_FLOORS: Floors = (
     {"package": ["__init__"]},
     {"command line": ["cli", "demo", "__main__"]},
-    {"tables": [], "estimators": [], "exchange": [], "tools": ["lr_range", "gradient_check"]},
+    {
+        "tables": [],
+        "estimators": [],
+        "exchange": [],
+        "tools": ["lr_range", "gradient_check", "many"],
+    },
     {"network": ["network", "serialization"]},
     {"_files": []},
     {"training": []},

@@ -13,6 +13,7 @@ from densenet.layers import __all__ as _layers
 from densenet.losses import *
 from densenet.losses import __all__ as _losses
 from densenet.lr_range import LRRange, lr_range_test
+from densenet.many import FitManyError, fit_many
 from densenet.network import Network
 from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
@@ -24,11 +25,13 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "FitManyError",
     "History",
     "LRRange",
     "Network",
     "__version__",
     "check_gradients",
+    "fit_many",
     "get_num_threads",
     "lr_range_test",
     "set_num_threads",

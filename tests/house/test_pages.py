@@ -78,6 +78,13 @@ def test_the_guide_s_programs_run_one_after_the_other(empty_folder, capsys, monk
     assert (empty_folder / "digits.h").exists()
 
 
+def test_the_programs_on_many_models_run(empty_folder):
+    pytest.importorskip("sklearn")
+    *_, end = run(DOCS / "many-models.md")
+    assert min(end["scores"]) > 0.9
+    assert (end["probabilities"].argmax(axis=1) == end["y_test"]).mean() > 0.9
+
+
 def test_the_guide_names_every_layer_and_optimizer():
     text = GUIDE.read_text(encoding="utf-8")
     for name in (*densenet.layers.__all__, *densenet.optimizers.__all__):

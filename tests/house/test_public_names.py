@@ -22,6 +22,7 @@ FACES = (
     "densenet.layers",
     "densenet.losses",
     "densenet.lr_range",
+    "densenet.many",
     "densenet.metrics",
     "densenet.network",
     "densenet.optimizers",

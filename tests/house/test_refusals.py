@@ -34,6 +34,7 @@ ELSEWHERE = {
 }
 RECORDS = {
     "Digits",
+    "FitManyError",
     "History",
     "LRRange",
     "Table",

@@ -1,7 +1,7 @@
 """What learns in a network: its arrays and counts, and the engine that computes with them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, cast
@@ -21,6 +21,14 @@ from densenet.losses import CustomLoss, Loss, MeanSquaredError
 from densenet.optimizers import Optimizer
 
 _ROWS_AT_ONCE = 8192  # in a pass that measures the loss of a data set
+
+
+def parts(rows: int | Array) -> Iterator[slice | Array]:
+    """Cut rows, the first so many or those with these numbers, for passes that only measure."""
+    n = rows if isinstance(rows, int) else len(rows)
+    for begin in range(0, n, _ROWS_AT_ONCE):
+        part = slice(begin, begin + _ROWS_AT_ONCE)
+        yield part if isinstance(rows, int) else rows[part]
 
 
 class Learned(NamedTuple):
@@ -200,15 +208,15 @@ class Learner:
         total = _checks.total_weight("total_weight", total_weight, sample_weight)
         return examples._replace(total_weight=total)
 
-    def loss_of(self, examples: Examples) -> float:
-        """Measure the mean loss of rows that need not fit a batch."""
+    def loss_of(self, examples: Examples, rows: Array | None = None) -> float:
+        """Measure the mean loss of examples, all or those with these numbers, batch by batch."""
         sums, total = 0.0, 0.0
         flat, mode = self.flat, self.mode(False)
-        if len(examples.x) > _ROWS_AT_ONCE:  # several passes: another thread may train meanwhile
+        n = len(examples.x if rows is None else rows)
+        if n > _ROWS_AT_ONCE:  # several passes: another thread may train meanwhile
             flat, running = self.learned()
             mode = mode._replace(running=running)
-        for begin in range(0, len(examples.x), _ROWS_AT_ONCE):
-            part = slice(begin, begin + _ROWS_AT_ONCE)
+        for part in parts(n if rows is None else rows):
             outputs = self.engine.forward(flat, examples.x[part], mode)
             weights, weight = None, float(len(outputs))
             if examples.sample_weight is not None:

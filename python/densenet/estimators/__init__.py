@@ -9,6 +9,15 @@ from densenet._extras import require
 require("densenet.estimators", "sklearn", "scikit-learn")
 
 from densenet.estimators.classifier import DenseClassifier  # noqa: E402
+from densenet.estimators.ensemble import (  # noqa: E402
+    DenseEnsembleClassifier,
+    DenseEnsembleRegressor,
+)
 from densenet.estimators.regressor import DenseRegressor  # noqa: E402
 
-__all__ = ["DenseClassifier", "DenseRegressor"]
+__all__ = [
+    "DenseClassifier",
+    "DenseEnsembleClassifier",
+    "DenseEnsembleRegressor",
+    "DenseRegressor",
+]

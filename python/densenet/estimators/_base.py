@@ -22,7 +22,7 @@ from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
 from densenet.estimators._objective import Objective
 from densenet.estimators._rows import Rows, outputs
-from densenet.estimators._watch import Validation, Watch
+from densenet.estimators._watch import Validation, Warned, Watch
 from densenet.estimators._weights import Weights
 from densenet.network import Network
 from densenet.optimizers import Optimizer
@@ -32,7 +32,9 @@ Solver: TypeAlias = Literal["lbfgs", "sgd", "adam", "adamw", "rmsprop"] | Optimi
 
 
 def has_partial_fit(estimator: "DenseEstimator") -> bool:
-    """Give True if the solver takes one step at a time; otherwise raise AttributeError."""
+    """Give True for one network that is trained step by step; otherwise raise AttributeError."""
+    if hasattr(estimator, "n_members"):
+        raise AttributeError("partial_fit: expected a single network, got an ensemble")
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit: expected a stochastic solver, got 'lbfgs'")
     return True
@@ -125,6 +127,24 @@ class DenseEstimator(BaseEstimator):
         self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool
     ) -> "DenseEstimator":
         """Train anew or further; attributes of an earlier fit are replaced, never modified."""
+        fresh = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        checked, labels, weight = self._checked(x, y, sample_weight, held_out, fresh, incremental)
+        # A scorer gets a frame if `fit` got one.
+        source = x if _rows.is_frame(x) else checked
+        data = (source, checked, labels, weight, held_out)
+        self._train(*data, fresh=fresh, incremental=incremental)
+        return self
+
+    def _checked(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: tuple[Any, Any, Any],
+        fresh: bool,
+        incremental: bool,
+    ) -> tuple[Any, Array, Array | None]:
+        """Check parameters and data; give x, y and the weights as arrays."""
         x_val, y_val, weight_val = held_out
         _rows.check(X=x, X_val=x_val)
         for name, value in {
@@ -135,7 +155,6 @@ class DenseEstimator(BaseEstimator):
         }.items():
             _checks.unmasked(name, value)
         _parameters.check(self)
-        fresh = not hasattr(self, "network_") or not (self.warm_start or incremental)
         checked, labels = self._read(x, y, fresh)
         weight = None
         if sample_weight is not None:
@@ -144,25 +163,51 @@ class DenseEstimator(BaseEstimator):
             if not weight.any():
                 raise ValueError("sample_weight: expected a positive sum, got zeros")
         self._learn(labels, fresh, incremental)
-        random_state = check_random_state(self.random_state)
-        self._prepare(labels, checked.dtype, fresh, random_state)
+        return checked, labels, weight
 
+    def _train(
+        self,
+        source: Any,
+        x: Any,
+        y: Array,
+        weight: Array | None,
+        held_out: tuple[Any, Any, Any],
+        *,
+        fresh: bool,
+        incremental: bool = False,
+        sample: np.random.RandomState | None = None,
+        told: list[Warned] | None = None,
+    ) -> None:
+        """Train on data that has been checked, and of which x is not copied.
+
+        Rows for validation, if none are given but needed, come from `source`. `sample` draws a
+        bootstrap sample of the rows that are left. `told` takes the warnings in place of the user.
+        """
+        random_state = check_random_state(self.random_state)
+        self._prepare(y, x.dtype, fresh, random_state)
         stochastic = self.solver != "lbfgs"
-        train = np.arange(len(labels))
-        if x_val is None and self.early_stopping and stochastic:
-            train, val = self._split(labels, random_state)
-            # A scorer gets a frame if `fit` got one.
-            x_val, y_val = _safe_indexing(x if _rows.is_frame(x) else checked, val), labels[val]
+        train = np.arange(len(y))
+        if held_out[0] is None and self.early_stopping and stochastic:
+            train, val = self._split(y, random_state)
             weight_val = None if weight is None else weight[val]
-        held = None if x_val is None else self._hold(x_val, y_val, weight_val)
-        weight = self._weigh(labels[train], None if weight is None else weight[train])
-        if weight is not None:  # rows keep their numbers, so x is never copied as a whole
-            given, weight = weight, np.zeros(len(labels), weight.dtype)
-            weight[train] = given
-        rows = Rows(checked, self._coded(labels), weight, self._objective)
+            held_out = (_safe_indexing(source, val), y[val], weight_val)
+        if sample is not None:
+            train = train[sample.randint(len(train), size=len(train))]
+        held = None if held_out[0] is None else self._hold(*held_out)
+        given = self._weigh(y[train], None if weight is None else weight[train])
+        if given is None and sample is not None and not stochastic:
+            given = np.ones(len(train))
+        weight = None
+        if given is not None:  # rows keep their numbers, so x is never copied as a whole
+            weight = np.zeros(len(y), given.dtype)
+            if stochastic:
+                weight[train] = given
+            else:  # which takes all rows as they are, so repeats count by their weights
+                np.add.at(weight, train, given)
+        rows = Rows(x, self._coded(y), weight, self._objective)
 
         with limit_this_thread(self.n_threads), self._objective.watched(self.network_):
-            watch = Watch(self, held, fresh=fresh, goes_on=incremental)
+            watch = Watch(self, held, fresh=fresh, goes_on=incremental, told=told)
             if not stochastic:
                 _lbfgs.train(self, rows, watch)
             elif incremental:
@@ -175,12 +220,12 @@ class DenseEstimator(BaseEstimator):
                     epochs = self.max_iter
                     _stochastic.train(self, rows, train, watch, random_state, epochs)
                 except KeyboardInterrupt:
-                    watch.warn_of_an_interrupt(stacklevel=3)
+                    watch.warn_of_an_interrupt(stacklevel=4)
                 if not self.stopped_:
                     watch.warn_of_the_end(
                         f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and "
                         "the optimization hasn't converged yet.",
-                        stacklevel=3,
+                        stacklevel=4,
                     )
                 watch.restore_best()
         if not np.isfinite(self.network_.flat).all():
@@ -188,7 +233,6 @@ class DenseEstimator(BaseEstimator):
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
-        return self
 
     def _prepare(self, y: Array, dtype: Any, fresh: bool, random_state: Any) -> None:
         """Make the network, or copy the present one if it still has the layers asked for."""

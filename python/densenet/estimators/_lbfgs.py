@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from densenet._engine.cancel import HERE
 from densenet._typing import Array
 from densenet.estimators._rows import Rows, parts
 from densenet.estimators._watch import Watch
@@ -40,6 +41,7 @@ def train(estimator: Any, rows: Rows, watch: Watch) -> None:
     start = time.perf_counter()
 
     def value_and_gradient(point: Array) -> tuple[float, Array]:
+        HERE.check()
         network.flat[...] = point
         weights = np.where(is_weight, point, 0)
         value, gradient = l2 / 2 * float(weights @ weights), l2 * weights
@@ -78,5 +80,5 @@ def train(estimator: Any, rows: Rows, watch: Watch) -> None:
         watch.warn_of_the_end(
             f"lbfgs failed to converge after {result.nit} iteration(s) (status={result.status}): "
             f"{result.message}. Scale the data, or allow more with max_iter and max_fun.",
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -1,7 +1,6 @@
 """Training in batches, in scikit-learn's order of rows and with its penalty for each batch."""
 
 import time
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +26,7 @@ def train(
     `order` has the numbers of the rows to train on.
     """
     n = len(order)
-    training = _Training(estimator, rows, _batch_size(estimator, n))
+    training = _Training(estimator, rows, _batch_size(estimator, n, watch))
     for _ in range(epochs):
         if estimator.shuffle:
             drawn = np.arange(n)
@@ -47,13 +46,14 @@ def train(
             break
 
 
-def _batch_size(estimator: Any, n: int) -> int:
+def _batch_size(estimator: Any, n: int, watch: Watch) -> int:
     if estimator.batch_size == "auto":
         return min(200, n)
     if estimator.batch_size > n:
-        warnings.warn(
+        watch.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=5,
+            UserWarning,
+            stacklevel=6,
         )
     return min(int(estimator.batch_size), n)
 

@@ -6,13 +6,16 @@ It writes the estimator's fitted attributes, under scikit-learn's names and by s
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from densenet._typing import Array
 from densenet.estimators._rows import Rows
+
+Warned: TypeAlias = tuple[str, type[Warning]]
+"""The text of a warning, and its class."""
 
 _SMALLEST_RATE = 1e-6  # learning_rate="adaptive" lowers no rate that is smaller
 
@@ -30,9 +33,16 @@ class Watch:
     """Updates an estimator's fitted attributes after each epoch."""
 
     def __init__(
-        self, estimator: Any, held: Validation | None, *, fresh: bool, goes_on: bool
+        self,
+        estimator: Any,
+        held: Validation | None,
+        *,
+        fresh: bool,
+        goes_on: bool,
+        told: list[Warned] | None = None,
     ) -> None:
         self._estimator = estimator
+        self._told = told
         self._held = held
         self._stops_early = estimator.early_stopping and estimator.solver != "lbfgs"
         if fresh:
@@ -158,9 +168,16 @@ class Watch:
     def warn_of_an_interrupt(self, stacklevel: int) -> None:
         """Warn that the user has interrupted the training."""
         self._estimator.stopped_ = "interrupted"
-        warnings.warn("Training interrupted by user.", stacklevel=stacklevel + 1)
+        self.warn("Training interrupted by user.", UserWarning, stacklevel + 1)
 
     def warn_of_the_end(self, message: str, stacklevel: int) -> None:
         """Warn that training ended before it converged."""
         self._estimator.stopped_ = "epochs"
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+        self.warn(message, ConvergenceWarning, stacklevel + 1)
+
+    def warn(self, message: str, category: type[Warning], stacklevel: int) -> None:
+        """Warn the user, or note it for the one who does."""
+        if self._told is None:
+            warnings.warn(message, category, stacklevel=stacklevel + 1)
+        else:
+            self._told.append((message, category))

@@ -238,7 +238,10 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         array([[0., 1.],
                [1., 0.]])
         """
-        probabilities = self._outputs(X)
+        return self._of_classes(self._outputs(X))
+
+    def _of_classes(self, probabilities: Array) -> Array:
+        """Give a column for each class, where two classes have one output."""
         if self._multilabel or probabilities.shape[1] > 1:
             return probabilities
         both = np.hstack([1 - probabilities, probabilities])

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._engine.cancel import HERE
 from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
 from densenet._engine.turn import ONE_AT_A_TIME, Turn
 from densenet._extras import require
-from densenet._network.learner import Learner, OptimizerState
+from densenet._network.learner import Learner, OptimizerState, parts
 from densenet._network.passes import Passes
 from densenet._network.state import learner_of
 from densenet._typing import Array
@@ -24,7 +25,14 @@ from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
-from densenet.training.position import Position, described, first_position, left_position
+from densenet.training.listeners import check_listeners
+from densenet.training.position import (
+    Conditions,
+    Position,
+    conditions_of,
+    first_position,
+    left_position,
+)
 
 Metric: TypeAlias = Callable[[Array, Array], float]
 Progress: TypeAlias = Callable[[int], None]
@@ -89,103 +97,123 @@ def train(
     rows = len(examples.x)
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
-    _check_listeners(metrics, callbacks, early_stopping, validation is not None)
-    row_weights = "None" if sample_weight is None else "weights"
-    weights_of_classes = repr(class_weight)
-
-    def conditions() -> dict[str, str]:
-        """Describe what must be the same when training goes on."""
-        specs = {
-            "batch_size": batch_size,
-            "optimizer": optimizer,
-            "shuffle": bool(shuffle),
-            "drop_last": bool(drop_last),
-            "early_stopping": early_stopping,
-            "tolerance": tolerance,
-            "seed": seed,
-        }
-        return {
-            "x": f"{rows} rows",
-            "sample_weight": row_weights,
-            "class_weight": weights_of_classes,
-            **{name: described(value) for name, value in specs.items()},
-        }
-
+    check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    conditions = conditions_of(
+        rows=rows,
+        sample_weight="None" if sample_weight is None else "weights",
+        class_weight=repr(class_weight),
+        batch_size=batch_size,
+        optimizer=optimizer,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        early_stopping=early_stopping,
+        tolerance=tolerance,
+        seed=seed,
+    )
     turn = Turn("fit")
     try:
         learner.begin(turn)
         position = left_position(learner, conditions, optimizer, epochs) if resume else None
         learner.check_optimizer(optimizer, stacklevel=3)
-        state = learner.ready(optimizer)
-        learner.prepared = None  # it knows nothing of turns
-        if position is None:
-            position = first_position(learner, conditions, state.taken, seed)
-        rng = learner.rng if position.rng is None else position.rng
-        n_steps = rows // batch_size if drop_last else -(-rows // batch_size)
-        taken = position.epochs * n_steps + position.step
-        bar = _bar(n_steps * epochs, taken) if progress else None
-
-        rng.bit_generator.state = position.drawn
-        if position.last is not None:
-            learner.put_back(position.last)
-            position.last = None
-        position.go_on(state.taken)
-        position.ended = False
-        learner.position = position
-        run = _Run(
-            network=network,
-            learner=learner,
-            examples=apart(examples, (learner.flat, *state.moments.values())),
+        return run(
+            network,
+            examples,
+            position,
+            conditions=conditions,
             optimizer=optimizer,
-            state=state,
-            position=position,
             epochs=epochs,
             batch_size=batch_size,
-            n_steps=n_steps,
-            tolerance=tolerance,
-            shuffle=shuffle,
-            rng=rng,
+            seed=seed,
             validation=validation,
             metrics=metrics,
+            shuffle=shuffle,
+            drop_last=drop_last,
             callbacks=callbacks,
+            progress=progress,
             early_stopping=early_stopping,
-            bar=bar,
+            tolerance=tolerance,
         )
-        try:
-            return run.to_its_end()
-        finally:
-            run.leave()
     finally:
         turn.over = True
 
 
-def _check_listeners(
-    metrics: Sequence[Metric],
-    callbacks: Sequence[Callback],
-    early_stopping: EarlyStopping | None,
-    validates: bool,
-) -> None:
-    """Check metrics, callbacks and early stopping before training starts."""
-    for index, metric in enumerate(metrics):
-        if not callable(metric) or not hasattr(metric, "__name__"):
-            got = _checks.describe(metric)
-            raise TypeError(f"metrics[{index}]: expected a function with a name, got {got}")
-    for index, callback in enumerate(callbacks):
-        if not isinstance(callback, Callback):
-            got = _checks.describe(callback)
-            raise TypeError(f"callbacks[{index}]: expected a Callback, got {got}")
-    if early_stopping is None:
-        return
-    if not isinstance(early_stopping, EarlyStopping):
-        got = _checks.describe(early_stopping)
-        raise TypeError(f"early_stopping: expected EarlyStopping, got {got}")
-    names = ["loss"]
-    if validates:
-        names += ["val_loss", *(f"val_{metric.__name__}" for metric in metrics)]
-    if early_stopping.monitor not in names:
-        raise ValueError(
-            f"monitor: expected one of {', '.join(names)}, got {early_stopping.monitor!r}"
-        )
+def run(
+    network: Passes,
+    examples: Examples,
+    position: Position | None,
+    *,
+    conditions: Conditions,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    seed: int | None,
+    rows: Array | None = None,
+    validation: Examples | None = None,
+    validation_rows: Array | None = None,
+    metrics: Sequence[Metric] = (),
+    shuffle: bool = True,
+    drop_last: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+    early_stopping: EarlyStopping | None = None,
+    tolerance: float = 0.0,
+) -> History:
+    """Train within a turn of the network that has begun; all arguments are checked.
+
+    Parameters
+    ----------
+    position : Position or None
+        Where training goes on; None begins anew.
+    rows, validation_rows : int64 array, or None for all
+        The rows of `examples` that are learned from and the rows of `validation` that are measured,
+        by their numbers; one may come more than once. Results are those of copies of these rows.
+    conditions, optimizer, ...
+        As in `Network.fit`; `batch_size` is at most the number of rows.
+    """
+    learner = learner_of(network)
+    state = learner.ready(optimizer)
+    learner.prepared = None  # it knows nothing of turns
+    if position is None:
+        position = first_position(learner, conditions, state.taken, seed)
+    rng = learner.rng if position.rng is None else position.rng
+    n_rows = len(examples.x if rows is None else rows)
+    n_steps = n_rows // batch_size if drop_last else -(-n_rows // batch_size)
+    taken = position.epochs * n_steps + position.step
+    bar = _bar(n_steps * epochs, taken) if progress else None
+
+    rng.bit_generator.state = position.drawn
+    if position.last is not None:
+        learner.put_back(position.last)
+        position.last = None
+    position.go_on(state.taken)
+    position.ended = False
+    learner.position = position
+    run = _Run(
+        network=network,
+        learner=learner,
+        examples=apart(examples, (learner.flat, *state.moments.values())),
+        rows=rows,
+        optimizer=optimizer,
+        state=state,
+        position=position,
+        epochs=epochs,
+        batch_size=batch_size,
+        n_rows=n_rows,
+        n_steps=n_steps,
+        tolerance=tolerance,
+        shuffle=shuffle,
+        rng=rng,
+        validation=validation,
+        validation_rows=validation_rows,
+        metrics=metrics,
+        callbacks=callbacks,
+        early_stopping=early_stopping,
+        bar=bar,
+    )
+    try:
+        return run.to_its_end()
+    finally:
+        run.leave()
 
 
 def _bar(total: int, taken: int) -> Any:
@@ -212,6 +240,8 @@ def run_engine(
     """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
     turn, flat = learner.turn, learner.flat
     assert turn is not None
+    if HERE.ending is not None:
+        progress = HERE.watch(progress)
     mode = Mode(learner.running, True, draws, int(steps.taken[0]))
     given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
     try:
@@ -241,16 +271,19 @@ class _Run:
     network: Passes
     learner: Learner
     examples: Examples
+    rows: Array | None  # those of `examples` to learn from, by number; None for all
     optimizer: Optimizer
     state: OptimizerState
     position: Position
     epochs: int
     batch_size: int
+    n_rows: int  # to learn from
     n_steps: int  # of an epoch
     tolerance: float
     shuffle: bool
     rng: "np.random.Generator"  # in quotes: NumPy imports it when it is first named
     validation: Examples | None
+    validation_rows: Array | None  # those of `validation` to measure; None for all
     metrics: Sequence[Metric]
     callbacks: Sequence[Callback]
     early_stopping: EarlyStopping | None
@@ -284,7 +317,7 @@ class _Run:
         if not position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
-                order = self.rng.permutation(len(self.examples.x)) if self.shuffle else None
+                order = self.rng.permutation(self.n_rows) if self.shuffle else None
             position.begin(order, n_steps, self.rng.bit_generator.state)
         start = time.perf_counter()
         stopped = self.steps()
@@ -310,6 +343,13 @@ class _Run:
         stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
         return stopped or ("callback" if any(stops) else "")
 
+    def order(self) -> Array | None:
+        """Give the numbers of all rows of this epoch in their order; None for all as they lie."""
+        order = self.position.order
+        if self.rows is None:
+            return order
+        return self.rows if order is None else self.rows[order]
+
     def steps_taken(self) -> int:
         """Count the steps of this epoch that have been taken."""
         return int(self.position.taken[0]) - self.position.first
@@ -320,6 +360,7 @@ class _Run:
         turn, n_steps = learner.turn, self.n_steps
         who: Any = self.network
         assert turn is not None
+        order = self.order()
         while (done := self.steps_taken()) < n_steps:
             turn.stepping = True  # from here on, nobody resets the optimizer
             if learner.optimizer_state is not self.state:  # a callback has
@@ -329,7 +370,7 @@ class _Run:
             part = position.batch_loss[done : done + 1 if self.watching else n_steps]
             before, taken = position.epochs * n_steps + done, self.state.taken
             lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
-            steps = Steps(position.order, self.batch_size, done, taken, lr, self.tolerance)
+            steps = Steps(order, self.batch_size, done, taken, lr, self.tolerance)
             given = (self.examples, steps, part, self.watch(before), position.draws)
             try:
                 outcome = run_engine(learner, self.moments, optimizer, *given)
@@ -377,13 +418,13 @@ class _Run:
     def mean(self, losses: Sequence[float]) -> float:
         """Give the mean loss of the rows of these steps, the first ones of the epoch."""
         examples, batch_size = self.examples, self.batch_size
-        weights, rows = examples.sample_weight, len(examples.x)
+        weights, rows = examples.sample_weight, self.n_rows
         if weights is None:
             full = min(rows // batch_size, len(losses))
             rest = rows % batch_size if full < len(losses) else 0
             weighted = batch_size * sum(losses[:full]) + (rest * losses[full] if rest else 0.0)
             return weighted / (batch_size * full + rest)
-        order = self.position.order
+        order = self.order()
         if order is not None:
             weights = weights[order]
         each = np.add.reduceat(weights, range(0, rows, batch_size))[: len(losses)]
@@ -392,9 +433,14 @@ class _Run:
 
     def validate(self, data: Examples) -> Record:
         """Measure loss and metrics on validation data."""
-        record = {"val_loss": self.learner.loss_of(data)}
+        rows = self.validation_rows
+        record = {"val_loss": self.learner.loss_of(data, rows)}
         if self.metrics:
-            predicted, actual = self.network.predict(data.x), data.targets
+            if rows is None:
+                predicted, actual = self.network.predict(data.x), data.targets
+            else:
+                each = [self.network.predict(data.x[part]) for part in parts(rows)]
+                predicted, actual = np.concatenate(each), data.targets[rows]
             if actual.ndim == 2 and predicted.ndim == 1:
                 actual = actual[:, 0] if actual.shape[1] == 1 else actual.argmax(axis=1)
             for metric in self.metrics:

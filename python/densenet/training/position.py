@@ -11,7 +11,7 @@ from densenet import _checks
 from densenet._network.learner import Learned, Learner
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
-from densenet.training.early_stopping import Best
+from densenet.training.early_stopping import Best, EarlyStopping
 from densenet.training.history import History, Record
 
 Conditions: TypeAlias = Callable[[], Mapping[str, str]]
@@ -177,6 +177,41 @@ def left_position(
         )
     _checks.count("epochs", epochs, position.epochs + position.begun)
     return position
+
+
+def conditions_of(
+    *,
+    rows: int,
+    sample_weight: str = "None",
+    class_weight: str = "None",
+    batch_size: int,
+    optimizer: Optimizer,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    early_stopping: EarlyStopping | None = None,
+    tolerance: float = 0.0,
+    seed: int | None = None,
+) -> Conditions:
+    """Give the function that describes what must be the same when training goes on."""
+    specs = {
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "shuffle": shuffle,
+        "drop_last": drop_last,
+        "early_stopping": early_stopping,
+        "tolerance": tolerance,
+        "seed": seed,
+    }
+
+    def conditions() -> dict[str, str]:
+        return {
+            "x": f"{rows} rows",
+            "sample_weight": sample_weight,
+            "class_weight": class_weight,
+            **{name: described(value) for name, value in specs.items()},
+        }
+
+    return conditions
 
 
 def described(value: Any) -> str:

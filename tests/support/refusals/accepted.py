@@ -80,7 +80,7 @@ ACCEPTED = {
     "choice": "",
     "average": "None",
     "optional": "None",
-    "optional function": "None; class; function",
+    "optional function": "None; class; function; its class",
     "function": "class; function; its class",  # of the user's own: what it raises is its own
     # ---- containers
     "objects": "[]; (); one less; it twice",
@@ -108,6 +108,10 @@ ACCEPTED = {
     "labels": f"{_LAYOUTS}; a list; as int64; as frame",
     "images": f"{_REAL}; as frame",
     "image shape": "array: a list",
+    # ---- one for each of many networks
+    "one or each": "None; no brackets",
+    "seed of each": "None; range; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
+    "rows of each": "None; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
     # ---- estimators, whose data scikit-learn checks, in its own words
     "scikit-learn's": "*",
     "hidden sizes": "2; numpy int; []; (); no brackets; one less; it twice; as array of objects; "
@@ -178,8 +182,9 @@ KIND_OF = {
         "strict rate": "alpha power_t tol l1 l2",
         "strict positive": "learning_rate_init epsilon",
         "decay": "momentum beta_1 beta_2 validation_fraction",
-        "strict flag": "shuffle warm_start nesterovs_momentum early_stopping residual",
+        "strict flag": "shuffle warm_start nesterovs_momentum early_stopping residual bootstrap",
         "count": "max_iter max_fun batch_size",
+        "bounded count": "n_members",
         "patience": "n_iter_no_change",
         "verbosity": "verbose",
         "random state": "random_state",

@@ -203,12 +203,16 @@ def mutations(good: Any, rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
 
 UNENDING = {
     ("Network.fit", "epochs"): {"10**30", "10**400"},
+    ("fit_many", "epochs"): {"10**30", "10**400"},
     ("DenseClassifier(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
     ("DenseRegressor(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
+    ("DenseEnsembleRegressor(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
+    ("DenseEnsembleClassifier(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
 }
 """What is accepted, and takes its time."""
 
 BLAMED = {
+    "networks": {"optimizer", "seeds", "rows", "validation_rows"},
     "param": {"grad"},
     "dy": {"x", "y", "weight"},
     "x": {"y", "dy", "weight", "y_true"},

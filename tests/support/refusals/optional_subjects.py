@@ -107,7 +107,9 @@ def _estimators() -> list[Subject]:
         return []
     estimators = importlib.import_module("densenet.estimators")
     x, y = data()
-    targets = {"DenseClassifier": y, "DenseRegressor": x[:, 0].copy()}
+    values = x[:, 0].copy()
+    targets = {"DenseClassifier": y, "DenseRegressor": values}
+    targets |= {"DenseEnsembleClassifier": y, "DenseEnsembleRegressor": values}
     used = {  # settings that another one must be set for
         "momentum": {"solver": "sgd"},
         "max_fun": {"solver": "lbfgs"},
@@ -120,6 +122,9 @@ def _estimators() -> list[Subject]:
         few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
         few["validation_fraction"] = 0.5
         defaults = {n: few.get(n, default(p)) for n, p in parameters_of(made)}
+        if "Ensemble" in name:  # whose other settings are those of its members
+            few["n_members"] = 2
+            defaults = {"n_members": 2, "bootstrap": False}
 
         def construct(made=made, goal=goal, few=few, **given: Any) -> Any:
             (setting,) = given
@@ -142,15 +147,18 @@ def _estimators() -> list[Subject]:
         weights = np.arange(1.0, 7)
         held = {"X_val": x, "y_val": goal, "sample_weight_val": weights}
         for method in ("fit", "partial_fit", "predict", "score"):
+            if not hasattr(fitted, method):
+                continue
             parameters = [n for n, _ in parameters_of(getattr(made, method))]
             known = {"X": x, "y": goal, "sample_weight": weights, **held, "classes": np.arange(3)}
+            known |= {"return_std": True}
             given = {key: known[key] for key in parameters}
             subjects.append(
                 Subject(
                     f"{name}.{method}",
                     lambda _, fitted=fitted, method=method: getattr(copy.deepcopy(fitted), method),
                     lambda given=given: copy.deepcopy(given),
-                    dict.fromkeys(given, "scikit-learn's"),
+                    dict.fromkeys(given, "scikit-learn's") | {"return_std": "flag"},
                     most=10,
                 )
             )

@@ -221,6 +221,36 @@ def _networks() -> list[Subject]:
             },
             {"steps": "bounded count"},
         ),
+        Subject(
+            "fit_many",
+            lambda _: densenet.fit_many,
+            lambda: {
+                "networks": [trained(), trained()],
+                "x": x,
+                "y": y,
+                "epochs": 2,
+                "batch_size": 4,
+                "optimizer": [Adam(), Adam(0.1)],
+                "seeds": [1, 2],
+                "rows": [np.array([5, 0, 1]), np.array([3, 4, 4])],
+                "sample_weight": np.arange(1.0, 7),
+                "validation_rows": [np.array([2, 1]), np.array([2])],
+                "metrics": [accuracy],
+                "early_stopping": EarlyStopping("loss"),
+                "n_threads": 2,
+                "on_model_end": lambda *of_its_end: None,
+            },
+            {
+                "networks": "object",
+                "optimizer": "one or each",
+                "seeds": "seed of each",
+                "rows": "rows of each",
+                "sample_weight": "weights",
+                "validation_rows": "rows of each",
+                "n_threads": "optional threads",
+                "on_model_end": "optional function",
+            },
+        ),
     ]
 
 
