@@ -1,8 +1,8 @@
 """Many networks, trained at the same time on rows of one data set."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.contract import Examples, apart
+from densenet._engine.contract import Examples, Together, apart
 from densenet._engine.turn import Turn, refused
 from densenet._network.learner import Learner
 from densenet._network.state import learner_of
@@ -26,6 +26,7 @@ from densenet.training.position import conditions_of
 
 __all__ = ["FitManyError", "fit_many"]
 
+_Ends: TypeAlias = dict[int, History | Exception]  # of trainings, by the network's index
 OnModelEnd: TypeAlias = Callable[[int, Network, History], object]
 
 _TOLD = 5  # errors that a message quotes
@@ -189,6 +190,7 @@ def fit_many(
     """
     # These take time to import.
     from densenet._limits import default_num_threads
+    from densenet.training.together import to_their_ends
     from densenet.training.workers import run_all
 
     nets = _checks.sequence_of("networks", networks, Network, "a Network")
@@ -219,7 +221,9 @@ def fit_many(
         with _checks.within(f"networks[{index}]"):
             learner.check_optimizer(rule, stacklevel=2)
 
-    def train(index: int) -> History:
+    @contextmanager
+    def begun(index: int) -> Iterator[loop.Run]:
+        """Begin to train a network; leave it at the end."""
         learner, rule, seed = learners[index], optimizers[index], own_seeds[index]
         own, validated = train_rows[index], measured[index]
         if own is not None:
@@ -239,7 +243,7 @@ def fit_many(
         turn = Turn("fit")
         try:
             learner.begin(turn)
-            return loop.run(
+            run = loop.start(
                 nets[index],
                 data.weighted(learner, own),
                 None,
@@ -254,22 +258,90 @@ def fit_many(
                 metrics=metrics,
                 early_stopping=early_stopping,
             )
+            try:
+                yield run
+            finally:
+                run.leave()
         finally:
             turn.over = True
 
-    def told(index: int, history: History) -> None:
-        if on_model_end is not None:
-            on_model_end(index, nets[index], history)
+    def train(index: int) -> _Ends:
+        try:
+            with begun(index) as run:
+                return {index: run.to_its_end()}
+        except Exception as error:
+            return {index: error}
 
-    tasks = [partial(train, index) for index in range(n)]
-    found, errors = run_all(tasks, n_threads, told, compiled=compiled)
-    for index, history in enumerate(found):
-        if history is not None and history.stopped == "diverged":
-            text = f"networks[{index}]: {divergence(history)}"
+    def train_together(indices: Sequence[int], group: Together) -> _Ends:
+        ends: _Ends = {}
+        with ExitStack() as stack:
+            runs = {}
+            for index in indices:
+                try:
+                    runs[index] = stack.enter_context(begun(index))
+                except Exception as error:
+                    ends[index] = error
+            ends.update(to_their_ends(runs, group))
+        return ends
+
+    def told(_: int, ends: _Ends) -> None:
+        for index, end in ends.items():
+            if on_model_end is not None and isinstance(end, History):
+                on_model_end(index, nets[index], end)
+
+    def place(index: int) -> tuple[Learner, Optimizer, int]:
+        own = train_rows[index]
+        return learners[index], optimizers[index], data.rows if own is None else len(own)
+
+    groups = [] if sample_weight is not None else _groups([place(i) for i in range(n)], batch_size)
+    rounds = len(groups) // n_threads * n_threads
+    tasks = [partial(train_together, indices, group) for group, indices in groups[:rounds]]
+    grouped = {index for _, indices in groups[:rounds] for index in indices}
+    tasks += [partial(train, index) for index in range(n) if index not in grouped]
+    ends: _Ends = {}
+    for some in run_all(tasks, n_threads, told, compiled=compiled)[0]:
+        ends |= some or {}
+    found: list[History | None] = []
+    errors = {}
+    for index in range(n):
+        end = ends[index]
+        found.append(end if isinstance(end, History) else None)
+        if isinstance(end, Exception):
+            errors[index] = end
+        elif end.stopped == "diverged":
+            text = f"networks[{index}]: {divergence(end)}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
     if errors:
         raise FitManyError(errors, found) from next(iter(errors.values()))
     return [history for history in found if history is not None]
+
+
+def _groups(
+    places: Sequence[tuple[Learner, Optimizer, int]], batch_size: int
+) -> list[tuple[Together, list[int]]]:
+    """Find the networks that train faster together, by their learners, optimizers and rows.
+
+    Networks of a group have the same shape, optimizer and counts of rows and of steps; each group
+    is full.
+    """
+    alike: list[tuple[Optimizer, object, list[int]]] = []
+    full = []
+    for index, (learner, rule, rows) in enumerate(places):
+        group = learner.engine.together(rule, min(batch_size, rows))
+        if group is None:
+            continue
+        state = learner.optimizer_state
+        steps = state.step if state is not None and state.rule is type(rule) else 0
+        key = (group.shape, rows, steps)
+        members = next((m for other, k, m in alike if k == key and other == rule), None)
+        if members is None:
+            members = []
+            alike.append((rule, key, members))
+        members.append(index)
+        if len(members) == group.size:
+            full.append((group, members.copy()))
+            members.clear()
+    return full
 
 
 # ---- arguments -----------------------------------------------------------------------------------

@@ -319,6 +319,10 @@ template <class T>
 void register_together(py::module_& m, const char* name) {
   py::class_<Together<T>>(m, (std::string("Together") + name).c_str(), plain_metaclass())
       .def(py::init<>())
+      .def_static("size",
+                  [](const Plan<T>& plan, const Rule& rule, Index rows) {
+                    return Together<T>::size(plan, rule.optimizer.hyperparameters, rows);
+                  })
       .def("train", &train_together<T>);
 }
 

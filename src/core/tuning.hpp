@@ -150,6 +150,8 @@ inline constexpr Index kLineVectors = 4;
 // 4 x 3 sums fill 16 of 16 registers, and 5 x 5 fill 31 of 32.
 inline constexpr Index kLaneTileRows = by_registers<Index>(4, 5);
 inline constexpr Index kLaneTileCols = by_registers<Index>(3, 5);
+// Registers that a group of networks works on, at most: they stay in the second-level cache.
+inline constexpr Index kMostTogether = Index{1} << 14;
 
 // ---- layers and updates ----------------------------------------------------------------------
 // make bench ARGS=--quick (softmax_forward, mean_squared_error_backward, adam_step); net B

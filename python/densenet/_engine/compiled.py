@@ -8,6 +8,7 @@ import numpy as np
 from densenet import _core, kernels
 from densenet._engine.contract import (
     Applied,
+    Call,
     Examples,
     Mode,
     Outcome,
@@ -43,23 +44,21 @@ class CompiledEngine:
         self._plain_targets = loss.predicts in ("classes", "values")
         self._on_classes = loss.predicts == "classes"
         self._optimizer: Optimizer | None = None  # whose settings `_rule` has
+        layers = [
+            (
+                place.kind,
+                place.inputs,
+                place.outputs,
+                _offset(place.weight),
+                _offset(place.bias),
+                _offset(place.running[0] if place.running else None),
+                place.parameter,
+            )
+            for place in layout.places
+        ]
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
-        self._plan = plan(
-            [
-                (
-                    place.kind,
-                    place.inputs,
-                    place.outputs,
-                    _offset(place.weight),
-                    _offset(place.bias),
-                    _offset(place.running[0] if place.running else None),
-                    place.parameter,
-                )
-                for place in layout.places
-            ],
-            self._loss.kind,
-            self._loss.settings(),
-        )
+        self._plan = plan(layers, loss.kind, loss.settings())
+        self._shape = (dtype, loss.kind, tuple(loss.settings().items()), tuple(layers))
 
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
         """Translate an optimizer for the core; the last one used is kept."""
@@ -175,6 +174,12 @@ class CompiledEngine:
         if not self._plan.change(list(pairs)):
             raise _refused("train")
 
+    def together(self, optimizer: Optimizer, rows: int) -> "CompiledTogether | None":
+        rule = self._rule_of(optimizer)
+        group = _core.TogetherFloat32 if self._dtype == np.float32 else _core.TogetherFloat64
+        size = group.size(self._plan, rule, rows)
+        return CompiledTogether(group(), rule, size, self._shape) if size > 1 else None
+
     def profile(
         self,
         flat: Array,
@@ -203,6 +208,26 @@ class CompiledEngine:
             return None
         rule = self._rule_of(optimizer)
         return self._plan.stepper(flat, moments, rule, taken, mode, self._on_classes)
+
+
+class CompiledTogether:
+    """Hands the calls of a group of networks to the compiled core."""
+
+    def __init__(self, group: Any, rule: _core.Rule, size: int, shape: object) -> None:
+        self._group, self._rule = group, rule
+        self.size, self.shape = size, shape
+
+    def train(
+        self, calls: Sequence[Call], progress: Callable[[int], None] | None
+    ) -> list[Outcome]:
+        given = []
+        for engine, *rest in calls:
+            assert isinstance(engine, CompiledEngine)
+            given.append((engine._plan, *rest))
+        outcomes = self._group.train(given, self._rule, progress)
+        if outcomes is None:
+            raise _refused("train")
+        return [Outcome(*outcome) for outcome in outcomes]
 
 
 def _refused(method: str) -> RuntimeError:

@@ -118,6 +118,38 @@ class Outcome(NamedTuple):
     error: BaseException | None = None
 
 
+class Call(NamedTuple):
+    """What one network gives to `Together.train`: arguments of `Engine.train`, and its engine."""
+
+    engine: "Engine"
+    flat: Array
+    moments: list[Array]
+    examples: Examples
+    steps: Steps
+    batch_loss: Array
+
+
+class Together(Protocol):
+    """Takes steps of up to ``size`` networks together, each of which ends as if it were alone.
+
+    They can be together if their engines make groups of equal ``shape`` and they have the same
+    optimizer, number of rows, batch size and count of steps; rows have no weights.
+    """
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def shape(self) -> object: ...
+
+    def train(
+        self, calls: Sequence[Call], progress: Callable[[int], None] | None
+    ) -> list[Outcome]:
+        """Take the steps of all calls, as `Engine.train` does; give an outcome for each.
+
+        If a network's loss is not finite, none of them takes that step, which is its last.
+        """
+
+
 class Applied(NamedTuple):
     """What `Engine.apply_gradient` has done: the gradient's norm, and whether it took the step."""
 
@@ -249,6 +281,12 @@ class Engine(Protocol):
         mode: Mode,
     ) -> Stepper | None:
         """Make a fast stepper for this optimizer; None if it would gain nothing."""
+
+    def together(self, optimizer: Optimizer, rows: int) -> Together | None:
+        """Make a group for networks of this shape, this optimizer and batches of so many rows.
+
+        None if they are faster one by one.
+        """
 
     def profile(
         self,

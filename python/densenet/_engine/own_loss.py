@@ -150,6 +150,9 @@ class OwnLossEngine:
     def change(self, pairs: Sequence[tuple[Array, Array]]) -> None:
         self._engine.change(pairs)
 
+    def together(self, optimizer: Optimizer, rows: int) -> None:
+        return None
+
     def stepper(
         self, flat: Array, moments: list[Array], optimizer: Optimizer, taken: Array, mode: Mode
     ) -> None:

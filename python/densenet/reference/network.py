@@ -325,6 +325,9 @@ class ReferenceEngine:
             # One call of C, within which Python runs no signal handler.
             deque(map(setitem, arrays, repeat(...), values), maxlen=0)
 
+    def together(self, optimizer: Optimizer, rows: int) -> None:
+        return None
+
     def stepper(
         self,
         flat: Array,

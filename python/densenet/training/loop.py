@@ -115,7 +115,7 @@ def train(
         learner.begin(turn)
         position = left_position(learner, conditions, optimizer, epochs) if resume else None
         learner.check_optimizer(optimizer, stacklevel=3)
-        return run(
+        run = start(
             network,
             examples,
             position,
@@ -133,11 +133,15 @@ def train(
             early_stopping=early_stopping,
             tolerance=tolerance,
         )
+        try:
+            return run.to_its_end()
+        finally:
+            run.leave()
     finally:
         turn.over = True
 
 
-def run(
+def start(
     network: Passes,
     examples: Examples,
     position: Position | None,
@@ -157,8 +161,8 @@ def run(
     progress: bool = False,
     early_stopping: EarlyStopping | None = None,
     tolerance: float = 0.0,
-) -> History:
-    """Train within a turn of the network that has begun; all arguments are checked.
+) -> "Run":
+    """Begin to train within a turn of the network that has begun; all arguments are checked.
 
     Parameters
     ----------
@@ -188,7 +192,7 @@ def run(
     position.go_on(state.taken)
     position.ended = False
     learner.position = position
-    run = _Run(
+    return Run(
         network=network,
         learner=learner,
         examples=apart(examples, (learner.flat, *state.moments.values())),
@@ -210,10 +214,6 @@ def run(
         early_stopping=early_stopping,
         bar=bar,
     )
-    try:
-        return run.to_its_end()
-    finally:
-        run.leave()
 
 
 def _bar(total: int, taken: int) -> Any:
@@ -265,8 +265,11 @@ def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float
 
 
 @dataclass
-class _Run:
-    """The epochs of one call of `fit`: what they work on, and who is told of them."""
+class Run:
+    """The epochs of one call of `fit`: what they work on, and who is told of them.
+
+    Whoever makes one calls `leave` at its end.
+    """
 
     network: Passes
     learner: Learner
@@ -298,30 +301,50 @@ class _Run:
 
     def to_its_end(self) -> History:
         """Train to the last epoch, or to what stops the training before."""
-        position, rule = self.position, self.early_stopping
-        ran_out = rule is not None and self.best.waited >= rule.patience
-        stopped = "early stopping" if ran_out else ""
-        while not stopped and position.epochs < self.epochs:
-            stopped = self.epoch()
+        stopped = ""
+        while self.goes_on(stopped):
+            self.begin_epoch()
+            start = time.perf_counter()
+            stopped = self.steps()
+            stopped = self.end_epoch(stopped, time.perf_counter() - start)
+        return self.history(stopped)
+
+    def goes_on(self, stopped: str) -> bool:
+        """Tell whether another epoch follows; `stopped` tells what has stopped the training."""
+        return not stopped and not self.ran_out and self.position.epochs < self.epochs
+
+    @property
+    def ran_out(self) -> bool:
+        """True if early stopping has lost its patience, perhaps in an earlier call."""
+        rule = self.early_stopping
+        return rule is not None and self.best.waited >= rule.patience
+
+    def history(self, stopped: str) -> History:
+        """Give what the training has recorded, and what has stopped it."""
+        if not stopped and self.ran_out:
+            stopped = "early stopping"
         if not stopped and not _finite(self.learner.flat):
             stopped = "diverged"
-        position.ended = stopped != "callback"
-        done, rest = position.past(), self.rest
+        self.position.ended = stopped != "callback"
+        done, rest = self.position.past(), self.rest
         return History(
             done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
         )
 
-    def epoch(self) -> str:
-        """Train for an epoch, or what is left of it; tell what stops the training, if anything."""
-        position, rule, n_steps = self.position, self.early_stopping, self.n_steps
-        if not position.begun:
+    def begin_epoch(self) -> None:
+        """Draw the order of an epoch, unless it has begun."""
+        if not self.position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
                 order = self.rng.permutation(self.n_rows) if self.shuffle else None
-            position.begin(order, n_steps, self.rng.bit_generator.state)
-        start = time.perf_counter()
-        stopped = self.steps()
-        seconds = time.perf_counter() - start
+            self.position.begin(order, self.n_steps, self.rng.bit_generator.state)
+
+    def end_epoch(self, stopped: str, seconds: float) -> str:
+        """Record an epoch, or a part of one, and tell all who want to know.
+
+        `stopped` tells what has stopped its steps before their end. Give what stops the training.
+        """
+        position, rule, n_steps = self.position, self.early_stopping, self.n_steps
         taken = self.steps_taken()
         shown = taken + (stopped == "diverged")  # that step has a loss, too
         losses = position.batch_loss.tolist()[: max(shown, 1)]

@@ -17,6 +17,7 @@
 #include "core/network/weights.hpp"
 #include "core/products/lane_product.hpp"
 #include "core/products/sums.hpp"
+#include "core/tuning.hpp"
 #include "core/vectors/float_mode.hpp"
 #include "core/vectors/simd.hpp"
 
@@ -28,6 +29,9 @@ std::int64_t example(const Epoch& epoch, Index i) {
   return epoch.order != nullptr ? epoch.order[i] : i;
 }
 
+// True for the kinds of units that can be computed in lanes.
+bool known(const Unit& unit) { return unit.kind == Unit::Linear || unit.kind == Unit::Activate; }
+
 // Calls body(i) with the place of each of n registers in memory.
 template <class T, class Body>
 void for_each_register(Index n, const Body& body) {
@@ -37,13 +41,22 @@ void for_each_register(Index n, const Body& body) {
 }  // namespace
 
 template <class T>
+Index Together<T>::size(const Plan<T>& plan, const Hyperparameters& settings, Index rows) {
+  Index registers = 3 * plan.parameters() + rows * plan.inputs();
+  for (const Unit& unit : plan.units()) {
+    if (!known(unit)) return 1;
+    registers += 3 * rows * unit.outputs;
+  }
+  return settings.clip_norm == 0 && registers <= kMostTogether ? kLanes<T> : 1;
+}
+
+template <class T>
 bool Together<T>::possible(const Members& members, const Hyperparameters& settings) {
   if (members.empty() || static_cast<Index>(members.size()) > kLanes<T>) return false;
   const Epoch& first = members.front().epoch;
   const auto alike = [&](const Unit& a, const Unit& b) {
-    return a.kind == b.kind && (a.kind == Unit::Linear || a.kind == Unit::Activate) &&
-           a.inputs == b.inputs && a.outputs == b.outputs && a.bias == b.bias &&
-           a.activation.number == b.activation.number &&
+    return known(a) && a.kind == b.kind && a.inputs == b.inputs && a.outputs == b.outputs &&
+           a.bias == b.bias && a.activation.number == b.activation.number &&
            a.activation.parameter == b.activation.parameter;
   };
   return settings.clip_norm == 0 &&
@@ -51,6 +64,7 @@ bool Together<T>::possible(const Members& members, const Hyperparameters& settin
            const auto &units = member.plan->units(), &like = members.front().plan->units();
            const Epoch& own = member.epoch;
            return std::equal(units.begin(), units.end(), like.begin(), like.end(), alike) &&
+                  member.plan->loss_.number == members.front().plan->loss_.number &&
                   member.examples.sample_weight == nullptr && own.rows == first.rows &&
                   own.batch_size == first.batch_size && own.first_step == first.first_step &&
                   own.steps_before == first.steps_before &&

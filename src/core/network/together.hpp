@@ -37,7 +37,11 @@ class Together {
     Rows<T> x{examples.x}, targets{examples.rows};
   };
 
-  // True if these can be trained together, by an optimizer of these settings.
+  // How many networks of this plan to train together with batches of `rows` rows: as many as there
+  // are lanes, or 1 where they are faster one by one.
+  static Index size(const Plan<T>& plan, const Hyperparameters& settings, Index rows);
+
+  // True if these can be trained together.
   static bool possible(const std::vector<Member>& members, const Hyperparameters& settings);
 
   // Takes the steps of the members' epochs; result[i] is member i's. If a step's loss is not finite
