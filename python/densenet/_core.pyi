@@ -57,7 +57,7 @@ _Steps: TypeAlias = tuple[
 ]
 
 class Rule:
-    def __init__(self, name: str, settings: dict[str, Any], /) -> None: ...
+    def __init__(self, name: str, settings: dict[str, Any], factors: list[float], /) -> None: ...
 
 class _Plan:
     def __init__(
@@ -85,6 +85,7 @@ class _Plan:
         dflat: Array | None,
         dx: Array | None,
         mode: _Mode,
+        rule: Rule | None,
         /,
     ) -> None: ...
     def train(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, training
+from densenet._engine.factors import frozen
 from densenet._engine.turn import Turn
 from densenet._network.passes import Passes
 from densenet._typing import Array
@@ -102,8 +103,9 @@ class Network(Passes):
         Raises
         ------
         TypeError, ValueError
-            As `loss`; or if `optimizer` is no optimizer, or an array that it changes is read-only.
-            Nothing has changed then.
+            As `loss`; or if `optimizer` is no optimizer or names parameters or layers that the
+            network does not have, or an array that it changes is read-only. Nothing has changed
+            then.
         RuntimeError
             If another call trains the network: one in another thread, or the `fit` whose callback
             or signal handler calls this.
@@ -253,11 +255,12 @@ class Network(Passes):
     def apply_gradient(self, gradient: Array, optimizer: Optimizer) -> float:
         """End a training step: clip a gradient and let the optimizer update the parameters by it.
 
-        Clipping, learning rate and its schedule, penalties, moments and count are those of
+        Clipping, learning rate, its schedule and factors, penalties, moments and count are those of
         `train_step`, and so is the order: clip by value, then by norm, then update::
 
             g = clip(gradient, -clip_value, clip_value)        g *= min(1, clip_norm / ‖g‖)
 
+        The gradient of what the optimizer freezes does not count, and may be anything.
         The step goes into what `save` writes, and another one goes on from it.
 
         Parameters
@@ -273,14 +276,14 @@ class Network(Passes):
         Returns
         -------
         float
-            The Euclidean norm ``‖gradient‖`` before clipping.
+            The Euclidean norm ``‖gradient‖`` before clipping, of what is not frozen.
 
         Raises
         ------
         TypeError, ValueError
-            If `gradient` has another type or shape, is not finite, or is memory of the network;
-            `optimizer` is no optimizer; or an array that it changes is read-only. Nothing has
-            changed then.
+            If `gradient` has another type or shape, is not finite where something learns, or is
+            memory of the network; `optimizer` is no optimizer or names what the network does not
+            have; or an array that it changes is read-only. Nothing has changed then.
         RuntimeError
             If another call trains the network.
 
@@ -313,6 +316,8 @@ class Network(Passes):
         try:
             learner.begin(turn)
             gradient = _checks.gradient("gradient", gradient, learner.flat, learner.arrays())
+            still = frozen(learner.layout, optimizer)
+            _checks.finite("gradient", gradient, [slot.part for slot in still])
             learner.check_optimizer(optimizer, stacklevel=2)
             if learner.position is not None:
                 learner.position.leave()
@@ -412,11 +417,12 @@ class Network(Passes):
         ------
         TypeError, ValueError
             If `x`, `y`, `sample_weight` or `validation_data` are refused as by `loss`; a number is
-            out of its range; an argument has another type, such as a single callback in place of a
-            sequence, or a word for a flag; `early_stopping` monitors what no epoch records;
-            `class_weight` comes with a loss that is not on classes; an array that training changes
-            is read-only; or, with `resume`, there is nothing to go on from or an argument has
-            changed. The message names the argument, and nothing has changed.
+            out of its range; `optimizer` names what the network does not have; an argument has
+            another type, such as a single callback in place of a sequence, or a word for a flag;
+            `early_stopping` monitors what no epoch records; `class_weight` comes with a loss that
+            is not on classes; an array that training changes is read-only; or, with `resume`, there
+            is nothing to go on from or an argument has changed. The message names the argument, and
+            nothing has changed.
         ImportError
             If a progress bar is asked for and tqdm is missing.
         RuntimeError
@@ -488,8 +494,7 @@ class Network(Passes):
         """
         if optimizer is not None:
             _checks.instance("optimizer", optimizer, Optimizer, "an optimizer")
-        unfused = optimizer is not None and optimizer.clip_norm is not None
-        return Plan(self._learner.engine.plan(unfused))
+        return Plan(self._learner.engine.plan(optimizer))
 
     def profile(
         self,

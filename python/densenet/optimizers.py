@@ -4,6 +4,7 @@ A step first clips the gradient, then adds L2's part to it, applies the rule, an
 Formulas and sources are at the function of the same name in `densenet.reference`.
 """
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,24 +13,60 @@ from densenet.schedules import Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
+_BY_NAME = ("trainable", "lr_factors")
+"""Fields that name parameters; all others are settings of the update."""
+
+
+class _Factors(Mapping[str, float]):
+    """Factors by name, in the order of the names, which no one changes."""
+
+    def __init__(self, factors: Mapping[str, float]) -> None:
+        self._factors = dict(sorted(factors.items()))
+
+    def __getitem__(self, name: str) -> float:
+        return self._factors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._factors)
+
+    def __len__(self) -> int:
+        return len(self._factors)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._factors.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._factors)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """What every optimizer has. Settings are checked at once; only `lr` may be a schedule."""
+    """What every optimizer has. Settings are checked at once; only `lr` may be a schedule.
+
+    The names in `trainable` and `lr_factors` are checked when a network is trained.
+    """
 
     lr: float | Schedule
     l1: float = 0.0
     l2: float = 0.0
     clip_norm: float | None = None
     clip_value: float | None = None
+    trainable: Collection[str] | None = None
+    lr_factors: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for name, value in _checks.settings(self.settings()).items():
             kind = bool if name == "nesterov" else float
             object.__setattr__(self, name, kind(value))
+        if self.trainable is not None:
+            names = _checks.texts("trainable", self.trainable)
+            object.__setattr__(self, "trainable", tuple(sorted(set(names))))
+        if self.lr_factors is not None:
+            factors = _Factors(_checks.rates("lr_factors", self.lr_factors))
+            object.__setattr__(self, "lr_factors", factors)
 
     def settings(self) -> dict[str, float]:
-        """Give the settings by name, without those that are None and an `lr` that is a schedule.
+        """Give the settings of the update by name, without those that are None and a schedule.
 
         Examples
         --------
@@ -40,7 +77,8 @@ class Optimizer:
         return {
             name: value
             for name, value in vars(self).items()
-            if not (name == "lr" and isinstance(value, Schedule))
+            if name not in _BY_NAME
+            and not (name == "lr" and isinstance(value, Schedule))
             and not (value is None and name in _checks.OPTIONAL)
         }
 
@@ -71,18 +109,31 @@ class SGD(Optimizer):
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
         A longer gradient is scaled down to this norm; larger elements are cut off at this size.
+    trainable : collection of str, optional
+        Names of what learns, by default everything: parameters as in `Network.parameters`, such as
+        "4.weight", or layers, such as "4" for all parameters in it. All else is frozen.
+    lr_factors : mapping from str to float in [0, inf), optional
+        Factors of `lr`, by such names. Of several names that fit, the longest counts. A factor of 0
+        freezes.
 
     Raises
     ------
     TypeError
-        If a setting is not a number. Only `lr` may be a schedule instead.
+        If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
+        `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting is outside its range.
+        If a setting or a factor is outside its range. Names that a network does not have are
+        refused by the call that trains it.
 
     Notes
     -----
     The velocity starts at 0, so the first step is dampened like any other. PyTorch starts with
     ``v = g``, which is not.
+
+    With every optimizer, parameters that are frozen keep their bits, and so do their moments. No
+    penalty changes them, and their gradient does not count in the norm that clips. In frozen layers
+    dropout draws, and batch normalisation normalises by the batch's moments and moves the running
+    ones, as in PyTorch.
 
     Examples
     --------
@@ -95,6 +146,15 @@ class SGD(Optimizer):
     ('gradient_descent', ())
     >>> SGD(lr=0.05, momentum=0.9).rule, SGD(lr=0.05, momentum=0.9).states
     ('momentum', ('velocity',))
+
+    A first layer that learns at a tenth of the rate, and one that is frozen:
+
+    >>> network = Network([Linear(2, 3), Linear(3, 1)], MeanSquaredError(), seed=1)
+    >>> loss = network.train_step([[1.0, 2.0]], [5.0], SGD(lr=0.05, lr_factors={"0": 0.1}))
+    >>> before = network.parameters["0.weight"].copy()
+    >>> loss = network.train_step([[1.0, 2.0]], [5.0], SGD(lr=0.05, trainable={"1"}))
+    >>> bool((network.parameters["0.weight"] == before).all())
+    True
     """
 
     lr: float | Schedule = 1e-2
@@ -128,13 +188,21 @@ class RMSprop(Optimizer):
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
         A longer gradient is scaled down to this norm; larger elements are cut off at this size.
+    trainable : collection of str, optional
+        Names of what learns, by default everything: parameters as in `Network.parameters`, such as
+        "4.weight", or layers, such as "4" for all parameters in it. All else is frozen.
+    lr_factors : mapping from str to float in [0, inf), optional
+        Factors of `lr`, by such names. Of several names that fit, the longest counts. A factor of 0
+        freezes.
 
     Raises
     ------
     TypeError
-        If a setting is not a number. Only `lr` may be a schedule instead.
+        If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
+        `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting is outside its range.
+        If a setting or a factor is outside its range. Names that a network does not have are
+        refused by the call that trains it.
 
     Examples
     --------
@@ -168,13 +236,21 @@ class Adam(Optimizer):
         Strengths of the penalties on weights, not on biases.
     clip_norm, clip_value : float in (0, inf), optional
         A longer gradient is scaled down to this norm; larger elements are cut off at this size.
+    trainable : collection of str, optional
+        Names of what learns, by default everything: parameters as in `Network.parameters`, such as
+        "4.weight", or layers, such as "4" for all parameters in it. All else is frozen.
+    lr_factors : mapping from str to float in [0, inf), optional
+        Factors of `lr`, by such names. Of several names that fit, the longest counts. A factor of 0
+        freezes.
 
     Raises
     ------
     TypeError
-        If a setting is not a number. Only `lr` may be a schedule instead.
+        If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
+        `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting is outside its range.
+        If a setting or a factor is outside its range. Names that a network does not have are
+        refused by the call that trains it.
 
     Examples
     --------
@@ -200,7 +276,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, beta1, beta2, eps, l1, l2, clip_norm, clip_value
+    lr, beta1, beta2, eps, l1, l2, clip_norm, clip_value, trainable, lr_factors
         As in `Adam`.
     weight_decay : float in [0, inf)
         λ.
@@ -208,9 +284,11 @@ class AdamW(Adam):
     Raises
     ------
     TypeError
-        If a setting is not a number. Only `lr` may be a schedule instead.
+        If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
+        `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting is outside its range.
+        If a setting or a factor is outside its range. Names that a network does not have are
+        refused by the call that trains it.
 
     Examples
     --------

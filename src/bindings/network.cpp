@@ -71,15 +71,22 @@ double gradients(Plan<T>& plan, const py::object& flat, const py::tuple& given,
 
 template <class T>
 void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
-              const py::object& dflat, const py::object& dx, const py::tuple& mode) {
+              const py::object& dflat, const py::object& dx, const py::tuple& mode,
+              const Rule* rule) {
   const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Source source = source_of(x, plan.inputs());
   const Mode<T> how = mode_of(plan, mode);
   const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
   T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
   T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
+  Factors factors;
+  if (rule != nullptr) {
+    require_factors(plan, rule->optimizer);
+    require(dx_out == nullptr, "input gradient");
+    factors = rule->optimizer.factors;
+  }
   const Unlocked unlocked;
-  plan.backward(params, source, d, dparams_out, dx_out, how);
+  plan.backward(params, source, d, dparams_out, dx_out, how, factors);
 }
 
 // The first half of a step: returns the loss and writes its gradient. Returns None if another call
@@ -329,7 +336,8 @@ void register_together(py::module_& m, const char* name) {
 }  // namespace
 
 void register_network(py::module_& m) {
-  py::class_<Rule>(m, "Rule", plain_metaclass()).def(py::init<std::string, py::dict>());
+  py::class_<Rule>(m, "Rule", plain_metaclass())
+      .def(py::init<std::string, py::dict, std::vector<double>>());
   register_plan<float>(m, "Float32");
   register_plan<double>(m, "Float64");
   register_together<float>(m, "Float32");

@@ -14,6 +14,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -169,6 +170,12 @@ Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
   return {training, seed, step, running, update, first_row};
 }
 
+// An optimizer has factors of the learning rate for as many arrays of parameters as the plan has.
+template <class T>
+void require_factors(const Plan<T>& plan, const Optimizer& optimizer) {
+  require(optimizer.factors.given.size() == plan.arrays().size(), "factors");
+}
+
 // The optimizer's moments: as many arrays, each as long as the parameters, as its rule keeps.
 template <class T>
 std::vector<T*> moments_of(const Plan<T>& plan, const Optimizer& optimizer,
@@ -181,19 +188,21 @@ std::vector<T*> moments_of(const Plan<T>& plan, const Optimizer& optimizer,
   with_rule<T>(optimizer.rule, [&](auto* type) {
     require(moments.size() == std::remove_pointer_t<decltype(type)>::kStates, "optimizer_state");
   });
+  require_factors(plan, optimizer);
   return moments;
 }
 
-// An optimizer with its settings, checked once for many calls. The learning rate is 0 where a
-// schedule gives it.
+// An optimizer with its settings, and a factor of the learning rate for each array of parameters,
+// checked once for many calls. The learning rate is 0 where a schedule gives it.
 struct Rule {
   Optimizer optimizer;
   double lr;
 
-  Rule(const std::string& name, const py::dict& settings) {
+  Rule(const std::string& name, const py::dict& settings, std::vector<double> factors) {
     const auto found = optimizer_of(name, settings);
     require(found.has_value(), "optimizer");
     std::tie(optimizer, lr) = *found;
+    optimizer.factors.given = std::move(factors);
   }
 };
 

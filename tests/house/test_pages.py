@@ -85,6 +85,12 @@ def test_the_programs_on_many_models_run(empty_folder):
     assert (end["probabilities"].argmax(axis=1) == end["y_test"]).mean() > 0.9
 
 
+def test_the_program_of_the_page_on_training_runs(empty_folder):
+    [end] = run(DOCS / "training.md")
+    x, y = end["digits"].x_test, end["digits"].y_test
+    assert (end["new"].predict(x) == y % 2).mean() > 0.9
+
+
 def test_the_guide_names_every_layer_and_optimizer():
     text = GUIDE.read_text(encoding="utf-8")
     for name in (*densenet.layers.__all__, *densenet.optimizers.__all__):

@@ -46,6 +46,11 @@ CASES = {
     "values": ([Linear(5, 6), ReLU(), Linear(6, 3)], MeanSquaredError(), RMSprop(0.01, l2=0.1)),
     "last": ([Linear(5, 6), Tanh(), Linear(6, 3), Tanh()], Huber(), Adam(0.01, clip_value=1e-3)),
     "logits": ([Linear(5, 3)], BinaryCrossEntropy(), AdamW(lr=CosineLR(0.02, 40))),
+    "rates": (
+        [Linear(5, 8), Tanh(), Linear(8, 4), Tanh(), Linear(4, 3)],
+        CLASSES,
+        AdamW(lr=0.01, lr_factors={"0": 0, "2.weight": 0.5, "4.bias": 0}),
+    ),
     "shared sums": ([Linear(300, 4), ReLU(), Linear(4, 3)], CLASSES, Adam(lr=0.01)),
 }
 

@@ -39,6 +39,7 @@ from densenet._checks.numbers import (
     count,
     positive,
     rate,
+    rates,
     seed,
     setting,
     settings,
@@ -66,7 +67,7 @@ from densenet._checks.targets import (
     value_targets,
     weights,
 )
-from densenet._checks.updates import gradient, update, vector_to_write, writeable
+from densenet._checks.updates import finite, gradient, update, vector_to_write, writeable
 
 __all__ = [
     "MOST_ROWS",
@@ -82,6 +83,7 @@ __all__ = [
     "elementwise",
     "elementwise_backward",
     "elementwise_backward_from_x",
+    "finite",
     "flag",
     "function",
     "gradient",
@@ -103,6 +105,7 @@ __all__ = [
     "plain",
     "positive",
     "rate",
+    "rates",
     "real",
     "same_length",
     "scaled",

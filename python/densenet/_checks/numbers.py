@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from densenet._checks.arrays import describe
+from densenet._checks.objects import mapping
 
 _Range: TypeAlias = tuple[str, Callable[[float], bool]]
 _DECAY: _Range = ("[0, 1)", lambda value: 0 <= value < 1)
@@ -61,6 +62,16 @@ def setting(name: str, value: Any) -> float:
 def rate(name: str, value: Any) -> float:
     """Check a number in [0, inf)."""
     return _within(name, value, *_RATE)
+
+
+def rates(name: str, value: Any) -> dict[str, float]:
+    """Check a mapping from names to numbers in [0, inf)."""
+    words = "a mapping from names to numbers in [0, inf)"
+    found = mapping(name, value, words)
+    for key in found:
+        if not isinstance(key, str):
+            raise TypeError(f"{name}: expected {words}, got the key {key!r}")
+    return {key: rate(f"{name}[{key!r}]", each) for key, each in found.items()}
 
 
 def positive(name: str, value: Any) -> float:

@@ -1,6 +1,6 @@
 """Checks of the arguments of an optimizer's step, which updates arrays in place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,14 +56,20 @@ def vector_to_write(name: str, array: Any, like: Array, others: Mapping[str, Any
 
 
 def gradient(name: str, array: Any, like: Array, others: Mapping[str, Any]) -> Array:
-    """Check a finite vector with the shape and type of another; give it in usable memory."""
+    """Check a vector with the shape and type of another; give it in usable memory."""
     vector = matching(name, array, like.shape, like.dtype)
     _apart(name, array, others)
-    finite = np.isfinite(vector)
-    if not finite.all():
-        at = int(finite.argmin())
-        raise ValueError(f"{name}: expected finite numbers, got {vector[at]} at {at}")
     return vector
+
+
+def finite(name: str, vector: Array, besides: Iterable[slice]) -> None:
+    """Check that a vector is finite, besides some parts."""
+    fits = np.isfinite(vector)
+    for part in besides:
+        fits[part] = True
+    if not fits.all():
+        at = int(fits.argmin())
+        raise ValueError(f"{name}: expected finite numbers, got {vector[at]} at {at}")
 
 
 def update(

@@ -16,6 +16,7 @@ from densenet._engine.contract import (
     Steps,
     unit_weights,
 )
+from densenet._engine.factors import frozen, lr_factors
 from densenet._engine.layout import Layout, Slot
 from densenet._engine.memory import aligned
 from densenet._engine.timings import profile_of
@@ -63,19 +64,25 @@ class CompiledEngine:
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
         """Translate an optimizer for the core; the last one used is kept."""
         if self._optimizer is not optimizer:
-            self._rule = _core.Rule(optimizer.rule, optimizer.settings())
+            factors = lr_factors(self._layout, optimizer)
+            self._rule = _core.Rule(optimizer.rule, optimizer.settings(), factors)
             self._optimizer = optimizer
         return self._rule
 
-    def plan(self, unfused: bool) -> list[PlannedLayer]:
+    def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
         rows = []
+        unfused = optimizer is not None and optimizer.clip_norm is not None
         when_updated = "after the gradient's norm" if unfused else "fused with the weight gradient"
-        after_product = False
+        still = frozen(self._layout, optimizer) if optimizer else []
+        learns = after_product = False  # a layer up to the one at hand; the one at hand is
         for place in self._layout.places:
             name = type(place.layer).__name__
             update = when_updated if place.weight else ""
+            if place.within(still):
+                update = "frozen"
+            learns = learns or (place.weight is not None and update != "frozen")
             if place.kind == "linear":
-                how = ("product", "two products")
+                how = ("product", "product" if place.weight in still else "two products")
             elif isinstance(place.layer, Activation) and after_product:
                 how = ("fused with the product before", "fused with the product after")
             else:
@@ -83,6 +90,8 @@ class CompiledEngine:
             if place.kind in ("open", "close"):
                 name = f"{name} ({place.kind})"
             after_product = place.kind == "linear"
+            if still and not learns:
+                how = (how[0], "left out")
             rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
         return rows
 
@@ -93,9 +102,17 @@ class CompiledEngine:
         return self._plan.forward(flat, x, mode)
 
     def backward(
-        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+        self,
+        flat: Array,
+        x: Array,
+        dy: Array,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> None:
-        self._plan.backward(flat, x, dy, dflat, dx, mode)
+        rule = None if optimizer is None else self._rule_of(optimizer)
+        self._plan.backward(flat, x, dy, dflat, dx, mode, rule)
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode

@@ -184,8 +184,8 @@ class Engine(Protocol):
     that they change is read-only.
     """
 
-    def plan(self, unfused: bool) -> list[PlannedLayer]:
-        """Tell how each layer is computed; with `unfused`, updates follow the whole gradient."""
+    def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
+        """Tell how each layer is computed; None stands for an optimizer without clipping."""
 
     def fits(self, x: object, y: object) -> bool:
         """Tell at once whether `x` and `y` can be learned from as they are, without conversion."""
@@ -194,11 +194,19 @@ class Engine(Protocol):
         """Give the output of the last layer."""
 
     def backward(
-        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+        self,
+        flat: Array,
+        x: Array,
+        dy: Array,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> None:
         """Write the gradients of parameters and input, given `dy`, that of the output.
 
-        None for `dflat` or `dx` leaves out what is not wanted.
+        None for `dflat` or `dx` leaves out what is not wanted. With an optimizer, and None for
+        `dx`, the parts of `dflat` that it freezes may be left as they are.
         """
 
     def gradients(
@@ -234,6 +242,9 @@ class Engine(Protocol):
     ) -> Outcome:
         """Take steps: update parameters, moments and running moments; write each step's loss.
 
+        What the optimizer freezes is left as it is, and so are its moments. Norms are those of what
+        learns.
+
         A step is complete, its count included, before a signal handler or `progress` runs.
         ``progress(steps)`` is called every 20 ms or so with the number of steps taken.
         """
@@ -263,7 +274,7 @@ class Engine(Protocol):
         All at once, the step updates `flat` and the moments, raises the count `taken` of shape (1,)
         by one, and copies `moved`, if given, into `running`. It is not taken if the gradient,
         clipped by value, has a norm below `tolerance`. The norm that is given back is that before
-        all clipping.
+        all clipping. The gradient of what the optimizer freezes is not read.
         """
 
     def copies(self, arrays: Sequence[Array]) -> list[Array]:

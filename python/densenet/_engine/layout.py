@@ -1,7 +1,7 @@
 """Where each parameter lies in a network's one flat vector, and the layers as a plain sequence."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from densenet import _checks
@@ -25,6 +25,11 @@ class Slot:
         return math.prod(self.shape)
 
     @property
+    def part(self) -> slice:
+        """The elements of the flat vector."""
+        return slice(self.offset, self.offset + self.size)
+
+    @property
     def is_weight(self) -> bool:
         """True for a matrix, to which penalties apply; False for a bias or a normalisation."""
         return len(self.shape) == 2
@@ -35,8 +40,7 @@ class Slot:
         A weight is stored as (inputs, outputs), in which the forward product and the weight
         gradient run along memory; the view is its transpose.
         """
-        part = flat[self.offset : self.offset + self.size]
-        view: Array = part.reshape(self.shape[::-1]).T
+        view: Array = flat[self.part].reshape(self.shape[::-1]).T
         return view
 
 
@@ -55,6 +59,11 @@ class Place:
     weight: Slot | None = None
     bias: Slot | None = None
     running: tuple[Slot, Slot] | None = None
+
+    def within(self, slots: Collection[Slot]) -> bool:
+        """Tell whether the layer has parameters, and all of them are among these slots."""
+        own = [slot for slot in (self.weight, self.bias) if slot]
+        return bool(own) and all(slot in slots for slot in own)
 
     @property
     def parameter(self) -> float:

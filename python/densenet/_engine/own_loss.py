@@ -31,8 +31,8 @@ class OwnLossEngine:
         self._loss = loss
         self._dtype = dtype
 
-    def plan(self, unfused: bool) -> list[PlannedLayer]:
-        return self._engine.plan(unfused)
+    def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
+        return self._engine.plan(optimizer)
 
     def fits(self, x: object, y: object) -> bool:
         return False  # what targets the loss takes is not known here
@@ -41,9 +41,16 @@ class OwnLossEngine:
         return self._engine.forward(flat, x, mode)
 
     def backward(
-        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+        self,
+        flat: Array,
+        x: Array,
+        dy: Array,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> None:
-        self._engine.backward(flat, x, dy, dflat, dx, mode)
+        self._engine.backward(flat, x, dy, dflat, dx, mode, optimizer)
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
@@ -52,7 +59,13 @@ class OwnLossEngine:
         return self._gradients(flat, examples, dflat, dx, mode._replace(running=running))
 
     def _gradients(
-        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
+        self,
+        flat: Array,
+        examples: Examples,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> float:
         outputs = self._engine.forward(flat, examples.x, mode)
         value = float(self._loss.forward(outputs, examples.targets))
@@ -61,7 +74,8 @@ class OwnLossEngine:
             dy = _checks.real("backward's result", dy, outputs.shape)
         dy = dy.astype(self._dtype, order="C", copy=False)
         # The running moments have moved in the pass forwards.
-        self._engine.backward(flat, examples.x, dy, dflat, dx, mode._replace(update=False))
+        mode = mode._replace(update=False)
+        self._engine.backward(flat, examples.x, dy, dflat, dx, mode, optimizer)
         return value
 
     def count_probabilities_from(self, least: float) -> None:
@@ -97,7 +111,7 @@ class OwnLossEngine:
                 batch = rows[begin : begin + steps.batch_size]
                 part = Examples(examples.x[batch], examples.targets[batch])
                 now = mode._replace(step=mode.step + done)
-                batch_loss[done], moved = self._begin(flat, part, gradient, now)
+                batch_loss[done], moved = self._begin(flat, part, gradient, now, optimizer)
                 rule = steps.optimizer_at(done, optimizer) if changes else optimizer
                 if steps.penalty is not None:
                     steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
@@ -114,12 +128,17 @@ class OwnLossEngine:
         return Outcome(done, 1)
 
     def _begin(
-        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+        self,
+        flat: Array,
+        examples: Examples,
+        gradient: Array,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> tuple[float, Array]:
         """Give the loss and the running moments as a step moves them; write the gradient."""
         moved = mode.running.copy()  # which a step that fails leaves behind
         mode = mode._replace(running=moved, update=True)
-        return self._gradients(flat, examples, gradient, None, mode), moved
+        return self._gradients(flat, examples, gradient, None, mode, optimizer), moved
 
     def loss_and_gradient(
         self, flat: Array, examples: Examples, gradient: Array, mode: Mode

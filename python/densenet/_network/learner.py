@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._engine.contract import Engine, Examples, Mode, Stepper
+from densenet._engine.factors import lr_factors
 from densenet._engine.layout import Layout
 from densenet._engine.memory import aligned, copied, new_moments
 from densenet._engine.own_loss import OwnLossEngine
@@ -249,9 +250,8 @@ class Learner:
     # ---- the optimizer ---------------------------------------------------------------------------
 
     def check_optimizer(self, optimizer: Optimizer, stacklevel: int) -> None:
-        """Refuse what is no optimizer; warn if the state of another one will be discarded."""
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer: expected an optimizer, got {_checks.describe(optimizer)}")
+        """Refuse what does not fit the network; warn if another one's state will be discarded."""
+        lr_factors(self.layout, optimizer)
         self.check_writeable()
         state = self.optimizer_state
         if state is not None and state.rule is not type(optimizer):

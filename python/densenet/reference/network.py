@@ -11,6 +11,7 @@ import numpy as np
 
 from densenet import _checks, reference
 from densenet._engine.contract import Applied, Examples, Mode, Outcome, Steps, unit_weights
+from densenet._engine.factors import frozen, lr_factors
 from densenet._engine.layout import Layout, Place
 from densenet._engine.penalty import penalty_of
 from densenet._engine.turn import ONE_AT_A_TIME
@@ -41,7 +42,8 @@ class ReferenceEngine:
         self._dtype = dtype
         self._least = 0.0
 
-    def plan(self, unfused: bool) -> list[PlannedLayer]:
+    def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
+        still = frozen(self._layout, optimizer) if optimizer else []
         return [
             PlannedLayer(
                 place.name,
@@ -49,7 +51,7 @@ class ReferenceEngine:
                 "reference",
                 "NumPy",
                 "NumPy",
-                "NumPy" if place.weight else "",
+                "frozen" if place.within(still) else "NumPy" if place.weight else "",
             )
             for place in self._layout.places
         ]
@@ -161,7 +163,14 @@ class ReferenceEngine:
         return self._values(flat, x, mode)[-1]
 
     def backward(
-        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
+        self,
+        flat: Array,
+        x: Array,
+        dy: Array,
+        dflat: Array | None,
+        dx: Array | None,
+        mode: Mode,
+        optimizer: Optimizer | None = None,
     ) -> None:
         flat, mode = self._still(flat, mode)
         dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
@@ -295,6 +304,10 @@ class ReferenceEngine:
         names = ("flat", *optimizer.states)
         for name, array in zip(names, (flat, *moments), strict=True):
             _checks.writeable(name, array)
+        factors = lr_factors(self._layout, optimizer)
+        gradient = gradient.copy()
+        for slot in frozen(self._layout, optimizer):
+            slot.view(gradient)[...] = 0
         norm = _norm(gradient)
         gradient, length = _clipped(gradient, optimizer)
         if length < tolerance:
@@ -302,8 +315,10 @@ class ReferenceEngine:
         step = taken + 1
         new = [array.copy() for array in (flat, *moments)]
         counted = (int(step[0]),) if optimizer.rule in _COUNTS_STEPS else ()
-        for slot in self._layout.slots:
-            settings = optimizer.settings() | {"lr": lr}
+        for slot, factor in zip(self._layout.slots, factors, strict=True):
+            if factor == 0:
+                continue
+            settings = optimizer.settings() | {"lr": factor * lr}
             settings.pop("clip_norm", None)
             settings.pop("clip_value", None)
             if not slot.is_weight:

@@ -400,12 +400,13 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
   if (u > 0) activation_gradient(pass, u - 1, dx);
 }
 
-// Computes this thread's rows of every unit's d (batch, outputs), from the last unit's, and of dx
-// (batch, inputs), the gradient with respect to the batch's x, unless it is null.
+// Computes this thread's rows of d (batch, outputs) of every unit down to the `lowest`, from the
+// last unit's, and of dx (batch, inputs), the gradient with respect to the batch's x, unless it is
+// null: for that, `lowest` must be 0.
 template <class T>
-void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const {
+void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx, std::size_t lowest) const {
   Readable readable = Readable::OwnRows;
-  for (std::size_t u = units_.size() - 1; u > 0; --u) {
+  for (std::size_t u = units_.size() - 1; u > lowest; --u) {
     input_gradient(pass, u, x, pass.d(u - 1), readable);
   }
   if (dx != nullptr) input_gradient(pass, 0, x, dx, readable);
@@ -418,13 +419,15 @@ template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::update_running(const Pass&) const;
 template bool Plan<float>::finite_loss(const Pass&) const;
 template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*) const;
-template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*) const;
+template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*,
+                                         std::size_t) const;
 template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Readable) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::update_running(const Pass&) const;
 template bool Plan<double>::finite_loss(const Pass&) const;
 template void Plan<double>::activation_gradient(const Pass&, std::size_t, double*) const;
-template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*) const;
+template void Plan<double>::backward_rows(const Pass&, Matrix<const double>, double*,
+                                          std::size_t) const;
 
 }  // namespace densenet

@@ -62,14 +62,18 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
       units_[unit.partner].partner = units_.size();
       open.pop_back();
     }
-    if (unit.kind == Unit::Linear) parameters_ += unit.inputs * unit.outputs;
-    if (unit.kind == Unit::LayerNorm || unit.kind == Unit::BatchNorm) parameters_ += unit.outputs;
-    if (unit.bias >= 0) parameters_ += unit.outputs;
+    const bool linear = unit.kind == Unit::Linear;
+    unit.array = arrays_.size();
+    if (unit.weight >= 0) {
+      arrays_.push_back({unit.weight, (linear ? unit.inputs : 1) * unit.outputs, linear});
+    }
+    if (unit.bias >= 0) arrays_.push_back({unit.bias, unit.outputs, false});
     if (unit.kind == Unit::BatchNorm) running_ += 2 * unit.outputs;
     unit.index = units_.size();
     units_.push_back(unit);
   }
   units_.front().first = true;
+  for (const Array& array : arrays_) parameters_ += array.size;
 }
 
 template <class T>
@@ -198,11 +202,12 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
 
 // Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
 // output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
+// Leaves out what only the gradients of frozen parameters need; where some are, dx must be null.
 // Each thread calls finish(pass) in the end, if it has computed dparams.
 template <class T>
 template <class OutputGradient, class Finish>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
-                            const Mode<T>& mode, T* dparams, T* dx,
+                            const Mode<T>& mode, T* dparams, T* dx, const Factors& factors,
                             const OutputGradient& output_gradient, const Finish& finish) const {
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
@@ -213,10 +218,10 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     output_gradient(pass);
-    backward_rows(pass, x, dx);
+    backward_rows(pass, x, dx, lowest_learning(factors));
     if (dparams == nullptr) return;
     team.barrier();
-    weight_gradients(pass, x, StoredGradient<T>{dparams, 0});
+    weight_gradients(pass, x, factors, StoredGradient<T>{dparams, 0});
     finish(pass);
   });
 }
@@ -228,7 +233,7 @@ double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams,
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
     differentiate(
-        read_params, batch, *work, read_mode, dparams, dx,
+        read_params, batch, *work, read_mode, dparams, dx, {},
         [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
   });
   return batch_loss(batch, *work);
@@ -243,7 +248,7 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   std::atomic<bool> moves{batch.total_weight > 0};  // written before a barrier, read after it
   differentiate(
-      params, batch, *work, mode, gradient, nullptr,
+      params, batch, *work, mode, gradient, nullptr, {},
       [&](const Pass& pass) {
         loss_rows(pass, batch);
         if (!finite_loss(pass)) moves = false;
@@ -257,7 +262,7 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
 
 template <class T>
 void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
-                       const Mode<T>& mode) {
+                       const Mode<T>& mode, const Factors& factors) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Examples examples{x, nullptr, {}, nullptr};
   const Batch batch(examples, nullptr, 0, x.rows);
@@ -268,9 +273,20 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
     activation_gradient(pass, units_.size() - 1, d);
   };
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
-    differentiate(read_params, batch, *work, read_mode, dparams, dx, output_gradient,
+    differentiate(read_params, batch, *work, read_mode, dparams, dx, factors, output_gradient,
                   [](const Pass&) {});
   });
+}
+
+// The index of the first unit with an array of parameters that learns; the last unit's if none
+// does.
+template <class T>
+std::size_t Plan<T>::lowest_learning(const Factors& factors) const {
+  for (const Unit& unit : units_) {
+    const bool weight = unit.weight >= 0 && factors.learns(unit.array);
+    if (weight || (unit.bias >= 0 && factors.learns(unit.array + 1))) return unit.index;
+  }
+  return units_.size() - 1;
 }
 
 // The mean of the batch's losses, weighted.

@@ -90,6 +90,12 @@ struct EpochResult {
   bool diverged;       // the loss was not finite
 };
 
+// One array of parameters, whose elements follow each other in the flat vector.
+struct Array {
+  Index at, size;
+  bool is_weight;  // a matrix; neither a bias nor scale and shift of a normalisation
+};
+
 // A gradient to take a step by, and what keeps the step from being taken: by default, nothing.
 template <class T>
 struct Given {
@@ -122,6 +128,7 @@ class Plan {
   Index inputs() const { return units_.front().inputs; }
   Index outputs() const { return units_.back().outputs; }
   Index parameters() const { return parameters_; }
+  const std::vector<Array>& arrays() const { return arrays_; }  // of parameters, as they lie
   Index running() const { return running_; }  // elements of the running statistics
 
   // From now on, losses are reported as if no probability were less; see LossSettings.
@@ -136,11 +143,13 @@ class Plan {
                    const Mode<T>& mode);
 
   // Computes the same gradients from dy (n, outputs), the gradient with respect to the output.
+  // Leaves out those of parameters that are frozen; where some are, dx must be null.
   void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
-                const Mode<T>& mode);
+                const Mode<T>& mode, const Factors& factors);
 
   // Trains in place: params and the optimizer's states, one array as long as params each. mode.step
-  // is that of the call's first step. Does nothing and returns nothing while another call trains.
+  // is that of the call's first step. Computes no gradient that only frozen parameters would need.
+  // Does nothing and returns nothing while another call trains.
   std::optional<EpochResult> train(T* params, T* const* states, const Optimizer& optimizer,
                                    const Examples& examples, const Epoch& epoch,
                                    const Mode<T>& mode);
@@ -196,14 +205,18 @@ class Plan {
   void batch_norm_backward(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx) const;
   void input_gradient(const Pass& pass, std::size_t unit, Matrix<const T> x, T* dx,
                       Readable& readable) const;
-  void backward_rows(const Pass& pass, Matrix<const T> x, T* dx) const;
+  void backward_rows(const Pass& pass, Matrix<const T> x, T* dx, std::size_t lowest) const;
 
-  template <class Use>
-  Index weight_gradients(const Pass& pass, Matrix<const T> x, const Use& use) const;
+  template <class Uses>
+  Index weight_gradients(const Pass& pass, Matrix<const T> x, const Factors& factors,
+                         const Uses& uses) const;
   template <class Rule>
-  void update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule, const Rule& bias_rule,
-                  const T* gradient, T limit, T scale, Team team) const;
-  double norm(const T* gradient, T limit, double* partial, Team team) const;
+  void update_all(const Updated<T, Rule::kStates>& updated, const StepRules<Rule>& rules,
+                  const Factors& factors, const T* gradient, T limit, T scale, Team team) const;
+  std::size_t lowest_learning(const Factors& factors) const;
+  template <class Body>
+  void for_each_learning(const Factors& factors, Range range, const Body& body) const;
+  double norm(const T* gradient, T limit, const Factors& factors, double* partial, Team team) const;
   void penalties(const T* params, const Hyperparameters& settings, double* partial,
                  Team team) const;
 
@@ -213,13 +226,14 @@ class Plan {
   void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
   template <class OutputGradient, class Finish>
   void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
-                     T* dparams, T* dx, const OutputGradient& output_gradient,
-                     const Finish& finish) const;
+                     T* dparams, T* dx, const Factors& factors,
+                     const OutputGradient& output_gradient, const Finish& finish) const;
   template <class Rule>
-  EpochResult train_by(T* params, T* const* states, const Hyperparameters& settings,
+  EpochResult train_by(T* params, T* const* states, const Optimizer& optimizer,
                        const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
 
   std::vector<Unit> units_;
+  std::vector<Array> arrays_;
   Loss loss_;
   Index parameters_ = 0, running_ = 0;
   Pool<Workspace> workspaces_;

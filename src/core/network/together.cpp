@@ -87,7 +87,7 @@ std::optional<std::vector<EpochResult>> Together<T>::train(Members& members,
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
     reserve(members, static_cast<Index>(Rule::kStates));
-    train_by<Rule>(members, optimizer.hyperparameters, results);
+    train_by<Rule>(members, optimizer, results);
   });
   return results;
 }
@@ -258,7 +258,8 @@ void Together<T>::backward(Index rows) {
 // Updates all parameters by their gradients, as soon as each is there.
 template <class T>
 template <class Rule>
-void Together<T>::update(Index rows, const Rule& rule, const Rule& bias_rule, T limit) {
+void Together<T>::update(Index rows, const StepRules<Rule>& rules, const Factors& factors,
+                         T limit) {
   Updated<T, Rule::kStates> updated{params_.get(), {}};
   for (std::size_t s = 0; s < Rule::kStates; ++s) updated.state[s] = states_[s].get();
   for (std::size_t u = 0; u < layers_.size(); ++u) {
@@ -266,23 +267,28 @@ void Together<T>::update(Index rows, const Rule& rule, const Rule& bias_rule, T 
     if (unit.kind != Unit::Linear) continue;
     const Index n = unit.outputs;
     const LaneMatrix<T> x{input(u), 1, unit.inputs}, d{layers_[u].d.get(), n, 1};
-    const auto take = [=](Index at, Vec<T> gradient, const Rule& its_rule) {
-      updated.apply(its_rule, at * kLanes<T>, clipped(gradient, limit), Whole{});
+    const auto taken = [&](std::size_t array, bool is_weight) {
+      return [=, rule = rules.of(array, is_weight)](Index at, Vec<T> gradient) {
+        updated.apply(rule, at * kLanes<T>, clipped(gradient, limit), Whole{});
+      };
     };
-    lane_product(x, d, unit.inputs, n, Depth(rows), [&](Index row, Index col, Vec<T> gradient) {
-      take(unit.weight + row * n + col, gradient, rule);
-    });
-    if (unit.bias < 0) continue;
+    if (factors.learns(unit.array)) {
+      const auto take = taken(unit.array, true);
+      lane_product(x, d, unit.inputs, n, Depth(rows), [&](Index row, Index col, Vec<T> sum) {
+        take(unit.weight + row * n + col, sum);
+      });
+    }
+    if (unit.bias < 0 || !factors.learns(unit.array + 1)) continue;
     const auto of_row = [&](Index row, Index at, auto) { return load(d.at(row, 0) + at, Whole{}); };
-    column_sums_of<T>(rows, Range{0, n * kLanes<T>}, of_row, [&](Vec<T> sum, Index at, auto) {
-      take(unit.bias + at / kLanes<T>, sum, bias_rule);
-    });
+    const auto take = taken(unit.array + 1, false);
+    column_sums_of<T>(rows, Range{0, n * kLanes<T>}, of_row,
+                      [&](Vec<T> sum, Index at, auto) { take(unit.bias + at / kLanes<T>, sum); });
   }
 }
 
 template <class T>
 template <class Rule>
-void Together<T>::train_by(Members& members, const Hyperparameters& settings,
+void Together<T>::train_by(Members& members, const Optimizer& optimizer,
                            std::vector<EpochResult>& results) {
   const Epoch& epoch = members.front().epoch;
   Poll poll(epoch);
@@ -298,10 +304,10 @@ void Together<T>::train_by(Members& members, const Hyperparameters& settings,
     go_on = std::none_of(results.begin(), results.end(), diverged);
     if (go_on) {
       backward(rows.size());
-      const Index count = epoch.steps_before + steps + 1;
-      const Rule rule(settings, epoch.lr[steps], count);
-      const Rule bias_rule(settings.without_penalties(), epoch.lr[steps], count);
-      update(rows.size(), rule, bias_rule, static_cast<T>(settings.clip_value));
+      const StepRules<Rule> rules(optimizer.hyperparameters, epoch.lr[steps],
+                                  epoch.steps_before + steps + 1, optimizer.factors);
+      const T limit = static_cast<T>(optimizer.hyperparameters.clip_value);
+      update(rows.size(), rules, optimizer.factors, limit);
       ++steps;
     }
     const auto wanted = [](const Member& member) { return member.plan->access_.wanted(); };

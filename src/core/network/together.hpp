@@ -66,10 +66,9 @@ class Together {
   void loss(const Members& members, Range rows, Index step, std::vector<EpochResult>& results);
   void backward(Index rows);
   template <class Rule>
-  void update(Index rows, const Rule& rule, const Rule& bias_rule, T limit);
+  void update(Index rows, const StepRules<Rule>& rules, const Factors& factors, T limit);
   template <class Rule>
-  void train_by(Members& members, const Hyperparameters& settings,
-                std::vector<EpochResult>& results);
+  void train_by(Members& members, const Optimizer& optimizer, std::vector<EpochResult>& results);
 
   const T* input(std::size_t unit) const {
     return unit == 0 ? x_.get() : layers_[unit - 1].y.get();

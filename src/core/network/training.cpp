@@ -53,20 +53,41 @@ double scale_to(double clip_norm, double length) {
 
 }  // namespace
 
-// The Euclidean norm of a gradient, laid out as the flat vector and limited to [-limit, limit]; 0
-// is no limit. The same bits on every thread, and for any number of threads. `partial`: scratch
-// memory, one number for every kNormPart parameters.
+// Calls body(part) on each part of this range of the flat vector that learns, from its first
+// element that does up to one that does not.
 template <class T>
-double Plan<T>::norm(const T* gradient, T limit, double* partial, Team team) const {
+template <class Body>
+void Plan<T>::for_each_learning(const Factors& factors, Range range, const Body& body) const {
+  Index begin = range.begin;
+  for (std::size_t a = 0; a < arrays_.size(); ++a) {
+    const Index at = arrays_[a].at, end = at + arrays_[a].size;
+    if (factors.learns(a) || end <= begin || at >= range.end) continue;
+    if (begin < at) body(Range{begin, at});
+    begin = end;
+  }
+  if (begin < range.end) body(Range{begin, range.end});
+}
+
+// The Euclidean norm of a gradient, laid out as the flat vector and limited to [-limit, limit]; 0
+// is no limit. That of frozen parameters does not count, and is not read. The same bits on every
+// thread, and for any number of threads. `partial`: scratch memory, one number for every kNormPart
+// parameters.
+template <class T>
+double Plan<T>::norm(const T* gradient, T limit, const Factors& factors, double* partial,
+                     Team team) const {
   const Index parts = (parameters_ + kNormPart - 1) / kNormPart;
   const Range mine = team.share(parts);
   for (Index part = mine.begin; part < mine.end; ++part) {
-    const T* values = gradient + part * kNormPart;
-    const Index n = std::min(kNormPart, parameters_ - part * kNormPart);
+    const Index begin = part * kNormPart, end = std::min(begin + kNormPart, parameters_);
     const auto limited = [limit](T value) { return std::max(std::min(value, limit), -limit); };
     const auto whole = [](T value) { return value; };
-    partial[part] =
-        limit > 0 ? sum_of_squares(values, n, limited) : sum_of_squares(values, n, whole);
+    partial[part] = 0;
+    for_each_learning(factors, {begin, end}, [&](Range learning) {
+      const T* values = gradient + learning.begin;
+      const Index n = learning.size();
+      partial[part] +=
+          limit > 0 ? sum_of_squares(values, n, limited) : sum_of_squares(values, n, whole);
+    });
   }
   team.barrier();
   double sum = 0;
@@ -90,29 +111,23 @@ void Plan<T>::penalties(const T* params, const Hyperparameters& settings, double
   }
 }
 
-// Updates this thread's share of all parameters by a whole gradient, laid out as the flat vector,
-// limited to [-limit, limit] and times `scale`. Weights go by `rule`, all other parameters by
-// `bias_rule`.
+// Updates this thread's share of all parameters that learn by a whole gradient, laid out as the
+// flat vector, limited to [-limit, limit] and times `scale`.
 template <class T>
 template <class Rule>
-void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const Rule& rule,
-                         const Rule& bias_rule, const T* gradient, T limit, T scale,
+void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const StepRules<Rule>& rules,
+                         const Factors& factors, const T* gradient, T limit, T scale,
                          Team team) const {
-  const auto update_part = [&](const Rule& its_rule, Index begin, Index size) {
-    const Range mine = team.share(size, kLanes<T>);
+  for (std::size_t a = 0; a < arrays_.size(); ++a) {
+    if (!factors.learns(a)) continue;
+    const Range mine = team.share(arrays_[a].size, kLanes<T>);
+    const Rule rule = rules.of(a, arrays_[a].is_weight);
     // By value: the compiler would have to read references again after each store.
-    const auto step = [=, first = begin + mine.begin](Index i, auto lanes) {
+    const auto step = [=, first = arrays_[a].at + mine.begin](Index i, auto lanes) {
       const Vec<T> g = clipped(load(gradient + first + i, lanes), limit);
-      updated.apply(its_rule, first + i, g * Vec<T>(scale), lanes);
+      updated.apply(rule, first + i, g * Vec<T>(scale), lanes);
     };
     for_each_vector<T>(mine.size(), step);
-  };
-  for (const Unit& unit : units_) {
-    if (unit.kind == Unit::Linear) update_part(rule, unit.weight, unit.inputs * unit.outputs);
-    if (unit.kind != Unit::Linear && unit.weight >= 0) {
-      update_part(bias_rule, unit.weight, unit.outputs);
-    }
-    if (unit.bias >= 0) update_part(bias_rule, unit.bias, unit.outputs);
   }
 }
 
@@ -130,7 +145,7 @@ std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Opt
   EpochResult result{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
-    result = train_by<Rule>(params, states, optimizer.hyperparameters, examples, now, how);
+    result = train_by<Rule>(params, states, optimizer, examples, now, how);
   });
   return result;
 }
@@ -139,8 +154,11 @@ std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Opt
 // pace.hpp decides how to take the next one, waiting readers make their copies, and Python may run.
 template <class T>
 template <class Rule>
-EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters& settings,
+EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& optimizer,
                               const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+  const Hyperparameters& settings = optimizer.hyperparameters;
+  const Factors& factors = optimizer.factors;
+  const std::size_t lowest = lowest_learning(factors);
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Index all_rows = epoch.rows > 0 ? epoch.rows : examples.x.rows;
   const Index rows = std::min(epoch.batch_size, all_rows);
@@ -203,30 +221,28 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Hyperparameters
       const Hyperparameters own = epoch.at(step, settings);
       // Every thread has met the others since its last update: nobody changes weights now.
       if (parts > 0) penalties(params, own, work->partial_penalties.get(), team);
-      backward_rows(pass, x, nullptr);
-      if (!sharing.columns_then_depth() || parts > 0) pass.meet();
+      backward_rows(pass, x, nullptr, lowest);
+      // Without the first unit's d, the threads have not met since they wrote that of the second.
+      if (!sharing.columns_then_depth() || lowest > 0 || parts > 0) pass.meet();
       const bool pauses = pause, diverged = !finite;
 
       bool converged = false;
       if (weighs && !diverged) {
-        const Index count = epoch.steps_before + step + 1;
-        const Rule rule(own, epoch.lr[step], count);
-        const Rule bias_rule =
-            own.penalised() ? Rule(own.without_penalties(), epoch.lr[step], count) : rule;
+        const StepRules<Rule> rules(own, epoch.lr[step], epoch.steps_before + step + 1, factors);
         const T limit = static_cast<T>(settings.clip_value);
         Index tiles = 0;
         if (!whole) {
-          tiles = weight_gradients(pass, x, FusedUpdate<T, Rule>{updated, rule, bias_rule, limit});
+          tiles = weight_gradients(pass, x, factors, FusedUpdates<T, Rule>{updated, rules, limit});
         } else {
           T* gradient = work->gradient.get();
-          tiles = weight_gradients(pass, x, StoredGradient<T>{gradient, limit});
+          tiles = weight_gradients(pass, x, factors, StoredGradient<T>{gradient, limit});
           pass.meet();
           const Timer timer(pass.sum(&Laps::update));
-          const double length = norm(gradient, T(0), work->partial_norms.get(), team);
+          const double length = norm(gradient, T(0), factors, work->partial_norms.get(), team);
           converged = length < epoch.tolerance;
           const T scale = static_cast<T>(scale_to(settings.clip_norm, length));
           if (!converged) {  // it has been limited where it was stored
-            update_all<Rule>(updated, rule, bias_rule, gradient, T(0), scale, team);
+            update_all<Rule>(updated, rules, factors, gradient, T(0), scale, team);
           }
         }
         if (!converged) update_running(pass);
@@ -285,6 +301,7 @@ std::optional<Applied> Plan<T>::apply_gradient(T* params, T* const* states,
   const typename Pool<Workspace>::Loan work(workspaces_);
   double* partial = work->partial_norms.at_least((parameters_ + kNormPart - 1) / kNormPart);
   const Hyperparameters& settings = optimizer.hyperparameters;
+  const Factors& factors = optimizer.factors;
   const T limit = static_cast<T>(settings.clip_value);
   const Index step = *taken + 1;
   Applied result{};
@@ -292,21 +309,20 @@ std::optional<Applied> Plan<T>::apply_gradient(T* params, T* const* states,
     using Rule = std::remove_pointer_t<decltype(type)>;
     Updated<T, Rule::kStates> updated{params, {}};
     std::copy_n(states, Rule::kStates, updated.state.begin());
-    const Rule rule(settings, given.lr, step);
-    const Rule bias_rule(settings.without_penalties(), given.lr, step);
+    const StepRules<Rule> rules(settings, given.lr, step, factors);
     parallel_call(threads_now_for_elements(parameters_), [&](Team team) {
-      const double whole = norm(given.gradient, T(0), partial, team);
+      const double whole = norm(given.gradient, T(0), factors, partial, team);
       double length = whole;
       if (limit > 0) {
         team.barrier();  // until all have read `partial`
-        length = norm(given.gradient, limit, partial, team);
+        length = norm(given.gradient, limit, factors, partial, team);
       }
       const bool takes =
           !(length < given.tolerance) && (!given.only_finite || std::isfinite(whole));
       if (team.rank == 0) result = {whole, takes};
       if (!takes) return;
       const T scale = static_cast<T>(scale_to(settings.clip_norm, length));
-      update_all<Rule>(updated, rule, bias_rule, given.gradient, limit, scale, team);
+      update_all<Rule>(updated, rules, factors, given.gradient, limit, scale, team);
     });
   });
   if (result.taken) {

@@ -31,6 +31,7 @@ struct Unit {
   double parameter = 0;
   Activation activation = {};
   std::size_t index = 0;     // of this unit in the plan
+  std::size_t array = 0;     // number of its weight in the plan's arrays; its bias is the next
   std::size_t partner = 0;   // index of an Open's Close, and of a Close's Open
   std::uint32_t number = 0;  // of the layer in the specs: its dropout masks depend on it
   bool first = false;        // its x is the batch itself

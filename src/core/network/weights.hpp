@@ -28,6 +28,7 @@ Vec<T> clipped(Vec<T> g, T limit) {
 //
 // As in FusedUpdate below: touches() tells which memory the gradient of a matrix of this stride, at
 // offset `at`, will touch; operator() takes a register g of the gradient of the parameters at `at`.
+// As in FusedUpdates: of() gives what does so for one array of parameters.
 template <class T>
 struct StoredGradient {
   T* to;
@@ -35,22 +36,35 @@ struct StoredGradient {
 
   Touched<T> touches(Index at, Index stride) const { return {{to + at}, stride}; }
   template <class Lanes>
-  void operator()(Index at, Vec<T> g, Lanes lanes, bool) const {
+  void operator()(Index at, Vec<T> g, Lanes lanes) const {
     store(to + at, clipped(g, limit), lanes);
   }
+  const StoredGradient& of(std::size_t, bool) const { return *this; }
 };
 
 // Updates parameters and optimizer state at once, and stores no gradient.
 template <class T, class Rule>
 struct FusedUpdate {
   Updated<T, Rule::kStates> updated;
-  Rule rule, bias_rule;  // of weights; of all other parameters, without penalties
-  T limit;               // of clipping by value; 0: none
+  Rule rule;
+  T limit;  // of clipping by value; 0: none
 
   Touched<T> touches(Index at, Index stride) const { return updated.touches(at, stride); }
   template <class Lanes>
-  void operator()(Index at, Vec<T> g, Lanes lanes, bool is_weight) const {
-    updated.apply(is_weight ? rule : bias_rule, at, clipped(g, limit), lanes);
+  void operator()(Index at, Vec<T> g, Lanes lanes) const {
+    updated.apply(rule, at, clipped(g, limit), lanes);
+  }
+};
+
+// The same, by the rule of each array of parameters.
+template <class T, class Rule>
+struct FusedUpdates {
+  Updated<T, Rule::kStates> updated;
+  const StepRules<Rule>& rules;
+  T limit;
+
+  FusedUpdate<T, Rule> of(std::size_t array, bool is_weight) const {
+    return {updated, rules.of(array, is_weight), limit};
   }
 };
 
@@ -69,20 +83,23 @@ void for_each_joined(const Tile<T> tile, const Body body) {
                      [&](Index i, auto lanes) { body(i, load(lines + i, Whole{}), lanes); });
 }
 
-// Computes this thread's part of the gradients of all parameters, from x (batch, inputs) and d
-// (batch, outputs) of each unit:
+// Computes this thread's part of the gradients of all parameters that learn, from x (batch, inputs)
+// and d (batch, outputs) of each unit:
 //   linear          dW (inputs, outputs) = xᵀ d      dbias (outputs) = 1ᵀ d
 //   normalisation   dγ (outputs) = 1ᵀ (d ∘ x̂)        dβ (outputs) = 1ᵀ d
-// Calls use(at, g, lanes, is_weight) on each register g of them, where `at` is the offset of its
-// first element in the flat vector. `batch` (batch, inputs) is the x of the first unit. Returns the
-// number of tiles.
+// Calls use(at, g, lanes) on each register g of them, where `at` is the offset of its first element
+// in the flat vector, and `use` that of its array in `uses`. `batch` (batch, inputs) is the x of
+// the first unit. Returns the number of tiles.
 template <class T>
-template <class Use>
-Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Use& use) const {
+template <class Uses>
+Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Factors& factors,
+                                const Uses& uses) const {
   Index tiles = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
-    if (unit.weight < 0) continue;
+    const bool learns = unit.weight >= 0 && factors.learns(unit.array);
+    const bool bias_learns = unit.bias >= 0 && factors.learns(unit.array + 1);
+    if (!learns && !bias_learns) continue;
     const Index n = unit.outputs;
     const Matrix<const T> d{pass.d(u), pass.batch, n, n}, x = pass.input(u, unit, batch);
     const Part part = pass.weight_part(unit);
@@ -90,9 +107,10 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
     const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, n, pass.batch);
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
-    if (unit.kind == Unit::Linear) {
+    const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
+    if (learns && unit.kind == Unit::Linear) {
       const auto step = [use, first = unit.weight](Index i, Vec<T> g, auto lanes) {
-        use(first + i, g, lanes, true);
+        use(first + i, g, lanes);
       };
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
@@ -116,7 +134,7 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
           step(row * n + col, g, lanes);
         });
       }
-    } else {
+    } else if (learns) {
       const bool by_row = unit.kind == Unit::LayerNorm;
       const RowStatistics<T>* row = pass.work.row_statistics[u].get();
       const T* mean = pass.mode.training ? pass.work.column_statistics[u].get()
@@ -127,13 +145,13 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const U
         const Vec<T> inverse = inverse_deviation(load(mean + n + c, lanes), unit.parameter);
         return slope * ((value - load(mean + c, lanes)) * inverse);
       };
-      column_sums_of<T>(pass.batch, columns, d_xhat, [&](Vec<T> g, Index c, auto lanes) {
-        use(unit.weight + c, g, lanes, false);
-      });
+      column_sums_of<T>(pass.batch, columns, d_xhat,
+                        [&](Vec<T> g, Index c, auto lanes) { use(unit.weight + c, g, lanes); });
     }
-    if (unit.bias >= 0) {
+    if (bias_learns) {
+      const auto its_use = uses.of(unit.array + 1, false);
       column_sums<T>(d, columns,
-                     [&](Vec<T> g, Index c, auto lanes) { use(unit.bias + c, g, lanes, false); });
+                     [&](Vec<T> g, Index c, auto lanes) { its_use(unit.bias + c, g, lanes); });
     }
   }
   return tiles;

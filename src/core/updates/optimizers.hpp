@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <tuple>
+#include <vector>
 
 #include "core/memory/touched.hpp"
 #include "core/vectors/index.hpp"
@@ -171,10 +172,48 @@ using Rules = std::tuple<GradientDescent<T>, Momentum<T>, RMSprop<T>, Adam<T>, A
 
 inline constexpr std::size_t kRules = std::tuple_size_v<Rules<float>>;
 
+// Factors of the learning rate, one for each array of parameters, in their order in the flat
+// vector. An array whose factor is 0 is frozen: it keeps its bits, and so does its state. None
+// given: all are 1.
+struct Factors {
+  std::vector<double> given = {};
+
+  double operator[](std::size_t array) const { return given.empty() ? 1 : given[array]; }
+  bool learns(std::size_t array) const { return (*this)[array] != 0; }
+};
+
 // One of Rules, by its position there, with its settings.
 struct Optimizer {
   std::size_t rule = 0;
   Hyperparameters hyperparameters;
+  Factors factors = {};
+};
+
+// The rule of each array of parameters at one step, the count-th from 1. Weights are penalised, all
+// other parameters are not.
+template <class Rule>
+class StepRules {
+ public:
+  StepRules(const Hyperparameters& settings, double lr, Index count, const Factors& factors)
+      : settings_(settings),
+        lr_(lr),
+        count_(count),
+        factors_(factors),
+        weights_(settings, lr, count),
+        others_(settings.penalised() ? Rule(settings.without_penalties(), lr, count) : weights_) {}
+
+  Rule of(std::size_t array, bool is_weight) const {
+    if (factors_[array] == 1) return is_weight ? weights_ : others_;
+    return Rule(is_weight ? settings_ : settings_.without_penalties(), factors_[array] * lr_,
+                count_);
+  }
+
+ private:
+  const Hyperparameters& settings_;
+  double lr_;
+  Index count_;
+  const Factors& factors_;
+  Rule weights_, others_;  // where the factor is 1
 };
 
 // Calls body(type), where `type` is a null pointer to the rule at this position in Rules: it tells
