@@ -162,6 +162,30 @@ def _estimators() -> list[Subject]:
                     most=10,
                 )
             )
+    few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 2}
+    given = {
+        "estimator": estimators.DenseRegressor(**few),
+        "X": x,
+        "y": values,
+        "param_grid": {"alpha": [0.0, 1.0]},
+        "sample_weight": np.arange(1.0, 7),
+        "groups": np.array([0, 0, 1, 1, 2, 2]),
+        "cv": 2,
+        "scoring": "neg_mean_squared_error",
+        "n_threads": 2,
+    }
+    kinds = dict.fromkeys(given, "scikit-learn's")
+    kinds |= {"estimator": "object", "n_threads": "optional threads"}
+    search = estimators.cross_validate_many
+    subjects.append(
+        Subject(
+            "cross_validate_many",
+            lambda _: search,
+            lambda: copy.deepcopy(given),
+            kinds,
+            most=10,
+        )
+    )
     return subjects
 
 
