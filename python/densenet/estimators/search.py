@@ -99,9 +99,10 @@ def cross_validate_many(
     >>> from densenet.estimators import DenseClassifier, cross_validate_many
     >>> x, y, *_ = load_digits()
     >>> classifier = DenseClassifier(32, tol=1e-2, random_state=0)
-    >>> results = cross_validate_many(classifier, x, y, {"alpha": [1e-4, 1.0]}, cv=3)
+    >>> grid = {"learning_rate_init": [1e-5, 1e-2]}
+    >>> results = cross_validate_many(classifier, x, y, grid, cv=3)
     >>> results["params"][results["rank_test_score"].argmin()]
-    {'alpha': 0.0001}
+    {'learning_rate_init': 0.01}
     """
     if not isinstance(estimator, DenseEstimator) or hasattr(estimator, "n_members"):
         got = _checks.describe(estimator)

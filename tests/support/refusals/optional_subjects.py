@@ -189,7 +189,27 @@ def _estimators() -> list[Subject]:
     return subjects
 
 
+# ---- tuning --------------------------------------------------------------------------------------
+
+
+def _tuning() -> list[Subject]:
+    if not installed("optuna"):
+        return []
+    import optuna
+
+    given = {"trial": optuna.trial.FixedTrial({}), "monitor": "loss", "interval": 2}
+    call = importlib.import_module("densenet.training").PruningCallback
+    return [
+        Subject(
+            "PruningCallback",
+            lambda _: call,
+            lambda: copy.deepcopy(given),
+            {"trial": "object", "interval": "count"},
+        )
+    ]
+
+
 @functools.cache
 def subjects() -> tuple[Subject, ...]:
     """Those whose packages are installed."""
-    return (*_exchange(), *_plotting(), *_estimators())
+    return (*_exchange(), *_plotting(), *_estimators(), *_tuning())
