@@ -99,10 +99,9 @@ def cross_validate_many(
     >>> from densenet.estimators import DenseClassifier, cross_validate_many
     >>> x, y, *_ = load_digits()
     >>> classifier = DenseClassifier(32, tol=1e-2, random_state=0)
-    >>> grid = {"learning_rate_init": [1e-5, 1e-2]}
-    >>> results = cross_validate_many(classifier, x, y, grid, cv=3)
+    >>> results = cross_validate_many(classifier, x, y, {"alpha": [1e-4, 1e3]}, cv=3)
     >>> results["params"][results["rank_test_score"].argmin()]
-    {'learning_rate_init': 0.01}
+    {'alpha': 0.0001}
     """
     if not isinstance(estimator, DenseEstimator) or hasattr(estimator, "n_members"):
         got = _checks.describe(estimator)
