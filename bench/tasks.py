@@ -18,7 +18,7 @@ class Task:
     """The work of one contender, as arrays.
 
     ``job`` names what is done with them, as in `peers.CONTENDERS`; ``passes`` is how many times
-    one call of a fit goes over all rows.
+    one call of a fit goes over all rows, and ``networks`` how many it trains.
     """
 
     job: str
@@ -30,12 +30,14 @@ class Task:
     weights: list[Array] = field(repr=False)  # (outputs, inputs) each
     biases: list[Array] = field(repr=False)
     passes: int = 1
+    networks: int = 1
 
     def save(self, path: Path) -> None:
         """Write the task to an .npz file."""
         arrays: dict[str, Any] = {f"weight{i}": weight for i, weight in enumerate(self.weights)}
         arrays |= {f"bias{i}": bias for i, bias in enumerate(self.biases)}
-        arrays |= {name: getattr(self, name) for name in ("job", "batch", "threads", "passes")}
+        plain = ("job", "batch", "threads", "passes", "networks")
+        arrays |= {name: getattr(self, name) for name in plain}
         np.savez(path, x=self.x, y=self.y, design=self.design.text, **arrays)
 
     @classmethod
@@ -53,6 +55,7 @@ class Task:
                 [file[f"weight{i}"] for i in range(layers)],
                 [file[f"bias{i}"] for i in range(layers)],
                 int(file["passes"]),
+                int(file["networks"]),
             )
 
     @property

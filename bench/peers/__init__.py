@@ -27,6 +27,7 @@ from peers.estimators import (
     TwentyFits,
 )
 from peers.jax import JaxPredict, JaxScan, JaxStep
+from peers.many import FitMany, FitManyAlone, InTurn, JaxVmap, SklearnProcesses, ThreadPool
 from peers.sklearn import SklearnFit, SklearnPredict
 from peers.torch import (
     TorchCompiled,
@@ -73,5 +74,13 @@ CONTENDERS: dict[str, dict[str, type[Contender]]] = {
         "densenet, by hand": TwentyFits,
         "densenet, one thread": DenseBaggingAlone,
         "scikit-learn": SklearnBagging,
+    },
+    "many": {
+        "densenet, fit_many": FitMany,
+        "densenet, thread pool": ThreadPool,
+        "densenet, fit in turn": InTurn,
+        "densenet, one thread": FitManyAlone,
+        "scikit-learn, processes": SklearnProcesses,
+        "JAX, vmap": JaxVmap,
     },
 }

@@ -9,7 +9,7 @@ from peers.contender import Contender, Predictor
 from tasks import Task
 
 
-def _jax(threads: int) -> Any:
+def jax_of(threads: int) -> Any:
     """Import JAX and set it up; the module."""
     os.environ["NPROC"] = str(threads)  # the size of XLA's pool of threads
     import jax
@@ -94,7 +94,7 @@ class JaxStep(Contender):
     module = "jax"
 
     def __init__(self, task: Task) -> None:
-        jax = _jax(task.threads)
+        jax = jax_of(task.threads)
         import optax
         from jax import numpy as jnp
 
@@ -171,7 +171,7 @@ class JaxPredict(Predictor):
     module = "jax"
 
     def __init__(self, task: Task) -> None:
-        jax = _jax(task.threads)
+        jax = jax_of(task.threads)
         from jax import numpy as jnp
 
         forward = forward_of(task.design)

@@ -5,9 +5,11 @@ import pytest
 
 import designs
 import estimators
+import many
 import predict
 from densenet import losses
 from estimators import Fitting
+from many import Many
 from peers import CONTENDERS
 from peers.densenet import FocalLoss
 from predict import Prediction
@@ -64,6 +66,29 @@ def test_fits_agree(kind):
     assert first(net, Fitting.beside) == pytest.approx(judge, rel=1e-4)
 
 
+def networks(text, n, rows, epochs):
+    net = parse(text)
+    settings = {"examples": rows, "passes": epochs, "networks": n}
+    return Many(net.name, net.widths, net.batch, design=net.design, **settings)
+
+
+def test_many_fits_agree():
+    net = networks("7-16-3:20:relu", 3, 300, 20)
+    judge = first(net, "densenet, fit in turn")
+    for name in (*Many.ours, Many.beside, ALONE):
+        assert first(net, name) == judge
+
+
+@pytest.mark.filterwarnings("ignore")  # it has not converged
+@pytest.mark.parametrize(
+    ("module", "name"), [("sklearn", "scikit-learn, processes"), ("optax", "JAX, vmap")]
+)
+def test_many_fits_of_others_learn_as_much(module, name):
+    pytest.importorskip(module)
+    net = networks("7-16-3:20:relu", 8, 300, 20)
+    assert first(net, name) == pytest.approx(first(net, Many.ours[0]), rel=net.tolerance)
+
+
 @pytest.mark.parametrize(
     ("net", "message"),
     [
@@ -113,6 +138,13 @@ def test_a_fit_s_limit_is_that_of_all_its_steps():
     assert Fitting.of("regressor", step, 40, 3).widths == (5, 4, 1)
 
 
+def test_the_limit_of_many_is_that_of_each():
+    step = parse("5-4-3:10")
+    net = networks("5-4-3:10", 7, 40, 3)
+    assert net.limit(2.0, 3.0) == pytest.approx(7 * 3 * 4 * step.limit(2.0, 3.0))
+    assert net.about["networks"] == 7
+
+
 # ---- their tools -------------------------------------------------------------------------------
 
 
@@ -123,6 +155,8 @@ def test_a_fit_s_limit_is_that_of_all_its_steps():
         (predict, ["B", "--rows", "8"], ["B:8"]),
         (estimators, [], [f"{kind}:54-100-7:200:relu" for kind in estimators._KINDS]),
         (estimators, ["bagging", "--net", "7-5-3:4"], ["bagging:7-5-3:4"]),
+        (many, [], ["64-32-10:32:relu"]),
+        (many, ["7-5-3:4", "--networks", "3"], ["7-5-3:4"]),
     ],
 )
 def test_tools_choose_their_nets(monkeypatch, tool, arguments, names):
@@ -137,6 +171,8 @@ def test_tools_choose_their_nets(monkeypatch, tool, arguments, names):
         (predict, ["--rows", "0"], "must be an integer >= 1, got '0'"),
         (estimators, ["transformer"], "must be one of classifier, regressor, bagging, got"),
         (estimators, ["--net", "7"], "--net: net: expected one of"),
+        (many, ["7"], "NET: net: expected one of"),
+        (many, ["--networks", "0"], "must be an integer >= 1, got '0'"),
         (estimators, ["--only", "torch"], "must be part of a name in densenet, estimator"),
     ],
 )

@@ -45,7 +45,16 @@ MISSING = {
                 "onnx",
                 "pyarrow",
             ),
-            *("hypothesis", "mypy", "onnxruntime", "safetensors", "pandas", "polars", "torch"),
+            *(
+                "hypothesis",
+                "mypy",
+                "onnxruntime",
+                "optuna",
+                "safetensors",
+                "pandas",
+                "polars",
+                "torch",
+            ),
             *("ipykernel", "ipywidgets", "jupyter_client"),
         ]
     },

@@ -82,6 +82,7 @@ def test_the_programs_on_many_models_run(empty_folder):
     pytest.importorskip("sklearn")
     *_, end = run(DOCS / "many-models.md")
     assert min(end["scores"]) > 0.9
+    assert end["best"] == {"learning_rate_init": 1e-2}
     assert (end["probabilities"].argmax(axis=1) == end["y_test"]).mean() > 0.9
 
 

@@ -91,9 +91,10 @@ def test_each_member_is_as_if_fitted_alone(data, kind, settings, n_threads):
 
 
 @BOTH
-def test_a_bootstrap_sample_is_as_its_rows(data, kind):
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_bootstrap_sample_is_as_its_rows(data, kind, solver):
     x, y, weight = data
-    ensemble, single = made(kind, bootstrap=True)
+    ensemble, single = made(kind, bootstrap=True, solver=solver)
     ensemble.fit(x, y, weight)
     for member in ensemble.estimators_:
         rows = _sampler(member.random_state).randint(90, size=90)
@@ -101,17 +102,6 @@ def test_a_bootstrap_sample_is_as_its_rows(data, kind):
         alone.fit(x[rows], y[rows], weight[rows])
         assert_same_bits(member.network_.flat, alone.network_.flat)
         assert member.loss_curve_ == alone.loss_curve_
-
-
-def test_a_bootstrap_sample_of_lbfgs_is_weights(data):
-    x, y, _ = data
-    ensemble, single = made("classifier", bootstrap=True, solver="lbfgs")
-    ensemble.fit(x, y)
-    for member in ensemble.estimators_:
-        counts = np.bincount(_sampler(member.random_state).randint(90, size=90), minlength=90)
-        alone = clone(single).set_params(random_state=member.random_state)
-        alone.fit(x, y, counts.astype(float))
-        assert_same_bits(member.network_.flat, alone.network_.flat)
 
 
 def test_no_row_of_a_bootstrap_sample_is_validated_on(data):

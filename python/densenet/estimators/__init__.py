@@ -14,10 +14,12 @@ from densenet.estimators.ensemble import (  # noqa: E402
     DenseEnsembleRegressor,
 )
 from densenet.estimators.regressor import DenseRegressor  # noqa: E402
+from densenet.estimators.search import cross_validate_many  # noqa: E402
 
 __all__ = [
     "DenseClassifier",
     "DenseEnsembleClassifier",
     "DenseEnsembleRegressor",
     "DenseRegressor",
+    "cross_validate_many",
 ]

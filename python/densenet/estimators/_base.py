@@ -175,36 +175,37 @@ class DenseEstimator(BaseEstimator):
         *,
         fresh: bool,
         incremental: bool = False,
+        only: Array | None = None,
         sample: np.random.RandomState | None = None,
         told: list[Warned] | None = None,
     ) -> None:
         """Train on data that has been checked, and of which x is not copied.
 
-        Rows for validation, if none are given but needed, come from `source`. `sample` draws a
-        bootstrap sample of the rows that are left. `told` takes the warnings in place of the user.
+        `only` has the numbers of the rows to learn from, where these are not all. Rows for
+        validation, if none are given but needed, come from `source`. `sample` draws a bootstrap
+        sample of the rows that are left. `told` takes the warnings in place of the user.
         """
         random_state = check_random_state(self.random_state)
         self._prepare(y, x.dtype, fresh, random_state)
         stochastic = self.solver != "lbfgs"
-        train = np.arange(len(y))
+        every = np.arange(len(y))
+        train = every if only is None else only
         if held_out[0] is None and self.early_stopping and stochastic:
-            train, val = self._split(y, random_state)
+            first, second = self._split(y[train], random_state)
+            train, val = train[first], train[second]
             weight_val = None if weight is None else weight[val]
             held_out = (_safe_indexing(source, val), y[val], weight_val)
         if sample is not None:
             train = train[sample.randint(len(train), size=len(train))]
         held = None if held_out[0] is None else self._hold(*held_out)
-        given = self._weigh(y[train], None if weight is None else weight[train])
-        if given is None and sample is not None and not stochastic:
-            given = np.ones(len(train))
-        weight = None
-        if given is not None:  # rows keep their numbers, so x is never copied as a whole
-            weight = np.zeros(len(y), given.dtype)
-            if stochastic:
-                weight[train] = given
-            else:  # which takes all rows as they are, so repeats count by their weights
-                np.add.at(weight, train, given)
-        rows = Rows(x, self._coded(y), weight, self._objective)
+        coded = self._coded(y[train])
+        weight = self._weigh(y[train], None if weight is None else weight[train])
+        if train is every:
+            rows = Rows(x, coded, weight, self._objective)
+        elif stochastic:
+            rows = Rows.among(x, train, coded, weight, self._objective)
+        else:
+            rows = Rows(x, coded, weight, self._objective, train)
 
         with limit_this_thread(self.n_threads), self._objective.watched(self.network_):
             watch = Watch(self, held, fresh=fresh, goes_on=incremental, told=told)

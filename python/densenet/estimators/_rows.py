@@ -59,12 +59,30 @@ def outputs(network: Network, x: Any) -> Array:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of x, their targets in the form that the loss expects, and their weights."""
+    """Rows of x, their targets in the form that the loss expects, and their weights.
+
+    `numbers` has, for each target, the number of its row of x; None stands for all in their order.
+    """
 
     x: Any
     targets: Array
     weight: Array | None
     objective: Objective
+    numbers: Array | None = None
+
+    @classmethod
+    def among(
+        cls, x: Any, numbers: Array, targets: Array, weight: Array | None, objective: Objective
+    ) -> "Rows":
+        """Give all rows of x, where targets and weights are known of those with these numbers."""
+        n = x.shape[0]
+        all_targets = np.repeat(targets[:1], n, axis=0)  # any that the loss admits
+        all_targets[numbers] = targets
+        if weight is None:
+            return cls(x, all_targets, None, objective)
+        all_weights = np.zeros(n, weight.dtype)
+        all_weights[numbers] = weight
+        return cls(x, all_targets, all_weights, objective)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -72,7 +90,8 @@ class Rows:
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
         """Give some rows, dense, and the arguments with which a network trains on their targets."""
         weight = None if self.weight is None else self.weight[rows]
-        return dense(self.x[rows]), self.objective.given(self.targets[rows], weight)
+        numbers = rows if self.numbers is None else self.numbers[rows]
+        return dense(self.x[numbers]), self.objective.given(self.targets[rows], weight)
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch; without weights, its number of rows."""

@@ -4,6 +4,7 @@ from densenet.training.callbacks import Callback, Checkpoint
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
 from densenet.training.loop import Metric, Progress, fit
+from densenet.training.pruning import PruningCallback
 
 __all__ = [
     "Callback",
@@ -12,6 +13,7 @@ __all__ = [
     "History",
     "Metric",
     "Progress",
+    "PruningCallback",
     "Record",
     "fit",
 ]

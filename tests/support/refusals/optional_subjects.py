@@ -162,10 +162,54 @@ def _estimators() -> list[Subject]:
                     most=10,
                 )
             )
+    few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 2}
+    given = {
+        "estimator": estimators.DenseRegressor(**few),
+        "X": x,
+        "y": values,
+        "param_grid": {"alpha": [0.0, 1.0]},
+        "sample_weight": np.arange(1.0, 7),
+        "groups": np.array([0, 0, 1, 1, 2, 2]),
+        "cv": 2,
+        "scoring": "neg_mean_squared_error",
+        "n_threads": 2,
+    }
+    kinds = dict.fromkeys(given, "scikit-learn's")
+    kinds |= {"estimator": "object", "n_threads": "optional threads"}
+    search = estimators.cross_validate_many
+    subjects.append(
+        Subject(
+            "cross_validate_many",
+            lambda _: search,
+            lambda: copy.deepcopy(given),
+            kinds,
+            most=10,
+        )
+    )
     return subjects
+
+
+# ---- tuning --------------------------------------------------------------------------------------
+
+
+def _tuning() -> list[Subject]:
+    if not installed("optuna"):
+        return []
+    import optuna
+
+    given = {"trial": optuna.trial.FixedTrial({}), "monitor": "loss", "interval": 2}
+    call = importlib.import_module("densenet.training").PruningCallback
+    return [
+        Subject(
+            "PruningCallback",
+            lambda _: call,
+            lambda: copy.deepcopy(given),
+            {"trial": "object", "interval": "count"},
+        )
+    ]
 
 
 @functools.cache
 def subjects() -> tuple[Subject, ...]:
     """Those whose packages are installed."""
-    return (*_exchange(), *_plotting(), *_estimators())
+    return (*_exchange(), *_plotting(), *_estimators(), *_tuning())
