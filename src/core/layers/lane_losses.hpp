@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 
 #include "core/layers/losses.hpp"
 #include "core/memory/interleave.hpp"

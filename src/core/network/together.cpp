@@ -2,17 +2,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/layers/activations.hpp"
 #include "core/layers/lane_losses.hpp"
 #include "core/layers/losses.hpp"
 #include "core/memory/gather.hpp"
 #include "core/memory/interleave.hpp"
+#include "core/memory/views.hpp"
 #include "core/network/poll.hpp"
 #include "core/network/weights.hpp"
 #include "core/products/lane_product.hpp"

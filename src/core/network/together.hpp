@@ -17,6 +17,7 @@
 
 #include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
+#include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
 #include "core/products/lane_product.hpp"
 #include "core/threads/access.hpp"
