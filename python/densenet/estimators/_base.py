@@ -128,14 +128,16 @@ class DenseEstimator(BaseEstimator):
     ) -> "DenseEstimator":
         """Train anew or further; attributes of an earlier fit are replaced, never modified."""
         fresh = not hasattr(self, "network_") or not (self.warm_start or incremental)
-        checked, labels, weight = self._checked(x, y, sample_weight, held_out, fresh, incremental)
+        checked, labels, weight = self._check_data(
+            x, y, sample_weight, held_out, fresh, incremental
+        )
         # A scorer gets a frame if `fit` got one.
         source = x if _rows.is_frame(x) else checked
         data = (source, checked, labels, weight, held_out)
         self._train(*data, fresh=fresh, incremental=incremental)
         return self
 
-    def _checked(
+    def _check_data(
         self,
         x: Any,
         y: Any,

@@ -45,7 +45,7 @@ class _Ensemble(DenseEstimator):
             raise TypeError(f"bootstrap must be True or False, got {got}")
         before: list[DenseEstimator] = vars(self).get("estimators_", [])
         fresh = not (before and self.warm_start)
-        checked, labels, weight = self._checked(x, y, sample_weight, held_out, fresh, False)
+        checked, labels, weight = self._check_data(x, y, sample_weight, held_out, fresh, False)
         if fresh:
             drawn = check_random_state(self.random_state).randint(2**31 - 1, size=n)
             members = [self._member(seed) for seed in drawn.tolist()]

@@ -164,7 +164,7 @@ class _Data:
             return
         twin = clone(estimator)
         given = (self._x, self._y, self._weight, _NOTHING)
-        found = twin._checked(*given, fresh=True, incremental=False)
+        found = twin._check_data(*given, fresh=True, incremental=False)
         names = ("n_features_in_", "feature_names_in_")
         known = {name: vars(twin)[name] for name in names if name in vars(twin)}
         self._checked[estimator.dtype] = (*found, known)

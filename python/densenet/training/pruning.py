@@ -1,6 +1,6 @@
 """Optuna's pruning: a trial that does worse than others did is ended before its last epoch."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from densenet import _checks
 from densenet._extras import require
@@ -9,8 +9,6 @@ from densenet.training.history import Record
 
 if TYPE_CHECKING:
     import optuna
-
-    from densenet.network import Network
 
 __all__ = ["PruningCallback"]
 
@@ -72,7 +70,7 @@ class PruningCallback(Callback):
         self._monitor = _checks.text("monitor", monitor)
         self._interval = _checks.count("interval", interval)
 
-    def on_epoch_end(self, network: "Network", record: Record) -> None:
+    def on_epoch_end(self, network: Any, record: Record) -> None:
         """Report the value, as step ``epoch - 1``, and raise if the trial is pruned."""
         import optuna
 
