@@ -170,10 +170,12 @@ Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
   return {training, seed, step, running, update, first_row};
 }
 
-// An optimizer has factors of the learning rate for as many arrays of parameters as the plan has.
+// An optimizer has no factors of the learning rate, or as many as the plan has arrays of
+// parameters.
 template <class T>
 void require_factors(const Plan<T>& plan, const Optimizer& optimizer) {
-  require(optimizer.factors.given.size() == plan.arrays().size(), "factors");
+  const std::vector<double>& given = optimizer.factors.given;
+  require(given.empty() || given.size() == plan.arrays().size(), "factors");
 }
 
 // The optimizer's moments: as many arrays, each as long as the parameters, as its rule keeps.
@@ -192,8 +194,8 @@ std::vector<T*> moments_of(const Plan<T>& plan, const Optimizer& optimizer,
   return moments;
 }
 
-// An optimizer with its settings, and a factor of the learning rate for each array of parameters,
-// checked once for many calls. The learning rate is 0 where a schedule gives it.
+// An optimizer with its settings, and factors of the learning rate for each array of parameters
+// or none, checked once for many calls. The learning rate is 0 where a schedule gives it.
 struct Rule {
   Optimizer optimizer;
   double lr;

@@ -64,7 +64,8 @@ class CompiledEngine:
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
         """Translate an optimizer for the core; the last one used is kept."""
         if self._optimizer is not optimizer:
-            factors = lr_factors(self._layout, optimizer)
+            names_none = optimizer.trainable is None and optimizer.lr_factors is None
+            factors = [] if names_none else lr_factors(self._layout, optimizer)
             self._rule = _core.Rule(optimizer.rule, optimizer.settings(), factors)
             self._optimizer = optimizer
         return self._rule

@@ -18,7 +18,8 @@ def lr_factors(layout: Layout, optimizer: Optimizer) -> list[float]:
         If `trainable` or `lr_factors` has a name that is neither a parameter's nor that of a layer
         with parameters.
     """
-    _checks.instance("optimizer", optimizer, Optimizer, "an optimizer")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer: expected an optimizer, got {_checks.describe(optimizer)}")
     learning, factors = optimizer.trainable, optimizer.lr_factors
     _check_names("trainable", learning, layout)
     _check_names("lr_factors", factors, layout)

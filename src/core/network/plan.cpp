@@ -218,7 +218,7 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     output_gradient(pass);
-    backward_rows(pass, x, dx, lowest_learning(factors));
+    backward_rows(pass, x, dx, dx != nullptr ? 0 : lowest_learning(factors));
     if (dparams == nullptr) return;
     team.barrier();
     weight_gradients(pass, x, factors, StoredGradient<T>{dparams, 0});
