@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,16 @@ from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import Schedule
+from densenet.training import orders
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
+from densenet.training.orders import Shuffle
 from densenet.training.position import Position, described, first_position, left_position
+
+if TYPE_CHECKING:
+    from densenet.training.reading import Reader
 
 Metric: TypeAlias = Callable[[Array, Array], float]
 Progress: TypeAlias = Callable[[int], None]
@@ -54,7 +59,7 @@ def train(
     optimizer: Optimizer | None,
     validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None,
     metrics: Sequence[Metric],
-    shuffle: bool,
+    shuffle: Shuffle | None,
     drop_last: bool,
     callbacks: Sequence[Callback],
     progress: bool,
@@ -69,11 +74,12 @@ def train(
     learner = learner_of(network)
     metrics = _checks.sequence("metrics", metrics, "functions")
     callbacks = _checks.sequence("callbacks", callbacks, "callbacks")
-    shuffle, drop_last = _checks.flag("shuffle", shuffle), _checks.flag("drop_last", drop_last)
+    drop_last = _checks.flag("drop_last", drop_last)
     progress, resume = _checks.flag("progress", progress), _checks.flag("resume", resume)
     seed = _checks.seed("seed", seed)
     optimizer = Adam() if optimizer is None else optimizer
     examples = learner.examples(x, y, sample_weight)
+    shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
     if class_weight is not None:
         loss = learner.loss
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -98,7 +104,7 @@ def train(
         specs = {
             "batch_size": batch_size,
             "optimizer": optimizer,
-            "shuffle": bool(shuffle),
+            "shuffle": shuffled,
             "drop_last": bool(drop_last),
             "early_stopping": early_stopping,
             "tolerance": tolerance,
@@ -126,16 +132,22 @@ def train(
         bar = _bar(n_steps * epochs, taken) if progress else None
 
         rng.bit_generator.state = position.drawn
+        examples = apart(examples, (learner.flat, *state.moments.values()))
         if position.last is not None:
             learner.put_back(position.last)
             position.last = None
         position.go_on(state.taken)
         position.ended = False
         learner.position = position
+        reader, file = None, orders.file_of(examples.x)
+        if shuffled == "blocks" and file is not None:
+            from densenet.training.reading import Reader  # for which Python loads mmap
+
+            reader = Reader(file, examples, batch_size)
         run = _Run(
             network=network,
             learner=learner,
-            examples=apart(examples, (learner.flat, *state.moments.values())),
+            examples=examples,
             optimizer=optimizer,
             state=state,
             position=position,
@@ -143,8 +155,9 @@ def train(
             batch_size=batch_size,
             n_steps=n_steps,
             tolerance=tolerance,
-            shuffle=shuffle,
             rng=rng,
+            draw=orders.drawing(shuffled, examples.x, batch_size, rng),
+            reader=reader,
             validation=validation,
             metrics=metrics,
             callbacks=callbacks,
@@ -248,8 +261,9 @@ class _Run:
     batch_size: int
     n_steps: int  # of an epoch
     tolerance: float
-    shuffle: bool
     rng: "np.random.Generator"  # in quotes: NumPy imports it when it is first named
+    draw: Callable[[], Array] | None  # the order of an epoch's rows
+    reader: "Reader | None"
     validation: Examples | None
     metrics: Sequence[Metric]
     callbacks: Sequence[Callback]
@@ -284,7 +298,7 @@ class _Run:
         if not position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
-                order = self.rng.permutation(len(self.examples.x)) if self.shuffle else None
+                order = self.draw() if self.draw is not None else None
             position.begin(order, n_steps, self.rng.bit_generator.state)
         start = time.perf_counter()
         stopped = self.steps()
@@ -326,11 +340,15 @@ class _Run:
                 self.state = learner.ready(optimizer)
                 self.moments = self.state.moments_for(optimizer)
                 position.go_on(self.state.taken)
-            part = position.batch_loss[done : done + 1 if self.watching else n_steps]
+            examples, order, first, last = self.examples, position.order, 0, n_steps
+            if self.reader is not None and order is not None:
+                _, first, last, examples = self.reader.group(order, done)
+                order = None
+            part = position.batch_loss[done : done + 1 if self.watching else last]
             before, taken = position.epochs * n_steps + done, self.state.taken
             lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
-            steps = Steps(position.order, self.batch_size, done, taken, lr, self.tolerance)
-            given = (self.examples, steps, part, self.watch(before), position.draws)
+            steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
+            given = (examples, steps, part, self.watch(before), position.draws)
             try:
                 outcome = run_engine(learner, self.moments, optimizer, *given)
                 if outcome.converged or outcome.diverged:
@@ -408,6 +426,8 @@ class _Run:
         """
         if self.bar is not None:
             self.bar.close()
+        if self.reader is not None:
+            self.reader.end()
         best, position, rule = self.best, self.position, self.early_stopping
         if best.kept is not None:
             if rule is None or position.best.waited < rule.patience:

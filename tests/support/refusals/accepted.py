@@ -72,6 +72,7 @@ ACCEPTED = {
     # ---- words, flags, paths
     "strict flag": "True; numpy True",
     "flag": "True; numpy True; 0; its class",  # 0 and 1 are False and True
+    "order of rows": "None; True; numpy True; 0; its class",
     "text": "'3'; 'no'; ''; null character",
     "identifier": "'no'",
     "path": "'3'; 'no'; path",
@@ -148,7 +149,8 @@ KIND_OF = {
         "bounded count": "n columns",
         "optional count": "n_classes",
         "width with init": "inputs outputs",
-        "flag": "nesterov bias training shuffle drop_last progress resume restore_best",
+        "flag": "nesterov bias training drop_last progress resume restore_best",
+        "order of rows": "shuffle",
         "text": "monitor column name source",
         "path": "path",
         "choice": "dtype backend mode impute task",
