@@ -10,6 +10,7 @@ import numpy as np
 from densenet import _checks
 from densenet.optimizers import Optimizer
 from densenet.training import Callback
+from densenet.training.callbacks import overriding
 
 _NUMBERS = {
     "alpha": "[0, inf)",
@@ -121,7 +122,12 @@ def check(estimator: Any) -> None:
     random_state(estimator.random_state)
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
-    _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
+    callbacks = _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
+    if overriding("on_epoch_begin", callbacks):
+        raise TypeError(
+            "callbacks: expected none that gives rows, as the fit of a Network takes them, got one "
+            "with on_epoch_begin"
+        )
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         _checks.count("verbose", estimator.verbose, 0)
     if estimator.layers is not None and not callable(estimator.layers):

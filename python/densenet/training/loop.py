@@ -24,6 +24,7 @@ from densenet.training import orders
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
+from densenet.training.fresh import rows_of_epoch
 from densenet.training.history import History, Record
 from densenet.training.orders import Shuffle
 from densenet.training.position import Position, described, first_position, left_position
@@ -139,15 +140,10 @@ def train(
         position.go_on(state.taken)
         position.ended = False
         learner.position = position
-        reader, file = None, orders.file_of(examples.x)
-        if shuffled == "blocks" and file is not None:
-            from densenet.training.reading import Reader  # for which Python loads mmap
-
-            reader = Reader(file, examples, batch_size)
         run = _Run(
             network=network,
             learner=learner,
-            examples=examples,
+            given=examples,
             optimizer=optimizer,
             state=state,
             position=position,
@@ -157,7 +153,7 @@ def train(
             tolerance=tolerance,
             rng=rng,
             draw=orders.drawing(shuffled, examples.x, batch_size, rng),
-            reader=reader,
+            shuffled=shuffled,
             validation=validation,
             metrics=metrics,
             callbacks=callbacks,
@@ -253,7 +249,7 @@ class _Run:
 
     network: Passes
     learner: Learner
-    examples: Examples
+    given: Examples
     optimizer: Optimizer
     state: OptimizerState
     position: Position
@@ -263,7 +259,7 @@ class _Run:
     tolerance: float
     rng: "np.random.Generator"  # in quotes: NumPy imports it when it is first named
     draw: Callable[[], Array] | None  # the order of an epoch's rows
-    reader: "Reader | None"
+    shuffled: Shuffle
     validation: Examples | None
     metrics: Sequence[Metric]
     callbacks: Sequence[Callback]
@@ -272,10 +268,13 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.moments = self.state.moments_for(self.optimizer)
+        self.beginning = overriding("on_epoch_begin", self.callbacks)
         self.watching = overriding("on_step_end", self.callbacks)
         self.pausing = overriding("is_due", self.callbacks)
         self.best = self.position.best  # of all epochs, of the one at hand, too
         self.rest = History()  # of an epoch that is left before its end
+        self.reader: Reader | None = None
+        self.learn_from(self.given)
 
     def to_its_end(self) -> History:
         """Train to the last epoch, or to what stops the training before."""
@@ -295,6 +294,9 @@ class _Run:
     def epoch(self) -> str:
         """Train for an epoch, or what is left of it; tell what stops the training, if anything."""
         position, rule, n_steps = self.position, self.early_stopping, self.n_steps
+        if self.beginning:
+            given = (self.network, self.learner, self.moments, self.given, position.epochs + 1)
+            self.learn_from(rows_of_epoch(self.beginning, *given))
         if not position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
@@ -323,6 +325,18 @@ class _Run:
         who: Any = self.network
         stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
         return stopped or ("callback" if any(stops) else "")
+
+    def learn_from(self, examples: Examples) -> None:
+        """Take the rows of the next steps from these, which may lie in a mapped file."""
+        self.examples = examples
+        if self.reader is not None:
+            self.reader.end()
+            self.reader = None
+        file = orders.file_of(examples.x) if self.shuffled == "blocks" else None
+        if file is not None:
+            from densenet.training.reading import Reader  # for which Python loads mmap
+
+            self.reader = Reader(file, examples, self.batch_size)
 
     def steps_taken(self) -> int:
         """Count the steps of this epoch that have been taken."""
