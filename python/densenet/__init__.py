@@ -18,7 +18,7 @@ from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
 from densenet.schedules import *
 from densenet.schedules import __all__ as _schedules
-from densenet.training import Callback, Checkpoint, EarlyStopping, History
+from densenet.training import Callback, Checkpoint, EarlyStopping, History, WeightAveraging
 
 __all__ = [
     "Callback",
@@ -27,6 +27,7 @@ __all__ = [
     "History",
     "LRRange",
     "Network",
+    "WeightAveraging",
     "__version__",
     "check_gradients",
     "get_num_threads",

@@ -308,8 +308,13 @@ class GivesRows(dn.Callback):
         (
             {"callbacks": [GivesRows()]},
             TypeError,
-            "callbacks: expected none that gives rows, as the fit of a Network takes them, got one "
-            "with on_epoch_begin",
+            "callbacks[0]: expected a Callback that neither gives rows nor averages weights, which "
+            "the fit of a Network alone provides for, got GivesRows",
+        ),
+        (
+            {"callbacks": [dn.Callback(), dn.WeightAveraging()]},
+            TypeError,
+            "callbacks[1]: expected a Callback that neither gives rows nor averages weights",
         ),
         ({"layers": [dn.ReLU()]}, TypeError, "layers: expected a function or None, got list"),
         ({"dtype": "int8"}, ValueError, "dtype: expected one of None, 'float32', 'float64'"),

@@ -1,5 +1,6 @@
 """Training: epochs of mini-batches, what is recorded of them, and who may stop them."""
 
+from densenet.training.averaging import WeightAveraging
 from densenet.training.callbacks import Callback, Checkpoint
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
@@ -13,5 +14,6 @@ __all__ = [
     "Metric",
     "Progress",
     "Record",
+    "WeightAveraging",
     "fit",
 ]

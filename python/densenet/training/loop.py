@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -21,11 +21,13 @@ from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import Schedule
 from densenet.training import orders
+from densenet.training.averaging import WeightAveraging, averaging_of
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.fresh import rows_of_epoch
 from densenet.training.history import History, Record
+from densenet.training.listeners import check_listeners
 from densenet.training.orders import Shuffle
 from densenet.training.position import Position, described, first_position, left_position
 
@@ -96,7 +98,8 @@ def train(
     rows = len(examples.x)
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
-    _check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    averaging = averaging_of(callbacks)
     row_weights = "None" if sample_weight is None else "weights"
     weights_of_classes = repr(class_weight)
 
@@ -108,6 +111,7 @@ def train(
             "shuffle": shuffled,
             "drop_last": bool(drop_last),
             "early_stopping": early_stopping,
+            "callbacks": averaging,
             "tolerance": tolerance,
             "seed": seed,
         }
@@ -134,9 +138,7 @@ def train(
 
         rng.bit_generator.state = position.drawn
         examples = apart(examples, (learner.flat, *state.moments.values()))
-        if position.last is not None:
-            learner.put_back(position.last)
-            position.last = None
+        position.put_last_back(learner)
         position.go_on(state.taken)
         position.ended = False
         learner.position = position
@@ -158,6 +160,7 @@ def train(
             metrics=metrics,
             callbacks=callbacks,
             early_stopping=early_stopping,
+            averaging=averaging,
             bar=bar,
         )
         try:
@@ -166,35 +169,6 @@ def train(
             run.leave()
     finally:
         turn.over = True
-
-
-def _check_listeners(
-    metrics: Sequence[Metric],
-    callbacks: Sequence[Callback],
-    early_stopping: EarlyStopping | None,
-    validates: bool,
-) -> None:
-    """Check metrics, callbacks and early stopping before training starts."""
-    for index, metric in enumerate(metrics):
-        if not callable(metric) or not hasattr(metric, "__name__"):
-            got = _checks.describe(metric)
-            raise TypeError(f"metrics[{index}]: expected a function with a name, got {got}")
-    for index, callback in enumerate(callbacks):
-        if not isinstance(callback, Callback):
-            got = _checks.describe(callback)
-            raise TypeError(f"callbacks[{index}]: expected a Callback, got {got}")
-    if early_stopping is None:
-        return
-    if not isinstance(early_stopping, EarlyStopping):
-        got = _checks.describe(early_stopping)
-        raise TypeError(f"early_stopping: expected EarlyStopping, got {got}")
-    names = ["loss"]
-    if validates:
-        names += ["val_loss", *(f"val_{metric.__name__}" for metric in metrics)]
-    if early_stopping.monitor not in names:
-        raise ValueError(
-            f"monitor: expected one of {', '.join(names)}, got {early_stopping.monitor!r}"
-        )
 
 
 def _bar(total: int, taken: int) -> Any:
@@ -264,6 +238,7 @@ class _Run:
     metrics: Sequence[Metric]
     callbacks: Sequence[Callback]
     early_stopping: EarlyStopping | None
+    averaging: WeightAveraging | None
     bar: Any
 
     def __post_init__(self) -> None:
@@ -294,6 +269,8 @@ class _Run:
     def epoch(self) -> str:
         """Train for an epoch, or what is left of it; tell what stops the training, if anything."""
         position, rule, n_steps = self.position, self.early_stopping, self.n_steps
+        if self.averaging is not None:
+            position.put_last_back(self.learner)
         if self.beginning:
             given = (self.network, self.learner, self.moments, self.given, position.epochs + 1)
             self.learn_from(rows_of_epoch(self.beginning, *given))
@@ -306,6 +283,9 @@ class _Run:
         stopped = self.steps()
         seconds = time.perf_counter() - start
         taken = self.steps_taken()
+        if self.averaging is not None:
+            self.average(self.averaging, taken)
+            position.show_average(self.learner)
         shown = taken + (stopped == "diverged")  # that step has a loss, too
         losses = position.batch_loss.tolist()[: max(shown, 1)]
         record = self.record(losses, seconds)
@@ -325,6 +305,23 @@ class _Run:
         who: Any = self.network
         stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
         return stopped or ("callback" if any(stops) else "")
+
+    def average(self, rule: WeightAveraging, done: int) -> None:
+        """Let the weights count that the network has after so many steps of this epoch."""
+        position = self.position
+        given = (position.average, self.learner, position.epochs, self.n_steps, done)
+        position.average = rule.after(*given, self.batches)
+
+    def batches(self) -> Iterator[Array]:
+        """Give the inputs of the epoch's steps, one after the other."""
+        for step in range(len(self.examples.x) // self.batch_size):
+            x, order, first = self.examples.x, self.position.order, 0
+            if self.reader is not None and order is not None:
+                _, first, _, (x, *_) = self.reader.group(order, step)
+                order = None
+            begin = (step - first) * self.batch_size
+            rows = slice(begin, begin + self.batch_size)
+            yield x[rows] if order is None else x[order[rows]]
 
     def learn_from(self, examples: Examples) -> None:
         """Take the rows of the next steps from these, which may lie in a mapped file."""
@@ -348,7 +345,11 @@ class _Run:
         turn, n_steps = learner.turn, self.n_steps
         who: Any = self.network
         assert turn is not None
+        rule = self.averaging
+        each = rule is not None and rule.decay is not None
         while (done := self.steps_taken()) < n_steps:
+            if rule is not None and each:
+                self.average(rule, done)
             turn.stepping = True  # from here on, nobody resets the optimizer
             if learner.optimizer_state is not self.state:  # a callback has
                 self.state = learner.ready(optimizer)
@@ -358,7 +359,7 @@ class _Run:
             if self.reader is not None and order is not None:
                 _, first, last, examples = self.reader.group(order, done)
                 order = None
-            part = position.batch_loss[done : done + 1 if self.watching else last]
+            part = position.batch_loss[done : done + 1 if self.watching or each else last]
             before, taken = position.epochs * n_steps + done, self.state.taken
             lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
             steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
@@ -443,8 +444,10 @@ class _Run:
         if self.reader is not None:
             self.reader.end()
         best, position, rule = self.best, self.position, self.early_stopping
+        position.show_average(self.learner)
         if best.kept is not None:
-            if rule is None or position.best.waited < rule.patience:
+            done = rule is not None and position.best.waited >= rule.patience
+            if position.last is None and not done:
                 position.last = self.learner.learned()
             self.learner.put_back(best.kept)
         position.leave()

@@ -53,6 +53,7 @@ ACCEPTED = {
     "positive": _POSITIVE,
     "optional positive": f"None; {_POSITIVE}",
     "decay": _BELOW_1,
+    "optional decay": f"None; {_BELOW_1}",
     "unit": f"True; numpy True; {_BELOW_1}",
     "seconds": f"0; inf; 10**400; {_POSITIVE}",  # inf: never
     "statistic": "2.5; 1e300; its negative",  # a finite float and nothing else: read from JSON
@@ -138,10 +139,11 @@ KIND_OF = {
         "positive": "delta lowest highest",
         "optional positive": "clip_norm clip_value total_weight",
         "decay": "beta beta1 beta2 momentum label_smoothing rate",
+        "optional decay": "decay",
         "unit": "dampening",
         "seconds": "seconds",
         "statistic": "fill mean scale",
-        "count": "step epochs batch_size every steps width patience most",
+        "count": "step epochs batch_size every steps width patience most start_epoch",
         "count from 0": "least_rows most_categories",
         "number of a row": "row first_row",
         "others": "others",
