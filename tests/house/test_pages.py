@@ -56,7 +56,7 @@ def test_the_readme_s_program_runs(empty_folder, capsys):
 def test_the_programs_for_much_data_run(empty_folder, rng):
     rng.normal(size=(500, 784)).astype(np.float32).tofile("x.f32")
     np.save("y.npy", rng.integers(0, 10, 500))
-    assert len(list(run(DOCS / "much-data.md"))) == 3
+    assert len(list(run(DOCS / "much-data.md"))) == 4
 
 
 def test_the_first_page_s_program_runs(empty_folder):

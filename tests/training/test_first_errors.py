@@ -182,3 +182,31 @@ def test_flags_are_true_or_false_or_1_or_0(engine, flag):
     assert plain.flat.tobytes() == other.flat.tobytes()
     assert EarlyStopping(restore_best=flag).restore_best is False
     assert Linear(5, 3, bias=flag).bias is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "text"),
+    [
+        ("Dataset", "h5py._hl.dataset", "Dataset of h5py"),
+        ("Array", "dask.array.core", "Array of dask"),
+        ("DataFrame", "dask.dataframe.core", "DataFrame of dask"),
+        ("Array", "zarr.core.array", "Array of zarr"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "loss", "predict"])
+def test_data_that_lie_elsewhere_are_not_read_whole(kind, module, text, method):
+    def read(self, *given, **options):
+        raise AssertionError("read whole")
+
+    members = {"__array__": read, "shape": X.shape, "dtypes": [], "columns": range(5)}
+    elsewhere = type(kind, (), {**members, "__module__": module})()
+    rest = (
+        f": expected rows in memory or in an np.memmap, got {text}: read it, or some of its rows "
+        "at a time, into an array"
+    )
+    given = (elsewhere,) if method == "predict" else (elsewhere, Y)
+    refused(lambda n: getattr(n, method)(*given), TypeError, f"x{rest}")
+    if method == "fit":
+        refused(lambda n: n.fit(X, elsewhere), TypeError, f"y{rest}")
+        weighted = {"sample_weight": elsewhere}
+        refused(lambda n: n.fit(X, Y, **weighted), TypeError, f"sample_weight{rest}")

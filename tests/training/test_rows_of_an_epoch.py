@@ -188,3 +188,21 @@ def test_one_callback_gives_rows(engine, data):
     one.fit(*data, **OPTIONS, callbacks=turns)
     two.fit(*data, **OPTIONS, callbacks=[Give(lambda e: drawn(e) if e < 4 else None)])
     assert_same_bits(one.flat, two.flat)
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def test_calls_with_parts_of_the_rows_give_the_bits_of_one_call(engine, rng):
+    """Parts of whole batches, in each epoch anew; dropout, moments and running moments go on."""
+    x, y = separable(rng, 60, 5)
+    options = OPTIONS | {"batch_size": 10, "shuffle": False}
+    whole, parts = make(engine), make(engine)
+    history = whole.fit(x, y, **options)
+    losses = []
+    for _ in range(options["epochs"]):
+        for begin, end in ((0, 20), (20, 50), (50, 60)):
+            part = parts.fit(x[begin:end], y[begin:end], **options | {"epochs": 1})
+            losses += part.batch_loss
+    assert losses == history.batch_loss
+    assert_same_bits(parts.flat, whole.flat)

@@ -15,7 +15,7 @@ __all__ = ["WeightAveraging"]
 
 
 class Average(NamedTuple):
-    """The average of a `number` of weights, the last of them those after so many `steps` of training."""
+    """The average of a `number` of weights, of which the last are those after so many `steps`."""
 
     learned: Learned
     number: int
