@@ -1,5 +1,6 @@
 """Rows in blocks: how a file larger than memory is shuffled, and read ahead."""
 
+import _thread
 import mmap
 import threading
 import tracemalloc
@@ -236,11 +237,11 @@ def test_groups_hold_the_rows_of_their_steps(monkeypatch, tmp_path, rng, weighte
 
 
 def test_no_thread_is_left(data, mapped):
-    before = threading.active_count()
+    before = _thread._count()
     for leave in (Kill(step=1), Kill(epoch=1)):
         with pytest.raises(KilledError):
             make().fit(mapped, data[1], callbacks=[leave])
-    assert threading.active_count() == before
+    assert _thread._count() == before
 
 
 def test_what_cannot_be_read_raises_where_it_is_needed(monkeypatch, small, data, mapped):

@@ -441,8 +441,6 @@ class _Run:
         """
         if self.bar is not None:
             self.bar.close()
-        if self.reader is not None:
-            self.reader.end()
         best, position, rule = self.best, self.position, self.early_stopping
         position.show_average(self.learner)
         if best.kept is not None:
@@ -451,6 +449,8 @@ class _Run:
                 position.last = self.learner.learned()
             self.learner.put_back(best.kept)
         position.leave()
+        if self.reader is not None:
+            self.reader.end()
 
 
 def _finite(flat: Array) -> bool:

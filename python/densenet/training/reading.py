@@ -1,9 +1,10 @@
 """Reads groups of rows from a mapped file, each while those before it are learned from."""
 
+import _thread
 import contextlib
 import mmap
+import os
 import sys
-import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,13 @@ class Group(NamedTuple):
     examples: Examples
 
 
+class _Ended(NamedTuple):
+    """Whether a thread has ended: it says yes, and then releases the lock."""
+
+    lock: _thread.LockType
+    yes: list[bool]
+
+
 class Reader:
     """Copies the rows of the steps at hand into memory, and those of the next steps meanwhile.
 
@@ -45,10 +53,10 @@ class Reader:
         self._begin = _address(x) - _address(np.frombuffer(file, np.uint8))
         self._ahead = max(1, _AHEAD // row)  # in rows
         self._buffers: dict[int, Array] = {}
-        self._thread: threading.Thread | None = None
+        self._reading: tuple[_Ended, int] | None = None  # of the thread, and of which process
         self._group: Group | None = None  # at hand
         self._next: Group | None = None  # as the thread leaves it
-        self._ended = False
+        self._stopped = False
 
     def group(self, epoch: Array, step: int) -> Group:
         """Give the rows of the group that an epoch's step belongs to.
@@ -65,24 +73,33 @@ class Reader:
             group = self._read(epoch, number)
         self._group = group
         if (number + 1) * self._rows < len(epoch):
-            given = (epoch, number + 1)
-            self._thread = threading.Thread(target=self._read_next, args=given, daemon=True)
-            self._thread.start()
+            # By calls of C alone: `threading` breaks where a signal handler raises within it.
+            ended = _Ended(_thread.allocate_lock(), [])
+            ended.lock.acquire()
+            _thread.start_new_thread(self._read_next, (epoch, number + 1, ended))
+            self._reading = ended, os.getpid()
         return group
 
     def end(self) -> None:
         """End the thread that reads."""
-        self._ended = True
+        self._stopped = True
         self._wait()
 
     def _wait(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._reading is not None:
+            ended, process = self._reading
+            # A child of fork has no such thread. The lock may have been taken by a call that ended.
+            while process == os.getpid() and not ended.yes:
+                ended.lock.acquire()
+            self._reading = None
 
-    def _read_next(self, epoch: Array, number: int) -> None:
-        with contextlib.suppress(MemoryError, _EndedError):  # the caller reads, and raises
-            self._next = self._read(epoch, number)
+    def _read_next(self, epoch: Array, number: int, ended: _Ended) -> None:
+        try:
+            with contextlib.suppress(MemoryError, _StoppedError):  # the caller reads, and raises
+                self._next = self._read(epoch, number)
+        finally:
+            ended.yes.append(True)
+            ended.lock.release()
 
     def _read(self, epoch: Array, number: int) -> Group:
         x, targets, weights, _ = self._examples
@@ -102,8 +119,8 @@ class Reader:
             into[places[begin:end]] = x[first : first + end - begin]
             self._advise(_COLD, first, end - begin)
             begin = end
-            if self._ended:
-                raise _EndedError
+            if self._stopped:
+                raise _StoppedError
         first_step = number * self._rows // self._batch_size
         last_step = first_step - (-len(rows) // self._batch_size)
         weights = None if weights is None else weights[part]
@@ -120,7 +137,7 @@ class Reader:
                 self._file.madvise(advice, at, min(_ASKED, end - at))
 
 
-class _EndedError(Exception):
+class _StoppedError(Exception):
     """Ends reading."""
 
 
