@@ -19,7 +19,7 @@ from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
 from densenet.schedules import *
 from densenet.schedules import __all__ as _schedules
-from densenet.training import Callback, Checkpoint, EarlyStopping, History
+from densenet.training import Callback, Checkpoint, EarlyStopping, History, WeightAveraging
 
 __all__ = [
     "Callback",
@@ -29,6 +29,7 @@ __all__ = [
     "History",
     "LRRange",
     "Network",
+    "WeightAveraging",
     "__version__",
     "check_gradients",
     "fit_many",

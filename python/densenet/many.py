@@ -23,6 +23,7 @@ from densenet.training import EarlyStopping, History, Metric, loop
 from densenet.training.history import divergence
 from densenet.training.listeners import check_listeners
 from densenet.training.position import conditions_of
+from densenet.training.run import Run
 
 __all__ = ["FitManyError", "fit_many"]
 
@@ -222,7 +223,7 @@ def fit_many(
             learner.check_optimizer(rule, stacklevel=2)
 
     @contextmanager
-    def begun(index: int) -> Iterator[loop.Run]:
+    def begun(index: int) -> Iterator[Run]:
         """Begin to train a network; leave it at the end."""
         learner, rule, seed = learners[index], optimizers[index], own_seeds[index]
         own, validated = train_rows[index], measured[index]

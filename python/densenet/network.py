@@ -337,7 +337,7 @@ class Network(Passes):
         optimizer: Optimizer | None = None,
         validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         metrics: Sequence[training.Metric] = (),
-        shuffle: bool = True,
+        shuffle: bool | Literal["blocks"] | None = None,
         drop_last: bool = False,
         callbacks: Sequence[training.Callback] = (),
         progress: bool = False,
@@ -360,7 +360,8 @@ class Network(Passes):
         Parameters
         ----------
         x, y, sample_weight
-            As in `loss`. Rows are converted to the network's element type batch by batch.
+            As in `loss`. Rows are converted to the network's element type batch by batch, and an
+            `np.memmap` is never copied whole.
         epochs : int
             How many times every row is learned from. With `resume`, the epochs of the call before
             count, too.
@@ -373,8 +374,12 @@ class Network(Passes):
             Rows whose loss and metrics are measured after each epoch.
         metrics : sequence of functions ``f(y_true, y_pred) -> float``
             Measured on the validation data, under ``"val_" + f.__name__``.
-        shuffle : bool
-            True draws a new order of the rows for each epoch.
+        shuffle : bool or "blocks", optional
+            True draws a new order of the rows for each epoch; False takes them as they lie.
+            "blocks" draws an order in which a file is read quickly: of blocks, neighbouring rows
+            of 256 KiB, and then of the rows within groups of blocks, 32 MiB, of which two are in
+            memory. By default "blocks" where x is an `np.memmap` or a view of one, else True; with
+            `resume`, as in the call before.
         drop_last : bool
             True leaves out an epoch's last step if it has fewer rows than the others.
         callbacks : sequence of `Callback`

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import densenet
@@ -50,6 +51,12 @@ def test_the_readme_s_program_runs(empty_folder, capsys):
     assert len(end["network"].optimizer_state) > 1
     [program] = blocks(README, "python")
     assert len([line for line in program.splitlines() if line]) <= 15
+
+
+def test_the_programs_for_much_data_run(empty_folder, rng):
+    rng.normal(size=(500, 784)).astype(np.float32).tofile("x.f32")
+    np.save("y.npy", rng.integers(0, 10, 500))
+    assert len(list(run(DOCS / "much-data.md"))) == 4
 
 
 def test_the_first_page_s_program_runs(empty_folder):

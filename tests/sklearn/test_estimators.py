@@ -282,6 +282,11 @@ def test_weights_are_live_and_may_be_assigned():
     assert model.predict_proba(x)[0, 1] == 0.5
 
 
+class GivesRows(dn.Callback):
+    def on_epoch_begin(self, network, epoch):
+        return None
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
@@ -300,6 +305,17 @@ def test_weights_are_live_and_may_be_assigned():
         ({"batch_size": 0}, ValueError, "batch_size must be an integer >= 1, got 0"),
         ({"n_iter_no_change": 2.5}, TypeError, "n_iter_no_change must be an integer >= 1"),
         ({"callbacks": [print]}, TypeError, "callbacks[0]: expected a Callback, got builtin"),
+        (
+            {"callbacks": [GivesRows()]},
+            TypeError,
+            "callbacks[0]: expected a Callback that neither gives rows nor averages weights, which "
+            "the fit of a Network alone provides for, got GivesRows",
+        ),
+        (
+            {"callbacks": [dn.Callback(), dn.WeightAveraging()]},
+            TypeError,
+            "callbacks[1]: expected a Callback that neither gives rows nor averages weights",
+        ),
         ({"layers": [dn.ReLU()]}, TypeError, "layers: expected a function or None, got list"),
         ({"dtype": "int8"}, ValueError, "dtype: expected one of None, 'float32', 'float64'"),
         ({"n_threads": 0}, ValueError, "n_threads must be an integer in [1, 1024], got 0"),

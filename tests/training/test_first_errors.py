@@ -46,6 +46,7 @@ def refused(call, kind, text):
 
 _PAIR = "validation_data: expected a pair (x, y), got"
 _WORD = "must be True or False, got"
+_ORDER = "must be True, False or 'blocks', got"
 FIT = [
     ({"callbacks": Callback()}, "callbacks: expected a sequence of callbacks, got Callback"),
     ({"callbacks": {Callback()}}, "callbacks: expected a sequence of callbacks, got set"),
@@ -69,8 +70,11 @@ FIT = [
     ({"seed": 1.5}, "seed must be an integer >= 0, got float"),
     ({"seed": "1"}, "seed must be an integer >= 0, got str"),
     ({"seed": True}, "seed must be an integer >= 0, got bool"),
-    ({"shuffle": "no"}, f"shuffle {_WORD} str"),
-    ({"shuffle": 2}, f"shuffle {_WORD} 2"),
+    ({"shuffle": "no"}, f"shuffle {_ORDER} 'no'"),
+    ({"shuffle": "block"}, f"shuffle {_ORDER} 'block'"),
+    ({"shuffle": 2}, f"shuffle {_ORDER} 2"),
+    ({"shuffle": 0.0}, f"shuffle {_ORDER} float"),
+    ({"shuffle": ["blocks"]}, f"shuffle {_ORDER} list"),
     ({"drop_last": None}, f"drop_last {_WORD} None"),
     ({"progress": "bar"}, f"progress {_WORD} str"),
     ({"resume": [True]}, f"resume {_WORD} list"),
@@ -83,7 +87,7 @@ FIT = [
 
 @pytest.mark.parametrize(("options", "text"), FIT)
 def test_fit_tells_what_is_wrong(options, text):
-    values = ("elements", "shape (6, 3)", "got -1", "got 2")
+    values = ("elements", "shape (6, 3)", "got -1", "got 2", "got 'no'", "got 'block'")
     kind = ValueError if any(word in text for word in values) else TypeError
     if text.endswith("float64"):
         text += " of shape (6, 5)"
@@ -178,3 +182,31 @@ def test_flags_are_true_or_false_or_1_or_0(engine, flag):
     assert plain.flat.tobytes() == other.flat.tobytes()
     assert EarlyStopping(restore_best=flag).restore_best is False
     assert Linear(5, 3, bias=flag).bias is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "text"),
+    [
+        ("Dataset", "h5py._hl.dataset", "Dataset of h5py"),
+        ("Array", "dask.array.core", "Array of dask"),
+        ("DataFrame", "dask.dataframe.core", "DataFrame of dask"),
+        ("Array", "zarr.core.array", "Array of zarr"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "loss", "predict"])
+def test_data_that_lie_elsewhere_are_not_read_whole(kind, module, text, method):
+    def read(self, *given, **options):
+        raise AssertionError("read whole")
+
+    members = {"__array__": read, "shape": X.shape, "dtypes": [], "columns": range(5)}
+    elsewhere = type(kind, (), {**members, "__module__": module})()
+    rest = (
+        f": expected rows in memory or in an np.memmap, got {text}: read it, or some of its rows "
+        "at a time, into an array"
+    )
+    given = (elsewhere,) if method == "predict" else (elsewhere, Y)
+    refused(lambda n: getattr(n, method)(*given), TypeError, f"x{rest}")
+    if method == "fit":
+        refused(lambda n: n.fit(X, elsewhere), TypeError, f"y{rest}")
+        weighted = {"sample_weight": elsewhere}
+        refused(lambda n: n.fit(X, Y, **weighted), TypeError, f"sample_weight{rest}")

@@ -239,6 +239,7 @@ def train_beyond_memory(folder, dtype):
         grown.append(growth(train))
     most = 4 * training_elements(network, optimizer, batch, dn.get_num_threads())
     most += 3 * batch * cols * itemsize  # what is read is mapped
+    most += 4 * max(2**25, batch * cols * itemsize)  # two groups of rows: mapped, and copied
     most += 10 * 8 * rows  # the order of the rows, their weights
     return grown[0], most, losses
 

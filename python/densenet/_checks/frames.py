@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from densenet._checks.arrays import as_array
+from densenet._checks.arrays import as_array, describe
 from densenet._typing import Array
 
 
@@ -12,7 +12,18 @@ def plain(name: str, value: Any) -> Array:
     """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers."""
     if type(value) is np.ndarray:  # fast, for the prediction of one row takes microseconds
         return value
+    _here(name, value)
     return as_array(name, value) if _columns_of(value) is None else _matrix(name, value)
+
+
+def _here(name: str, value: Any) -> None:
+    """Refuse data that lie elsewhere, for NumPy would read them whole, however many there are."""
+    library = type(value).__module__.partition(".")[0]
+    if library in ("h5py", "dask", "dask_expr", "zarr"):
+        raise TypeError(
+            f"{name}: expected rows in memory or in an np.memmap, got {describe(value)} of "
+            f"{library}: read it, or some of its rows at a time, into an array"
+        )
 
 
 def columns(name: str, value: Any) -> list[Array]:

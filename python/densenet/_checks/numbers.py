@@ -26,6 +26,7 @@ _RANGES: dict[str, _Range] = {
     "beta2": _DECAY,
     "label_smoothing": _DECAY,
     "rate": _DECAY,
+    "decay": _DECAY,
     "after": _RATE,
     "min_delta": _RATE,
     "tolerance": _RATE,

@@ -235,9 +235,7 @@ class CompiledTogether:
         self._group, self._rule = group, rule
         self.size, self.shape = size, shape
 
-    def train(
-        self, calls: Sequence[Call], progress: Callable[[int], None] | None
-    ) -> list[Outcome]:
+    def train(self, calls: Sequence[Call], progress: Callable[[int], None] | None) -> list[Outcome]:
         given = []
         for engine, *rest in calls:
             assert isinstance(engine, CompiledEngine)

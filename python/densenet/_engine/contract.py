@@ -141,9 +141,7 @@ class Together(Protocol):
     @property
     def shape(self) -> object: ...
 
-    def train(
-        self, calls: Sequence[Call], progress: Callable[[int], None] | None
-    ) -> list[Outcome]:
+    def train(self, calls: Sequence[Call], progress: Callable[[int], None] | None) -> list[Outcome]:
         """Take the steps of all calls, as `Engine.train` does; give an outcome for each.
 
         If a network's loss is not finite, none of them takes that step, which is its last.

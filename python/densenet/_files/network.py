@@ -25,6 +25,7 @@ from densenet._network.state import State, learner_of
 from densenet._typing import Array
 from densenet.layers import Layer, Linear, Residual
 from densenet.losses import CustomLoss, Loss
+from densenet.training.averaging import Average
 from densenet.training.early_stopping import Best
 from densenet.training.history import History
 from densenet.training.position import Position
@@ -241,7 +242,9 @@ def _position(learner: Learner, arrays: dict[str, Array]) -> dict[str, Any] | No
     arrays["position.history"] = np.array(past.batch_loss, np.float64)
     if at.order is not None:
         arrays["position.order"] = at.order
-    for name, learned in (("best", at.best.kept), ("last", at.last)):
+    average = at.average
+    kept = {"best": at.best.kept, "last": at.last, "average": average and average.learned}
+    for name, learned in kept.items():
         if learned is not None:
             arrays |= _split(learned.flat, layout.slots, f"position.{name}.")
             arrays |= _split(learned.running, layout.running_slots, f"position.{name}.")
@@ -255,7 +258,8 @@ def _position(learner: Learner, arrays: dict[str, Array]) -> dict[str, Any] | No
         "ordered": at.order is not None,
         "epochs": records,
         "best": {"score": at.best.score, "waited": at.best.waited},
-        "kept": [name for name, has in (("best", at.best.kept), ("last", at.last)) if has],
+        "kept": [name for name, learned in kept.items() if learned is not None],
+        **({"averaged": [average.number, average.steps]} if average else {}),
     }
 
 
@@ -293,7 +297,15 @@ def _read_position(
             learned.get("best"),
         ),
         last=learned.get("last"),
+        average=_read_average(learned.get("average"), about),
     )
+
+
+def _read_average(learned: Learned | None, about: dict[str, Any]) -> Average | None:
+    if learned is None:
+        return None
+    number, steps = (_checks.count("averaged", each, 1, _MANY) for each in about["averaged"])
+    return Average(learned, number, steps)
 
 
 def _vector(arrays: dict[str, Array], name: str, kind: type[np.number[Any]]) -> Array:

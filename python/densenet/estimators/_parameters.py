@@ -9,7 +9,8 @@ import numpy as np
 
 from densenet import _checks
 from densenet.optimizers import Optimizer
-from densenet.training import Callback
+from densenet.training import Callback, WeightAveraging
+from densenet.training.callbacks import overriding
 
 _NUMBERS = {
     "alpha": "[0, inf)",
@@ -121,7 +122,14 @@ def check(estimator: Any) -> None:
     random_state(estimator.random_state)
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
-    _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
+    callbacks = _checks.sequence_of("callbacks", estimator.callbacks, Callback, "a Callback")
+    for index, callback in enumerate(callbacks):
+        if isinstance(callback, WeightAveraging) or overriding("on_epoch_begin", [callback]):
+            got = type(callback).__name__
+            raise TypeError(
+                f"callbacks[{index}]: expected a Callback that neither gives rows nor averages "
+                f"weights, which the fit of a Network alone provides for, got {got}"
+            )
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         _checks.count("verbose", estimator.verbose, 0)
     if estimator.layers is not None and not callable(estimator.layers):

@@ -1,10 +1,12 @@
 """Training: epochs of mini-batches, what is recorded of them, and who may stop them."""
 
+from densenet.training.averaging import WeightAveraging
 from densenet.training.callbacks import Callback, Checkpoint
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.history import History, Record
-from densenet.training.loop import Metric, Progress, fit
+from densenet.training.loop import fit
 from densenet.training.pruning import PruningCallback
+from densenet.training.run import Metric, Progress
 
 __all__ = [
     "Callback",
@@ -15,5 +17,6 @@ __all__ = [
     "Progress",
     "PruningCallback",
     "Record",
+    "WeightAveraging",
     "fit",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from densenet import _checks
 from densenet.training.history import Record
@@ -37,6 +38,35 @@ class Callback:
     epoch 2: 9.00
     epoch 3: 3.24
     """
+
+    def on_epoch_begin(
+        self, network: "Network", epoch: int
+    ) -> tuple[npt.ArrayLike, npt.ArrayLike] | None:
+        """Give the rows of an epoch (of this training, from 1), or None for those given to `fit`.
+
+        They are for that epoch alone: x with as many rows and columns as those given to `fit`, and
+        y. Row i keeps its weight, of `sample_weight` and `class_weight`. Validation data stay.
+
+        An epoch that is resumed within asks again: to go on to the bit, give the same rows for the
+        same epoch, as by a generator that is made from its number.
+
+        Examples
+        --------
+        New noise in each epoch:
+
+        >>> import numpy as np
+        >>> from densenet import Callback, Linear, MeanSquaredError, Network
+        >>> x = np.arange(12.0).reshape(6, 2)
+        >>> y = x.sum(axis=1)
+        >>> class Noise(Callback):
+        ...     def on_epoch_begin(self, network, epoch):
+        ...         rng = np.random.default_rng([7, epoch])
+        ...         return x + rng.normal(0, 0.1, x.shape), y
+        >>> network = Network([Linear(2, 1)], MeanSquaredError(), seed=1)
+        >>> len(network.fit(x, y, epochs=3, callbacks=[Noise()]).epochs)
+        3
+        """
+        return None
 
     def on_step_end(self, network: "Network", step: int, loss: float) -> bool | None:
         """Look at a step (of this training, from 1) and its loss; return True to stop."""

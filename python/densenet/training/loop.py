@@ -1,31 +1,27 @@
-"""The training loop: epochs of mini-batches, the record of each, and what ends them."""
+"""Calls of `fit`: their arguments are checked, and their epochs begun."""
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.cancel import HERE
-from densenet._engine.contract import Examples, Mode, Outcome, Steps, apart
-from densenet._engine.turn import ONE_AT_A_TIME, Turn
+from densenet._engine.contract import Examples, apart
+from densenet._engine.turn import Turn
 from densenet._extras import require
-from densenet._network.learner import Learner, OptimizerState, parts
 from densenet._network.passes import Passes
 from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
-from densenet.schedules import Schedule
-from densenet.training.callbacks import Callback, overriding
+from densenet.training import orders
+from densenet.training.averaging import averaging_of
+from densenet.training.callbacks import Callback
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
-from densenet.training.history import History, Record
+from densenet.training.history import History
 from densenet.training.listeners import check_listeners
+from densenet.training.orders import Shuffle
 from densenet.training.position import (
     Conditions,
     Position,
@@ -33,16 +29,7 @@ from densenet.training.position import (
     first_position,
     left_position,
 )
-
-Metric: TypeAlias = Callable[[Array, Array], float]
-Progress: TypeAlias = Callable[[int], None]
-
-
-class _Pause(Exception):  # noqa: N818 (no error: the way out of a call)
-    """Ends a call of the engine after the step that it is taking."""
-
-
-# ---- one call ------------------------------------------------------------------------------------
+from densenet.training.run import Metric, Run
 
 
 def fit(network: Any, x: npt.ArrayLike, y: npt.ArrayLike, **options: Any) -> History:
@@ -62,7 +49,7 @@ def train(
     optimizer: Optimizer | None,
     validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None,
     metrics: Sequence[Metric],
-    shuffle: bool,
+    shuffle: Shuffle | None,
     drop_last: bool,
     callbacks: Sequence[Callback],
     progress: bool,
@@ -77,11 +64,12 @@ def train(
     learner = learner_of(network)
     metrics = _checks.sequence("metrics", metrics, "functions")
     callbacks = _checks.sequence("callbacks", callbacks, "callbacks")
-    shuffle, drop_last = _checks.flag("shuffle", shuffle), _checks.flag("drop_last", drop_last)
+    drop_last = _checks.flag("drop_last", drop_last)
     progress, resume = _checks.flag("progress", progress), _checks.flag("resume", resume)
     seed = _checks.seed("seed", seed)
     optimizer = Adam() if optimizer is None else optimizer
     examples = learner.examples(x, y, sample_weight)
+    shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
     if class_weight is not None:
         loss = learner.loss
         if not isinstance(loss, Loss) or loss.predicts != "classes":
@@ -98,15 +86,17 @@ def train(
     batch_size = min(_checks.count("batch_size", batch_size), rows)
     tolerance = _checks.setting("tolerance", tolerance)
     check_listeners(metrics, callbacks, early_stopping, validation is not None)
+    averaging = averaging_of(callbacks)
     conditions = conditions_of(
         rows=rows,
         sample_weight="None" if sample_weight is None else "weights",
         class_weight=repr(class_weight),
         batch_size=batch_size,
         optimizer=optimizer,
-        shuffle=shuffle,
+        shuffle=shuffled,
         drop_last=drop_last,
         early_stopping=early_stopping,
+        averaging=averaging,
         tolerance=tolerance,
         seed=seed,
     )
@@ -126,7 +116,7 @@ def train(
             seed=seed,
             validation=validation,
             metrics=metrics,
-            shuffle=shuffle,
+            shuffle=shuffled,
             drop_last=drop_last,
             callbacks=callbacks,
             progress=progress,
@@ -155,13 +145,13 @@ def start(
     validation: Examples | None = None,
     validation_rows: Array | None = None,
     metrics: Sequence[Metric] = (),
-    shuffle: bool = True,
+    shuffle: Shuffle = True,
     drop_last: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: bool = False,
     early_stopping: EarlyStopping | None = None,
     tolerance: float = 0.0,
-) -> "Run":
+) -> Run:
     """Begin to train within a turn of the network that has begun; all arguments are checked.
 
     Parameters
@@ -186,16 +176,15 @@ def start(
     bar = _bar(n_steps * epochs, taken) if progress else None
 
     rng.bit_generator.state = position.drawn
-    if position.last is not None:
-        learner.put_back(position.last)
-        position.last = None
+    examples = apart(examples, (learner.flat, *state.moments.values()))
+    position.put_last_back(learner)
     position.go_on(state.taken)
     position.ended = False
     learner.position = position
     return Run(
         network=network,
         learner=learner,
-        examples=apart(examples, (learner.flat, *state.moments.values())),
+        given=examples,
         rows=rows,
         optimizer=optimizer,
         state=state,
@@ -205,13 +194,15 @@ def start(
         n_rows=n_rows,
         n_steps=n_steps,
         tolerance=tolerance,
-        shuffle=shuffle,
         rng=rng,
+        draw=orders.drawing(shuffle, examples.x, n_rows, batch_size, rng),
+        shuffled=shuffle,
         validation=validation,
         validation_rows=validation_rows,
         metrics=metrics,
         callbacks=callbacks,
         early_stopping=early_stopping,
+        averaging=averaging_of(callbacks),
         bar=bar,
     )
 
@@ -222,270 +213,3 @@ def _bar(total: int, taken: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(total=total, initial=taken, unit="step", disable=None, leave=False)
-
-
-# ---- calls of the engine -------------------------------------------------------------------------
-
-
-def run_engine(
-    learner: Learner,
-    moments: list[Array],
-    optimizer: Optimizer,
-    examples: Examples,
-    steps: Steps,
-    batch_loss: Array,
-    progress: Progress | None,
-    draws: int,
-) -> Outcome:
-    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
-    turn, flat = learner.turn, learner.flat
-    assert turn is not None
-    if HERE.ending is not None:
-        progress = HERE.watch(progress)
-    mode = Mode(learner.running, True, draws, int(steps.taken[0]))
-    given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
-    try:
-        turn.stepping = True
-        outcome = learner.engine.train(*given)
-    finally:
-        turn.stepping = False
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome
-
-
-def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
-    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
-    if isinstance(lr, Schedule):
-        return [float(lr(step)) for step in range(first, first + n_steps)]
-    return [float(lr)] * n_steps
-
-
-# ---- epochs --------------------------------------------------------------------------------------
-
-
-@dataclass
-class Run:
-    """The epochs of one call of `fit`: what they work on, and who is told of them.
-
-    Whoever makes one calls `leave` at its end.
-    """
-
-    network: Passes
-    learner: Learner
-    examples: Examples
-    rows: Array | None  # those of `examples` to learn from, by number; None for all
-    optimizer: Optimizer
-    state: OptimizerState
-    position: Position
-    epochs: int
-    batch_size: int
-    n_rows: int  # to learn from
-    n_steps: int  # of an epoch
-    tolerance: float
-    shuffle: bool
-    rng: "np.random.Generator"  # in quotes: NumPy imports it when it is first named
-    validation: Examples | None
-    validation_rows: Array | None  # those of `validation` to measure; None for all
-    metrics: Sequence[Metric]
-    callbacks: Sequence[Callback]
-    early_stopping: EarlyStopping | None
-    bar: Any
-
-    def __post_init__(self) -> None:
-        self.moments = self.state.moments_for(self.optimizer)
-        self.watching = overriding("on_step_end", self.callbacks)
-        self.pausing = overriding("is_due", self.callbacks)
-        self.best = self.position.best  # of all epochs, of the one at hand, too
-        self.rest = History()  # of an epoch that is left before its end
-
-    def to_its_end(self) -> History:
-        """Train to the last epoch, or to what stops the training before."""
-        stopped = ""
-        while self.goes_on(stopped):
-            self.begin_epoch()
-            start = time.perf_counter()
-            stopped = self.steps()
-            stopped = self.end_epoch(stopped, time.perf_counter() - start)
-        return self.history(stopped)
-
-    def goes_on(self, stopped: str) -> bool:
-        """Tell whether another epoch follows; `stopped` tells what has stopped the training."""
-        return not stopped and not self.ran_out and self.position.epochs < self.epochs
-
-    @property
-    def ran_out(self) -> bool:
-        """True if early stopping has lost its patience, perhaps in an earlier call."""
-        rule = self.early_stopping
-        return rule is not None and self.best.waited >= rule.patience
-
-    def history(self, stopped: str) -> History:
-        """Give what the training has recorded, and what has stopped it."""
-        if not stopped and self.ran_out:
-            stopped = "early stopping"
-        if not stopped and not _finite(self.learner.flat):
-            stopped = "diverged"
-        self.position.ended = stopped != "callback"
-        done, rest = self.position.past(), self.rest
-        return History(
-            done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
-        )
-
-    def begin_epoch(self) -> None:
-        """Draw the order of an epoch, unless it has begun."""
-        if not self.position.begun:
-            # The generator has a lock, and a fork must not come while another thread holds it.
-            with ONE_AT_A_TIME:
-                order = self.rng.permutation(self.n_rows) if self.shuffle else None
-            self.position.begin(order, self.n_steps, self.rng.bit_generator.state)
-
-    def end_epoch(self, stopped: str, seconds: float) -> str:
-        """Record an epoch, or a part of one, and tell all who want to know.
-
-        `stopped` tells what has stopped its steps before their end. Give what stops the training.
-        """
-        position, rule, n_steps = self.position, self.early_stopping, self.n_steps
-        taken = self.steps_taken()
-        shown = taken + (stopped == "diverged")  # that step has a loss, too
-        losses = position.batch_loss.tolist()[: max(shown, 1)]
-        record = self.record(losses, seconds)
-        if self.validation is not None:
-            record |= self.validate(self.validation)
-        if rule is not None:
-            self.best = position.best.after(rule, record, self.learner)
-            if self.best.waited >= rule.patience:
-                stopped = stopped or "early stopping"
-        if taken == n_steps:
-            position.end(losses, record, self.best)
-        else:
-            self.rest = History(losses[:shown], [record])
-        if self.bar is not None:
-            self.bar.n = record["epoch"] * n_steps
-            self.bar.set_postfix(loss=f"{record['loss']:.4f}")
-        who: Any = self.network
-        stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
-        return stopped or ("callback" if any(stops) else "")
-
-    def order(self) -> Array | None:
-        """Give the numbers of all rows of this epoch in their order; None for all as they lie."""
-        order = self.position.order
-        if self.rows is None:
-            return order
-        return self.rows if order is None else self.rows[order]
-
-    def steps_taken(self) -> int:
-        """Count the steps of this epoch that have been taken."""
-        return int(self.position.taken[0]) - self.position.first
-
-    def steps(self) -> str:
-        """Take the epoch's steps, or what is left of them; tell what stops the training, if so."""
-        learner, position, optimizer = self.learner, self.position, self.optimizer
-        turn, n_steps = learner.turn, self.n_steps
-        who: Any = self.network
-        assert turn is not None
-        order = self.order()
-        while (done := self.steps_taken()) < n_steps:
-            turn.stepping = True  # from here on, nobody resets the optimizer
-            if learner.optimizer_state is not self.state:  # a callback has
-                self.state = learner.ready(optimizer)
-                self.moments = self.state.moments_for(optimizer)
-                position.go_on(self.state.taken)
-            part = position.batch_loss[done : done + 1 if self.watching else n_steps]
-            before, taken = position.epochs * n_steps + done, self.state.taken
-            lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
-            steps = Steps(order, self.batch_size, done, taken, lr, self.tolerance)
-            given = (self.examples, steps, part, self.watch(before), position.draws)
-            try:
-                outcome = run_engine(learner, self.moments, optimizer, *given)
-                if outcome.converged or outcome.diverged:
-                    return "tolerance" if outcome.converged else "diverged"
-            except _Pause:
-                pass
-            stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
-            turn.stepping = True  # `is_due` is asked within a call of the engine, too
-            due = [each for each in self.pausing if each.is_due()]
-            turn.stepping = False
-            stops += [each.on_pause(who) for each in due]
-            if any(stops):
-                return "callback"
-        return ""
-
-    def watch(self, before: int) -> Progress | None:
-        """Make a function that moves the bar, and ends the call where a callback is due.
-
-        `before` steps of the training have been taken before the call. A callback may look at the
-        network between two calls alone, when all threads are done with the parameters.
-        """
-        bar, pausing = self.bar, self.pausing
-        if bar is None and not pausing:
-            return None
-
-        def watch(steps: int) -> None:
-            if bar is not None:
-                bar.update(before + steps - bar.n)
-            if any(callback.is_due() for callback in pausing):
-                raise _Pause
-
-        return watch
-
-    def record(self, losses: Sequence[float], seconds: float) -> Record:
-        """Make the record of this epoch's steps, or of the step that was not taken."""
-        last = max(int(self.position.taken[0]) - 1, 0)
-        return {
-            "epoch": self.position.epochs + 1,
-            "loss": self.mean(losses),
-            "lr": learning_rates(self.optimizer.lr, last, 1)[0],
-            "seconds": seconds,
-        }
-
-    def mean(self, losses: Sequence[float]) -> float:
-        """Give the mean loss of the rows of these steps, the first ones of the epoch."""
-        examples, batch_size = self.examples, self.batch_size
-        weights, rows = examples.sample_weight, self.n_rows
-        if weights is None:
-            full = min(rows // batch_size, len(losses))
-            rest = rows % batch_size if full < len(losses) else 0
-            weighted = batch_size * sum(losses[:full]) + (rest * losses[full] if rest else 0.0)
-            return weighted / (batch_size * full + rest)
-        order = self.order()
-        if order is not None:
-            weights = weights[order]
-        each = np.add.reduceat(weights, range(0, rows, batch_size))[: len(losses)]
-        total = float(each.sum())
-        return float(each @ losses) / total if total > 0 else 0.0
-
-    def validate(self, data: Examples) -> Record:
-        """Measure loss and metrics on validation data."""
-        rows = self.validation_rows
-        record = {"val_loss": self.learner.loss_of(data, rows)}
-        if self.metrics:
-            if rows is None:
-                predicted, actual = self.network.predict(data.x), data.targets
-            else:
-                each = [self.network.predict(data.x[part]) for part in parts(rows)]
-                predicted, actual = np.concatenate(each), data.targets[rows]
-            if actual.ndim == 2 and predicted.ndim == 1:
-                actual = actual[:, 0] if actual.shape[1] == 1 else actual.argmax(axis=1)
-            for metric in self.metrics:
-                record[f"val_{metric.__name__}"] = float(metric(actual, predicted))
-        return record
-
-    def leave(self) -> None:
-        """Restore the best parameters, if they were kept.
-
-        What had been learned last is kept then, unless early stopping ends the training for good.
-        """
-        if self.bar is not None:
-            self.bar.close()
-        best, position, rule = self.best, self.position, self.early_stopping
-        if best.kept is not None:
-            if rule is None or position.best.waited < rule.patience:
-                position.last = self.learner.learned()
-            self.learner.put_back(best.kept)
-        position.leave()
-
-
-def _finite(flat: Array) -> bool:
-    """Tell whether all parameters are finite, without another array of their size."""
-    with np.errstate(invalid="ignore"):
-        return math.isfinite(flat.min()) and math.isfinite(flat.max())

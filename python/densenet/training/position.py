@@ -11,6 +11,7 @@ from densenet import _checks
 from densenet._network.learner import Learned, Learner
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
+from densenet.training.averaging import Average, WeightAveraging
 from densenet.training.early_stopping import Best, EarlyStopping
 from densenet.training.history import History, Record
 
@@ -56,7 +57,9 @@ class Position:
     best : Best
         The best of the epochs that have ended.
     last : Learned, or None
-        What had been learned in the end, where early stopping has restored the best parameters.
+        What had been learned in the end, where the network has the best parameters or an average.
+    average : Average, or None
+        Of the weights, where a callback averages them.
     ended : bool
         True if nothing was left to do; another call may take further epochs.
     """
@@ -76,6 +79,7 @@ class Position:
     losses: int = 0
     best: Best = field(default_factory=Best)
     last: Learned | None = None
+    average: Average | None = None
     ended: bool = False
 
     @property
@@ -109,6 +113,19 @@ class Position:
             losses=self.losses + len(losses),
             best=best,
         )
+
+    def show_average(self, learner: Learner) -> None:
+        """Put the average of the weights into the network, if there is one."""
+        if self.average is not None:
+            if self.last is None:
+                self.last = learner.learned()
+            learner.put_back(self.average.learned)
+
+    def put_last_back(self, learner: Learner) -> None:
+        """Put what had been learned last back into the network, if it has other parameters."""
+        if self.last is not None:
+            learner.put_back(self.last)
+            self.last = None
 
     def leave(self) -> None:
         """Keep the optimizer's count: it may take other steps before training goes on."""
@@ -186,9 +203,10 @@ def conditions_of(
     class_weight: str = "None",
     batch_size: int,
     optimizer: Optimizer,
-    shuffle: bool = True,
+    shuffle: bool | str = True,
     drop_last: bool = False,
     early_stopping: EarlyStopping | None = None,
+    averaging: WeightAveraging | None = None,
     tolerance: float = 0.0,
     seed: int | None = None,
 ) -> Conditions:
@@ -199,6 +217,7 @@ def conditions_of(
         "shuffle": shuffle,
         "drop_last": drop_last,
         "early_stopping": early_stopping,
+        "callbacks": averaging,
         "tolerance": tolerance,
         "seed": seed,
     }

@@ -12,7 +12,7 @@ from densenet._network.learner import Learner, OptimizerState
 from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
-from densenet.training.loop import learning_rates, run_engine
+from densenet.training.run import learning_rates, run_engine
 
 
 @contextmanager

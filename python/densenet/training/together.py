@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from densenet._engine.cancel import HERE
 from densenet._engine.contract import Call, Outcome, Steps, Together
 from densenet.training.history import History
-from densenet.training.loop import Run, learning_rates
+from densenet.training.run import Run, learning_rates
 
 _FEWEST = 0.75  # of a group's size: fewer networks go on one by one
 

@@ -53,6 +53,7 @@ ACCEPTED = {
     "positive": _POSITIVE,
     "optional positive": f"None; {_POSITIVE}",
     "decay": _BELOW_1,
+    "optional decay": f"None; {_BELOW_1}",
     "unit": f"True; numpy True; {_BELOW_1}",
     "seconds": f"0; inf; 10**400; {_POSITIVE}",  # inf: never
     "statistic": "2.5; 1e300; its negative",  # a finite float and nothing else: read from JSON
@@ -72,6 +73,7 @@ ACCEPTED = {
     # ---- words, flags, paths
     "strict flag": "True; numpy True",
     "flag": "True; numpy True; 0; its class",  # 0 and 1 are False and True
+    "order of rows": "None; True; numpy True; 0; its class",
     "text": "'3'; 'no'; ''; null character",
     "identifier": "'no'",
     "path": "'3'; 'no'; path",
@@ -143,10 +145,11 @@ KIND_OF = {
         "positive": "delta lowest highest",
         "optional positive": "clip_norm clip_value total_weight",
         "decay": "beta beta1 beta2 momentum label_smoothing rate",
+        "optional decay": "decay",
         "unit": "dampening",
         "seconds": "seconds",
         "statistic": "fill mean scale",
-        "count": "step epochs batch_size every steps width patience most",
+        "count": "step epochs batch_size every steps width patience most start_epoch",
         "count from 0": "least_rows most_categories",
         "number of a row": "row first_row",
         "others": "others",
@@ -154,7 +157,8 @@ KIND_OF = {
         "bounded count": "n columns",
         "optional count": "n_classes",
         "width with init": "inputs outputs",
-        "flag": "nesterov bias training shuffle drop_last progress resume restore_best",
+        "flag": "nesterov bias training drop_last progress resume restore_best",
+        "order of rows": "shuffle",
         "text": "monitor column name source",
         "path": "path",
         "choice": "dtype backend mode impute task",

@@ -285,6 +285,7 @@ _SPECS: dict[str, dict[str, Any]] = {
     "CosineLR": {"lr": 0.1, "steps": 10},
     "WarmupLR": {"after": CosineLR(0.1, 10), "steps": 5},
     "EarlyStopping": {"mode": "min"},
+    "WeightAveraging": {"decay": 0.9},
     "Checkpoint": {"path": "saved.safetensors"},
 }
 

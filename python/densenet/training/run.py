@@ -1,0 +1,358 @@
+"""The epochs of one call of `fit`: the steps of each, its record, and what ends them."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from densenet._engine.cancel import HERE
+from densenet._engine.contract import Examples, Mode, Outcome, Steps
+from densenet._engine.turn import ONE_AT_A_TIME
+from densenet._network.learner import Learner, OptimizerState, parts
+from densenet._network.passes import Passes
+from densenet._typing import Array
+from densenet.optimizers import Optimizer
+from densenet.schedules import Schedule
+from densenet.training import orders
+from densenet.training.averaging import WeightAveraging
+from densenet.training.callbacks import Callback, overriding
+from densenet.training.early_stopping import EarlyStopping
+from densenet.training.fresh import rows_of_epoch
+from densenet.training.history import History, Record
+from densenet.training.orders import Shuffle
+from densenet.training.position import Position
+
+if TYPE_CHECKING:
+    from densenet.training.reading import Reader
+
+Metric: TypeAlias = Callable[[Array, Array], float]
+Progress: TypeAlias = Callable[[int], None]
+
+
+class _Pause(Exception):  # noqa: N818 (no error: the way out of a call)
+    """Ends a call of the engine after the step that it is taking."""
+
+
+# ---- calls of the engine -------------------------------------------------------------------------
+
+
+def run_engine(
+    learner: Learner,
+    moments: list[Array],
+    optimizer: Optimizer,
+    examples: Examples,
+    steps: Steps,
+    batch_loss: Array,
+    progress: Progress | None,
+    draws: int,
+) -> Outcome:
+    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
+    turn, flat = learner.turn, learner.flat
+    assert turn is not None
+    if HERE.ending is not None:
+        progress = HERE.watch(progress)
+    mode = Mode(learner.running, True, draws, int(steps.taken[0]))
+    given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
+    try:
+        turn.stepping = True
+        outcome = learner.engine.train(*given)
+    finally:
+        turn.stepping = False
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome
+
+
+def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
+    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
+    if isinstance(lr, Schedule):
+        return [float(lr(step)) for step in range(first, first + n_steps)]
+    return [float(lr)] * n_steps
+
+
+# ---- epochs --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """The epochs of one call of `fit`: what they work on, and who is told of them.
+
+    Whoever makes one calls `leave` at its end.
+    """
+
+    network: Passes
+    learner: Learner
+    given: Examples
+    rows: Array | None  # those of `given` to learn from, by number; None for all
+    optimizer: Optimizer
+    state: OptimizerState
+    position: Position
+    epochs: int
+    batch_size: int
+    n_rows: int  # to learn from
+    n_steps: int  # of an epoch
+    tolerance: float
+    rng: "np.random.Generator"  # in quotes: NumPy imports it when it is first named
+    draw: Callable[[], Array] | None  # the order of an epoch's rows
+    shuffled: Shuffle
+    validation: Examples | None
+    validation_rows: Array | None  # those of `validation` to measure; None for all
+    metrics: Sequence[Metric]
+    callbacks: Sequence[Callback]
+    early_stopping: EarlyStopping | None
+    averaging: WeightAveraging | None
+    bar: Any
+
+    def __post_init__(self) -> None:
+        self.moments = self.state.moments_for(self.optimizer)
+        self.beginning = overriding("on_epoch_begin", self.callbacks)
+        self.watching = overriding("on_step_end", self.callbacks)
+        self.pausing = overriding("is_due", self.callbacks)
+        self.best = self.position.best  # of all epochs, of the one at hand, too
+        self.rest = History()  # of an epoch that is left before its end
+        self.reader: Reader | None = None
+        self.learn_from(self.given)
+
+    def to_its_end(self) -> History:
+        """Train to the last epoch, or to what stops the training before."""
+        stopped = ""
+        while self.goes_on(stopped):
+            self.begin_epoch()
+            start = time.perf_counter()
+            stopped = self.steps()
+            stopped = self.end_epoch(stopped, time.perf_counter() - start)
+        return self.history(stopped)
+
+    def goes_on(self, stopped: str) -> bool:
+        """Tell whether another epoch follows; `stopped` tells what has stopped the training."""
+        return not stopped and not self.ran_out and self.position.epochs < self.epochs
+
+    @property
+    def ran_out(self) -> bool:
+        """True if early stopping has lost its patience, perhaps in an earlier call."""
+        rule = self.early_stopping
+        return rule is not None and self.best.waited >= rule.patience
+
+    def history(self, stopped: str) -> History:
+        """Give what the training has recorded, and what has stopped it."""
+        if not stopped and self.ran_out:
+            stopped = "early stopping"
+        if not stopped and not _finite(self.learner.flat):
+            stopped = "diverged"
+        self.position.ended = stopped != "callback"
+        done, rest = self.position.past(), self.rest
+        return History(
+            done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
+        )
+
+    def begin_epoch(self) -> None:
+        """Ask for the rows of an epoch, and draw their order, unless it has begun."""
+        position = self.position
+        if self.averaging is not None:
+            position.put_last_back(self.learner)
+        if self.beginning:
+            given = (self.network, self.learner, self.moments, self.given, position.epochs + 1)
+            self.learn_from(rows_of_epoch(self.beginning, *given))
+        if not position.begun:
+            # The generator has a lock, and a fork must not come while another thread holds it.
+            with ONE_AT_A_TIME:
+                order = self.draw() if self.draw is not None else None
+            position.begin(order, self.n_steps, self.rng.bit_generator.state)
+
+    def end_epoch(self, stopped: str, seconds: float) -> str:
+        """Record an epoch, or a part of one, and tell all who want to know.
+
+        `stopped` tells what has stopped its steps before their end. Give what stops the training.
+        """
+        position, rule, n_steps = self.position, self.early_stopping, self.n_steps
+        taken = self.steps_taken()
+        if self.averaging is not None:
+            self.average(self.averaging, taken)
+            position.show_average(self.learner)
+        shown = taken + (stopped == "diverged")  # that step has a loss, too
+        losses = position.batch_loss.tolist()[: max(shown, 1)]
+        record = self.record(losses, seconds)
+        if self.validation is not None:
+            record |= self.validate(self.validation)
+        if rule is not None:
+            self.best = position.best.after(rule, record, self.learner)
+            if self.best.waited >= rule.patience:
+                stopped = stopped or "early stopping"
+        if taken == n_steps:
+            position.end(losses, record, self.best)
+        else:
+            self.rest = History(losses[:shown], [record])
+        if self.bar is not None:
+            self.bar.n = record["epoch"] * n_steps
+            self.bar.set_postfix(loss=f"{record['loss']:.4f}")
+        who: Any = self.network
+        stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
+        return stopped or ("callback" if any(stops) else "")
+
+    def order(self) -> Array | None:
+        """Give the numbers of all rows of this epoch in their order; None for all as they lie."""
+        order = self.position.order
+        if self.rows is None:
+            return order
+        return self.rows if order is None else self.rows[order]
+
+    def average(self, rule: WeightAveraging, done: int) -> None:
+        """Let the weights count that the network has after so many steps of this epoch."""
+        position = self.position
+        given = (position.average, self.learner, position.epochs, self.n_steps, done)
+        position.average = rule.after(*given, self.batches)
+
+    def batches(self) -> Iterator[Array]:
+        """Give the inputs of the epoch's steps, one after the other."""
+        for step in range(self.n_rows // self.batch_size):
+            x, order, first = self.examples.x, self.order(), 0
+            if self.reader is not None and order is not None:
+                _, first, _, (x, *_) = self.reader.group(order, step)
+                order = None
+            begin = (step - first) * self.batch_size
+            rows = slice(begin, begin + self.batch_size)
+            yield x[rows] if order is None else x[order[rows]]
+
+    def learn_from(self, examples: Examples) -> None:
+        """Take the rows of the next steps from these, which may lie in a mapped file."""
+        self.examples = examples
+        if self.reader is not None:
+            self.reader.end()
+            self.reader = None
+        file = orders.file_of(examples.x) if self.shuffled == "blocks" else None
+        if file is not None:
+            from densenet.training.reading import Reader  # for which Python loads mmap
+
+            self.reader = Reader(file, examples, self.batch_size)
+
+    def steps_taken(self) -> int:
+        """Count the steps of this epoch that have been taken."""
+        return int(self.position.taken[0]) - self.position.first
+
+    def steps(self) -> str:
+        """Take the epoch's steps, or what is left of them; tell what stops the training, if so."""
+        learner, position, optimizer = self.learner, self.position, self.optimizer
+        turn, n_steps = learner.turn, self.n_steps
+        who: Any = self.network
+        assert turn is not None
+        rule = self.averaging
+        each = rule is not None and rule.decay is not None
+        numbers = self.order()
+        while (done := self.steps_taken()) < n_steps:
+            if rule is not None and each:
+                self.average(rule, done)
+            turn.stepping = True  # from here on, nobody resets the optimizer
+            if learner.optimizer_state is not self.state:  # a callback has
+                self.state = learner.ready(optimizer)
+                self.moments = self.state.moments_for(optimizer)
+                position.go_on(self.state.taken)
+            examples, order, first, last = self.examples, numbers, 0, n_steps
+            if self.reader is not None and order is not None:
+                _, first, last, examples = self.reader.group(order, done)
+                order = None
+            part = position.batch_loss[done : done + 1 if self.watching or each else last]
+            before, taken = position.epochs * n_steps + done, self.state.taken
+            lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
+            steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
+            given = (examples, steps, part, self.watch(before), position.draws)
+            try:
+                outcome = run_engine(learner, self.moments, optimizer, *given)
+                if outcome.converged or outcome.diverged:
+                    return "tolerance" if outcome.converged else "diverged"
+            except _Pause:
+                pass
+            stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
+            turn.stepping = True  # `is_due` is asked within a call of the engine, too
+            due = [each for each in self.pausing if each.is_due()]
+            turn.stepping = False
+            stops += [each.on_pause(who) for each in due]
+            if any(stops):
+                return "callback"
+        return ""
+
+    def watch(self, before: int) -> Progress | None:
+        """Make a function that moves the bar, and ends the call where a callback is due.
+
+        `before` steps of the training have been taken before the call. A callback may look at the
+        network between two calls alone, when all threads are done with the parameters.
+        """
+        bar, pausing = self.bar, self.pausing
+        if bar is None and not pausing:
+            return None
+
+        def watch(steps: int) -> None:
+            if bar is not None:
+                bar.update(before + steps - bar.n)
+            if any(callback.is_due() for callback in pausing):
+                raise _Pause
+
+        return watch
+
+    def record(self, losses: Sequence[float], seconds: float) -> Record:
+        """Make the record of this epoch's steps, or of the step that was not taken."""
+        last = max(int(self.position.taken[0]) - 1, 0)
+        return {
+            "epoch": self.position.epochs + 1,
+            "loss": self.mean(losses),
+            "lr": learning_rates(self.optimizer.lr, last, 1)[0],
+            "seconds": seconds,
+        }
+
+    def mean(self, losses: Sequence[float]) -> float:
+        """Give the mean loss of the rows of these steps, the first ones of the epoch."""
+        examples, batch_size = self.examples, self.batch_size
+        weights, rows = examples.sample_weight, self.n_rows
+        if weights is None:
+            full = min(rows // batch_size, len(losses))
+            rest = rows % batch_size if full < len(losses) else 0
+            weighted = batch_size * sum(losses[:full]) + (rest * losses[full] if rest else 0.0)
+            return weighted / (batch_size * full + rest)
+        order = self.order()
+        if order is not None:
+            weights = weights[order]
+        each = np.add.reduceat(weights, range(0, rows, batch_size))[: len(losses)]
+        total = float(each.sum())
+        return float(each @ losses) / total if total > 0 else 0.0
+
+    def validate(self, data: Examples) -> Record:
+        """Measure loss and metrics on validation data."""
+        rows = self.validation_rows
+        record = {"val_loss": self.learner.loss_of(data, rows)}
+        if self.metrics:
+            if rows is None:
+                predicted, actual = self.network.predict(data.x), data.targets
+            else:
+                each = [self.network.predict(data.x[part]) for part in parts(rows)]
+                predicted, actual = np.concatenate(each), data.targets[rows]
+            if actual.ndim == 2 and predicted.ndim == 1:
+                actual = actual[:, 0] if actual.shape[1] == 1 else actual.argmax(axis=1)
+            for metric in self.metrics:
+                record[f"val_{metric.__name__}"] = float(metric(actual, predicted))
+        return record
+
+    def leave(self) -> None:
+        """Restore the best parameters, if they were kept.
+
+        What had been learned last is kept then, unless early stopping ends the training for good.
+        """
+        if self.bar is not None:
+            self.bar.close()
+        best, position, rule = self.best, self.position, self.early_stopping
+        position.show_average(self.learner)
+        if best.kept is not None:
+            done = rule is not None and position.best.waited >= rule.patience
+            if position.last is None and not done:
+                position.last = self.learner.learned()
+            self.learner.put_back(best.kept)
+        position.leave()
+        if self.reader is not None:
+            self.reader.end()
+
+
+def _finite(flat: Array) -> bool:
+    """Tell whether all parameters are finite, without another array of their size."""
+    with np.errstate(invalid="ignore"):
+        return math.isfinite(flat.min()) and math.isfinite(flat.max())
