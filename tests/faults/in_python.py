@@ -10,6 +10,7 @@ REFERENCE = PACKAGE + "reference/"
 SCHEDULES = PACKAGE + "schedules.py"
 SERIALIZATION = PACKAGE + "_files/network.py"
 TRAINING = PACKAGE + "training/loop.py"
+EPOCHS = PACKAGE + "training/run.py"
 CLASS_WEIGHTS = PACKAGE + "training/class_weights.py"
 
 FAULTS = {
@@ -77,7 +78,7 @@ FAULTS = {
         "early_stopping",
     ),
     "early-stopping-patience": Fault(
-        TRAINING,
+        EPOCHS,
         "if self.best.waited >= rule.patience:",
         "if self.best.waited > rule.patience:",
         "Early stopping waits an epoch too long",
@@ -105,14 +106,14 @@ FAULTS = {
         "faults_once_missed",
     ),
     "metric-arguments": Fault(
-        TRAINING,
+        EPOCHS,
         "float(metric(actual, predicted))",
         "float(metric(predicted, actual))",
         "Metrics of an epoch get predictions for targets",
         "training early_stopping",
     ),
     "weights-out-of-order": Fault(
-        TRAINING,
+        EPOCHS,
         "weights = weights[order]",
         "weights = weights[:]",
         "An epoch's loss weighs steps by the weights of other rows",
@@ -140,7 +141,7 @@ FAULTS = {
         "schedules",
     ),
     "schedule-of-an-epoch": Fault(
-        TRAINING,
+        EPOCHS,
         "for step in range(first, first + n_steps)]",
         "for step in range(first + 1, first + n_steps + 1)]",
         "An epoch's steps have the rates of those that follow",
