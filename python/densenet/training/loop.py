@@ -21,7 +21,7 @@ from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.schedules import Schedule
 from densenet.training import orders
-from densenet.training.averaging import WeightAveraging, averaging_of
+from densenet.training.averaging import WeightAveraging, average_after, averaging_of
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.class_weights import class_weights
 from densenet.training.early_stopping import EarlyStopping
@@ -310,7 +310,7 @@ class _Run:
         """Let the weights count that the network has after so many steps of this epoch."""
         position = self.position
         given = (position.average, self.learner, position.epochs, self.n_steps, done)
-        position.average = rule.after(*given, self.batches)
+        position.average = average_after(rule, *given, self.batches)
 
     def batches(self) -> Iterator[Array]:
         """Give the inputs of the epoch's steps, one after the other."""
