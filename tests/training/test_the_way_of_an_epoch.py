@@ -28,7 +28,7 @@ def changes_of_file(call, epoch="epoch"):
         nonlocal depth
         if kind not in ("call", "return") or not frame.f_code.co_filename.startswith(PACKAGE):
             return
-        is_epoch = frame.f_code.co_name == epoch and frame.f_code.co_filename.endswith("loop.py")
+        is_epoch = frame.f_code.co_name == epoch and frame.f_code.co_filename.endswith("run.py")
         if is_epoch and kind == "call":
             counts.append(0)
             depth = 1

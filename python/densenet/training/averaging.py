@@ -77,36 +77,37 @@ class WeightAveraging(Callback):
             object.__setattr__(self, "decay", _checks.setting("decay", self.decay))
         object.__setattr__(self, "start_epoch", _checks.count("start_epoch", self.start_epoch))
 
-    def after(
-        self,
-        average: Average | None,
-        learner: Learner,
-        epochs: int,
-        n_steps: int,
-        done: int,
-        batches: Callable[[], Iterable[Array]],
-    ) -> Average | None:
-        """Give the average after `epochs` of `n_steps` each and `done` steps of the next one.
 
-        Weights count once, however often this is asked. `batches` gives the inputs of the epoch.
-        """
-        steps = epochs * n_steps + done
-        due = done == n_steps if self.decay is None else done > 0
-        counted = average is not None and average.steps >= steps
-        if not due or counted or epochs + 1 < self.start_epoch:
-            return average
-        now = learner.learned()
-        if average is None:
-            return Average(now, 1, steps)
-        share = 1 / (average.number + 1) if self.decay is None else 1 - self.decay
-        with np.errstate(all="ignore"):  # of a training that diverges
-            flat, running = (
-                old + old.dtype.type(share) * (new - old)
-                for old, new in zip(average.learned, now, strict=True)
-            )
-        if self.decay is None and running.size:
-            running = _moments(flat, learner, batches())
-        return Average(Learned(flat, running), average.number + 1, steps)
+def average_after(
+    rule: WeightAveraging,
+    average: Average | None,
+    learner: Learner,
+    epochs: int,
+    n_steps: int,
+    done: int,
+    batches: Callable[[], Iterable[Array]],
+) -> Average | None:
+    """Give the average after `epochs` of `n_steps` each and `done` steps of the next one.
+
+    Weights count once, however often this is asked. `batches` gives the inputs of the epoch.
+    """
+    steps = epochs * n_steps + done
+    due = done == n_steps if rule.decay is None else done > 0
+    counted = average is not None and average.steps >= steps
+    if not due or counted or epochs + 1 < rule.start_epoch:
+        return average
+    now = learner.learned()
+    if average is None:
+        return Average(now, 1, steps)
+    share = 1 / (average.number + 1) if rule.decay is None else 1 - rule.decay
+    with np.errstate(all="ignore"):  # of a training that diverges
+        flat, running = (
+            old + old.dtype.type(share) * (new - old)
+            for old, new in zip(average.learned, now, strict=True)
+        )
+    if rule.decay is None and running.size:
+        running = _moments(flat, learner, batches())
+    return Average(Learned(flat, running), average.number + 1, steps)
 
 
 def _moments(flat: Array, learner: Learner, batches: Iterable[Array]) -> Array:

@@ -17,7 +17,7 @@ from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.schedules import Schedule
 from densenet.training import orders
-from densenet.training.averaging import WeightAveraging
+from densenet.training.averaging import WeightAveraging, average_after
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.fresh import rows_of_epoch
@@ -120,11 +120,15 @@ class Run:
         """Train to the last epoch, or to what stops the training before."""
         stopped = ""
         while self.goes_on(stopped):
-            self.begin_epoch()
-            start = time.perf_counter()
-            stopped = self.steps()
-            stopped = self.end_epoch(stopped, time.perf_counter() - start)
+            stopped = self.epoch()
         return self.history(stopped)
+
+    def epoch(self) -> str:
+        """Train for an epoch, or what is left of it; tell what stops the training, if anything."""
+        self.begin_epoch()
+        start = time.perf_counter()
+        stopped = self.steps()
+        return self.end_epoch(stopped, time.perf_counter() - start)
 
     def goes_on(self, stopped: str) -> bool:
         """Tell whether another epoch follows; `stopped` tells what has stopped the training."""
@@ -203,7 +207,7 @@ class Run:
         """Let the weights count that the network has after so many steps of this epoch."""
         position = self.position
         given = (position.average, self.learner, position.epochs, self.n_steps, done)
-        position.average = rule.after(*given, self.batches)
+        position.average = average_after(rule, *given, self.batches)
 
     def batches(self) -> Iterator[Array]:
         """Give the inputs of the epoch's steps, one after the other."""
