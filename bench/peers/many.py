@@ -27,7 +27,7 @@ class ManyFits(Contender):
     def __init__(self, task: Task) -> None:
         set_num_threads(task.threads)
         self.task = task
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "epochs": task.passes,
             "batch_size": task.batch,
             "optimizer": task.design.rule(),
@@ -96,7 +96,7 @@ class SklearnProcesses(ManyFits):
     def __init__(self, task: Task) -> None:
         check(task.design)
         self.task = task
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "hidden_layer_sizes": task.widths[1:-1],
             "activation": ACTIVATIONS[task.design.activation],
             "alpha": 0,
@@ -113,7 +113,8 @@ class SklearnProcesses(ManyFits):
 
         task = self.task
         made = [MLPClassifier(**self.settings, random_state=i) for i in range(task.networks)]
-        return Parallel(task.threads)(delayed(_loss_of_fit)(one, task.x, task.y) for one in made)
+        run: Callable[[Any], list[float]] = Parallel(task.threads)
+        return run(delayed(_loss_of_fit)(one, task.x, task.y) for one in made)
 
     def train(self, networks: list[Network]) -> list[History]:
         """Do nothing: these are no networks of densenet."""
