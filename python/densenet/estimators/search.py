@@ -76,7 +76,7 @@ def cross_validate_many(
     Returns
     -------
     dict
-        In the form of ``GridSearchCV.cv_results_``: "params", "param_" + name,
+        In the form of ``GridSearchCV.cv_results_``: "params", ``"param_" + name``,
         "split0_test_score", ..., "mean_test_score", "std_test_score", "rank_test_score" and the
         times. ``pandas.DataFrame`` shows it as a table.
 
