@@ -50,7 +50,7 @@ def update(
 
 # The tuples Mode, Examples and Steps of densenet._engine.contract.
 _Mode: TypeAlias = tuple[Array, bool, int, int, bool, int]
-_Examples: TypeAlias = tuple[Array, Array, Array | None, float | None]
+_Examples: TypeAlias = tuple[Array, Array | None, Array | None, float | None]
 _PerStep: TypeAlias = list[float] | None
 _Steps: TypeAlias = tuple[
     Array | None, int, int, Array, list[float], float, _PerStep, _PerStep, Array | None
@@ -85,7 +85,6 @@ class _Plan:
         dflat: Array | None,
         dx: Array | None,
         mode: _Mode,
-        rule: Rule | None,
         /,
     ) -> None: ...
     def train(
@@ -98,6 +97,7 @@ class _Plan:
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: _Mode,
+        own: Callable[[Array, int], tuple[float, Array]] | None,
         /,
     ) -> tuple[int, int, bool, bool, BaseException | None] | None: ...
     def loss_and_gradient(

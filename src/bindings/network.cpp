@@ -13,6 +13,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/copies.hpp"
+#include "bindings/own_loss.hpp"
 #include "bindings/plan_arguments.hpp"
 #include "bindings/poll.hpp"
 #include "bindings/register.hpp"
@@ -71,22 +72,15 @@ double gradients(Plan<T>& plan, const py::object& flat, const py::tuple& given,
 
 template <class T>
 void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
-              const py::object& dflat, const py::object& dx, const py::tuple& mode,
-              const Rule* rule) {
+              const py::object& dflat, const py::object& dx, const py::tuple& mode) {
   const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Source source = source_of(x, plan.inputs());
   const Mode<T> how = mode_of(plan, mode);
   const T* d = required<const T>(dy, source.rows * plan.outputs(), "output gradient");
   T* dparams_out = vector_of<T>(dflat, plan.parameters(), "gradient");
   T* dx_out = vector_of<T>(dx, source.rows * plan.inputs(), "input gradient");
-  Factors factors;
-  if (rule != nullptr) {
-    require_factors(plan, rule->optimizer);
-    require(dx_out == nullptr, "input gradient");
-    factors = rule->optimizer.factors;
-  }
   const Unlocked unlocked;
-  plan.backward(params, source, d, dparams_out, dx_out, how, factors);
+  plan.backward(params, source, d, dparams_out, dx_out, how);
 }
 
 // The first half of a step: returns the loss and writes its gradient. Returns None if another call
@@ -158,21 +152,24 @@ py::tuple outcome_of(const EpochResult& done, const PythonPoll& poll) {
   return py::make_tuple(done.steps, done.busy_threads, done.converged, done.diverged, poll.raised);
 }
 
-// Takes the steps. Returns None if another call is training.
+// Takes the steps, with the plan's loss or, unless it is None, `own`: see PythonLoss. Returns None
+// if another call is training.
 template <class T>
 py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, const Rule& rule,
                  const py::tuple& given, const py::tuple& steps, const py::object& batch_loss,
-                 const py::object& progress, const py::tuple& mode) {
+                 const py::object& progress, const py::tuple& mode, const py::object& own) {
   Training<T> training(plan, flat, arrays, rule, given, steps, batch_loss);
   const Mode<T> how = mode_of(plan, mode);
   PythonPoll poll{progress};
   training.poll_by(poll);
+  PythonLoss<T> loss{own, plan.outputs(), &poll.raised};
+  const OwnLoss<T> own_loss{&PythonLoss<T>::compute, &loss};
   std::optional<EpochResult> done;
   {
     Unlocked unlocked;
-    poll.unlocked = &unlocked;
+    poll.unlocked = loss.unlocked = &unlocked;
     done = plan.train(training.params, training.moments.data(), rule.optimizer, training.examples,
-                      training.epoch, how);
+                      training.epoch, how, own.is_none() ? nullptr : &own_loss);
   }
   if (!done) return py::none();
   return outcome_of(*done, poll);

@@ -85,12 +85,13 @@ T* required(const py::object& object, Index size, const char* what) {
   return data;
 }
 
-// From the tuple Examples: x (n, inputs), targets (n) of class indices or (n, outputs) of values,
-// sample_weight (n) or None, total_weight or None.
+// From the tuple Examples: x (n, inputs), targets (n) of class indices, (n, outputs) of values or
+// None, sample_weight (n) or None, total_weight or None.
 inline Examples examples_of(const py::tuple& given, Index inputs, Index outputs) {
   const auto& [x, targets, sample_weight, total_weight] =
       py::cast<std::tuple<py::array, py::object, py::object, std::optional<double>>>(given);
   Examples examples{source_of(x, inputs), nullptr, {}, nullptr, total_weight.value_or(0)};
+  if (targets.is_none()) return examples;
   const auto array = py::cast<py::array>(targets);
   if (array.ndim() == 1) {
     examples.labels = required<const std::int64_t>(targets, examples.x.rows, "class indices");

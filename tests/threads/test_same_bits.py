@@ -12,6 +12,7 @@ from densenet import (
     Dropout,
     LayerNorm,
     Linear,
+    Network,
     Residual,
     Sigmoid,
     Tanh,
@@ -19,7 +20,8 @@ from densenet import (
 )
 from tests.support.assertions import assert_same_bits
 from tests.support.examples import labelled
-from tests.support.threads import assert_same_for_all_numbers, wide
+from tests.support.losses import SquaresOfClasses
+from tests.support.threads import WIDE, assert_same_for_all_numbers, wide
 
 pytestmark = pytest.mark.usefixtures("keep_threads")
 
@@ -75,6 +77,28 @@ def test_training_is_bitwise_equal(dtype, rng, rows):
         start.reset_optimizer()
         losses = [start.train_step(x, y, Adam()) for _ in range(2)]
         return [losses, start.flat, start.optimizer_state["v"]]
+
+    assert_same_for_all_numbers(compute)
+
+
+@pytest.mark.parametrize("rows", [7, 129])
+def test_an_epoch_with_a_loss_that_predicts_is_bitwise_equal(dtype, rng, rows):
+    x, y = labelled(rng, 3 * rows, 300, 10)
+
+    class Predicting(SquaresOfClasses):
+        def forward(self, outputs, targets):
+            predicted.append(network.forward(x[:9]))
+            return super().forward(outputs, targets)
+
+    network = Network(WIDE, Predicting(), dtype=dtype, seed=1)
+    initial, predicted = network.flat.copy(), []
+
+    def compute():
+        network.flat[...] = initial
+        network.reset_optimizer()
+        predicted.clear()
+        history = network.fit(x, y, epochs=1, batch_size=rows, optimizer=Adam(), seed=0)
+        return [history.batch_loss, network.flat, *predicted]
 
     assert_same_for_all_numbers(compute)
 

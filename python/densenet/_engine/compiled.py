@@ -12,6 +12,7 @@ from densenet._engine.contract import (
     Examples,
     Mode,
     Outcome,
+    OwnLoss,
     Stepper,
     Steps,
     unit_weights,
@@ -110,10 +111,8 @@ class CompiledEngine:
         dflat: Array | None,
         dx: Array | None,
         mode: Mode,
-        optimizer: Optimizer | None = None,
     ) -> None:
-        rule = None if optimizer is None else self._rule_of(optimizer)
-        self._plan.backward(flat, x, dy, dflat, dx, mode, rule)
+        self._plan.backward(flat, x, dy, dflat, dx, mode)
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
@@ -148,9 +147,14 @@ class CompiledEngine:
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: Mode,
+        own: OwnLoss | None = None,
     ) -> Outcome:
         rule = self._rule_of(optimizer)
-        given = (flat, moments, rule, examples, steps, batch_loss, progress, mode)
+        of_step = None
+        if own is not None:
+            of_step = _of_step(own, examples.targets, steps)
+            examples = examples._replace(targets=None)
+        given = (flat, moments, rule, examples, steps, batch_loss, progress, mode, of_step)
         outcome = self._plan.train(*given)
         if outcome is None:
             raise _refused("train")
@@ -244,6 +248,19 @@ class CompiledTogether:
         if outcomes is None:
             raise _refused("train")
         return [Outcome(*outcome) for outcome in outcomes]
+
+
+def _of_step(
+    own: OwnLoss, targets: Array, steps: Steps
+) -> Callable[[Array, int], tuple[float, Array]]:
+    """Make a function of the outputs and the number of a step, which finds the step's targets."""
+
+    def of_step(outputs: Array, step: int) -> tuple[float, Array]:
+        begin = (steps.first + step) * steps.batch_size
+        rows = slice(begin, begin + len(outputs))
+        return own(outputs, targets[rows] if steps.order is None else targets[steps.order[rows]])
+
+    return of_step
 
 
 def _refused(method: str) -> RuntimeError:

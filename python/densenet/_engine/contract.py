@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -103,6 +103,11 @@ class Steps(NamedTuple):
         return optimizer if same else replace(optimizer, **now)
 
 
+OwnLoss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
+"""A loss of the user's own: ``own(outputs, targets)`` gives the loss, and its gradient with respect
+to the outputs, which has their shape and type."""
+
+
 class Outcome(NamedTuple):
     """How a call of `Engine.train` ended: after so many ``steps``, on so many ``threads``.
 
@@ -199,12 +204,10 @@ class Engine(Protocol):
         dflat: Array | None,
         dx: Array | None,
         mode: Mode,
-        optimizer: Optimizer | None = None,
     ) -> None:
         """Write the gradients of parameters and input, given `dy`, that of the output.
 
-        None for `dflat` or `dx` leaves out what is not wanted. With an optimizer, and None for
-        `dx`, the parts of `dflat` that it freezes may be left as they are.
+        None for `dflat` or `dx` leaves out what is not wanted.
         """
 
     def gradients(
@@ -237,13 +240,16 @@ class Engine(Protocol):
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: Mode,
+        own: OwnLoss | None = None,
     ) -> Outcome:
         """Take steps: update parameters, moments and running moments; write each step's loss.
 
         What the optimizer freezes is left as it is, and so are its moments. Norms are those of what
         learns.
 
-        A step is complete, its count included, before a signal handler or `progress` runs.
+        `own` takes the place of the engine's loss. Where it runs within a step, the step has
+        changed nothing yet. A step is complete, its count included, before a signal handler or
+        `progress` runs.
         ``progress(steps)`` is called every 20 ms or so with the number of steps taken.
         """
 

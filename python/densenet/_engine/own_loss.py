@@ -7,9 +7,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import _checks
-from densenet._engine.contract import Applied, Engine, Examples, Mode, Outcome, Steps
+from densenet._engine.contract import Applied, Engine, Examples, Mode, Outcome, OwnLoss, Steps
 from densenet._engine.layout import Layout
-from densenet._engine.penalty import penalty_of
 from densenet._typing import Array
 from densenet.losses import CustomLoss
 from densenet.optimizers import Optimizer
@@ -20,7 +19,8 @@ class OwnLossEngine:
     """Takes passes and updates from another engine, and the loss from the user's object.
 
     The other engine never computes its own loss. Where the user's loss runs, Python runs: between
-    the pass forwards and the one backwards a signal handler or another thread may come in.
+    the pass forwards and the one backwards a signal handler or another thread may come in. An epoch
+    is one call of the other engine, which calls the loss within each step.
     """
 
     def __init__(
@@ -48,9 +48,8 @@ class OwnLossEngine:
         dflat: Array | None,
         dx: Array | None,
         mode: Mode,
-        optimizer: Optimizer | None = None,
     ) -> None:
-        self._engine.backward(flat, x, dy, dflat, dx, mode, optimizer)
+        self._engine.backward(flat, x, dy, dflat, dx, mode)
 
     def gradients(
         self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
@@ -65,18 +64,20 @@ class OwnLossEngine:
         dflat: Array | None,
         dx: Array | None,
         mode: Mode,
-        optimizer: Optimizer | None = None,
     ) -> float:
         outputs = self._engine.forward(flat, examples.x, mode)
-        value = float(self._loss.forward(outputs, examples.targets))
-        dy = np.asarray(self._loss.backward(outputs, examples.targets))
-        if dy.shape != outputs.shape or dy.dtype.kind != "f":
-            dy = _checks.real("backward's result", dy, outputs.shape)
-        dy = dy.astype(self._dtype, order="C", copy=False)
+        value, dy = self._value_and_gradient(outputs, examples.targets)
         # The running moments have moved in the pass forwards.
         mode = mode._replace(update=False)
-        self._engine.backward(flat, examples.x, dy, dflat, dx, mode, optimizer)
+        self._engine.backward(flat, examples.x, dy, dflat, dx, mode)
         return value
+
+    def _value_and_gradient(self, outputs: Array, targets: Array) -> tuple[float, Array]:
+        value = float(self._loss.forward(outputs, targets))
+        dy = np.asarray(self._loss.backward(outputs, targets))
+        if dy.shape != outputs.shape or dy.dtype.kind != "f":
+            dy = _checks.real("backward's result", dy, outputs.shape)
+        return value, dy.astype(self._dtype, order="C", copy=False)
 
     def count_probabilities_from(self, least: float) -> None:
         """Do nothing: a loss of one's own has no probabilities."""
@@ -100,50 +101,17 @@ class OwnLossEngine:
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: Mode,
+        own: OwnLoss | None = None,
     ) -> Outcome:
-        gradient = np.empty_like(flat)
-        rows = np.arange(len(examples.x)) if steps.order is None else steps.order
-        changes = steps.l2 is not None or steps.eps is not None
-        done, before = 0, int(steps.taken[0])
-        try:
-            for lr in steps.lr:
-                begin = (steps.first + done) * steps.batch_size
-                batch = rows[begin : begin + steps.batch_size]
-                part = Examples(examples.x[batch], examples.targets[batch])
-                now = mode._replace(step=mode.step + done)
-                batch_loss[done], moved = self._begin(flat, part, gradient, now, optimizer)
-                rule = steps.optimizer_at(done, optimizer) if changes else optimizer
-                if steps.penalty is not None:
-                    steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
-                if not math.isfinite(batch_loss[done]):
-                    return Outcome(done, 1, diverged=True)
-                given = (flat, moments, rule, lr, steps.taken, gradient, mode.running, moved)
-                if not self._engine.apply_gradient(*given, steps.tolerance).taken:
-                    return Outcome(done, 1, converged=True)
-                done += 1
-                if progress:
-                    progress(done)
-        except BaseException as error:
-            return Outcome(int(steps.taken[0]) - before, 1, error=error)
-        return Outcome(done, 1)
-
-    def _begin(
-        self,
-        flat: Array,
-        examples: Examples,
-        gradient: Array,
-        mode: Mode,
-        optimizer: Optimizer | None = None,
-    ) -> tuple[float, Array]:
-        """Give the loss and the running moments as a step moves them; write the gradient."""
-        moved = mode.running.copy()  # which a step that fails leaves behind
-        mode = mode._replace(running=moved, update=True)
-        return self._gradients(flat, examples, gradient, None, mode, optimizer), moved
+        given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
+        return self._engine.train(*given, own or self._value_and_gradient)
 
     def loss_and_gradient(
         self, flat: Array, examples: Examples, gradient: Array, mode: Mode
     ) -> float:
-        loss, moved = self._begin(flat, examples, gradient, mode)
+        moved = mode.running.copy()  # which a step that fails leaves behind
+        now = mode._replace(running=moved, update=True)
+        loss = self._gradients(flat, examples, gradient, None, now)
         if math.isfinite(loss) and moved.size:
             self._engine.change([(mode.running, moved)])
         return loss

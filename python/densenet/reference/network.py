@@ -10,7 +10,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import _checks, reference
-from densenet._engine.contract import Applied, Examples, Mode, Outcome, Steps, unit_weights
+from densenet._engine.contract import (
+    Applied,
+    Examples,
+    Mode,
+    Outcome,
+    OwnLoss,
+    Steps,
+    unit_weights,
+)
 from densenet._engine.factors import frozen, lr_factors
 from densenet._engine.layout import Layout, Place
 from densenet._engine.penalty import penalty_of
@@ -170,7 +178,6 @@ class ReferenceEngine:
         dflat: Array | None,
         dx: Array | None,
         mode: Mode,
-        optimizer: Optimizer | None = None,
     ) -> None:
         flat, mode = self._still(flat, mode)
         dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
@@ -183,10 +190,19 @@ class ReferenceEngine:
         return self._gradients(*self._still(flat, mode), examples, dflat, dx)
 
     def _gradients(
-        self, flat: Array, mode: Mode, examples: Examples, dflat: Array | None, dx: Array | None
+        self,
+        flat: Array,
+        mode: Mode,
+        examples: Examples,
+        dflat: Array | None,
+        dx: Array | None,
+        own: OwnLoss | None = None,
     ) -> float:
         values = self._values(flat, examples.x, mode)
-        loss, dy = self._loss_and_gradient(values[-1], examples)
+        if own is not None:
+            loss, dy = own(values[-1], examples.targets)
+        else:
+            loss, dy = self._loss_and_gradient(values[-1], examples)
         dinputs = self._backward(flat, values, dy, dflat, mode)
         if dx is not None:
             dx[...] = dinputs
@@ -239,6 +255,7 @@ class ReferenceEngine:
         batch_loss: Array,
         progress: Callable[[int], None] | None,
         mode: Mode,
+        own: OwnLoss | None = None,
     ) -> Outcome:
         gradient = np.empty_like(flat)
         rows = np.arange(len(examples.x)) if steps.order is None else steps.order
@@ -254,7 +271,7 @@ class ReferenceEngine:
                     None if weights is None else weights[batch],
                 )
                 now = mode._replace(step=mode.step + done)
-                batch_loss[done], moved = self._begin(flat, part, gradient, now)
+                batch_loss[done], moved = self._begin(flat, part, gradient, now, own)
                 rule = steps.optimizer_at(done, optimizer)
                 if steps.penalty is not None:
                     steps.penalty[done] = penalty_of(flat, self._layout.slots, rule)
@@ -274,12 +291,17 @@ class ReferenceEngine:
         return Outcome(done, 1)
 
     def _begin(
-        self, flat: Array, examples: Examples, gradient: Array, mode: Mode
+        self,
+        flat: Array,
+        examples: Examples,
+        gradient: Array,
+        mode: Mode,
+        own: OwnLoss | None = None,
     ) -> tuple[float, Array]:
         """Give the loss and the running moments as a step moves them; write the gradient."""
         moved = mode.running.copy()
         mode = mode._replace(running=moved, update=examples.weigh)
-        return self._gradients(flat, mode, examples, gradient, None), moved
+        return self._gradients(flat, mode, examples, gradient, None, own), moved
 
     def loss_and_gradient(
         self, flat: Array, examples: Examples, gradient: Array, mode: Mode

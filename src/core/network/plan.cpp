@@ -202,12 +202,11 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
 
 // Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
 // output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
-// Leaves out what only the gradients of frozen parameters need; where some are, dx must be null.
 // Each thread calls finish(pass) in the end, if it has computed dparams.
 template <class T>
 template <class OutputGradient, class Finish>
 void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
-                            const Mode<T>& mode, T* dparams, T* dx, const Factors& factors,
+                            const Mode<T>& mode, T* dparams, T* dx,
                             const OutputGradient& output_gradient, const Finish& finish) const {
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
@@ -218,10 +217,10 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     output_gradient(pass);
-    backward_rows(pass, x, dx, dx != nullptr ? 0 : lowest_learning(factors));
+    backward_rows(pass, x, dx, dx != nullptr ? 0 : lowest_learning({}));
     if (dparams == nullptr) return;
     team.barrier();
-    weight_gradients(pass, x, factors, StoredGradient<T>{dparams, 0});
+    weight_gradients(pass, x, {}, StoredGradient<T>{dparams, 0});
     finish(pass);
   });
 }
@@ -233,7 +232,7 @@ double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams,
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
     differentiate(
-        read_params, batch, *work, read_mode, dparams, dx, {},
+        read_params, batch, *work, read_mode, dparams, dx,
         [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
   });
   return batch_loss(batch, *work);
@@ -248,7 +247,7 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   std::atomic<bool> moves{batch.total_weight > 0};  // written before a barrier, read after it
   differentiate(
-      params, batch, *work, mode, gradient, nullptr, {},
+      params, batch, *work, mode, gradient, nullptr,
       [&](const Pass& pass) {
         loss_rows(pass, batch);
         if (!finite_loss(pass)) moves = false;
@@ -262,7 +261,7 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
 
 template <class T>
 void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
-                       const Mode<T>& mode, const Factors& factors) {
+                       const Mode<T>& mode) {
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Examples examples{x, nullptr, {}, nullptr};
   const Batch batch(examples, nullptr, 0, x.rows);
@@ -273,7 +272,7 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
     activation_gradient(pass, units_.size() - 1, d);
   };
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
-    differentiate(read_params, batch, *work, read_mode, dparams, dx, factors, output_gradient,
+    differentiate(read_params, batch, *work, read_mode, dparams, dx, output_gradient,
                   [](const Pass&) {});
   });
 }

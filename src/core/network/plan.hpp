@@ -81,6 +81,15 @@ struct Epoch {
   }
 };
 
+// A loss of the user's own. compute() reads y (rows, outputs) of a step, which counts from the
+// call's first one, and writes the loss and its gradient d (rows, outputs) with respect to y.
+// False: it could not, and training has to stop.
+template <class T>
+struct OwnLoss {
+  bool (*compute)(void* context, Index step, const T* y, Index rows, double* value, T* d);
+  void* context;
+};
+
 // What train() has done. A step that converged or diverged is the last of the call and is not
 // taken: it changes nothing, and only its loss is written.
 struct EpochResult {
@@ -143,16 +152,16 @@ class Plan {
                    const Mode<T>& mode);
 
   // Computes the same gradients from dy (n, outputs), the gradient with respect to the output.
-  // Leaves out those of parameters that are frozen; where some are, dx must be null.
   void backward(const T* params, const Source& x, const T* dy, T* dparams, T* dx,
-                const Mode<T>& mode, const Factors& factors);
+                const Mode<T>& mode);
 
   // Trains in place: params and the optimizer's states, one array as long as params each. mode.step
   // is that of the call's first step. Computes no gradient that only frozen parameters would need.
   // Does nothing and returns nothing while another call trains.
+  // With `own`, the examples' targets are not used; others may read while it computes.
   std::optional<EpochResult> train(T* params, T* const* states, const Optimizer& optimizer,
                                    const Examples& examples, const Epoch& epoch,
-                                   const Mode<T>& mode);
+                                   const Mode<T>& mode, const OwnLoss<T>* own = nullptr);
 
   // A step in two halves. The first returns the loss, computes its gradient, laid out as the flat
   // vector, and moves the running statistics, unless the loss is not finite or no row weighs.
@@ -226,11 +235,12 @@ class Plan {
   void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
   template <class OutputGradient, class Finish>
   void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
-                     T* dparams, T* dx, const Factors& factors,
-                     const OutputGradient& output_gradient, const Finish& finish) const;
+                     T* dparams, T* dx, const OutputGradient& output_gradient,
+                     const Finish& finish) const;
   template <class Rule>
   EpochResult train_by(T* params, T* const* states, const Optimizer& optimizer,
-                       const Examples& examples, const Epoch& epoch, const Mode<T>& mode);
+                       const Examples& examples, const Epoch& epoch, const Mode<T>& mode,
+                       const OwnLoss<T>* own);
 
   std::vector<Unit> units_;
   std::vector<Array> arrays_;

@@ -19,6 +19,7 @@
 #include "core/tuning.hpp"
 #include "core/updates/optimizers.hpp"
 #include "core/updates/penalty.hpp"
+#include "core/vectors/float_mode.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace densenet {
@@ -134,7 +135,7 @@ void Plan<T>::update_all(const Updated<T, Rule::kStates>& updated, const StepRul
 template <class T>
 std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Optimizer& optimizer,
                                           const Examples& examples, const Epoch& epoch,
-                                          const Mode<T>& mode) {
+                                          const Mode<T>& mode, const OwnLoss<T>* own) {
   const Access::Training turn(access_);
   if (!turn) return std::nullopt;
   // Counted anew: another call may have taken steps since the caller has read the count.
@@ -145,7 +146,7 @@ std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Opt
   EpochResult result{};
   with_rule<T>(optimizer.rule, [&](auto* rule) {
     using Rule = std::remove_pointer_t<decltype(rule)>;
-    result = train_by<Rule>(params, states, optimizer, examples, now, how);
+    result = train_by<Rule>(params, states, optimizer, examples, now, how, own);
   });
   return result;
 }
@@ -155,7 +156,8 @@ std::optional<EpochResult> Plan<T>::train(T* params, T* const* states, const Opt
 template <class T>
 template <class Rule>
 EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& optimizer,
-                              const Examples& examples, const Epoch& epoch, const Mode<T>& mode) {
+                              const Examples& examples, const Epoch& epoch, const Mode<T>& mode,
+                              const OwnLoss<T>* own) {
   const Hyperparameters& settings = optimizer.hyperparameters;
   const Factors& factors = optimizer.factors;
   const std::size_t lowest = lowest_learning(factors);
@@ -185,6 +187,8 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
   EpochResult result{};
   bool pause = false;              // written by thread 0 before a barrier, read by all after it
   std::atomic<bool> finite{true};  // written by any thread before a barrier, read by all after it
+  bool stopped = false;            // by the loss; as `pause`
+  double own_value = 0;            // of the loss; only thread 0 uses it
 
   work->laps = epoch.laps;
   if (epoch.laps != nullptr) {
@@ -201,6 +205,23 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
   work->sharing.decide(units_, rows, threads, first.in_place());
   const Pace::Way most{threads, work->sharing.first_by_columns()};
   Pace::Block block{most, Poll::Clock::time_point::max(), true};
+  // Lets the user's loss compute value and d from all rows of y. Readers may come in meanwhile, for
+  // the step has changed nothing yet: its count is that of the steps before.
+  const auto compute_own_loss = [&](const Pass& pass, Index step) {
+    const std::size_t last = units_.size() - 1;
+    pass.meet();
+    if (pass.team.rank == 0) {
+      const DenormalMode keep(false);
+      if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + step;
+      access_.rest();
+      stopped =
+          !own->compute(own->context, step, pass.y(last), pass.batch, &own_value, pass.d(last));
+      access_.go_on();
+      if (!std::isfinite(own_value)) finite = false;
+    }
+    pass.meet();
+    if (!stopped) activation_gradient(pass, last, pass.d(last));
+  };
   const auto take_steps = [&](Team team, Range steps) {
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
@@ -212,15 +233,20 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
 
       const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
-      loss_rows(pass, batch);
-      if (weighs && !finite_loss(pass)) finite = false;
-      if (team.rank == 0) {
-        const auto now = Poll::Clock::now();
-        pause = access_.wanted() || poll.due(now) || now >= block.end;
+      if (own != nullptr) {
+        compute_own_loss(pass, step);
+        if (stopped) break;
+      } else {
+        loss_rows(pass, batch);
+        if (weighs && !finite_loss(pass)) finite = false;
       }
-      const Hyperparameters own = epoch.at(step, settings);
+      if (team.rank == 0) {
+        const auto time = Poll::Clock::now();
+        pause = access_.wanted() || poll.due(time) || time >= block.end;
+      }
+      const Hyperparameters now = epoch.at(step, settings);
       // Every thread has met the others since its last update: nobody changes weights now.
-      if (parts > 0) penalties(params, own, work->partial_penalties.get(), team);
+      if (parts > 0) penalties(params, now, work->partial_penalties.get(), team);
       backward_rows(pass, x, nullptr, lowest);
       // Without the first unit's d, the threads have not met since they wrote that of the second.
       if (!sharing.columns_then_depth() || lowest > 0 || parts > 0) pass.meet();
@@ -228,7 +254,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
 
       bool converged = false;
       if (weighs && !diverged) {
-        const StepRules<Rule> rules(own, epoch.lr[step], epoch.steps_before + step + 1, factors);
+        const StepRules<Rule> rules(now, epoch.lr[step], epoch.steps_before + step + 1, factors);
         const T limit = static_cast<T>(settings.clip_value);
         Index tiles = 0;
         if (!whole) {
@@ -250,7 +276,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
       }
       const bool taken = !converged && !diverged;
       if (team.rank == 0) {
-        epoch.batch_loss[step] = batch_loss(batch, *work);
+        epoch.batch_loss[step] = own != nullptr ? own_value : batch_loss(batch, *work);
         if (parts > 0) {
           const double* partial = work->partial_penalties.get();
           epoch.penalty[step] = std::accumulate(partial, partial + parts, 0.0);
@@ -277,7 +303,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
     const double waited =
         parallel(block.way.threads, [&](Team team) { take_steps(team, steps); }, block.asleep);
     if (epoch.taken != nullptr) *epoch.taken = epoch.steps_before + result.steps;
-    go_on = !result.converged && !result.diverged;
+    go_on = !result.converged && !result.diverged && !stopped;
     if (paced && go_on) work->pace.took(result.steps - steps.begin, waited);
     if (access_.wanted()) access_.let_copy();
     if (!poll.due(Poll::Clock::now())) continue;
@@ -336,10 +362,11 @@ std::optional<Applied> Plan<T>::apply_gradient(T* params, T* const* states,
 // What the bindings call.
 template std::optional<EpochResult> Plan<float>::train(float*, float* const*, const Optimizer&,
                                                        const Examples&, const Epoch&,
-                                                       const Mode<float>&);
+                                                       const Mode<float>&, const OwnLoss<float>*);
 template std::optional<EpochResult> Plan<double>::train(double*, double* const*, const Optimizer&,
                                                         const Examples&, const Epoch&,
-                                                        const Mode<double>&);
+                                                        const Mode<double>&,
+                                                        const OwnLoss<double>*);
 template std::optional<Applied> Plan<float>::apply_gradient(float*, float* const*, const Optimizer&,
                                                             const Given<float>&, std::int64_t*,
                                                             float*, const float*);
