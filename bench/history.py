@@ -112,7 +112,7 @@ def cells(row: Row) -> list[str]:
     spread = row.get("spread")
     if None not in (median, low, high):
         spread = (high - low) / 2 / median
-    time = row["mean"] if row.get("busy") and median is not None else median
+    time = row["mean"] if row.get("busy") and row["mean"] is not None else median
     conditions = [
         "" if row.get("load") is None else f"load {row['load']:.1f}",
         f"beside {row['busy']} endless loops, means" if row.get("busy") else "",

@@ -1,5 +1,7 @@
 """What contenders do besides training by a loss of densenet: all of a job show the same numbers."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from peers.densenet import FocalLoss
 from predict import Prediction
 from report import REFERENCE
 from tests.support.contests import FIT, STEP
+from tests.support.skips import NOT_APPLICABLE
 from workloads import ALONE, NETS, Net, parse
 
 pytestmark = pytest.mark.usefixtures("keep_threads")
@@ -84,6 +87,8 @@ def test_many_fits_agree():
     ("module", "name"), [("sklearn", "scikit-learn, processes"), ("optax", "JAX, vmap")]
 )
 def test_many_fits_of_others_learn_as_much(module, name):
+    if module == "optax" and importlib.util.find_spec(module) is None:
+        pytest.skip(NOT_APPLICABLE + "JAX is installed for benchmarks alone")
     pytest.importorskip(module)
     net = networks("7-16-3:20:relu", 8, 300, 20)
     assert first(net, name) == pytest.approx(first(net, Many.ours[0]), rel=net.tolerance)
