@@ -104,13 +104,7 @@ class CompiledEngine:
         return self._plan.forward(flat, x, mode)
 
     def backward(
-        self,
-        flat: Array,
-        x: Array,
-        dy: Array,
-        dflat: Array | None,
-        dx: Array | None,
-        mode: Mode,
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
         self._plan.backward(flat, x, dy, dflat, dx, mode)
 

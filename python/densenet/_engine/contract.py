@@ -197,13 +197,7 @@ class Engine(Protocol):
         """Give the output of the last layer."""
 
     def backward(
-        self,
-        flat: Array,
-        x: Array,
-        dy: Array,
-        dflat: Array | None,
-        dx: Array | None,
-        mode: Mode,
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
         """Write the gradients of parameters and input, given `dy`, that of the output.
 

@@ -41,13 +41,7 @@ class OwnLossEngine:
         return self._engine.forward(flat, x, mode)
 
     def backward(
-        self,
-        flat: Array,
-        x: Array,
-        dy: Array,
-        dflat: Array | None,
-        dx: Array | None,
-        mode: Mode,
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
         self._engine.backward(flat, x, dy, dflat, dx, mode)
 
@@ -58,12 +52,7 @@ class OwnLossEngine:
         return self._gradients(flat, examples, dflat, dx, mode._replace(running=running))
 
     def _gradients(
-        self,
-        flat: Array,
-        examples: Examples,
-        dflat: Array | None,
-        dx: Array | None,
-        mode: Mode,
+        self, flat: Array, examples: Examples, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> float:
         outputs = self._engine.forward(flat, examples.x, mode)
         value, dy = self._value_and_gradient(outputs, examples.targets)

@@ -171,13 +171,7 @@ class ReferenceEngine:
         return self._values(flat, x, mode)[-1]
 
     def backward(
-        self,
-        flat: Array,
-        x: Array,
-        dy: Array,
-        dflat: Array | None,
-        dx: Array | None,
-        mode: Mode,
+        self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
         flat, mode = self._still(flat, mode)
         dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
