@@ -145,10 +145,11 @@ class CompiledEngine:
     ) -> Outcome:
         rule = self._rule_of(optimizer)
         of_step = None
+        rows: tuple[Array, Array | None, Array | None, float | None] = examples
         if own is not None:
             of_step = _of_step(own, examples.targets, steps)
-            examples = examples._replace(targets=None)
-        given = (flat, moments, rule, examples, steps, batch_loss, progress, mode, of_step)
+            rows = (examples.x, None, None, None)  # a loss of one's own weighs all alike
+        given = (flat, moments, rule, rows, steps, batch_loss, progress, mode, of_step)
         outcome = self._plan.train(*given)
         if outcome is None:
             raise _refused("train")
