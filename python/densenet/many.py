@@ -295,9 +295,10 @@ def fit_many(
         return learners[index], optimizers[index], data.rows if own is None else len(own)
 
     groups = [] if sample_weight is not None else _groups([place(i) for i in range(n)], batch_size)
-    rounds = len(groups) // n_threads * n_threads
-    tasks = [partial(train_together, indices, group) for group, indices in groups[:rounds]]
-    grouped = {index for _, indices in groups[:rounds] for index in indices}
+    # As many groups for each thread: one more would keep a thread busy while others have no work.
+    groups = groups[: len(groups) // n_threads * n_threads]
+    tasks = [partial(train_together, indices, group) for group, indices in groups]
+    grouped = {index for _, indices in groups for index in indices}
     tasks += [partial(train, index) for index in range(n) if index not in grouped]
     ends: _Ends = {}
     for some in run_all(tasks, n_threads, told, compiled=compiled)[0]:

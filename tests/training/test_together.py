@@ -1,5 +1,7 @@
 """Networks of one shape that `fit_many` trains together end as each would alone."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from densenet import (
     AdamW,
     BatchNorm,
     BinaryCrossEntropy,
+    Callback,
     CosineLR,
     EarlyStopping,
     FitManyError,
@@ -265,3 +268,36 @@ def test_ctrl_c_leaves_all_between_two_steps(rng, data, calls):
         mine = x[rows[i]], y[rows[i]]
         history = network.fit(*mine, resume=True, **own)
         assert_same(network, history, twin, twin.fit(*mine, **own))
+
+
+def test_another_thread_reads_whole_steps_meanwhile(rng, data, calls):
+    layers, loss, optimizer = CASES["Adam"]
+    x, y = data(5, loss)
+    n = size_of(layers, loss, "float32", optimizer)
+    networks, twins = ([Network(layers, loss, seed=i) for i in range(n)] for _ in range(2))
+    rows = [np.arange(50)] * n
+    options = {"epochs": 100, "batch_size": 8, "optimizer": optimizer}
+    ended, seen = threading.Event(), []
+
+    def read():
+        while not ended.is_set():
+            seen.append(networks[1].loss(x, y))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        histories = fit_many(networks, x, y, rows=rows, seeds=range(n), n_threads=1, **options)
+    finally:
+        ended.set()
+        reader.join()
+    assert calls
+    whole = [twins[1].loss(x, y)]
+
+    class Watch(Callback):
+        def on_step_end(self, network, step, loss):
+            whole.append(network.loss(x, y))
+
+    history = twins[1].fit(x[rows[1]], y[rows[1]], seed=1, callbacks=[Watch()], **options)
+    assert_same(networks[1], histories[1], twins[1], history)
+    assert seen
+    assert set(seen) <= set(whole)

@@ -243,10 +243,10 @@ class Run:
         who: Any = self.network
         assert turn is not None
         rule = self.averaging
-        each = rule is not None and rule.decay is not None
+        by_step = rule is not None and rule.decay is not None
         numbers = self.order()
         while (done := self.steps_taken()) < n_steps:
-            if rule is not None and each:
+            if rule is not None and by_step:
                 self.average(rule, done)
             turn.stepping = True  # from here on, nobody resets the optimizer
             if learner.optimizer_state is not self.state:  # a callback has
@@ -257,7 +257,7 @@ class Run:
             if self.reader is not None and order is not None:
                 _, first, last, examples = self.reader.group(order, done)
                 order = None
-            part = position.batch_loss[done : done + 1 if self.watching or each else last]
+            part = position.batch_loss[done : done + 1 if self.watching or by_step else last]
             before, taken = position.epochs * n_steps + done, self.state.taken
             lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
             steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -19,7 +18,6 @@
 #include "core/memory/gather.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
-#include "core/products/lane_product.hpp"
 #include "core/threads/access.hpp"
 #include "core/updates/optimizers.hpp"
 
