@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from densenet import _checks
 from densenet._version import __version__
@@ -91,6 +92,24 @@ def limit_this_thread(n: int | None) -> Iterator[None]:
         _core.limit_this_thread(before)
 
 
+@cache
+def has_bf16_products() -> bool:
+    """Say whether this processor and system have fast products of bf16 numbers (AMX).
+
+    Linux lets a process use AMX if it asks, which the first call does. It may refuse, where the
+    process has been forbidden to ask or its signal handlers' stack is too small.
+
+    Examples
+    --------
+    >>> from densenet.config import has_bf16_products
+    >>> has_bf16_products() in (True, False)
+    True
+    """
+    from densenet import _core
+
+    return _core.has_bf16_products()
+
+
 def show_config() -> dict[str, str]:
     """Give the version, the compiler, the instruction set, the number of threads and more.
 
@@ -98,7 +117,8 @@ def show_config() -> dict[str, str]:
     -------
     dict of str to str
         ``version``, ``compiler``, ``eigen``, ``instruction_set``, ``openmp`` (yes or no),
-        ``vector_bits``, ``threads``, ``numpy``.
+        ``vector_bits``, ``threads``, ``numpy``; and ``bf16_products``: yes, no, or "not asked" as
+        long as no network of a lower precision has been made, see `Network`.
 
     Examples
     --------
@@ -110,9 +130,11 @@ def show_config() -> dict[str, str]:
 
     from densenet import _core
 
+    asked = has_bf16_products.cache_info().currsize > 0
     return {
         "version": __version__,
         **_core.config(),
+        "bf16_products": "not asked" if not asked else "yes" if has_bf16_products() else "no",
         "threads": str(_core.get_num_threads()),
         "numpy": np.__version__,
     }

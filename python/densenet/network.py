@@ -38,6 +38,13 @@ class Network(Passes):
         Decides the initial weights and, unless `fit` is given a seed, the order of the rows.
     backend : "compiled" or "reference"
         Which side computes: C++, or its twin in NumPy.
+    precision : "highest", "high" or "medium"
+        How exactly the products of linear layers are computed, in passes and in training. With
+        "highest", of floats as they are; with "medium", of floats rounded to bf16, which have 8
+        significant bits; with "high", of the sums of two bf16 numbers, which have 16. All products
+        are added up in float32, and parameters, moments and everything else stay float32. The
+        lower two are faster on processors with AMX, for layers and batches that are large enough:
+        `plan` says which ones. Elsewhere they compute as "highest", and `plan` says so.
 
     Raises
     ------
@@ -46,7 +53,8 @@ class Network(Passes):
         is no integer.
     ValueError
         If the widths of the layers do not fit together, a layer with parameters is missing, the
-        last layer is part of the loss already, or `dtype`, `seed` or `backend` is none of these.
+        last layer is part of the loss already, or `dtype`, `seed`, `backend` or
+        `precision` is none of these, or `precision` is not "highest" with float64.
     ImportError
         If the compiled core is asked for and missing.
 

@@ -10,6 +10,7 @@
 #include "bindings/eigen_version.hpp"
 #include "bindings/register.hpp"
 #include "bindings/unlocked.hpp"
+#include "core/products/bf16_product.hpp"
 #include "core/threads/lateness.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/threads/peak.hpp"
@@ -61,6 +62,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
       "Set the most threads of calls from this thread, return the last; 0: as the process.");
   m.def("bound_processors", &densenet::bound_processors,
         "All processors to which OpenMP binds threads; none where it does not.");
+  m.def("has_bf16_products", &densenet::has_bf16_products);
   m.def("suspend_timing", [](bool suspended) { densenet::timing_suspended() = suspended; });
   m.def("multiply_add_peak", &densenet::multiply_add_peak<float>, py::arg("threads"),
         py::arg("rounds"), py::call_guard<densenet::Unlocked>());

@@ -31,7 +31,8 @@ namespace {
 
 template <class T>
 std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& loss,
-                                  const py::dict& settings) {
+                                  const py::dict& settings,
+                                  const std::tuple<int, double, Index>& precision) {
   std::vector<Layer> descriptions;
   for (const py::handle layer : layers) {
     const auto [kind, inputs, outputs, weight, bias, running, parameter] =
@@ -40,7 +41,9 @@ std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& los
   }
   const auto told = loss_settings(settings);
   require(told.has_value(), "loss");
-  return std::make_unique<Plan<T>>(descriptions, loss_named(loss, *told));
+  const auto [pieces, least, narrowest] = precision;
+  return std::make_unique<Plan<T>>(descriptions, loss_named(loss, *told),
+                                   Precision{pieces, least, narrowest});
 }
 
 template <class T>

@@ -134,6 +134,15 @@ inline constexpr Index kFetchRows = by_registers<Index>(4, 1);
 // Steps that a row needs to come. With 32 registers 0 to 64 are as good; with 16 F loses 3 % at 0.
 inline constexpr Index kFetchLead = 64;
 
+// ---- products: in bf16, with matrix registers ------------------------------------------------
+// make bench-nets ARGS='--precision medium C F G'
+
+// Cells (32 steps) of a chunk of the depth with one piece: a strip of B and the cells of a block of
+// A stay in the first two caches.
+inline constexpr Index kBf16Chunk = 32;
+// Blocks (32 rows, 32 columns) whose cells are kept: of A in the second-level cache, of B beyond.
+inline constexpr Index kBf16Rows = 8, kBf16Cols = 32;
+
 // ---- products: batches of few rows -----------------------------------------------------------
 // make bench-nets ARGS='3072-512-10:1 3072-512-10:4 3072-512-10:8 128-128-128-10:8'
 

@@ -54,7 +54,7 @@ struct Training {
   Training(Index rows, Index inputs_, Index hidden, Index outputs_)
       : inputs(inputs_),
         outputs(outputs_),
-        plan(layers(inputs, hidden, outputs), loss_named("mean_squared_error", {})) {
+        plan(layers(inputs, hidden, outputs), loss_named("mean_squared_error", {}), {}) {
     check::Numbers numbers(3);
     params = numbers.take<T>(plan.parameters());
     x = numbers.take<T>(rows * inputs);

@@ -18,11 +18,13 @@ from densenet._engine.contract import (
     unit_weights,
 )
 from densenet._engine.factors import frozen, lr_factors
-from densenet._engine.layout import Layout, Slot
+from densenet._engine.layout import Layout, Place, Slot
 from densenet._engine.memory import aligned
 from densenet._engine.timings import profile_of
 from densenet._engine.turn import refused
+from densenet._precision import HIGHEST, Precision
 from densenet._typing import Array
+from densenet.config import has_bf16_products
 from densenet.layers import Activation
 from densenet.losses import Loss
 from densenet.optimizers import Optimizer
@@ -38,7 +40,9 @@ def _offset(slot: Slot | None) -> int:
 class CompiledEngine:
     """Hands a network's calls to its plan in the compiled core."""
 
-    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, layout: Layout, loss: Loss, dtype: np.dtype[Any], precision: Precision
+    ) -> None:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
@@ -59,7 +63,9 @@ class CompiledEngine:
             for place in layout.places
         ]
         plan = _core.PlanFloat32 if dtype == np.float32 else _core.PlanFloat64
-        self._plan = plan(layers, loss.kind, loss.settings())
+        self._asked = precision
+        self._precision = precision if not precision.pieces or has_bf16_products() else HIGHEST
+        self._plan = plan(layers, loss.kind, loss.settings(), self._precision)
         self._shape = (dtype, loss.kind, tuple(loss.settings().items()), tuple(layers))
 
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
@@ -84,7 +90,9 @@ class CompiledEngine:
                 update = "frozen"
             learns = learns or (place.weight is not None and update != "frozen")
             if place.kind == "linear":
-                how = ("product", "product" if place.weight in still else "two products")
+                of = self._numbers(place)
+                products = "product" if place.weight in still else "two products"
+                how = (f"product{of}", f"{products}{of}")
             elif isinstance(place.layer, Activation) and after_product:
                 how = ("fused with the product before", "fused with the product after")
             else:
@@ -96,6 +104,16 @@ class CompiledEngine:
                 how = (how[0], "left out")
             rows.append(PlannedLayer(place.name, name, "compiled", *how, update))
         return rows
+
+    def _numbers(self, place: Place) -> str:
+        """Say of what numbers a layer's products are, unless all are of floats as they are."""
+        rows = self._asked.fewest_rows(place.inputs, place.outputs)
+        if rows is None:
+            return ""
+        if not self._precision.pieces:
+            return " of float32 (no bf16 products here)"
+        pieces = "bf16" if self._precision.pieces == 1 else "two bf16 pieces"
+        return f" of {pieces} from {rows} rows on"
 
     def fits(self, x: object, y: object) -> bool:
         return self._plain_targets and self._plan.fits(x, y, self._on_classes)

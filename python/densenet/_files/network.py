@@ -22,6 +22,7 @@ from densenet._engine.memory import new_moments
 from densenet._files import container
 from densenet._network.learner import Learned, Learner, OptimizerState
 from densenet._network.state import State, learner_of
+from densenet._precision import PRECISIONS, PrecisionName
 from densenet._typing import Array
 from densenet.layers import Layer, Linear, Residual
 from densenet.losses import CustomLoss, Loss
@@ -50,6 +51,7 @@ class Makes(Protocol[N]):
         dtype: Any,
         seed: int | None,
         backend: Literal["compiled", "reference"],
+        precision: PrecisionName,
     ) -> N:
         """Make it with its initial parameters."""
 
@@ -71,6 +73,8 @@ def save(learner: Learner, path: str | os.PathLike[str], attachments: Mapping[st
         "position": _position(learner, arrays),
         "attachments": _plain("attachments", dict(attachments)),
     }
+    if learner.precision != "highest":
+        about["precision"] = learner.precision
     container.write(path, about, arrays)
 
 
@@ -88,13 +92,16 @@ def load(
         its_loss: Any = _read_spec(about["loss"], _LOSSES) if "kind" in about["loss"] else None
         own = None if its_loss else str(about["loss"]["own"])
         dtype = np.dtype({"float32": np.float32, "float64": np.float64}[about["dtype"]])
+        precision = about.get("precision", "highest")
+        _checks.choice("precision", precision, tuple(PRECISIONS))
         layout = Layout(specs)
         for slot in (*layout.slots, *layout.running_slots):  # before memory is taken for them
             _checks.matching(slot.name, arrays.get(slot.name), slot.shape, dtype)
     if (own is None) != (loss is None):
         expected = f"None, as the file has {its_loss!r}" if its_loss else f"the network's own {own}"
         raise TypeError(f"loss: expected {expected}, got {_checks.describe(loss)}")
-    network = make(specs, loss or its_loss, dtype=dtype, seed=0, backend=backend)
+    given: dict[str, Any] = {"dtype": dtype, "backend": backend, "precision": precision}
+    network = make(specs, loss or its_loss, seed=0, **given)
     learner = learner_of(network)
     with _blamed_on(path):
         _fill(learner.flat, layout.slots, arrays, "")

@@ -16,6 +16,7 @@ from densenet._engine.layout import Layout
 from densenet._engine.memory import aligned, copied, new_moments
 from densenet._engine.own_loss import OwnLossEngine
 from densenet._engine.turn import ONE_AT_A_TIME, Turn, refused
+from densenet._precision import PRECISIONS, PrecisionName
 from densenet._typing import Array
 from densenet.initializers import INITIALIZERS
 from densenet.losses import CustomLoss, Loss, MeanSquaredError
@@ -93,6 +94,7 @@ class Learner:
     loss : loss, as the network was given it
     dtype : element type of parameters, moments and arithmetic
     backend : "compiled" or "reference"
+    precision : "highest", "high" or "medium"
     rng : the network's random generator
     flat, running : vectors of the parameters and of batch normalisation's running moments
     draws : the seed of dropout
@@ -109,9 +111,11 @@ class Learner:
         loss: Loss | CustomLoss,
         dtype: np.dtype[Any],
         backend: Literal["compiled", "reference"],
+        precision: PrecisionName,
         seed: int | None,
     ) -> None:
-        self.layout, self.loss, self.dtype, self.backend = layout, loss, dtype, backend
+        self.layout, self.loss, self.dtype = layout, loss, dtype
+        self.backend, self.precision = backend, precision
         self.rng = np.random.default_rng(seed)
         self.flat = aligned(layout.size, dtype)
         self.running = aligned(layout.running_size, dtype)
@@ -139,15 +143,16 @@ class Learner:
     def _new_engine(self) -> Engine:
         # An engine that never computes its own loss gets any.
         known = self.loss if isinstance(self.loss, Loss) else MeanSquaredError()
+        precision = PRECISIONS[self.precision]
         engine: Engine
         if self.backend == "compiled":
             from densenet._engine.compiled import CompiledEngine
 
-            engine = CompiledEngine(self.layout, known, self.dtype)
+            engine = CompiledEngine(self.layout, known, self.dtype, precision)
         else:
             from densenet.reference.network import ReferenceEngine
 
-            engine = ReferenceEngine(self.layout, known, self.dtype)
+            engine = ReferenceEngine(self.layout, known, self.dtype, precision)
         if isinstance(self.loss, Loss):
             return engine
         return OwnLossEngine(engine, self.layout, self.loss, self.dtype)

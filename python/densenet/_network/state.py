@@ -10,6 +10,7 @@ from densenet import _checks
 from densenet._engine.layout import Layout
 from densenet._network import summary
 from densenet._network.learner import Learner
+from densenet._precision import PRECISIONS, PrecisionName
 from densenet._typing import Array
 from densenet.layers import Layer, Sigmoid, Softmax
 from densenet.losses import BinaryCrossEntropy, CustomLoss, Loss, SoftmaxCrossEntropy
@@ -32,6 +33,7 @@ class State:
         dtype: npt.DTypeLike = "float32",
         seed: int | None = None,
         backend: Literal["compiled", "reference"] = "compiled",
+        precision: PrecisionName = "highest",
     ) -> None:
         if not isinstance(loss, Loss | CustomLoss):
             raise TypeError(f"loss: expected a loss, got {type(loss).__name__}")
@@ -41,10 +43,13 @@ class State:
         if not known:
             got = dtype if isinstance(dtype, str | np.dtype) else _checks.describe(dtype)
             raise ValueError(f"dtype: expected float32 or float64, got {got}")
+        _checks.choice("precision", precision, tuple(PRECISIONS))
+        if precision != "highest" and np.dtype(dtype) != np.float32:
+            raise ValueError(f"precision: expected 'highest' with float64, got {precision!r}")
         layout = Layout(layers)
         self._layers: tuple[Layer, ...] = tuple(layout.layers)
         _refuse_double_activation(self.layers[-1], loss)
-        self._learner = Learner(layout, loss, np.dtype(dtype), backend, seed)
+        self._learner = Learner(layout, loss, np.dtype(dtype), backend, precision, seed)
 
     # ---- what it is ------------------------------------------------------------------------------
 
@@ -95,6 +100,18 @@ class State:
         'compiled'
         """
         return self._learner.backend
+
+    @property
+    def precision(self) -> PrecisionName:
+        """How exactly products are computed, as given.
+
+        Examples
+        --------
+        >>> from densenet import Linear, MeanSquaredError, Network
+        >>> Network([Linear(2, 1)], MeanSquaredError()).precision
+        'highest'
+        """
+        return self._learner.precision
 
     @property
     def inputs(self) -> int:
@@ -241,10 +258,11 @@ class State:
     def _title(self) -> str:
         loss = self.loss_function
         # A loss of the user's own may have a repr that is long or fails.
+        precision = "" if self.precision == "highest" else f", {self.precision} precision"
         name = repr(loss) if isinstance(loss, Loss) else type(loss).__name__
         return (
             f"{type(self).__name__}: {self.n_parameters:,} parameters, {name}, {self.dtype.name}, "
-            f"{self.backend}"
+            f"{self.backend}{precision}"
         )
 
 

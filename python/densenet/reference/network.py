@@ -23,6 +23,7 @@ from densenet._engine.factors import frozen, lr_factors
 from densenet._engine.layout import Layout, Place
 from densenet._engine.penalty import penalty_of
 from densenet._engine.turn import ONE_AT_A_TIME
+from densenet._precision import Precision
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
@@ -30,6 +31,7 @@ from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
 from densenet.reference.losses import bounded_loss
 from densenet.reference.normalization import mean_and_variance, norm_backward, norm_forward
+from densenet.reference.products import product
 from densenet.reference.regularization import dropout
 
 
@@ -44,10 +46,13 @@ class ReferenceEngine:
     'NumPy'
     """
 
-    def __init__(self, layout: Layout, loss: Loss, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, layout: Layout, loss: Loss, dtype: np.dtype[Any], precision: Precision
+    ) -> None:
         self._layout = layout
         self._loss = loss
         self._dtype = dtype
+        self._precision = precision
         self._least = 0.0
 
     def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
@@ -91,7 +96,12 @@ class ReferenceEngine:
             return _activation(layer, "forward", x)
         if place.kind == "linear" and place.weight:
             bias = place.bias.view(flat) if place.bias else None
-            return reference.linear_forward(x, place.weight.view(flat), bias)
+            weight = place.weight.view(flat)
+            pieces = self._precision.pieces_of(len(x), place.inputs, place.outputs)
+            if pieces == 0:
+                return reference.linear_forward(x, weight, bias)
+            y = product(x, weight.T, pieces)
+            return y if bias is None else y + bias
         if place.kind == "softmax":
             return reference.softmax_forward(x)
         if place.kind == "dropout":
@@ -152,7 +162,11 @@ class ReferenceEngine:
         assert place.weight
         weight = place.weight.view(flat)
         if place.kind == "linear":
-            return reference.linear_backward(dy, x, weight)
+            pieces = self._precision.pieces_of(len(x), place.inputs, place.outputs)
+            if pieces == 0:
+                return reference.linear_backward(dy, x, weight)
+            # xᵀ dy and not dyᵀ x: the pieces of the first operand are taken in another order.
+            return product(dy, weight, pieces), product(x.T, dy, pieces).T, dy.sum(axis=0)
         axis = 1 if place.running is None else 0 if mode.training else None
         found = self._moments(place, x, mode)
         return norm_backward(dy, x, weight, *found, place.parameter, axis)

@@ -55,6 +55,12 @@ Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const 
   return {gathered, batch.rows, x.cols, x.cols};
 }
 
+// How many pieces the numbers of a unit's products have in this pass.
+template <class T>
+int Plan<T>::pieces(const Pass& pass, const Unit& unit) const {
+  return precision_.pieces_of(pass.called, unit.inputs, unit.outputs);
+}
+
 // y (batch, outputs) = activation(z) with z = x (batch, inputs) W (inputs, outputs) + bias
 // (outputs). Stores z (batch, outputs), too, where the activation's derivative is computed from it.
 template <class T>
@@ -77,9 +83,9 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
     }
     const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-      product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
-                 pass.y_part(unit), forward_depth(unit.inputs, n), pass.scratch(), finished,
-                 {{y_out}, n});
+      pass.multiply(pieces(pass, unit), RowMajor<T>{x.data, x.stride},
+                    RowMajor<T>{pass.params + unit.weight, n}, pass.y_part(unit),
+                    forward_depth(unit.inputs, n), finished, {{y_out}, n});
     });
   });
 }
@@ -294,9 +300,9 @@ void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
     };
     const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
     pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
-      product<T>(RowMajor<T>{pass.d(u), unit.outputs},
-                 Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
-                 unit.outputs, pass.scratch(), finished, {{dx, from}, unit.inputs});
+      pass.multiply(pieces(pass, unit), RowMajor<T>{pass.d(u), unit.outputs},
+                    Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
+                    unit.outputs, finished, {{dx, from}, unit.inputs});
     });
   });
 }
@@ -414,6 +420,7 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx, std::siz
 
 // What plan.cpp and training.cpp call.
 template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
+template int Plan<float>::pieces(const Pass&, const Unit&) const;
 template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Readable) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::update_running(const Pass&) const;
@@ -422,6 +429,7 @@ template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*)
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*,
                                          std::size_t) const;
 template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
+template int Plan<double>::pieces(const Pass&, const Unit&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Readable) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::update_running(const Pass&) const;

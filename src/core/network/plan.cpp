@@ -41,7 +41,8 @@ Unit::Kind kind_named(const std::string& kind) {
 // ---- the plan --------------------------------------------------------------------------------
 
 template <class T>
-Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss) : loss_(loss) {
+Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss, Precision precision)
+    : loss_(loss), precision_(precision) {
   std::vector<std::size_t> open;  // the Opens of the residual blocks around the layer at hand
   for (std::size_t number = 0; number < layers.size(); ++number) {
     const Layer& layer = layers[number];
@@ -111,6 +112,11 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
       scratch_size =
           std::max({scratch_size, product_scratch<T>(rows, out, forward_depth(in, out)),
                     product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
+      if (const int pieces = precision_.pieces; pieces > 0) {
+        scratch_size =
+            std::max({scratch_size, bf16_scratch(rows, out, in, pieces),
+                      bf16_scratch(rows, in, out, pieces), bf16_scratch(in, out, rows, pieces)});
+      }
     }
     if (unit.kind == Unit::LayerNorm) work.row_statistics[u].at_least(rows);
     if (unit.kind == Unit::BatchNorm) work.column_statistics[u].at_least(4 * unit.outputs);
@@ -171,9 +177,9 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
     reserve_batch(*work, batch);
-    work->sharing.decide(units_, x.rows, threads, batch.in_place());
+    work->sharing.decide(units_, precision_, x.rows, threads, batch.in_place());
     return parallel_call(threads, [&](Team team) {
-      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, work->sharing};
+      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, x.rows, work->sharing};
       const Readable readable = batch.in_place() ? Readable::All : Readable::OwnRows;
       output_rows(pass, load_batch(pass, batch), readable, y + pass.rows.begin * outputs());
       if (mode.update_running) update_running(pass);
@@ -186,12 +192,12 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
   std::atomic<Index> next{0};
   reserve(*work, kForwardRows * threads, threads);
   work->x.at_least(kForwardRows * threads * inputs());
-  work->sharing.decide(units_, kForwardRows, 1, true);
+  work->sharing.decide(units_, precision_, kForwardRows, 1, true);
   parallel_call(threads, [&](Team team) {
     const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
     for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
       const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;
-      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing};
+      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, x.rows, work->sharing};
       gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
              work->x.get() + slot * inputs());
       output_rows(pass, {work->x.get(), slots, inputs(), inputs()}, Readable::All,
@@ -211,9 +217,10 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   const int threads = threads_now(3 * flop(batch.rows));
   reserve(work, batch.rows, threads);
   reserve_batch(work, batch);
-  work.sharing.decide(units_, batch.rows, threads, batch.in_place());
+  work.sharing.decide(units_, precision_, batch.rows, threads, batch.in_place());
   parallel_call(threads, [&](Team team) {
-    const Pass pass{params, work, mode, team, team.share(batch.rows), batch.rows, work.sharing};
+    const Pass pass{params,     work,       mode,        team, team.share(batch.rows),
+                    batch.rows, batch.rows, work.sharing};
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     output_gradient(pass);

@@ -28,6 +28,7 @@
 #include "core/memory/views.hpp"
 #include "core/network/profile.hpp"
 #include "core/network/units.hpp"
+#include "core/products/bf16_product.hpp"
 #include "core/threads/access.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/updates/optimizers.hpp"
@@ -130,7 +131,7 @@ class Together;
 template <class T>
 class Plan {
  public:
-  Plan(const std::vector<Layer>& layers, Loss loss);
+  Plan(const std::vector<Layer>& layers, Loss loss, Precision precision);
   ~Plan();
 
   const std::vector<Unit>& units() const { return units_; }
@@ -138,6 +139,7 @@ class Plan {
   Index outputs() const { return units_.back().outputs; }
   Index parameters() const { return parameters_; }
   const std::vector<Array>& arrays() const { return arrays_; }  // of parameters, as they lie
+  const Precision& precision() const { return precision_; }
   Index running() const { return running_; }  // elements of the running statistics
 
   // From now on, losses are reported as if no probability were less; see LossSettings.
@@ -197,6 +199,7 @@ class Plan {
   void forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
                    Workspace& work) const;
   double flop(Index rows) const;
+  int pieces(const Pass& pass, const Unit& unit) const;
   void reserve(Workspace& work, Index rows, int threads) const;
   void reserve_batch(Workspace& work, const Batch& batch) const;
 
@@ -245,6 +248,7 @@ class Plan {
   std::vector<Unit> units_;
   std::vector<Array> arrays_;
   Loss loss_;
+  Precision precision_;
   Index parameters_ = 0, running_ = 0;
   Pool<Workspace> workspaces_;
   Access access_;

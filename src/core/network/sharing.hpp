@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/network/units.hpp"
+#include "core/products/bf16_product.hpp"
 #include "core/products/depth.hpp"
 #include "core/products/tile.hpp"
 #include "core/threads/parallel.hpp"
@@ -35,8 +36,9 @@ class Sharing {
  public:
   // For batches of `batch` rows. `in_place`: x is not gathered, so every thread can read all of it.
   // `by_columns`: share the first layer by columns where that is possible.
-  void decide(const std::vector<Unit>& units, Index batch, Index threads, bool in_place,
-              bool by_columns = true) {
+  void decide(const std::vector<Unit>& units, const Precision& precision, Index batch,
+              Index threads, bool in_place, bool by_columns = true) {
+    precision_ = precision;
     batch_ = batch;
     threads_ = threads;
     in_place_ = in_place;
@@ -100,7 +102,9 @@ class Sharing {
            kUnevenDenominator * most_cols * batch_ <= kUnevenNumerator * most_rows * cols;
   }
 
+  // A product of pieces is not cut along its depth.
   bool can_share_depth(const Unit& unit) const {
+    if (precision_.pieces_of(batch_, unit.inputs, unit.outputs) > 0) return false;
     const Depth depth = forward_depth(unit.inputs, unit.outputs);
     return unit.kind == Unit::Linear && depth.pairwise && depth.count % threads_ == 0 &&
            threads_ <= kMostDepthThreads && batch_ * unit.outputs <= kMostSharedSums;
@@ -123,6 +127,7 @@ class Sharing {
   }
 
   std::vector<Shared> units_;
+  Precision precision_;
   Index batch_ = 0, threads_ = 1;
   bool in_place_ = false, first_by_columns_ = false;
 };

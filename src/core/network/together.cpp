@@ -45,6 +45,7 @@ void for_each_register(Index n, const Body& body) {
 
 template <class T>
 Index Together<T>::size(const Plan<T>& plan, const Hyperparameters& settings, Index rows) {
+  if (plan.precision().pieces > 0) return 1;
   Index registers = 3 * plan.parameters() + rows * plan.inputs();
   for (const Unit& unit : plan.units()) {
     if (!known(unit)) return 1;
@@ -67,6 +68,7 @@ bool Together<T>::possible(const Members& members, const Hyperparameters& settin
            const auto &units = member.plan->units(), &like = members.front().plan->units();
            const Epoch& own = member.epoch;
            return std::equal(units.begin(), units.end(), like.begin(), like.end(), alike) &&
+                  member.plan->precision_.pieces == 0 &&
                   member.plan->loss_.number == members.front().plan->loss_.number &&
                   member.examples.sample_weight == nullptr && own.rows == first.rows &&
                   own.batch_size == first.batch_size && own.first_step == first.first_step &&

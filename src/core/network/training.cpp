@@ -202,7 +202,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
   };
   Poll poll(epoch);  // only thread 0 asks
   const bool paced = threads > 1 && epoch.laps == nullptr;
-  work->sharing.decide(units_, rows, threads, first.in_place());
+  work->sharing.decide(units_, precision_, rows, threads, first.in_place());
   const Pace::Way most{threads, work->sharing.first_by_columns()};
   Pace::Block block{most, Poll::Clock::time_point::max(), true};
   // Lets the user's loss compute value and d from all rows of y. Readers may come in meanwhile, for
@@ -229,7 +229,8 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
       Mode<T> step_mode = mode;
       step_mode.step += static_cast<std::uint32_t>(step);
       const Sharing<T>& sharing = sharing_of(step);
-      const Pass pass{params, *work, step_mode, team, team.share(batch.rows), batch.rows, sharing};
+      const Pass pass{params,     *work,      step_mode, team, team.share(batch.rows),
+                      batch.rows, batch.rows, sharing};
 
       const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
@@ -296,7 +297,8 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
     if (paced) block = work->pace.next(rows, most, step_flop >= kLongStep);
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
     const auto decide = [&](Sharing<T>& sharing, Index batch) {
-      sharing.decide(units_, batch, block.way.threads, first.in_place(), block.way.by_columns);
+      sharing.decide(units_, precision_, batch, block.way.threads, first.in_place(),
+                     block.way.by_columns);
     };
     decide(work->sharing, rows);
     decide(work->sharing_last, rows_of(epoch.n_steps - 1));

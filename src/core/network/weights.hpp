@@ -105,7 +105,9 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
     const Part part = pass.weight_part(unit);
     const Range columns =  // of a bias, or of γ and β
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
-    const bool by_tiles = unit.kind == Unit::Linear && !worth_lines<T>(part, n, pass.batch);
+    const int its_pieces = unit.kind == Unit::Linear ? pieces(pass, unit) : 0;
+    const bool by_tiles =
+        unit.kind == Unit::Linear && (its_pieces > 0 || !worth_lines<T>(part, n, pass.batch));
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
     if (learns && unit.kind == Unit::Linear) {
@@ -125,8 +127,8 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
       };
       if (by_tiles) {
         pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
-          product<T>(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part,
-                     pass.batch, pass.scratch(), finished, use.touches(unit.weight, n));
+          pass.multiply(its_pieces, Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride},
+                        part, pass.batch, finished, use.touches(unit.weight, n));
         });
       } else {
         tiles += part.rows.size() > 0 ? 1 : 0;

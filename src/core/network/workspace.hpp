@@ -6,17 +6,21 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "core/layers/normalization.hpp"
 #include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
+#include "core/memory/touched.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
 #include "core/network/profile.hpp"
 #include "core/network/sharing.hpp"
 #include "core/network/units.hpp"
+#include "core/products/bf16_product.hpp"
 #include "core/products/depth.hpp"
+#include "core/products/product.hpp"
 #include "core/products/tile.hpp"
 #include "core/threads/pace.hpp"
 #include "core/threads/parallel.hpp"
@@ -95,8 +99,9 @@ struct Plan<T>::Pass {
   Workspace& work;
   Mode<T> mode;
   Team team;
-  Range rows;   // of the batch: this thread's
-  Index batch;  // rows of the whole batch
+  Range rows;    // of the batch: this thread's
+  Index batch;   // rows of the whole batch
+  Index called;  // rows of the call, which decide the precision of products
   const Sharing<T>& sharing;
 
   // (batch, outputs) of a unit.
@@ -166,6 +171,18 @@ struct Plan<T>::Pass {
       run(Finish<T>(timed));
     }
     lap.product -= lap.rest - rest;
+  }
+
+  // C = A B, by bf16 pieces or, if there are none, by floats.
+  template <class A, class B>
+  void multiply(int pieces, const A& a, const B& b, const Part& part, const Depth& depth,
+                const Finish<T>& finish, const Touched<T>& touched) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (pieces > 0) {
+        return bf16_product(a, b, part, depth.size, pieces, scratch(), finish, touched);
+      }
+    }
+    product<T>(a, b, part, depth, scratch(), finish, touched);
   }
 
   // Where this thread adds up its seconds; null while no step is profiled.

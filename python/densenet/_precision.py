@@ -1,0 +1,43 @@
+"""How exactly products are computed: of floats as they are, or of bf16 pieces of them.
+
+A bf16 number is a float32 without the lower 16 of its 24 significant bits. A float is the sum of
+its pieces, up to 2⁻⁹ of itself with one piece and 2⁻¹⁷ with two. Processors with matrix registers
+(AMX) multiply bf16 numbers some ten times as fast as floats, and add up the products in float32.
+"""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+PrecisionName: TypeAlias = Literal["highest", "high", "medium"]
+
+
+class Precision(NamedTuple):
+    """How many bf16 ``pieces`` a float has in products (0: floats as they are), and in which ones.
+
+    Products are of pieces from ``least`` multiply-adds on, if none of their sides is below
+    ``narrowest``: smaller ones are faster as they are.
+    """
+
+    pieces: int
+    least: float
+    narrowest: int = 32
+
+    def pieces_of(self, rows: int, inputs: int, outputs: int) -> int:
+        """Give the number of pieces in the products of a linear layer, for so many rows."""
+        small = min(rows, inputs, outputs) < self.narrowest or rows * inputs * outputs < self.least
+        return 0 if small else self.pieces
+
+    def fewest_rows(self, inputs: int, outputs: int) -> int | None:
+        """Give the number of rows from which on products are of pieces; None if they never are."""
+        if not self.pieces or min(inputs, outputs) < self.narrowest:
+            return None
+        return max(self.narrowest, -int(-self.least // (inputs * outputs)))
+
+
+HIGHEST = Precision(0, 0.0)
+
+# make bench-nets ARGS='--precision medium C D F'
+PRECISIONS: dict[PrecisionName, Precision] = {
+    "highest": HIGHEST,
+    "high": Precision(2, 8e6),
+    "medium": Precision(1, 2e6),
+}
