@@ -43,86 +43,98 @@ void split(__m512 low, __m512 high, __m512i* piece) {
   }
 }
 
-// Makes one matrix register of each piece, a cell's first or second. read(i, piece) gives line i.
+// Makes the matrix registers of a cell, one or both `halves` of it for each piece. read(half, i,
+// piece) gives the pieces of line i.
 template <int Pieces, bool Transposes, class Read>
-void make_registers(const Read& read, amx::Bf16* to) {
-  Eigen::internal::PacketBlock<Packet<float>, 16> square[Pieces];
-  for (int i = 0; i < 16; ++i) {
-    __m512i piece[Pieces];
-    read(i, piece);
-    for (int p = 0; p < Pieces; ++p) square[p].packet[i] = _mm512_castsi512_ps(piece[p]);
-  }
-  for (int p = 0; p < Pieces; ++p, to += 2 * amx::kNumbers) {
-    if constexpr (Transposes) Eigen::internal::ptranspose(square[p]);
-    for (int i = 0; i < 16; ++i) {
-      _mm512_store_si512(to + i * 32, _mm512_castps_si512(square[p].packet[i]));
+void make_registers(Index halves, const Read& read, amx::Bf16* to) {
+  constexpr Index kPiece = 2 * amx::kNumbers, kLine = amx::kNumbers / amx::kLines;
+  __m512i piece[Pieces];
+  if constexpr (Transposes) {
+    for (Index half = 0; half < halves; ++half, to += amx::kNumbers) {
+      Eigen::internal::PacketBlock<Packet<float>, amx::kLines> square[Pieces];
+      for (Index i = 0; i < amx::kLines; ++i) {
+        read(half, i, piece);
+        for (int p = 0; p < Pieces; ++p) square[p].packet[i] = _mm512_castsi512_ps(piece[p]);
+      }
+      for (int p = 0; p < Pieces; ++p) {
+        Eigen::internal::ptranspose(square[p]);
+        for (Index i = 0; i < amx::kLines; ++i) {
+          _mm512_store_ps(to + p * kPiece + i * kLine, square[p].packet[i]);
+        }
+      }
+    }
+  } else {
+    for (Index i = 0; i < amx::kLines; ++i, to += kLine) {
+      for (Index half = 0; half < halves; ++half) {
+        read(half, i, piece);
+        for (int p = 0; p < Pieces; ++p) {
+          _mm512_store_si512(to + p * kPiece + half * amx::kNumbers, piece[p]);
+        }
+      }
     }
   }
 }
 
+constexpr Index halves_of(Index lines) { return (lines + amx::kLines - 1) / amx::kLines; }
+
 // Lines of memory that go along the depth: of rows of A, or of columns of B where Transposes.
 template <int Pieces, bool Transposes>
-void registers_along(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
+void cell_along(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
   const __mmask16 first = first_lanes(depth), second = first_lanes(depth - 16);
-  const auto read = [&](Index i, __m512i* piece) {
-    const bool there = i < lines;
-    const float* line = from + (there ? i : 0) * stride;
-    split<Pieces>(_mm512_maskz_loadu_ps(there ? first : __mmask16{0}, line),
-                  _mm512_maskz_loadu_ps(there ? second : __mmask16{0}, line + 16), piece);
+  const auto read = [&](Index half, Index i, __m512i* piece) {
+    const Index line = half * amx::kLines + i;
+    const bool there = line < lines;
+    const float* at = from + (there ? line : 0) * stride;
+    split<Pieces>(_mm512_maskz_loadu_ps(there ? first : __mmask16{0}, at),
+                  _mm512_maskz_loadu_ps(there ? second : __mmask16{0}, at + 16), piece);
   };
-  make_registers<Pieces, Transposes>(read, to);
+  make_registers<Pieces, Transposes>(halves_of(lines), read, to);
 }
 
 // Lines of memory that go across the depth: of columns of B, or of rows of A where Transposes.
 template <int Pieces, bool Transposes>
-void registers_across(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
+void cell_across(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
   // Numbers i and 16 + i become a pair.
   alignas(64) static constexpr std::uint16_t kPairs[32] = {
       0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   const __m512i pairs = _mm512_load_si512(kPairs);
-  const __mmask16 width = first_lanes(lines);
-  const auto step = [&](Index k) {
+  const __mmask16 width[2] = {first_lanes(lines), first_lanes(lines - amx::kLines)};
+  const auto step = [&](Index half, Index k) {
     const bool there = k < depth;
-    return _mm512_maskz_loadu_ps(there ? width : __mmask16{0}, from + (there ? k : 0) * stride);
+    return _mm512_maskz_loadu_ps(there ? width[half] : __mmask16{0},
+                                 from + (there ? k : 0) * stride + half * amx::kLines);
   };
-  const auto read = [&](Index i, __m512i* piece) {
-    split<Pieces>(step(2 * i), step(2 * i + 1), piece);
+  const auto read = [&](Index half, Index i, __m512i* piece) {
+    split<Pieces>(step(half, 2 * i), step(half, 2 * i + 1), piece);
     for (int p = 0; p < Pieces; ++p) piece[p] = _mm512_permutexvar_epi16(pairs, piece[p]);
   };
-  make_registers<Pieces, Transposes>(read, to);
+  make_registers<Pieces, Transposes>(halves_of(lines), read, to);
 }
 
-// Makes cells of up to 32 rows of A, from this one and this step of the depth on.
+// Makes a cell of up to 32 rows of A, from this one and this step of the depth on, where A has
+// `rows` and `depth` more.
 template <int Pieces>
 void make_cell(const RowMajor<float>& a, Index row, Index rows, Index k, Index depth,
                amx::Bf16* to) {
-  for (Index half = 0; half < rows; half += 16, to += amx::kNumbers) {
-    registers_along<Pieces, false>(a.at(row + half, k), a.stride, rows - half, depth, to);
-  }
+  cell_along<Pieces, false>(a.at(row, k), a.stride, rows, depth, to);
 }
 template <int Pieces>
 void make_cell(const Transposed<float>& a, Index row, Index rows, Index k, Index depth,
                amx::Bf16* to) {
-  for (Index half = 0; half < rows; half += 16, to += amx::kNumbers) {
-    registers_across<Pieces, true>(a.at(row + half, k), a.stride, rows - half, depth, to);
-  }
+  cell_across<Pieces, true>(a.at(row, k), a.stride, rows, depth, to);
 }
 
-// The same of columns of B.
+// The same of up to 32 columns of B.
 template <int Pieces>
 void make_right_cell(const RowMajor<float>& b, Index k, Index depth, Index col, Index cols,
                      amx::Bf16* to) {
-  for (Index half = 0; half < cols; half += 16, to += amx::kNumbers) {
-    registers_across<Pieces, false>(b.at(k, col + half), b.stride, cols - half, depth, to);
-  }
+  cell_across<Pieces, false>(b.at(k, col), b.stride, cols, depth, to);
 }
 template <int Pieces>
 void make_right_cell(const Transposed<float>& b, Index k, Index depth, Index col, Index cols,
                      amx::Bf16* to) {
-  for (Index half = 0; half < cols; half += 16, to += amx::kNumbers) {
-    registers_along<Pieces, true>(b.at(k, col + half), b.stride, cols - half, depth, to);
-  }
+  cell_along<Pieces, true>(b.at(k, col), b.stride, cols, depth, to);
 }
 
 }  // namespace densenet

@@ -128,23 +128,50 @@ class Bf16Product {
     float* const to = last ? memory_ : waiting;
     const float* const before = cells.begin > 0 ? waiting : nullptr;
     const bool low = rows.size() > amx::kLines, wide = cols.size() > amx::kLines;
+    const Index touches = last ? rows.size() : 0;
+    const auto task =
+        Task{cells.size(), left, right, before, to, touches, touched_.from(rows.begin, cols.begin)};
     if (low && wide) {
-      sums<true, true>(cells.size(), left, right, before, to);
+      sums<true, true>(task);
     } else if (low) {
-      sums<true, false>(cells.size(), left, right, before, to);
+      sums<true, false>(task);
     } else if (wide) {
-      sums<false, true>(cells.size(), left, right, before, to);
+      sums<false, true>(task);
     } else {
-      sums<false, false>(cells.size(), left, right, before, to);
+      sums<false, false>(task);
     }
     if (last) finish_(Tile<float>{memory_, rows.begin, cols.begin, rows.size(), cols.size()});
   }
 
+  // What sums() computes: `cells` of both operands; the sums before them, or null; where the sums
+  // go; and so many rows that finish() will touch, which are fetched meanwhile.
+  struct Task {
+    Index cells;
+    const amx::Bf16 *left, *right;
+    const float* before;
+    float* to;
+    Index rows;
+    Touched<float> touched;
+
+    // Fetches this cell's share of the rows.
+    void fetch(Index cell) const {
+      for (Index row = rows * cell / cells; row < rows * (cell + 1) / cells; ++row) {
+        for (const float* array : touched.array) {
+          if (array == nullptr) break;
+          prefetch(array + row * touched.stride);
+          prefetch(array + row * touched.stride + amx::kLines);
+        }
+      }
+    }
+  };
+
   // Registers 0 to 3 hold the sums: of upper and lower rows, of left and right columns. Low: there
   // are lower rows; Wide: there are right columns.
   template <bool Low, bool Wide>
-  static void sums(Index cells, const amx::Bf16* left, const amx::Bf16* right, const float* before,
-                   float* to) {
+  static void sums(const Task& task) {
+    const amx::Bf16 *left = task.left, *right = task.right;
+    const float* const before = task.before;
+    float* const to = task.to;
     constexpr Index kStride = kBlockSide * static_cast<Index>(sizeof(float));
     constexpr Index kDown = amx::kLines * kBlockSide;
     if (before != nullptr) {
@@ -172,7 +199,8 @@ class Bf16Product {
       if constexpr (Low) amx::multiply_add<2, 5, 6>();
       if constexpr (Low && Wide) amx::multiply_add<3, 5, 7>();
     };
-    for (Index cell = 0; cell < cells; ++cell) {
+    for (Index cell = 0; cell < task.cells; ++cell) {
+      task.fetch(cell);
       load_right(0);
       if constexpr (Pieces == 2) {
         load_left(1);
