@@ -55,7 +55,11 @@ def compete(
         Processes that keep processors busy while contenders are timed.
     """
     known = CONTENDERS[net.job]
-    names = [name for name in names if name in known and (threads > 1 or name != ALONE)]
+    names = [
+        name
+        for name in names
+        if name in known and known[name].takes(net.design) and (threads > 1 or name != ALONE)
+    ]
     machine = Machine(threads, net.footprint)
     versions: dict[str, str] = {}
     notes: dict[str, str] = {}

@@ -1,9 +1,9 @@
-"""What a timed network has besides its widths: its hidden layers' kind, its loss, and its update.
+"""What a timed network has besides its widths: its layers' kind, loss, update and precision.
 
 A design is written as words joined by ``+``: an activation, and what differs from the plain design,
-sigmoid layers with softmax cross-entropy and Adam: ``relu``, ``silu+layer_norm``,
-``relu+dropout+sgd``. With ``own_loss`` the loss is one that no library has: each gets it as its
-users write one of their own.
+sigmoid layers with softmax cross-entropy, Adam and float32 products: ``relu``, ``silu+layer_norm``,
+``relu+dropout+sgd``, ``medium``. With ``own_loss`` the loss is one that no library has: each gets
+it as its users write one of their own.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from densenet import SGD, Adam, AdamW, BatchNorm, Dropout, LayerNorm, Linear, Residual, RMSprop
 from densenet._activations import ACTIVATIONS
+from densenet._precision import PRECISIONS, PrecisionName
 from densenet.layers import Layer
 from densenet.optimizers import Optimizer
 
@@ -27,8 +28,9 @@ _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "sgd": SGD,
 }
+_PRECISIONS = tuple(name for name in PRECISIONS if name != "highest")
 _FLAGS = ("dropout", "residual", "clip", "own_loss")
-WORDS = (*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, *_FLAGS)
+WORDS = (*ACTIVATIONS, *_NORMS, *_OPTIMIZERS, *_PRECISIONS, *_FLAGS)
 _BYTES = {"adam": 24, "adamw": 24, "rmsprop": 16, "sgd": 8}  # float32, each read and written
 
 
@@ -46,12 +48,13 @@ class Design:
     optimizer: str = "adam"
     clip: bool = False  # the norm of all gradients
     own_loss: bool = False
+    precision: PrecisionName = "highest"
 
     @property
     def text(self) -> str:
         """The words that `parse` reads."""
-        plain = self.activation, self.norm, self.optimizer
-        words = [word for word in plain if word not in ("", "adam")]
+        plain = self.activation, self.norm, self.optimizer, self.precision
+        words = [word for word in plain if word not in ("", "adam", "highest")]
         words += [word for word in _FLAGS if getattr(self, word)]
         return "+".join(words)
 
@@ -88,7 +91,12 @@ def parse(text: str) -> Design:
         If a word is unknown, or says again what another one has said.
     """
     kinds: dict[str, Collection[str]]
-    kinds = {"activation": ACTIVATIONS, "norm": _NORMS, "optimizer": _OPTIMIZERS}
+    kinds = {
+        "activation": ACTIVATIONS,
+        "norm": _NORMS,
+        "optimizer": _OPTIMIZERS,
+        "precision": _PRECISIONS,
+    }
     found: dict[str, str | bool] = {}
     for word in text.lower().split("+"):
         kind = next((kind for kind, names in kinds.items() if word in names), word)

@@ -17,6 +17,7 @@ from timing import Unit
 PLAIN = Design()
 ALONE = "densenet, one thread"  # the contender that does the same on one thread
 AGREE = 1e-3  # relative difference of what contenders must agree in
+AGREE_ROUNDED = 0.02  # and where products are of bf16 pieces
 AGREE_DRAWN = 0.25  # and where each library drops elements at random, by its own draws
 EPOCH = 0.01  # seconds of work in a row, much more than an epoch costs besides
 
@@ -92,7 +93,9 @@ class Net:
     @property
     def tolerance(self) -> float:
         """Relative difference of two contenders' losses that is allowed."""
-        return AGREE_DRAWN if self.design.dropout else AGREE
+        if self.design.dropout:
+            return AGREE_DRAWN
+        return AGREE if self.design.precision == "highest" else AGREE_ROUNDED
 
     def limit(self, flops: float, bandwidth: float) -> float:
         """Compute the least seconds of a step, from the peaks of its products and its update.

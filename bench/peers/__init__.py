@@ -9,6 +9,7 @@ from peers.contender import Contender
 from peers.densenet import (
     DensenetFit,
     DensenetFitAlone,
+    DensenetHighest,
     DensenetPredict,
     DensenetPredictAlone,
     DensenetStep,
@@ -30,6 +31,7 @@ from peers.jax import JaxPredict, JaxScan, JaxStep
 from peers.many import FitMany, FitManyAlone, InTurn, JaxVmap, SklearnProcesses, ThreadPool
 from peers.sklearn import SklearnFit, SklearnPredict
 from peers.torch import (
+    TorchAutocast,
     TorchCompiled,
     TorchForeach,
     TorchFused,
@@ -49,7 +51,9 @@ CONTENDERS: dict[str, dict[str, type[Contender]]] = {
         "densenet, fit": DensenetFit,
         "densenet, train_step": DensenetStep,
         "densenet, one thread": DensenetFitAlone,
+        "densenet, highest precision": DensenetHighest,
         "PyTorch, fused Adam": TorchFused,
+        "PyTorch, autocast": TorchAutocast,
         "PyTorch, foreach Adam": TorchForeach,
         "PyTorch, compiled": TorchCompiled,
         "JAX, jit a step": JaxStep,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from designs import Design
 from tasks import FIRST_LOSSES, Task
 
 _SHOWN = 1000  # probabilities that are compared before anything is timed
@@ -25,6 +26,11 @@ class Contender(ABC):
 
         That is a step's loss, taken before its update, or the probabilities of its rows.
         """
+
+    @classmethod
+    def takes(cls, design: Design) -> bool:
+        """Say whether it has something of its own to show for this design."""
+        return True
 
     def first(self) -> list[float]:
         """Do the first epoch; give numbers in which all contenders must agree."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from densenet import Network, SoftmaxCrossEntropy, set_num_threads
 from densenet._typing import Array
-from designs import FOCUS
+from designs import FOCUS, Design
 from peers.contender import Contender, Predictor
 from tasks import Task
 
@@ -43,9 +43,13 @@ def network_of(task: Task, backend: Backend = "compiled") -> Network:
     """Make the network of a task, with the task's parameters and threads."""
     if backend == "compiled":
         set_num_threads(task.threads)
-    own = task.design.own_loss and task.job == "train"
+    design = task.design
+    own = design.own_loss and task.job == "train"
     loss = FocalLoss() if own else SoftmaxCrossEntropy()
-    network = Network(task.design.layers(task.widths), loss, backend=backend)
+    # The reference judges: it computes of floats as they are.
+    precision = design.precision if backend == "compiled" else "highest"
+    layers = design.layers(task.widths)
+    network = Network(layers, loss, backend=backend, precision=precision)
     parameters = network.parameters
     weights = [name for name, values in parameters.items() if values.ndim == 2]
     for name, weight, bias in zip(weights, task.weights, task.biases, strict=True):
@@ -86,6 +90,18 @@ class DensenetStep(DensenetFit):
         """Call train_step with each batch."""
         step, optimizer = self.network.train_step, self.optimizer
         return [step(x, y, optimizer) for x, y in self.task.batches]
+
+
+class DensenetHighest(DensenetFit):
+    """One call an epoch, of floats as they are, beside a lower precision."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(replace(task, design=replace(task.design, precision="highest")))
+
+    @classmethod
+    def takes(cls, design: Design) -> bool:
+        """Say whether the design has a lower precision."""
+        return design.precision != "highest"
 
 
 class DensenetFitAlone(DensenetFit):

@@ -8,13 +8,17 @@ from designs import CLIP_NORM, DROPOUT, FOCUS, LEARNING_RATE, Design
 from peers.contender import Contender, Predictor
 from tasks import Task
 
+# By JAX's names; on processors all three compute of floats as they are.
+_PRECISIONS = {"highest": "float32", "high": "bfloat16_3x", "medium": "bfloat16"}
 
-def jax_of(threads: int) -> Any:
+
+def jax_of(threads: int, design: Design) -> Any:
     """Import JAX and set it up; the module."""
     os.environ["NPROC"] = str(threads)  # the size of XLA's pool of threads
     import jax
 
     jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_default_matmul_precision", _PRECISIONS[design.precision])
     return jax
 
 
@@ -94,7 +98,7 @@ class JaxStep(Contender):
     module = "jax"
 
     def __init__(self, task: Task) -> None:
-        jax = jax_of(task.threads)
+        jax = jax_of(task.threads, task.design)
         import optax
         from jax import numpy as jnp
 
@@ -171,7 +175,7 @@ class JaxPredict(Predictor):
     module = "jax"
 
     def __init__(self, task: Task) -> None:
-        jax = jax_of(task.threads)
+        jax = jax_of(task.threads, task.design)
         from jax import numpy as jnp
 
         forward = forward_of(task.design)

@@ -132,7 +132,7 @@ class JaxVmap(ManyFits):
     module = "jax"
 
     def __init__(self, task: Task) -> None:
-        jax = jax_of(task.threads)
+        jax = jax_of(task.threads, task.design)
         import optax
         from jax import numpy as jnp
 

@@ -33,9 +33,11 @@ def _torch(threads: int) -> Any:
 
 
 def model_of(task: Task) -> Any:
-    """Make PyTorch's module of a task, with the task's parameters."""
+    """Make PyTorch's module of a task, with the task's parameters and precision."""
     import torch
     from torch import nn
+
+    torch.set_float32_matmul_precision(task.design.precision)
 
     class Residual(nn.Sequential):  # type: ignore[misc]
         def forward(self, x: Any) -> Any:
@@ -118,6 +120,27 @@ class TorchFused(Contender):
             self.optimizer.step()
             losses.append(loss.detach())
         return losses
+
+
+class TorchAutocast(TorchFused):
+    """Eager mode, where autocast chooses what is computed in bf16."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        import torch
+
+        of_floats = self.loss
+
+        def loss(x: Any, y: Any) -> Any:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return of_floats(x, y)
+
+        self.loss = loss
+
+    @classmethod
+    def takes(cls, design: Design) -> bool:
+        """Say whether one bf16 piece is asked for."""
+        return design.precision == "medium"
 
 
 class TorchForeach(TorchFused):

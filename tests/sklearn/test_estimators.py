@@ -53,6 +53,21 @@ def test_each_hidden_layer_may_have_its_own_activation_dropout_and_normalisation
     assert model.n_layers_ == 4
 
 
+def test_a_lower_precision_makes_the_network_float32(iris):
+    x, y = iris
+    model = fit(DenseClassifier, x, y, precision="medium")
+    assert (model.network_.precision, model.network_.dtype) == ("medium", np.float32)
+    assert fit(DenseClassifier, x, y).network_.dtype == np.float64
+    with pytest.raises(
+        ValueError, match=r"^precision: expected 'highest' with float64, got 'high'$"
+    ):
+        fit(DenseClassifier, x, y, precision="high", dtype="float64")
+    with pytest.raises(
+        ValueError, match=r"^precision: expected one of 'highest', 'high', 'medium'"
+    ):
+        fit(DenseRegressor, x, y, precision=3)
+
+
 def test_layers_as_wide_as_their_input_are_residual(iris):
     model = fit(DenseClassifier, *iris, hidden_layer_sizes=(8, 8, 5), residual=True, dropout=0.1)
     hidden = ["Linear", "ReLU", "Dropout"]

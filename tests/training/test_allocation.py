@@ -77,6 +77,7 @@ import numpy as np
 import densenet
 from densenet import Adam, AdamW, Linear, Network, RMSprop, SGD, Sigmoid, SoftmaxCrossEntropy
 from densenet._activations import ACTIVATIONS
+from densenet._precision import PRECISIONS, Precision
 from densenet.layers import BatchNorm, Dropout, LayerNorm, Residual
 
 allocations = ctypes.CDLL(None).allocations
@@ -98,11 +99,13 @@ OPTIMIZERS = {{
     "LayerNorm": (AdamW(), Adam(clip_norm=0.1)),
     "BatchNorm": (AdamW(), Adam(clip_value=0.01)),
 }}
-KINDS = "in place", "gathered", "settings of steps"
+KINDS = "in place", "gathered", "settings of steps", "bf16 pieces"
+PRECISIONS["high"] = Precision(2, 0.0, 1)  # of products of every size
 for dtype, kind, inner in itertools.product(("float32", "float64"), KINDS, INNER):
+    precision = "high" if (kind, dtype) == ("bf16 pieces", "float32") else "highest"
     for optimizer in OPTIMIZERS[inner]:
         network = Network([Linear(64, 300), *INNER[inner], Linear(300, 10)],
-                          SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1)
+                          SoftmaxCrossEntropy(0.1), dtype=dtype, seed=1, precision=precision)
         x, y = rng.normal(size=(rows, 64)).astype(dtype), rng.integers(0, 10, rows)
         weight = None
         if kind == "gathered":

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import densenet as dn
+from densenet._precision import PRECISIONS
 from tests.support.backends import ENGINES
 from tests.support.paths import ROOT
 from tests.support.processes import run_python
@@ -86,10 +87,17 @@ def training_elements(network, optimizer, rows, threads):
     whole = optimizer.clip_norm is not None
     inputs = next(layer for layer in network.layers if isinstance(layer, dn.Linear)).inputs
     outputs = network.layers[-1].outputs
+    pieces = PRECISIONS[network.precision].pieces
+    widths = (
+        rows,
+        inputs,
+        *(layer.outputs for layer in network.layers if hasattr(layer, "outputs")),
+    )
+    of_pieces = 7 * 2**16 + 2**9 * pieces * max(widths) if pieces else 0
     return (
         network.n_parameters * (len(optimizer.states) + whole)
         + rows * (inputs + outputs + columns(network.layers))
-        + threads * 5 * 2**18
+        + threads * max(5 * 2**18, of_pieces)
     )
 
 
@@ -118,11 +126,11 @@ CASES = {
 }
 
 
-def train_a_case(name, dtype, threads):
+def train_a_case(name, dtype, threads, precision="highest"):
     """Give the bytes that training takes, and those of the formula."""
     layers, rows, optimizer = CASES[name]
     dn.set_num_threads(threads)
-    network = dn.Network(layers, dn.SoftmaxCrossEntropy(), dtype=dtype, seed=1)
+    network = dn.Network(layers, dn.SoftmaxCrossEntropy(), dtype=dtype, seed=1, precision=precision)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(rows, layers[0].inputs)), rng.integers(0, 10, rows)
     grown = growth(lambda: network.fit(x, y, epochs=1, batch_size=rows, optimizer=optimizer))
@@ -135,6 +143,16 @@ def test_training_stays_within_the_formula(name):
     for dtype, threads in (("float32", 1), ("float64", 3)):
         grown, formula = in_a_process(train_a_case, name, dtype, threads)
         assert grown < formula + SLACK, (dtype, threads)
+
+
+@needs_proc
+@pytest.mark.parametrize("precision", ["high", "medium"])
+@pytest.mark.parametrize(
+    "name", ["sums of several chunks", "a width of 16,384", "mostly parameters"]
+)
+def test_training_in_bf16_stays_within_the_formula(name, precision):
+    grown, formula = in_a_process(train_a_case, name, "float32", 2, precision)
+    assert grown < formula + SLACK
 
 
 # ---- large networks and batches ----------------------------------------------------------------

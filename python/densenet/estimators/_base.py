@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from densenet import _checks
 from densenet._network.state import learner_of
+from densenet._precision import PrecisionName
 from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
@@ -75,6 +76,7 @@ class DenseEstimator(BaseEstimator):
     scoring: Any = None
     callbacks: Sequence[Callback] = ()
     dtype: Literal["float32", "float64"] | None = None
+    precision: PrecisionName = "highest"
     n_threads: int | None = None
 
     @property
@@ -83,7 +85,7 @@ class DenseEstimator(BaseEstimator):
         dtypes = (np.float64, np.float32)
         return {
             "accept_sparse": "csr",
-            "dtype": dtypes[::-1] if self.dtype == "float32" else dtypes,
+            "dtype": dtypes[::-1] if _build.dtype_of(self, None) == "float32" else dtypes,
         }
 
     # ---- what a classifier and a regressor do differently ----------------------------------------
@@ -245,6 +247,11 @@ class DenseEstimator(BaseEstimator):
             network = _build.network_of(self, width, objective, dtype, random_state)
         else:
             learner_of(self.network_).check_writeable()
+            if self.precision != self.network_.precision:
+                raise ValueError(
+                    f"precision: expected {self.network_.precision!r}, with which it was fitted "
+                    f"before, got {self.precision!r}: set warm_start=False to begin anew"
+                )
             network = copy(self.network_)
             layers = _build.layers_of(self, width, objective)
             wanted, found = (layers, objective.loss), (list(network.layers), network.loss_function)

@@ -89,6 +89,13 @@ def layers_of(estimator: Any, inputs: int, objective: Objective) -> list[Layer]:
     return [*hidden, Linear(width, objective.outputs), *objective.last_layers]
 
 
+def dtype_of(estimator: Any, of_x: Any) -> Any:
+    """Give the element type of the network, where that of x is known."""
+    if estimator.dtype is not None:
+        return estimator.dtype
+    return of_x if estimator.precision == "highest" else "float32"
+
+
 def network_of(
     estimator: Any, inputs: int, objective: Objective, dtype: npt.DTypeLike, random_state: Any
 ) -> Network:
@@ -101,9 +108,12 @@ def network_of(
     seed = int(
         deepcopy(random_state).randint(2**31 - 1)
     )  # the same number of draws as in scikit-learn
-    dtype = estimator.dtype if estimator.dtype is not None else dtype
     network = Network(
-        layers_of(estimator, inputs, objective), objective.loss, dtype=dtype, seed=seed
+        layers_of(estimator, inputs, objective),
+        objective.loss,
+        dtype=dtype_of(estimator, dtype),
+        seed=seed,
+        precision=estimator.precision,
     )
     if network.outputs != objective.outputs:
         raise ValueError(f"layers: expected {objective.outputs} outputs, got {network.outputs}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from densenet import _checks
+from densenet._precision import PRECISIONS
 from densenet.optimizers import Optimizer
 from densenet.training import Callback, WeightAveraging
 from densenet.training.callbacks import overriding
@@ -31,6 +32,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "learning_rate": ("constant", "invscaling", "adaptive"),
     "normalization": (None, "batch", "layer"),
     "dtype": (None, "float32", "float64"),
+    "precision": tuple(PRECISIONS),
 }
 SOLVERS = ("lbfgs", "sgd", "adam", "adamw", "rmsprop")
 
@@ -112,6 +114,8 @@ def check(estimator: Any) -> None:
             raise TypeError(f"{name} must be True or False, got {_checks.describe(value)}")
     for name, choices in _CHOICES.items():
         one_of(name, getattr(estimator, name), choices)
+    if estimator.precision != "highest" and estimator.dtype == "float64":
+        raise ValueError(f"precision: expected 'highest' with float64, got {estimator.precision!r}")
     if not isinstance(estimator.solver, Optimizer):
         one_of("solver", estimator.solver, SOLVERS)
     if not (isinstance(estimator.batch_size, str) and estimator.batch_size == "auto"):

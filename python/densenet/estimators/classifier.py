@@ -88,7 +88,9 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         Called after each epoch, and after each step if they define `on_step_end`. They may stop
         the training.
     dtype : "float32", "float64" or None
-        Element type of the network; by default that of X.
+        Element type of the network; by default that of X, or float32 with a lower precision.
+    precision : "highest", "high" or "medium"
+        How exactly the products are computed, as in `densenet.Network`.
     n_threads : int, optional
         Threads for this estimator; the results do not depend on it.
     loss : "log_loss" or a loss
