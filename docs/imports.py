@@ -38,7 +38,17 @@ PYTHON_FLOORS: Floors = (
     {"_engine": []},
     {"kernels": ["kernels"], "plans": ["plan", "profile"]},
     {"compiled core": ["_core", "_limits", "config"]},
-    {"specs": ["layers", "losses", "optimizers", "schedules", "initializers", "_activations"]},
+    {
+        "specs": [
+            "layers",
+            "losses",
+            "optimizers",
+            "schedules",
+            "initializers",
+            "_activations",
+            "_precision",
+        ]
+    },
     {"metrics and data": ["metrics", "datasets"]},
     {"_checks": []},
     {"small things": ["_typing", "_rounding", "_extras", "_examples", "_version"]},

@@ -184,7 +184,7 @@ def counter(tmp_path_factory):
 def test_no_step_allocates(counter, threads):
     output = run_python(_COUNT.format(threads=threads), LD_PRELOAD=counter)
     lines = [line.split(";") for line in output.splitlines()]
-    assert len(lines) == 42
+    assert len(lines) == 56
     for *what, first, _, long, short, again in lines:
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory

@@ -20,6 +20,25 @@ def product(a: Array, b: Array, pieces: int) -> Array:
     in [2⁻¹⁰⁰, 3.3e38], K deep and with u = 2⁻²⁴, the error is at most
     ``(2⁻⁷ + (17 + K/32) u) Σ|a||b|``
     with one piece and ``(2⁻¹⁵ + (17 + 3K/32) u) Σ|a||b|`` with two.
+
+    Parameters
+    ----------
+    a : array of float32, shape (rows, depth)
+    b : array of float32, shape (depth, columns)
+    pieces : 0, 1 or 2
+
+    Returns
+    -------
+    array of float32, shape (rows, columns)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.products import product
+    >>> third = np.array([[1 / 3]], "f4")
+    >>> one = np.ones((1, 1), "f4")
+    >>> [f"{product(third, one, pieces)[0, 0]:.8f}" for pieces in (0, 1, 2)]
+    ['0.33333334', '0.33398438', '0.33333206']
     """
     if pieces == 0:
         c: Array = a @ b

@@ -13,6 +13,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <cstdint>
 
 #include "core/memory/views.hpp"
 #include "core/products/operands.hpp"

@@ -15,6 +15,8 @@
 
 #include <algorithm>
 
+#include "core/memory/touched.hpp"
+#include "core/memory/views.hpp"
 #include "core/products/bf16_cells.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/simd.hpp"

@@ -161,7 +161,7 @@ KIND_OF = {
         "order of rows": "shuffle",
         "text": "monitor column name source",
         "path": "path",
-        "choice": "dtype backend mode impute task",
+        "choice": "dtype backend precision mode impute task",
         "average": "average",
         "object": "network loss table axes history result mlp data",
         "known names": "names",
@@ -202,7 +202,7 @@ KIND_OF = {
         "objects": "callbacks",
         "average": "dtype normalization",
         "optional function": "layers",
-        "choice": "activation solver learning_rate loss",
+        "choice": "activation solver learning_rate loss precision",
         "scikit-learn's": "scoring class_weight",
     }.items()
     for name in names.split()

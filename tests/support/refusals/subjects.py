@@ -148,9 +148,9 @@ def _networks() -> list[Subject]:
             backends=ENGINES,
         ),
         Subject(
-            "Network (backend)",
+            "Network (backend, precision)",
             lambda _: functools.partial(Network, [Linear(5, 3)], SoftmaxCrossEntropy()),
-            lambda: {"backend": "compiled"},
+            lambda: {"backend": "compiled", "precision": "high"},
         ),
         _method("forward"),
         _method("backward"),
