@@ -32,7 +32,7 @@ HEADERS = {
     '"core/threads/parallel.hpp"': r"\b(parallel(_call)?|forked|thread_limit)\(|\bTeam\b",
     '"core/vectors/exp.hpp"': r"(?<!:)\bexp\((-|load)|\b(expm1_negative|exponential|reduced)\(",
     '"core/vectors/normal.hpp"': r"\b(times_normal|normal_slope)\(",
-    '"core/vectors/simd.hpp"': r"\bVec<|\bfor_each_vector<|\bkLanes<",
+    '"core/vectors/simd.hpp"': r"\b(Vec|Packet|for_each_vector|kLanes)<|\bprefetch\(",
     '"core/vectors/words.hpp"': r"\bWords\b",
 }
 OWN = re.compile(r'#include (<[a-z]+>|"(?:core|bindings)/[^"]*")')

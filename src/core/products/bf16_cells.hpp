@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "core/memory/views.hpp"
 #include "core/products/operands.hpp"
 #include "core/vectors/simd.hpp"
 
