@@ -19,7 +19,7 @@ class Precision(NamedTuple):
 
     pieces: int
     least: float
-    narrowest: int = 32
+    narrowest: int = 1
 
     def pieces_of(self, rows: int, inputs: int, outputs: int) -> int:
         """Give the number of pieces in the products of a linear layer, for so many rows."""
@@ -34,10 +34,11 @@ class Precision(NamedTuple):
 
 
 HIGHEST = Precision(0, 0.0)
+PIECES = {1: "bf16", 2: "two bf16 pieces"}  # what products are of, in words
 
-# make bench-nets ARGS='--precision medium C D F'
+# make bench-nets ARGS='784-128-10:128:medium 518-256-128-16:64:high'
 PRECISIONS: dict[PrecisionName, Precision] = {
     "highest": HIGHEST,
-    "high": Precision(2, 8e6),
-    "medium": Precision(1, 2e6),
+    "high": Precision(2, 2e6, narrowest=64),
+    "medium": Precision(1, 1e6, narrowest=32),
 }

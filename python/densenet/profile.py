@@ -29,6 +29,9 @@ class ProfiledPart(NamedTuple):
         ``"elementwise"`` for a layer without a product.
     rest : float
         Microseconds of what `then` names.
+    numbers : str
+        What the product multiplies: ``"float32"``, ``"float64"``, or with a lower precision
+        ``"bf16"`` or ``"two bf16 pieces"``; empty where there is none.
 
     Examples
     --------
@@ -45,6 +48,7 @@ class ProfiledPart(NamedTuple):
     gflops: float
     then: str
     rest: float
+    numbers: str = ""
 
     @property
     def micros(self) -> float:
@@ -88,9 +92,10 @@ class Profile(tuple[ProfiledPart, ...]):
         return self
 
     def __str__(self) -> str:
-        rows = [("name", "layer", "part", "product µs", "GFLOP/s", "then", "µs", "%")]
+        rows = [("name", "layer", "part", "product µs", "GFLOP/s", "of", "then", "µs", "%")]
         for part in self:
-            product = (f"{part.product:.1f}", f"{part.gflops:.1f}") if part.product else ("", "")
+            measured = f"{part.product:.1f}", f"{part.gflops:.1f}", part.numbers
+            product = measured if part.product else ("", "", "")
             share = f"{100 * part.micros / self.step:.0f}"
             rows.append(
                 (part.name, part.layer, part.part, *product, part.then, f"{part.rest:.1f}", share)

@@ -135,7 +135,7 @@ inline constexpr Index kFetchRows = by_registers<Index>(4, 1);
 inline constexpr Index kFetchLead = 64;
 
 // ---- products: in bf16, with matrix registers ------------------------------------------------
-// make bench-nets ARGS='--precision medium C F G'
+// make bench-nets ARGS='784-128-10:128:medium 784-1024-1024-10:256:high'
 
 // Cells (32 steps) of a chunk of the depth with one piece: a strip of B and the cells of a block of
 // A stay in the first two caches.

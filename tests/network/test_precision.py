@@ -30,6 +30,7 @@ from densenet._precision import PRECISIONS, Precision
 from densenet.config import has_bf16_products
 from densenet.reference.products import product
 from tests.support.assertions import assert_same_bits
+from tests.support.processes import run_python
 from tests.support.skips import NOT_APPLICABLE
 from tests.support.threads import assert_same_for_all_numbers
 
@@ -258,9 +259,18 @@ def test_small_products_are_of_floats_as_they_are(rng, precision):
             assert_same_bits(array, plain)
 
 
+@needs_registers
+def test_profile_says_which(rng, precision):
+    network = Network([Linear(100, 200), Linear(200, 10)], MeanSquaredError(), precision=precision)
+    profile = network.profile(batch(rng, 120, 100), batch(rng, 120, 10))
+    of = {"medium": "bf16", "high": "two bf16 pieces"}[precision]
+    assert [part.numbers for part in profile if part.part == "forward"] == [of, "float32"]
+    assert of in str(profile)
+
+
 def test_fewest_rows_is_where_pieces_begin(precision):
     its = PRECISIONS[precision]
-    for inputs, outputs in ((32, 32), (784, 128), (1000, 3000)):
+    for inputs, outputs in ((64, 64), (784, 128), (1000, 3000)):
         rows = its.fewest_rows(inputs, outputs)
         assert its.pieces_of(rows, inputs, outputs) == its.pieces
         assert its.pieces_of(rows - 1, inputs, outputs) == 0
@@ -273,7 +283,7 @@ def test_plan_says_which(precision):
     network = Network(
         [Linear(784, 128), Sigmoid(), Linear(128, 10)], MeanSquaredError(), precision=precision
     )
-    of = {"medium": "bf16 from 32 rows on", "high": "two bf16 pieces from 80 rows on"}[precision]
+    of = {"medium": "bf16 from 32 rows on", "high": "two bf16 pieces from 64 rows on"}[precision]
     first, _, last = network.plan()
     assert (first.forward, first.backward) == (f"product of {of}", f"two products of {of}")
     assert last.forward == "product"
@@ -291,6 +301,33 @@ def test_without_matrix_registers_all_is_as_highest(rng, precision, monkeypatch)
         strict=True,
     ):
         assert_same_bits(array, plain)
+
+
+_REFUSED = """
+import ctypes
+
+class Stack(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+memory = ctypes.create_string_buffer(8192)  # too small for what a signal would have to save
+stack = Stack(ctypes.addressof(memory), 0, len(memory))
+assert ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None) == 0
+
+import numpy as np
+import densenet
+from densenet import Linear, MeanSquaredError, Network
+
+x = np.ones((300, 200))
+network = Network([Linear(200, 200)], MeanSquaredError(), seed=1, precision="medium")
+plain = Network([Linear(200, 200)], MeanSquaredError(), seed=1)
+assert (network.forward(x) == plain.forward(x)).all()
+print(densenet.show_config()["bf16_products"])
+"""
+
+
+@needs_registers
+def test_a_system_that_refuses_is_believed():
+    assert run_python(_REFUSED).split() == ["no"]
 
 
 # ---- the setting -------------------------------------------------------------------------------

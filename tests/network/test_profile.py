@@ -26,7 +26,7 @@ from densenet import (
 X = np.random.default_rng(0).normal(size=(70, 40))
 Y = np.random.default_rng(1).integers(5, size=70)
 
-HEADER = ["name", "layer", "part", "product µs", "GFLOP/s"]
+HEADER = ["name", "layer", "part", "product µs", "GFLOP/s", "of"]
 
 
 def make(**settings):

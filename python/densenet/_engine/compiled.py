@@ -22,7 +22,7 @@ from densenet._engine.layout import Layout, Place, Slot
 from densenet._engine.memory import aligned
 from densenet._engine.timings import profile_of
 from densenet._engine.turn import refused
-from densenet._precision import HIGHEST, Precision
+from densenet._precision import HIGHEST, PIECES, Precision
 from densenet._typing import Array
 from densenet.config import has_bf16_products
 from densenet.layers import Activation
@@ -112,8 +112,7 @@ class CompiledEngine:
             return ""
         if not self._precision.pieces:
             return " of float32 (no bf16 products here)"
-        pieces = "bf16" if self._precision.pieces == 1 else "two bf16 pieces"
-        return f" of {pieces} from {rows} rows on"
+        return f" of {PIECES[self._precision.pieces]} from {rows} rows on"
 
     def fits(self, x: object, y: object) -> bool:
         return self._plain_targets and self._plan.fits(x, y, self._on_classes)
@@ -229,7 +228,13 @@ class CompiledEngine:
         seconds, units, spent = self._plan.profile(*given)
         unfused = optimizer.clip_norm is not None
         rows = len(examples.x)
-        return profile_of(self._layout.places, units, spent, seconds, steps, rows, unfused)
+        places = self._layout.places
+
+        def numbers(place: Place) -> str:
+            pieces = self._precision.pieces_of(rows, place.inputs, place.outputs)
+            return PIECES[pieces] if pieces else self._dtype.name
+
+        return profile_of(places, units, spent, seconds, steps, rows, unfused, numbers)
 
     def stepper(
         self,

@@ -1,6 +1,6 @@
 """From the seconds that the compiled core measures to a profile in microseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from densenet._engine.layout import Place
@@ -22,12 +22,14 @@ def profile_of(
     steps: int,
     rows: int,
     unfused: bool,
+    numbers: Callable[[Place], str],
 ) -> Profile:
     """Make a profile of what the compiled core has measured in so many steps of so many rows.
 
     ``units`` has, for each unit of the core's plan, the number of its place and whether it is a
     product; ``spent`` what each thread spent on each step; ``seconds`` is the time of all steps.
-    With ``unfused`` the update comes after the whole gradient.
+    With ``unfused`` the update comes after the whole gradient; ``numbers`` names those that a layer
+    multiplies.
     """
     count = len(spent)
 
@@ -57,7 +59,8 @@ def profile_of(
             flop = 2 * rows * place.inputs * place.outputs / threads
             rate = flop / product * 1e-3 * threads if product else 0.0
             layer = type(place.layer).__name__
-            parts.append(ProfiledPart(place.name, layer, part, product, rate, then, rest))
+            of = numbers(place) if product else ""
+            parts.append(ProfiledPart(place.name, layer, part, product, rate, then, rest, of))
     for index, part in enumerate(_STEP):
         rest = mean([each[0][index] for each in spent])
         if rest:
