@@ -177,7 +177,7 @@ def wide(precision, backend="compiled"):
     return Network(layers, SoftmaxCrossEntropy(), seed=1, precision=precision, backend=backend)
 
 
-@pytest.mark.parametrize("rows", [60, 151, 400])
+@pytest.mark.parametrize("rows", [60, 151, 1300])
 def test_the_same_bits_on_any_number_of_threads(rng, precision, rows):
     x, y = batch(rng, rows, 150), rng.integers(0, 10, rows)
 

@@ -171,8 +171,9 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     const T* last = work->y.back().get();
     std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
   };
+  const Index most = precision_.pieces > 0 ? kForwardPieceRows : kForwardRows;
   // All rows are one batch in training, and if they are few.
-  if (mode.training || x.rows <= kForwardRows) {
+  if (mode.training || x.rows <= most) {
     const Examples examples{x, nullptr, {}, nullptr};
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
@@ -185,16 +186,16 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
       if (mode.update_running) update_running(pass);
     });
   }
-  // Otherwise each thread takes the next rows that nobody has, up to kForwardRows at a time, in its
+  // Otherwise each thread takes the next rows that nobody has, up to `most` at a time, in its
   // slot of `work`: who has no processor for a while holds up nobody but for the rows at hand.
-  const Index least = EvenSplit(x.rows, kForwardRows * threads).count * threads;
+  const Index least = EvenSplit(x.rows, most * threads).count * threads;
   const EvenSplit blocks(x.rows, (x.rows + least - 1) / least);
   std::atomic<Index> next{0};
-  reserve(*work, kForwardRows * threads, threads);
-  work->x.at_least(kForwardRows * threads * inputs());
-  work->sharing.decide(units_, precision_, kForwardRows, 1, true);
+  reserve(*work, most * threads, threads);
+  work->x.at_least(most * threads * inputs());
+  work->sharing.decide(units_, precision_, most, 1, true);
   parallel_call(threads, [&](Team team) {
-    const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
+    const Index slot = team.rank * most, slots = team.size * most;
     for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
       const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;
       const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, x.rows, work->sharing};

@@ -115,17 +115,17 @@ void cell_across(const float* from, Index stride, Index lines, Index depth, amx:
 // Makes a cell of up to 32 rows of A, from this one and this step of the depth on, where A has
 // `rows` and `depth` more.
 template <int Pieces>
-void make_cell(const RowMajor<float>& a, Index row, Index rows, Index k, Index depth,
-               amx::Bf16* to) {
+void make_left_cell(const RowMajor<float>& a, Index row, Index rows, Index k, Index depth,
+                    amx::Bf16* to) {
   cell_along<Pieces, false>(a.at(row, k), a.stride, rows, depth, to);
 }
 template <int Pieces>
-void make_cell(const Transposed<float>& a, Index row, Index rows, Index k, Index depth,
-               amx::Bf16* to) {
+void make_left_cell(const Transposed<float>& a, Index row, Index rows, Index k, Index depth,
+                    amx::Bf16* to) {
   cell_across<Pieces, true>(a.at(row, k), a.stride, rows, depth, to);
 }
 
-// The same of up to 32 columns of B.
+// The same of up to 32 columns of B, from this step of the depth and this column on.
 template <int Pieces>
 void make_right_cell(const RowMajor<float>& b, Index k, Index depth, Index col, Index cols,
                      amx::Bf16* to) {

@@ -110,8 +110,8 @@ class Bf16Product {
     for (Index row = rows.begin; row < rows.end; row += kBlockSide) {
       amx::Bf16* cell = to;
       for (Index c = cells.begin; c < cells.end; ++c, cell += kCell<Pieces>) {
-        make_cell<Pieces>(a_, row, std::min(kBlockSide, rows.end - row), c * kBlockSide,
-                          depth_ - c * kBlockSide, cell);
+        make_left_cell<Pieces>(a_, row, std::min(kBlockSide, rows.end - row), c * kBlockSide,
+                               depth_ - c * kBlockSide, cell);
       }
       to += at_.chunk * kCell<Pieces>;
     }
