@@ -24,8 +24,8 @@ import series
 from workloads import NETS, named
 
 _LIMIT = (
-    "The limit is the products' FLOP over the measured multiply-add peak, and the update's bytes "
-    "(24 a parameter with Adam) over the measured in-place bandwidth. A target "
+    "The limit is the products' FLOP over the measured multiply-add peak of float32, and the "
+    "update's bytes (24 a parameter with Adam) over the measured in-place bandwidth. A target "
     f"(docs/performance.md) is met at its ratio, or within {report.NEAR_LIMIT} limits."
 )
 
