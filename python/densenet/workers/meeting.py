@@ -25,7 +25,7 @@ class Meeting:
     async def allreduce(self, rank: int, array: Array) -> Array:
         """Give the sum of the arrays of all ranks."""
         first, *others = await self._all(rank, array)
-        total = first.copy()
+        total: Array = first.copy()
         for each in others:
             total += each
         return total

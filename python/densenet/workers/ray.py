@@ -6,7 +6,6 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
-from densenet.workers.meeting import Meeting
 
 
 class RayWorkers:
@@ -67,6 +66,8 @@ class RayWorkers:
         """
         require("RayWorkers", "ray", "ray")
         import ray
+
+        from densenet.workers.meeting import Meeting
 
         size, exact = _checks.count("size", size), _checks.flag("exact", exact)
         timeout = _checks.setting("timeout", timeout)
