@@ -73,7 +73,8 @@ class RayWorkers:
         timeout = _checks.setting("timeout", timeout)
         task: Any = function
         if not hasattr(function, "remote"):
-            task = ray.remote(max_retries=0)(_checks.function("function", function))
+            call = _checks.function("function", function)
+            task = ray.remote(max_retries=0)(lambda workers: call(workers))
         meeting = ray.remote(num_cpus=0)(Meeting).remote(size, timeout)
         futures = [task.remote(cls(meeting, rank, size, exact)) for rank in range(size)]
         results: list[Any] = ray.get(futures)
