@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from densenet.cli import main
 from densenet.workers import DaskWorkers, MPIWorkers, RayWorkers, TorchWorkers
 from densenet.workers.meeting import Meeting
 from tests.ranks import program
@@ -118,6 +119,37 @@ def test_a_lost_rank_ends_all(run):
     ended = run(2, how="is killed")
     assert 0 not in ended.codes
     assert not [line for line in ended.lines if line.startswith("rank")]
+
+
+@needs("mpi4py", MPIEXEC)
+def test_the_command_line_trains_in_all_ranks_and_writes_once(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in x]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,larger", *rows]))
+    fit = ["-m", "mpi4py", "-m", "densenet", "fit", str(tmp_path / "table.csv")]
+    fit += ["--target", "larger", "--no-picture", "--epochs", "3"]
+    fit += ["--out", str(tmp_path / "model.safetensors")]
+    ended = Ended([start(MPIEXEC, "-n", "2", sys.executable, *fit)])
+    assert ended.codes == [0], ended.errors
+    assert len([line for line in ended.lines if line.startswith("model: ")]) == 1
+    assert (tmp_path / "model.safetensors").exists()
+    wrong = Ended([start(MPIEXEC, "-n", "2", sys.executable, *fit, "--lr", "1e30")])
+    assert wrong.codes != [0]
+    assert "lr: expected a learning rate at which training converges" in wrong.errors
+
+
+@pytest.mark.parametrize("variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_the_command_line_asks_for_mpi4py_where_mpiexec_has_started_it(
+    variable, tmp_path, monkeypatch, capsys
+):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n" + "1,2\n2,4\n" * 20)
+    monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    options = ["--target", "b", "--no-picture", "--out", str(tmp_path / "model.safetensors")]
+    assert main(["fit", str(table), *options]) == 2
+    assert "MPIWorkers needs mpi4py: pip install" in capsys.readouterr().err
 
 
 # ---- what is missing -----------------------------------------------------------------------------
