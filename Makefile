@@ -18,7 +18,7 @@ some_tests := $(addprefix tests/, \
   threads/test_thread_limits.py threads/test_pace.py)
 
 .PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-predict \
-  bench-estimators bench-many bench-curves bench-threads peers clean
+  bench-estimators bench-many bench-ranks bench-curves bench-threads peers clean
 .NOTPARALLEL:
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-predict     time predictions beside them"
 	@echo "make bench-estimators  time whole fits beside scikit-learn's and the same work by hand"
 	@echo "make bench-many        time many small networks by one call, by hand, by others"
+	@echo "make bench-ranks       time one training by many processes beside one and PyTorch's"
 	@echo "make bench-curves      time training by batch, width, depth and threads"
 	@echo "make bench-threads     compare more threads with one"
 	@echo "make peers             install PyTorch, JAX and scikit-learn for bench-nets: gigabytes"
@@ -78,7 +79,7 @@ docs: .venv/.docs
 wheel: .venv/.tools
 	@.ci/wheel $(ARGS)
 
-bench bench-nets bench-predict bench-estimators bench-many bench-curves bench-threads: .venv/.test
+bench bench-nets bench-predict bench-estimators bench-many bench-ranks bench-curves bench-threads: .venv/.test
 	@echo "==> Running the benchmark"
 	@$(python) bench/$(@:bench-%=%).py $(ARGS)
 

@@ -34,7 +34,7 @@ PYTHON_FLOORS: Floors = (
     {"_files": []},
     {"training": []},
     {"_network": []},
-    {"reference": [], "plotting": []},
+    {"reference": [], "plotting": [], "workers": []},
     {"_engine": []},
     {"kernels": ["kernels"], "plans": ["plan", "profile"]},
     {"compiled core": ["_core", "_limits", "config"]},

@@ -3,6 +3,7 @@
 import argparse
 import io
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -14,6 +15,7 @@ from densenet._version import __version__
 
 if TYPE_CHECKING:
     from densenet.tables.table import Table
+    from densenet.workers import MPIWorkers
 
 __all__ = ["main"]
 
@@ -234,13 +236,26 @@ def _fit(arguments: argparse.Namespace) -> int:
     settings = fitting.Settings(most_categories=arguments.categories, **chosen)
     _spare([arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output])
     table = _read(arguments, settings.missing, settings.present)
-    fitted = fitting.fit(table, settings, progress=find_spec("tqdm") is not None)
+    workers = _workers()
+    progress = find_spec("tqdm") is not None
+    fitted = fitting.fit(table, settings, progress=progress, workers=workers)
+    if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
+        return 0
     fitted.model.save(arguments.out)
     print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         table_report.picture(fitted).savefig(output, dpi=150)
         print(f"picture: {output}")
     return 0
+
+
+def _workers() -> "MPIWorkers | None":
+    """Give the processes of ``mpiexec``, whose variables tell that there are several."""
+    if all(os.environ.get(name, "1") == "1" for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")):
+        return None
+    from densenet.workers import MPIWorkers
+
+    return MPIWorkers()
 
 
 def _spare(inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:

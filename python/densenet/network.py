@@ -19,6 +19,7 @@ from densenet.plan import Plan
 from densenet.profile import Profile
 from densenet.training import loop, steps
 from densenet.training.history import divergence
+from densenet.workers.contract import Workers
 
 
 class Network(Passes):
@@ -355,6 +356,7 @@ class Network(Passes):
         tolerance: float = 0.0,
         seed: int | None = None,
         resume: bool = False,
+        workers: Workers | None = None,
     ) -> training.History:
         """Train for a number of epochs, from the parameters and moments that the network has.
 
@@ -410,6 +412,12 @@ class Network(Passes):
             callback, in this process or in the one that saved the network. With the same data and
             arguments, everything but the seconds equals to the bit what one uninterrupted call
             gives. `epochs` may be more; metrics and callbacks may be others.
+        workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
+            Processes that train together, such as `densenet.workers` makes of MPI and others: each
+            calls `fit` with the same network, rows and arguments, computes its part of every
+            batch, and ends with the same bits. Batches are those of one process. `Checkpoint` and
+            the progress bar work on rank 0 alone; other callbacks are called on each, and one that
+            stops the training stops it on all.
 
         Returns
         -------
@@ -439,7 +447,9 @@ class Network(Passes):
         ImportError
             If a progress bar is asked for and tqdm is missing.
         RuntimeError
-            If another call trains the network.
+            If another call trains the network, or, with `workers`, another rank has an error or
+            other results. Networks or rows that differ before are a ValueError on all ranks;
+            `BatchNorm` and losses of one's own are refused with more than one.
 
         Examples
         --------
@@ -478,6 +488,7 @@ class Network(Passes):
             tolerance=tolerance,
             seed=seed,
             resume=resume,
+            workers=workers,
         )
         if history.stopped == "diverged":
             warnings.warn(divergence(history), RuntimeWarning, stacklevel=2)

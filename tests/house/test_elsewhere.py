@@ -54,6 +54,9 @@ MISSING = {
                 "pandas",
                 "polars",
                 "torch",
+                "mpi4py",
+                "distributed",
+                "ray",
             ),
             *("ipykernel", "ipywidgets", "jupyter_client"),
         ]

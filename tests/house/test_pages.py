@@ -93,6 +93,13 @@ def test_the_programs_on_many_models_run(empty_folder):
     assert (end["probabilities"].argmax(axis=1) == end["y_test"]).mean() > 0.9
 
 
+def test_the_program_on_many_processes_runs(empty_folder):
+    [end] = run(DOCS / "many-processes.md")
+    one, other = end["networks"]
+    assert one.flat.tobytes() == other.flat.tobytes()
+    assert (one.predict(end["x_test"]) == end["y_test"]).mean() > 0.8
+
+
 def test_the_program_of_the_page_on_training_runs(empty_folder):
     [end] = run(DOCS / "training.md")
     x, y = end["digits"].x_test, end["digits"].y_test

@@ -42,8 +42,9 @@ RECORDS = {
 }  # what the package makes and others read
 WRITERS = {"write_csv", "write_digits"}  # see test_tables.py and test_datasets.py
 READERS = {"read_table"}  # see test_tables.py
+ENGINES = {"DaskWorkers", "MPIWorkers", "RayWorkers", "TorchWorkers"}  # see tests/ranks
 WITHOUT_ARGUMENTS = {"get_num_threads", "load_digits", "show_config", "spacious"}
-ALIASES = {"Callback", "Metric", "Progress", "Record", "fit", "header", "model"}
+ALIASES = {"Callback", "Metric", "Progress", "Record", "Workers", "fit", "header", "model"}
 """Base classes, types and functions that those here call at once with the same arguments."""
 
 
@@ -74,6 +75,7 @@ def _folder(tmp_path_factory):
 def test_every_public_callable_is_drawn():
     drawn = {part for subject in SUBJECTS for part in subject.name.replace("(", ".").split(".")}
     missing = set(public()) - drawn - RECORDS - WITHOUT_ARGUMENTS - ALIASES - WRITERS - READERS
+    missing -= ENGINES
     if not optional_subjects.installed("optuna"):
         missing -= {"PruningCallback"}
     if not optional_subjects.installed("matplotlib", "onnx", "sklearn"):

@@ -37,6 +37,7 @@ _RANGES: dict[str, _Range] = {
     "weight_decay": _RATE,
     "seconds": ("[0, inf]", lambda value: value >= 0),
     "delta": _POSITIVE,
+    "timeout": _POSITIVE,
     "clip_norm": _POSITIVE,
     "clip_value": _POSITIVE,
     "dampening": ("[0, 1]", lambda value: 0 <= value <= 1),

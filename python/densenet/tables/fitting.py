@@ -25,6 +25,7 @@ from densenet.tables.notes import notes
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Target, Task, fit_target, infer_task
 from densenet.training import EarlyStopping, History
+from densenet.workers import Workers
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "Fitted", "Settings", "fit"]
 
@@ -156,7 +157,9 @@ class Fitted(NamedTuple):
     notes: list[str]
 
 
-def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
+def fit(
+    table: Table, settings: Settings, *, progress: bool = False, workers: Workers | None = None
+) -> Fitted:
     """Train a model on a table.
 
     Rows without a target are left out. Statistics are computed from the rows trained on alone.
@@ -167,6 +170,8 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
     settings : Settings
     progress : bool
         True shows a progress bar.
+    workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
+        Processes that train together, as in `Network.fit`; each calls this with the same table.
 
     Returns
     -------
@@ -233,6 +238,7 @@ def fit(table: Table, settings: Settings, *, progress: bool = False) -> Fitted:
         early_stopping=EarlyStopping(patience=settings.patience) if validates else None,
         progress=progress,
         seed=settings.seed,
+        workers=workers,
     )
     if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
         raise ValueError(

@@ -29,7 +29,10 @@ from densenet.training.position import (
     first_position,
     left_position,
 )
+from densenet.training.ranks import Ranks, ranks_of
 from densenet.training.run import Metric, Run
+from densenet.training.unequal import check_shared, heard_by, words_of
+from densenet.workers.contract import Workers
 
 
 def fit(network: Any, x: npt.ArrayLike, y: npt.ArrayLike, **options: Any) -> History:
@@ -43,6 +46,23 @@ def train(
     network: Passes,
     x: npt.ArrayLike,
     y: npt.ArrayLike,
+    *,
+    workers: Workers | None,
+    **options: Any,
+) -> History:
+    """Train as `Network.fit` describes, but leave it to the caller to warn of divergence."""
+    ranks = ranks_of(workers)
+    if ranks is None:
+        return _train(network, x, y, None, **options)
+    with ranks:
+        return _train(network, x, y, ranks, **options)
+
+
+def _train(
+    network: Passes,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    ranks: Ranks | None,
     *,
     epochs: int,
     batch_size: int,
@@ -60,7 +80,6 @@ def train(
     seed: int | None,
     resume: bool,
 ) -> History:
-    """Train as `Network.fit` describes, but leave it to the caller to warn of divergence."""
     learner = learner_of(network)
     metrics = _checks.sequence("metrics", metrics, "functions")
     callbacks = _checks.sequence("callbacks", callbacks, "callbacks")
@@ -104,7 +123,22 @@ def train(
     try:
         learner.begin(turn)
         position = left_position(learner, conditions, optimizer, epochs) if resume else None
-        learner.check_optimizer(optimizer, stacklevel=3)
+        learner.check_optimizer(optimizer, stacklevel=4)
+        if ranks is not None:
+            check_shared(learner)
+            words = words_of(
+                learner,
+                examples,
+                validation,
+                conditions(),
+                position=position,
+                epochs=epochs,
+                metrics=metrics,
+                exact=ranks.exact,
+            )
+            ranks.meet(words)
+            ranks.begin(learner.layout.size, batch_size, learner.dtype)
+            callbacks, progress = heard_by(ranks.rank, callbacks, progress)
         run = start(
             network,
             examples,
@@ -122,6 +156,7 @@ def train(
             progress=progress,
             early_stopping=early_stopping,
             tolerance=tolerance,
+            ranks=ranks,
         )
         try:
             return run.to_its_end()
@@ -151,6 +186,7 @@ def start(
     progress: bool = False,
     early_stopping: EarlyStopping | None = None,
     tolerance: float = 0.0,
+    ranks: Ranks | None = None,
 ) -> Run:
     """Begin to train within a turn of the network that has begun; all arguments are checked.
 
@@ -204,6 +240,7 @@ def start(
         early_stopping=early_stopping,
         averaging=averaging_of(callbacks),
         bar=bar,
+        ranks=ranks,
     )
 
 

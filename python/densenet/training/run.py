@@ -19,11 +19,14 @@ from densenet.schedules import Schedule
 from densenet.training import orders
 from densenet.training.averaging import WeightAveraging, average_after
 from densenet.training.callbacks import Callback, overriding
+from densenet.training.digests import digest
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.fresh import rows_of_epoch
 from densenet.training.history import History, Record
 from densenet.training.orders import Shuffle
 from densenet.training.position import Position
+from densenet.training.ranks import Ranks, Stopped
+from densenet.training.shared import SharedSteps
 
 if TYPE_CHECKING:
     from densenet.training.reading import Reader
@@ -48,8 +51,12 @@ def run_engine(
     batch_loss: Array,
     progress: Progress | None,
     draws: int,
+    shared: SharedSteps | None = None,
 ) -> Outcome:
-    """Let the engine take steps; raise what a signal handler or `progress` has raised meanwhile."""
+    """Let the engine take steps, or ranks theirs; raise what a signal handler has raised meanwhile.
+
+    What `progress` has raised is raised, too.
+    """
     turn, flat = learner.turn, learner.flat
     assert turn is not None
     if HERE.ending is not None:
@@ -58,7 +65,7 @@ def run_engine(
     given = (flat, moments, optimizer, examples, steps, batch_loss, progress, mode)
     try:
         turn.stepping = True
-        outcome = learner.engine.train(*given)
+        outcome = (learner.engine if shared is None else shared).train(*given)
     finally:
         turn.stepping = False
     if outcome.error is not None:
@@ -105,8 +112,11 @@ class Run:
     early_stopping: EarlyStopping | None
     averaging: WeightAveraging | None
     bar: Any
+    ranks: Ranks | None
 
     def __post_init__(self) -> None:
+        ranks = self.ranks
+        self.shared = None if ranks is None else SharedSteps(self.learner.engine, ranks)
         self.moments = self.state.moments_for(self.optimizer)
         self.beginning = overriding("on_epoch_begin", self.callbacks)
         self.watching = overriding("on_step_end", self.callbacks)
@@ -121,6 +131,8 @@ class Run:
         stopped = ""
         while self.goes_on(stopped):
             stopped = self.epoch()
+        if self.ranks is not None:
+            self.ranks.close()
         return self.history(stopped)
 
     def epoch(self) -> str:
@@ -193,8 +205,21 @@ class Run:
             self.bar.n = record["epoch"] * n_steps
             self.bar.set_postfix(loss=f"{record['loss']:.4f}")
         who: Any = self.network
-        stops = [callback.on_epoch_end(who, record) for callback in self.callbacks]
-        return stopped or ("callback" if any(stops) else "")
+        told = [callback.on_epoch_end(who, record) for callback in self.callbacks]
+        stops = any(told) or stopped == "callback"
+        if self.ranks is not None:
+            stops = self.agree(self.ranks, record, stops)
+        return stopped or ("callback" if stops else "")
+
+    def agree(self, ranks: Ranks, record: Record, stops: bool) -> bool:
+        """Check that all ranks have learned the same in an epoch; tell whether one of them stops.
+
+        So they have if they hold the same now: whatever they learn from has come into it.
+        """
+        fresh = () if self.examples is self.given else self.examples
+        scores = {name: value for name, value in record.items() if name != "seconds"}
+        held = (self.learner.arrays(), self.state.taken, scores, fresh)
+        return ranks.end_epoch(int(record["epoch"]), digest(*held), stops)
 
     def order(self) -> Array | None:
         """Give the numbers of all rows of this epoch in their order; None for all as they lie."""
@@ -261,19 +286,23 @@ class Run:
             before, taken = position.epochs * n_steps + done, self.state.taken
             lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
             steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
-            given = (examples, steps, part, self.watch(before), position.draws)
+            given = (examples, steps, part, self.watch(before), position.draws, self.shared)
             try:
                 outcome = run_engine(learner, self.moments, optimizer, *given)
                 if outcome.converged or outcome.diverged:
                     return "tolerance" if outcome.converged else "diverged"
             except _Pause:
                 pass
+            except Stopped:
+                return "callback"
             stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
             turn.stepping = True  # `is_due` is asked within a call of the engine, too
             due = [each for each in self.pausing if each.is_due()]
             turn.stepping = False
             stops += [each.on_pause(who) for each in due]
             if any(stops):
+                if self.ranks is not None and self.steps_taken() < n_steps:
+                    self.ranks.stop()
                 return "callback"
         return ""
 

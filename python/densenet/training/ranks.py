@@ -1,0 +1,280 @@
+"""What ranks tell each other while they train one network: parts of sums, and how they fare.
+
+They exchange *messages*, each by one sum over all ranks. Every message of a training has the same
+length, whatever it tells, and room for a word of each rank: so a rank that fails tells the others
+with its next message, whatever they are waiting for, and none waits in vain.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from densenet import _checks
+from densenet._engine.memory import aligned
+from densenet._typing import Array
+from densenet.training.digests import Words
+from densenet.workers.contract import Workers
+
+_STEP, _STOP, _END, _END_AND_STOP, _FAILED = range(1, 6)  # what a rank says; 0 is silence
+_PIECES = 4  # of 16 bits, which floats of any type hold and add to zeros without rounding
+_TEXT = 400  # characters of an error that other ranks are told of
+_CHUNK = 32  # rows of a batch whose sum is always made in one piece, if sums are exact
+
+
+class Stopped(Exception):  # noqa: N818 (no error: the way out of a call)
+    """Ends a call of the engine before a step, because a callback of another rank says so."""
+
+
+def ranks_of(workers: Workers | None) -> "Ranks | None":
+    """Check `workers`; give None where this process is the only one and sums as `fit` does."""
+    if workers is None:
+        return None
+    for name in ("rank", "size", "allreduce", "broadcast"):
+        if not hasattr(workers, name):
+            got = _checks.describe(workers)
+            raise TypeError(
+                "workers: expected an object with rank, size, allreduce and broadcast, got "
+                f"{got} without {name}"
+            )
+    size = _checks.count("workers.size", workers.size)
+    rank = _checks.count("workers.rank", workers.rank, 0, size - 1)
+    exact = _checks.flag("workers.exact", getattr(workers, "exact", False))
+    return Ranks(workers, rank, size, exact) if size > 1 or exact else None
+
+
+class Ranks:
+    """The ranks that train a network, as one of them sees them.
+
+    Within its context an error of this rank is told to the others, as long as they listen.
+
+    Attributes
+    ----------
+    rank, size : int
+    parts : Parts
+        Who sums what of a batch; from `begin` on.
+    """
+
+    def __init__(self, workers: Workers, rank: int, size: int, exact: bool) -> None:
+        self._workers, self.rank, self.size, self.exact = workers, rank, size, exact
+        self._over = False  # nobody listens: all is done, or the ranks are out of step
+        self._buffer = np.zeros(size * (1 + _PIECES * len(NAMES)))
+        self._words = self._buffer.reshape(size, -1)
+
+    # ---- the beginning and the end ---------------------------------------------------------------
+
+    def meet(self, words: Words) -> None:
+        """Compare the words of all ranks, by `NAMES`.
+
+        Raises
+        ------
+        ValueError
+            On every rank, if one of them has another word than the first.
+        RuntimeError
+            If another rank has failed before.
+        """
+        self._say(_STEP, [words[name] for name in NAMES])
+        pieces = self._words[:, 1:].reshape(self.size, len(NAMES), _PIECES)
+        for name, each in zip(NAMES, pieces.swapaxes(0, 1), strict=True):
+            others = np.flatnonzero((each != each[0]).any(axis=1))
+            if len(others):
+                self._over = True
+                raise ValueError(
+                    f"{name}: expected the same on all {self.size} ranks, got others on rank "
+                    f"{others[0]} than on rank 0{_ADVICE.get(name, '')}"
+                )
+
+    def begin(self, n: int, batch_size: int, dtype: np.dtype[Any]) -> None:
+        """Make room for the messages of a training of `n` parameters."""
+        self.parts = Parts(self.rank, self.size, batch_size, self.exact)
+        shapes = ((self.parts.n_sums, n), (self.parts.n, _PIECES), (self.size, 1 + _PIECES))
+        ends = np.cumsum([a * b for a, b in shapes])
+        self._buffer = aligned(int(ends[-1]), dtype)
+        views = np.split(self._buffer, ends[:-1])
+        self.sums, self._losses, self._words = map(np.reshape, views, shapes)
+
+    def close(self) -> None:
+        """End the training: no rank waits for a message of another."""
+        self._over = True
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is not None and not self._over:
+            self._buffer[...] = 0
+            with suppress(Exception):  # what has happened to this rank is raised
+                self._say(_FAILED, text=f"{type(error).__name__}: {error}")
+
+    # ---- messages --------------------------------------------------------------------------------
+
+    def begin_step(self) -> None:
+        """Begin the message of a step; where ranks add up one sum, each writes its own whole."""
+        if self.exact:
+            self.sums[...] = 0
+        self._losses[...] = 0
+
+    def put_loss(self, part: int, loss: float) -> None:
+        """Write a part's loss into the message."""
+        self._losses[part] = _pieces(np.float64(loss))
+
+    def end_step(self, n_parts: int) -> float:
+        """Send the message of a step, which the sums of all ranks replace; give the loss.
+
+        Raises
+        ------
+        Stopped
+            If a callback of another rank stops the training before this step.
+        RuntimeError
+            If another rank has failed.
+        """
+        if _STOP in self._say(_STEP):
+            raise Stopped
+        losses = self._losses[:n_parts].astype(np.uint16).view(np.float64)[:, 0]
+        return float(sum(losses.tolist()))
+
+    def stop(self) -> None:
+        """Tell the others to stop before the next step of the epoch."""
+        self._buffer[...] = 0
+        self._say(_STOP)
+
+    def end_epoch(self, epoch: int, word: int, stops: bool) -> bool:
+        """Compare the words of all ranks at the end of an epoch; tell whether one of them stops.
+
+        Raises
+        ------
+        RuntimeError
+            If they differ, or another rank has failed: on every rank.
+        """
+        self._buffer[...] = 0
+        said = self._say(_END_AND_STOP if stops else _END, [word])
+        words = self._words[:, 1:]
+        others = np.flatnonzero((words != words[0]).any(axis=1))
+        if len(others):
+            self._over = True
+            raise RuntimeError(
+                f"workers: expected the same parameters, moments and scores on all {self.size} "
+                f"ranks after epoch {epoch}, got others on rank {others[0]} than on rank 0"
+            )
+        return _END_AND_STOP in said
+
+    def _say(self, what: int, words: Sequence[int] = (), text: str = "") -> list[int]:
+        """Send the message with words of this rank; give what each rank says."""
+        self._words[...] = 0
+        pieces = [_pieces(np.uint64(word)) for word in words]
+        mine = np.concatenate([[what], *pieces])
+        self._words[self.rank, : len(mine)] = mine
+        self._over = True  # a rank that fails within cannot tell the others
+        self._workers.allreduce(self._buffer)
+        said: list[int] = self._words[:, 0].astype(int).tolist()
+        if _FAILED in said:
+            raise self._failure(said.index(_FAILED), text)
+        kinds = {_STEP, _STOP} if what in (_STEP, _STOP) else {_END, _END_AND_STOP}
+        if not kinds.issuperset(said):
+            raise RuntimeError(
+                "workers.allreduce: expected the sum of the arrays of all ranks, in place, got "
+                f"none from rank {next(r for r, each in enumerate(said) if each not in kinds)}"
+            )
+        self._over = False
+        return said
+
+    def _failure(self, rank: int, text: str) -> RuntimeError:
+        """Make the error that tells of another rank's; all ranks take part."""
+        codes = np.zeros(_TEXT)
+        known = text.encode("utf-8", "replace")[:_TEXT]
+        codes[: len(known)] = np.frombuffer(known, np.uint8)
+        self._workers.broadcast(codes, rank)
+        told = codes[codes > 0].astype(np.uint8).tobytes().decode("utf-8", "replace")
+        return RuntimeError(
+            f"workers: expected all {self.size} ranks to go on, got an error on rank {rank}: {told}"
+        )
+
+
+def _pieces(word: "np.float64 | np.uint64") -> Array:
+    return np.array([word]).view(np.uint16)
+
+
+class Parts:
+    """The parts of a batch, and those of them that a rank sums.
+
+    By default there is one part for each rank, and one sum, which all ranks add up. If sums are
+    exact, parts are chunks of a fixed number of rows, and added in a binary tree: in pairs of
+    neighbours, then pairs of these, and so on. A rank's parts lie side by side; it adds those which
+    are whole *nodes* of the tree, and the sum of each node goes to the others as it is. So what is
+    added to what does not depend on the number of ranks.
+    """
+
+    def __init__(self, rank: int, size: int, batch_size: int, exact: bool) -> None:
+        self.exact = exact
+        self.n = -(-batch_size // _CHUNK) if exact else size
+        bounds = [self.n * r // size for r in range(size + 1)]
+        self.mine = range(bounds[rank], bounds[rank + 1])
+        self._bounds = bounds
+        self.n_sums = len(self.nodes(self.n)) if exact else 1
+
+    def of(self, rows: int) -> int:
+        """Give the number of parts of a batch of so many rows, at most a whole one."""
+        return -(-rows // _CHUNK) if self.exact else self.n
+
+    def rows(self, part: int, rows: int) -> tuple[int, int]:
+        """Give the first row of a part of a batch of so many rows, and the one after its last."""
+        if self.exact:
+            return part * _CHUNK, min((part + 1) * _CHUNK, rows)
+        return part * rows // self.n, (part + 1) * rows // self.n
+
+    def nodes(self, n: int) -> list[tuple[int, int]]:
+        """List the nodes of all ranks that make up a batch of `n` parts."""
+        pairs = zip(self._bounds, self._bounds[1:], strict=False)
+        return [node for begin, end in pairs for node in _nodes(begin, min(end, n), n)]
+
+
+def _nodes(begin: int, end: int, n: int) -> Iterator[tuple[int, int]]:
+    """Give the largest nodes, of the tree over `n` parts, that make up some of them."""
+    while begin < end:
+        size = 1
+        while begin % (2 * size) == 0 and size < n and min(begin + 2 * size, n) <= end:
+            size *= 2
+        yield begin, min(begin + size, n)
+        begin += size
+
+
+def halves(begin: int, end: int) -> int:
+    """Give where the second of the two nodes begins that make up a node."""
+    return begin + (1 << (end - begin - 1).bit_length() - 1)
+
+
+NAMES = (
+    "network",
+    "dtype",
+    "backend",
+    "x",
+    "y",
+    "class_weight",
+    "sample_weight",
+    "validation_data",
+    "metrics",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "shuffle",
+    "drop_last",
+    "early_stopping",
+    "callbacks",
+    "tolerance",
+    "seed",
+    "resume",
+    "workers.exact",
+    "parameters",
+    "optimizer_state",
+    "order",
+)
+"""What must be the same on all ranks when training begins, in the order in which it is compared."""
+
+_ADVICE: Mapping[str, str] = {
+    "parameters": ": give Network a seed, or load one file on all ranks",
+    "order": ": give Network or fit a seed, or load one file on all ranks",
+}

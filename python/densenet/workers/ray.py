@@ -1,0 +1,94 @@
+"""Ranks of Ray: tasks that run at the same time."""
+
+from collections.abc import Callable
+from typing import Any
+
+from densenet import _checks
+from densenet._extras import require
+from densenet._typing import Array
+
+
+class RayWorkers:
+    """One of some tasks of Ray, as the function sees it that `run` calls in each.
+
+    Arrays go through an actor: that suits few ranks, and steps that take milliseconds.
+
+    Examples
+    --------
+    >>> from densenet.workers import RayWorkers
+    >>> def train(workers):
+    ...     network = Network(layers, loss, seed=0)
+    ...     network.fit(x, y, workers=workers)
+    ...     return network
+    >>> network, *_ = RayWorkers.run(train, 2)  # doctest: +SKIP
+    """
+
+    def __init__(self, meeting: Any, rank: int, size: int, exact: bool) -> None:
+        self._meeting, self.rank, self.size, self.exact = meeting, rank, size, exact
+
+    @classmethod
+    def run(
+        cls,
+        function: Callable[["RayWorkers"], Any],
+        size: int,
+        *,
+        exact: bool = False,
+        timeout: float = 300.0,
+    ) -> list[Any]:
+        """Call a function in so many tasks at the same time.
+
+        Parameters
+        ----------
+        function : function of a `RayWorkers`
+            Makes the same network in each task, and hands the object to `Network.fit`. One that
+            ``ray.remote`` has made keeps its options; retries must be off.
+        size : int
+            The number of tasks, for which Ray must have room.
+        exact : bool
+            True makes sums that do not depend on the number of tasks, to the bit.
+        timeout : float
+            Seconds that ranks wait for the last; then it is lost, which is an error on all.
+
+        Returns
+        -------
+        list
+            What the function has returned, by rank.
+
+        Raises
+        ------
+        ImportError
+            If ray is missing (extra ``ray``).
+        TypeError, ValueError
+            If `function` is no function, `size` no integer >= 1, `exact` no flag, or `timeout` no
+            number > 0.
+        Exception
+            What the function raises in one of the tasks.
+        """
+        require("RayWorkers", "ray", "ray")
+        import ray
+
+        from densenet.workers.meeting import Meeting
+
+        size, exact = _checks.count("size", size), _checks.flag("exact", exact)
+        timeout = _checks.setting("timeout", timeout)
+        task: Any = function
+        if not hasattr(function, "remote"):
+            call = _checks.function("function", function)
+            task = ray.remote(max_retries=0)(lambda workers: call(workers))
+        meeting = ray.remote(num_cpus=0)(Meeting).remote(size, timeout)
+        futures = [task.remote(cls(meeting, rank, size, exact)) for rank in range(size)]
+        results: list[Any] = ray.get(futures)
+        return results
+
+    def allreduce(self, array: Array) -> None:
+        """Replace an array by the sum of those of all ranks."""
+        self._ask("allreduce", array)
+
+    def broadcast(self, array: Array, root: int) -> None:
+        """Replace an array by that of the rank `root`."""
+        self._ask("broadcast", array, root)
+
+    def _ask(self, method: str, array: Array, *rest: int) -> None:
+        import ray
+
+        array[...] = ray.get(getattr(self._meeting, method).remote(self.rank, array, *rest))

