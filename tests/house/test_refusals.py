@@ -36,12 +36,14 @@ RECORDS = {
     "Digits",
     "FitManyError",
     "History",
+    "Images",
     "LRRange",
     "Table",
     "TableModel",
 }  # what the package makes and others read
 WRITERS = {"write_csv", "write_digits"}  # see test_tables.py and test_datasets.py
-READERS = {"read_table"}  # see test_tables.py
+# See test_tables.py, test_images.py and test_downloads.py.
+READERS = {"download", "load_cifar10", "load_mnist", "read_table"}
 WITHOUT_ARGUMENTS = {"get_num_threads", "load_digits", "show_config", "spacious"}
 ALIASES = {"Callback", "Metric", "Progress", "Record", "fit", "header", "model"}
 """Base classes, types and functions that those here call at once with the same arguments."""
