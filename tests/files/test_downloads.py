@@ -42,7 +42,8 @@ class Handler(BaseHTTPRequestHandler):
         server, wanted = self.server, self.headers["Range"]
         server.asked.append(wanted)
         if not self.path.startswith("/data/"):
-            return self.send_error(404)
+            self.send_error(404)
+            return
         start = 0
         if wanted and server.knows_parts and self.headers["If-Range"] in (None, server.etag):
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])

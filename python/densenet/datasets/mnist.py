@@ -122,5 +122,6 @@ def _read_idx(path: Path, axes: int) -> npt.NDArray[np.uint8]:
             f"{path}: expected {head + prod(shape)} bytes for the shape {tuple(shape)} in its "
             f"header, got {len(content)}: put the published file there"
         )
-    elements: npt.NDArray[np.uint8] = np.frombuffer(content, np.uint8, offset=head)
-    return elements.reshape(shape).copy()
+    elements = np.frombuffer(content, np.uint8, offset=head).copy()
+    array: npt.NDArray[np.uint8] = elements.reshape(shape)
+    return array
