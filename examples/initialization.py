@@ -10,8 +10,8 @@ once. On the right, the validation accuracy: 0.1 for all costs points to the end
 the highest, is made up for in an epoch. At a rate this large all of them swing, together, for they
 see the same batches.
 
-    python examples/initialization.py [picture.png]           CIFAR-10, from the folder DENSENET_DATA
-    python examples/initialization.py --short [picture.png]   on the digits that come along
+    python examples/initialization.py [picture.png]          CIFAR-10, from the folder DENSENET_DATA
+    python examples/initialization.py --short [picture.png]   on digits that come along
 """
 
 import numpy as np
