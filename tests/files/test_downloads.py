@@ -178,6 +178,15 @@ def test_two_processes_do_not_write_one_part(server, tmp_path):
     assert part.read_bytes() == CONTENT[:1000]
 
 
+def test_a_folder_in_the_place_of_the_file_is_refused(server, tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(
+        IsADirectoryError, match=r"^name: expected a file, got the folder '.*taken'$"
+    ):
+        download(server.url, tmp_path, name="taken")
+    assert server.asked == []
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "words"),
     [

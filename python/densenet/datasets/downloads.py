@@ -65,6 +65,8 @@ def download(
         file has another checksum, whether it was there or has come. One that has come is removed.
     FileNotFoundError
         If `folder` does not exist.
+    IsADirectoryError
+        If there is a folder where the file should be.
     ConnectionError
         If the server cannot be reached, has no such file, or the connection breaks.
     BlockingIOError
@@ -85,6 +87,8 @@ def download(
     if not target.parent.is_dir():
         where = os.fspath(target.parent)
         raise FileNotFoundError(f"folder: expected an existing folder, got {where!r}")
+    if target.is_dir():
+        raise IsADirectoryError(f"name: expected a file, got the folder {os.fspath(target)!r}")
     if target.exists():
         _check(target, wanted, "remove the file to fetch it again")
     else:
