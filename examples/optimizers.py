@@ -6,8 +6,8 @@ it.
 
 What you see. On the left, the training loss, on logarithmic axes: plain descent comes last;
 momentum and Adam lead from the first steps on, beside each other and the rest. On the right, the
-test images read correctly after one epoch and after the last: two points apart at first, and one
-in the end, where the order is another one with each seed.
+test images read correctly after one epoch and after the last: two points apart at first, and about
+one in the end, where the order is another with each seed.
 
     python examples/optimizers.py [picture.png]           MNIST, from the folder DENSENET_DATA
     python examples/optimizers.py --short [picture.png]   64-16-16-10, on the digits that come along
