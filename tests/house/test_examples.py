@@ -137,6 +137,10 @@ def test_optimizers(tmp_path: Path) -> None:
     assert printed["SGD"][0] < printed["momentum"][0]
 
 
+def test_mnist(tmp_path: Path) -> None:
+    assert _run("mnist", tmp_path, "--short")["test"][0] > 92
+
+
 def test_cifar10(tmp_path: Path) -> None:
     printed = _run("cifar10", tmp_path, "--short")
     assert printed["validation"][0] > 90
