@@ -65,9 +65,9 @@ class Passes(State):
                [0., 5.]], dtype=float32)
         """
         learner, training = self._learner, _checks.flag("training", training)
-        layers = self.layers if upto is None else self._first_layers(upto)
+        layers = None if upto is None else self._first_layers(upto)
         x = _checks.inputs(x, learner.layout.inputs)
-        if len(layers) < len(self.layers):
+        if layers is not None and len(layers) < len(self.layers):
             return learner.outputs_of_first(layers, x, training)
         return learner.engine.forward(learner.flat, x, learner.mode(training))
 
