@@ -58,6 +58,7 @@ def landscape(axes: Axes, surface: Surface, x: np.ndarray, y: np.ndarray, levels
 
 def save(figure: Figure) -> None:
     """Save the picture to the file named on the command line, else to one named as the program."""
-    name = sys.argv[1] if len(sys.argv) > 1 else Path(sys.argv[0]).stem + ".png"
+    names = [word for word in sys.argv[1:] if not word.startswith("--")]
+    name = names[0] if names else Path(sys.argv[0]).stem + ".png"
     figure.savefig(name, dpi=150)
     print(f"picture: {name}")

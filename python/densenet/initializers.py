@@ -44,4 +44,11 @@ INITIALIZERS: dict[str, Draw] = {
     "lecun_uniform": _scaled(1.0, _fan_in, "uniform"),  # LeCun et al. 1998
     "lecun_normal": _scaled(1.0, _fan_in, "normal"),
     "zeros": _zeros,
+    # torch.nn.Linear: He's rule for a leaky ReLU of slope √5 (2 / (1 + 5) = 1/3), so U(±1/√inputs).
+    "pytorch": _scaled(1 / 3, _fan_in, "uniform"),
 }
+
+BIAS_INITIALIZERS: dict[str, Draw] = {
+    "pytorch": lambda rng, inputs, outputs: rng.uniform(-1, 1, outputs) / np.sqrt(inputs)
+}
+"""How biases start that do not start at 0, by the name of their weight's initializer."""

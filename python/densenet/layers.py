@@ -51,7 +51,8 @@ class Linear(Layer):
         True adds a bias to each output.
     init : str or array of shape (outputs, inputs)
         How the weight starts: the name of an initializer in `densenet.initializers`, or the weight
-        itself. The bias starts at 0.
+        itself. The bias starts at 0 but with "pytorch", the default of ``torch.nn.Linear``, which
+        draws both evenly from ``[-1/√inputs, 1/√inputs]``.
 
     Raises
     ------

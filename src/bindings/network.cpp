@@ -49,7 +49,9 @@ std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& los
 template <class T>
 py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
                    const py::tuple& mode) {
-  const T* params = required<const T>(flat, plan.parameters(), "flat");
+  // The first layers of a network may have no parameters.
+  const Index size = plan.parameters();
+  const T* params = size > 0 ? required<const T>(flat, size, "flat") : nullptr;
   const Source source = source_of(x, plan.inputs());
   const Mode<T> how = mode_of(plan, mode);
   auto y = new_matrix<T>(source.rows, plan.outputs());

@@ -106,6 +106,23 @@ def test_the_program_of_the_page_on_training_runs(empty_folder):
     assert (end["new"].predict(x) == y % 2).mean() > 0.9
 
 
+def test_the_programs_on_equations_run_and_its_lines_are_those_of_the_core(capsys):
+    page = DOCS / "equations.md"
+    *_, end = run(page)
+    right, *wrong = end["errors"].values()
+    assert right < 1e-6
+    assert min(wrong) > 0.4
+    assert capsys.readouterr().out.count("\n") == 4
+    core = {
+        line.strip()
+        for path in (ROOT / "src" / "core").rglob("*.[ch]pp")
+        for line in path.read_text(encoding="utf-8").splitlines()
+    }
+    quoted = [line.strip() for block in blocks(page, "cpp") for line in block.splitlines()]
+    assert len(quoted) > 12
+    assert [line for line in quoted if line not in core] == []
+
+
 def test_the_guide_names_every_layer_and_optimizer():
     text = GUIDE.read_text(encoding="utf-8")
     for name in (*densenet.layers.__all__, *densenet.optimizers.__all__):

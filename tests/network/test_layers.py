@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import densenet as dn
+from densenet import reference
 from densenet.initializers import INITIALIZERS
-from tests.support.assertions import assert_same_bits
+from tests.support.assertions import assert_same_bits, assert_ulp
 from tests.support.networks import ACTIVATIONS, INPUTS, LOSSES, OUTPUTS, make, targets
 
 OPTIMIZERS = [
@@ -265,7 +266,7 @@ def test_training_is_bitwise_equal_on_any_threads(dtype, rng, rows, clip_norm):
 
 # ---- how weights start -------------------------------------------------------------------------
 
-VARIANCES = {"glorot": 2 / (300 + 500), "he": 2 / 300, "lecun": 1 / 300}
+VARIANCES = {"glorot": 2 / (300 + 500), "he": 2 / 300, "lecun": 1 / 300, "pytorch": 1 / 900}
 
 
 @pytest.mark.parametrize("name", [name for name in INITIALIZERS if name != "zeros"])
@@ -275,13 +276,67 @@ def test_initializers_have_their_variance(name):
     assert_same_bits(network.flat, twin.flat)
     weight, bias = (array.astype(float) for array in network.parameters.values())
     variance = VARIANCES[name.partition("_")[0]]
-    assert not bias.any()
+    assert bool(bias.any()) == (name == "pytorch")
     assert abs(weight.mean()) < 5 * np.sqrt(variance / weight.size)
     assert weight.var() == pytest.approx(variance, rel=0.02)
     kurtosis = (weight**4).mean() / weight.var() ** 2
     assert kurtosis == pytest.approx(3 if "normal" in name else 1.8, rel=0.03)
-    if "uniform" in name:
+    if "normal" not in name:
         assert np.abs(weight).max() == pytest.approx(np.sqrt(3 * variance), rel=1e-3)
+
+
+def test_pytorch_s_initializer_draws_its_biases_as_well(engine, dtype):
+    layers = [dn.Linear(16, 3000, init="pytorch"), dn.Linear(3000, 2, bias=False, init="pytorch")]
+    network = dn.Network(layers, dn.MeanSquaredError(), dtype=dtype, seed=1, backend=engine)
+    bias = network.parameters["0.bias"].astype(float)
+    assert np.abs(bias).max() == pytest.approx(1 / 4, rel=1e-2)  # 1 / √16
+    assert bias.var() == pytest.approx(1 / 48, rel=0.05)
+    assert abs(bias.mean()) < 5 * np.sqrt(1 / 48 / bias.size)
+
+
+def test_the_first_layers_give_hidden_outputs(engine, dtype, rng):
+    layers = [
+        *(dn.Dropout(0.25), dn.Tanh(), dn.Linear(7, 5), dn.BatchNorm(5), dn.ReLU()),
+        *(dn.Residual([dn.Linear(5, 64), dn.GELU(), dn.BatchNorm(64), dn.Linear(64, 5)]),),
+        *(dn.LayerNorm(5), dn.Dropout(0.5), dn.Linear(5, 3), dn.Softmax()),
+    ]
+    network = dn.Network(layers, dn.CrossEntropy(), dtype=dtype, seed=1, backend=engine)
+    x, y = rng.normal(size=(65, 7)).astype(dtype), rng.dirichlet(np.ones(3), 65)
+    network.fit(x, y, epochs=2, batch_size=13)
+    for upto in range(3, len(layers)):
+        part = dn.Network(layers[:upto], dn.MeanSquaredError(), dtype=dtype, backend=engine)
+        part.flat[:] = network.flat[: part.n_parameters]
+        for name, array in part.running_moments.items():
+            array[:] = network.running_moments[name]
+        found = network.forward(x, upto=upto)
+        assert_same_bits(found, part.forward(x))
+        assert_same_bits(found, network.forward(x, upto=upto - len(layers)))
+    assert_same_bits(network.forward(x, upto=1), x)
+    assert_ulp(network.forward(x, upto=2), np.tanh(x.astype(float)).astype(dtype))
+    assert_same_bits(network.forward(x, upto=len(layers)), network.forward(x))
+
+
+def test_hidden_outputs_in_training_are_those_of_the_next_step(engine, dtype, rng):
+    layers = [dn.Linear(7, 5), dn.BatchNorm(5), dn.Dropout(0.5), dn.Linear(5, 3), dn.Softmax()]
+    network = make(layers, dn.CrossEntropy(), engine, dtype)
+    x = rng.normal(size=(65, 7)).astype(dtype)
+    before = copy.deepcopy(network.running_moments)
+    logits = network.forward(x, training=True, upto=-1)
+    expected = reference.softmax_forward(logits)
+    assert_ulp(network.forward(x, training=True), expected)  # hence with the same draws
+    hidden = network.forward(x, training=True, upto=3)
+    assert 0.3 < (hidden == 0).mean() < 0.7
+    for name, array in network.running_moments.items():
+        assert_same_bits(array, before[name])
+
+
+def test_hidden_outputs_that_are_none_are_refused(engine, rng):
+    network = make([dn.Linear(2, 3), dn.ReLU(), dn.Linear(3, 1)], backend=engine)
+    for wrong in (0, 4, -3):
+        with pytest.raises(ValueError, match=r"^upto(:| must be)"):
+            network.forward(rng.normal(size=(4, 2)), upto=wrong)
+    with pytest.raises(TypeError, match=r"^upto must be an integer in \[-2, 3\], got"):
+        network.forward(rng.normal(size=(4, 2)), upto="ReLU")
 
 
 def test_an_array_of_ones_own_is_copied(engine, dtype, rng):

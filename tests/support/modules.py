@@ -5,7 +5,12 @@ import re
 
 from tests.support.paths import PACKAGE
 
-FACES = ("plotting", "tables", "training")  # what is public in them, their __init__ exports
+FACES = (
+    "datasets",
+    "plotting",
+    "tables",
+    "training",
+)  # what is public in them, their __init__ exports
 
 
 def modules():

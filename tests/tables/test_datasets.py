@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.datasets import _pack_digits, load_digits, write_digits
+from densenet.datasets import load_digits, write_digits
+from densenet.datasets.digits import _pack_digits
 from densenet.tables.files import read_table
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from densenet import SGD, Adam, Callback, Linear, Network, RMSprop, Sigmoid
 from densenet import SoftmaxCrossEntropy as Loss
+from densenet.metrics import accuracy
+from densenet.training import History
 from tests.support.assertions import assert_same_bits
 from tests.support.examples import labelled
 
@@ -272,3 +274,30 @@ def test_momentum_may_be_switched_on_and_off(engine, data):
     velocity = network.optimizer_state["velocity"].copy()
     network.train_step(*data, SGD(lr=0.1))
     assert_same_bits(network.optimizer_state["velocity"], velocity)
+
+
+def test_a_history_is_a_frame_by_epoch_and_by_step(rng):
+    pandas = pytest.importorskip("pandas")
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20)
+    network = Network([Linear(3, 2)], Loss(), seed=1)
+    history = network.fit(x, y, epochs=3, batch_size=8, validation_data=(x, y), metrics=[accuracy])
+    epochs = history.to_frame()
+    assert epochs.index.name == "epoch"
+    assert epochs.index.tolist() == [1, 2, 3]
+    assert list(epochs.columns) == [name for name in history.epochs[0] if name != "epoch"]
+    assert epochs["val_accuracy"].tolist() == [each["val_accuracy"] for each in history.epochs]
+    steps = history.to_frame(by="step")
+    expected = pandas.Series(history.batch_loss, range(1, 10), name="loss")
+    pandas.testing.assert_series_equal(steps["loss"], expected, check_index=False)
+    assert steps.index.tolist() == list(range(1, 10))
+    assert steps.index.name == "step"
+    with pytest.raises(ValueError, match=r"^by: expected .epoch. or .step., got "):
+        history.to_frame(by="batch")
+
+
+def test_a_history_without_an_epoch_is_an_empty_frame():
+    pytest.importorskip("pandas")
+    for by in ("epoch", "step"):
+        frame = History().to_frame(by)
+        assert len(frame) == 0
+        assert frame.index.name == by

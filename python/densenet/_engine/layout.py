@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from densenet import _checks
 from densenet._typing import Array
@@ -88,7 +88,8 @@ class Layout:
     """The layers in order, each with its widths and with the slots of its arrays.
 
     ``slots`` are those of the flat vector of parameters, of ``size`` elements; ``running_slots``
-    those of the flat vector of running moments, of ``running_size``.
+    those of the flat vector of running moments, of ``running_size``. ``known_width``, that of the
+    input, is needed where no layer fixes it: where these are the first layers of others.
 
     Raises
     ------
@@ -97,15 +98,16 @@ class Layout:
     """
 
     layers: Sequence[Layer]
+    known_width: InitVar[int | None] = None
     places: list[Place] = field(init=False, default_factory=list)
     slots: list[Slot] = field(init=False, default_factory=list)
     running_slots: list[Slot] = field(init=False, default_factory=list)
     size: int = field(init=False, default=0)
     running_size: int = field(init=False, default=0)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known_width: int | None) -> None:
         self.layers = _checks.layers("layers", self.layers, Layer)
-        width = _first_width(self.layers)
+        width = known_width or _first_width(self.layers)
         if width is None:
             raise ValueError("layers: expected at least one Linear to set the widths, got none")
         self.inputs = width
@@ -174,11 +176,11 @@ class Layout:
         """Name each view of a flat vector of running moments, as ``torch.nn.Sequential`` would."""
         return {slot.name: slot.view(running) for slot in self.running_slots}
 
-    def linear(self) -> Iterator[tuple[Linear, Slot]]:
-        """Give each linear layer with the slot of its weight."""
+    def linear(self) -> Iterator[tuple[Linear, Slot, Slot | None]]:
+        """Give each linear layer with the slots of its weight and its bias."""
         for place in self.places:
             if isinstance(place.layer, Linear) and place.weight:
-                yield place.layer, place.weight
+                yield place.layer, place.weight, place.bias
 
     def norms(self) -> Iterator[Place]:
         """Give the place of each normalisation."""

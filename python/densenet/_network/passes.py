@@ -7,6 +7,7 @@ from densenet import _checks
 from densenet._engine.memory import aligned
 from densenet._network.state import State
 from densenet._typing import Array
+from densenet.layers import Layer
 from densenet.losses import Loss, SoftmaxCrossEntropy
 
 
@@ -15,8 +16,10 @@ class Passes(State):
 
     # ---- outputs ---------------------------------------------------------------------------------
 
-    def forward(self, x: npt.ArrayLike, training: bool = False) -> Array:
-        """Compute the output of the last layer.
+    def forward(
+        self, x: npt.ArrayLike, training: bool = False, *, upto: int | None = None
+    ) -> Array:
+        """Compute the output of the last layer, or of an earlier one.
 
         Parameters
         ----------
@@ -25,11 +28,15 @@ class Passes(State):
             columns of any types, all of them numbers and without gaps that its library marks.
         training : bool
             True runs dropout and batch normalisation as in training.
+        upto : int, optional
+            Run the first so many layers alone, ``layers[:upto]``: -1 leaves out the last one. A
+            `Residual` counts as one.
 
         Returns
         -------
         array of shape (batch, outputs)
-            Logits, where the loss is a cross-entropy on logits.
+            Logits, where the loss is a cross-entropy on logits. With `upto`, the hidden outputs,
+            as many as that layer has.
 
         Raises
         ------
@@ -37,7 +44,8 @@ class Passes(State):
             If `x` does not hold real numbers, has a mask, or is a frame with another column, which
             is named.
         ValueError
-            If the shape of `x` does not fit, or a frame's column has gaps.
+            If the shape of `x` does not fit, a frame's column has gaps, or `upto` leaves no layer
+            or more than there are.
 
         Examples
         --------
@@ -47,10 +55,28 @@ class Passes(State):
         >>> network.forward([[1, 2], [0, 1]])
         array([[11.],
                [ 4.]], dtype=float32)
+
+        The hidden outputs, with which a row can be compared or drawn:
+
+        >>> from densenet import ReLU
+        >>> layers = [Linear(1, 2, init=np.array([[1.0], [-1.0]])), ReLU(), Linear(2, 1)]
+        >>> Network(layers, MeanSquaredError()).forward([[3.0], [-5.0]], upto=2)
+        array([[3., 0.],
+               [0., 5.]], dtype=float32)
         """
         learner, training = self._learner, _checks.flag("training", training)
+        layers = None if upto is None else self._first_layers(upto)
         x = _checks.inputs(x, learner.layout.inputs)
+        if layers is not None and len(layers) < len(self.layers):
+            return learner.outputs_of_first(layers, x, training)
         return learner.engine.forward(learner.flat, x, learner.mode(training))
+
+    def _first_layers(self, upto: int) -> tuple[Layer, ...]:
+        n = len(self.layers)
+        layers = self.layers[: _checks.count("upto", upto, 1 - n, n)]
+        if not layers:
+            raise ValueError(f"upto: expected at least one of {n} layers, got {upto}")
+        return layers
 
     def backward(
         self, x: npt.ArrayLike, dy: Array, training: bool = True

@@ -2,10 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from densenet import _checks
+from densenet._extras import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 Record: TypeAlias = dict[str, float]
 
@@ -46,6 +50,45 @@ class History:
         from densenet.plotting import plot_history
 
         return plot_history(self)
+
+    def to_frame(self, by: Literal["epoch", "step"] = "epoch") -> "DataFrame":
+        """Give the records as a frame (needs pandas).
+
+        Parameters
+        ----------
+        by : "epoch" or "step"
+            A row for each epoch with all that `epochs` holds, or for each step with its loss.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A new one. Its index counts epochs or steps from 1, and is called as `by` says.
+
+        Raises
+        ------
+        ValueError
+            If `by` is neither.
+        ModuleNotFoundError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> from densenet.training import History
+        >>> records = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}]
+        >>> history = History([4.0, 2.0, 1.0], records)
+        >>> history.to_frame()["loss"].idxmin()  # the best epoch
+        2
+        >>> history.to_frame(by="step")["loss"].rolling(2).mean().tolist()
+        [nan, 3.0, 1.5]
+        """
+        _checks.choice("by", by, ("epoch", "step"))
+        require("History.to_frame", "pandas", "pandas")
+        import pandas as pd
+
+        if by == "epoch":
+            return pd.DataFrame(self.epochs or {"epoch": []}).set_index("epoch")
+        steps = pd.RangeIndex(1, len(self.batch_loss) + 1, name="step")
+        return pd.DataFrame({"loss": self.batch_loss}, index=steps)
 
 
 def divergence(history: History) -> str:

@@ -123,7 +123,8 @@ def _method(name: str, backends: tuple[str, ...] = ENGINES, /, **arguments: Any)
     known |= {"out": trained().flat.copy(), "gradient": trained().flat.copy()}
     known |= arguments
     given = {n: known.get(n, default(p)) for n, p in parameters_of(getattr(Network, name))}
-    kinds = {"x": "many rows"} if len(given) < 3 else {"sample_weight": "weights"}
+    alone = not {"y", "dy"} & set(given)  # x may have any number of rows
+    kinds = {"x": "many rows"} if alone else {"sample_weight": "weights"}
     return Subject(
         f"Network.{name}",
         lambda backend: getattr(trained(backend), name),

@@ -1,4 +1,4 @@
-"""Data that comes with the package, to try it with."""
+"""Handwritten digits that come with the package, to try it with."""
 
 import os
 from importlib.resources import files
