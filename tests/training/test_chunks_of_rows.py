@@ -356,14 +356,14 @@ REFUSED = [
     (
         {"x": iter([(X, Y)])},
         TypeError,
-        "x: expected, without y, a function that gives chunks of rows anew for each epoch, got "
-        "list_iterator",
+        "y: expected targets, or in place of x a function that gives chunks of rows anew for each "
+        "epoch, got None beside list_iterator",
     ),
     (
         {"x": X},
         TypeError,
-        "x: expected, without y, a function that gives chunks of rows anew for each epoch, got "
-        "float64 of shape (10, 5)",
+        "y: expected targets, or in place of x a function that gives chunks of rows anew for each "
+        "epoch, got None beside float64 of shape (10, 5)",
     ),
     (
         {"sample_weight": np.ones(10)},

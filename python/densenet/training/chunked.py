@@ -54,8 +54,8 @@ class Source:
         """Check what `fit` is given beside a `y` of None."""
         if not callable(chunks):
             raise TypeError(
-                "x: expected, without y, a function that gives chunks of rows anew for each epoch, "
-                f"got {_checks.describe(chunks)}"
+                "y: expected targets, or in place of x a function that gives chunks of rows anew "
+                f"for each epoch, got None beside {_checks.describe(chunks)}"
             )
         if sample_weight is not None:
             raise TypeError(
