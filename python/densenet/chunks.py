@@ -16,7 +16,7 @@ from densenet._typing import Array, Chunk, Chunks
 
 __all__ = ["from_arrays", "from_dask", "from_parquet"]
 
-_AT_ONCE = 2**25  # bytes of a chunk's x: much more than a read costs by itself
+_AT_ONCE = 2**23  # bytes of a chunk's x: reads of a disk at full speed, and little memory
 _INDEX = "__index_level_"  # how the name of a column begins that holds the index of a frame
 
 
@@ -30,7 +30,7 @@ def from_arrays(x: Any, y: Any, sample_weight: Any = None, *, rows: int | None =
     y, sample_weight : data of shape (n,) or (n, ...)
         Of such a kind, or arrays in memory.
     rows : int, optional
-        The number of rows of a chunk; by default x has 32 MiB in it. Results do not depend on it.
+        The number of rows of a chunk; by default x has 8 MiB in it. Results do not depend on it.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def from_parquet(
     sample_weight : str, optional
         The column of the rows' weights.
     rows : int, optional
-        The most rows of a chunk; by default x has 32 MiB in it. Results do not depend on it.
+        The most rows of a chunk; by default x has 8 MiB in it. Results do not depend on it.
 
     Returns
     -------

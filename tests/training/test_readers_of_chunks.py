@@ -61,12 +61,12 @@ def test_a_strangers_data_are_read_by_rows(engine, data):
     assert [stop >= ROWS for _, stop in x.read] == [True, True]
 
 
-def test_a_chunk_has_32_mib(data):
+def test_a_chunk_has_8_mib(data):
     x = OnDisk(np.broadcast_to(np.float32(1), (2**18, 64)))
     y = np.zeros(2**18, int)
     iterator = iter(chunks.from_arrays(x, y)())
     next(iterator)
-    assert x.read == [(0, 2**17)]
+    assert x.read == [(0, 2**15)]
 
 
 def test_data_sets_of_h5py_are_read_by_rows(data, tmp_path):
