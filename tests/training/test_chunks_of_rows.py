@@ -85,6 +85,27 @@ def test_a_loss_of_ones_own_and_values_come_in_chunks(engine, data):
         assert_same(two, two.fit(cut([10, 9], x, targets), **OPTIONS), one, expected)
 
 
+def test_targets_of_a_loss_of_ones_own_may_be_texts(engine, data):
+    class Names(SquaresOfClasses):
+        def forward(self, outputs, targets):
+            return super().forward(outputs, np.char.str_len(targets) - 1)
+
+        def backward(self, outputs, targets):
+            return super().backward(outputs, np.char.str_len(targets) - 1)
+
+    x, y = data
+    names = np.array(["a", "bb", "ccc"])[y]
+    short = [names[begin : begin + 3].tolist() for begin in range(0, ROWS, 3)]
+
+    def chunks():
+        for index, some in enumerate(short):
+            yield x[3 * index : 3 * index + 3], some
+
+    one, two = make(engine, loss=Names()), make(engine, loss=Names())
+    expected = one.fit(x, names, **OPTIONS, shuffle=False)
+    assert_same(two, two.fit(chunks, **OPTIONS), one, expected)
+
+
 def test_chunks_may_be_of_several_types(engine, data):
     """Lists, frames and arrays of any real type: the rows are those of one array."""
     x = np.round(data[0] * 8)

@@ -177,8 +177,8 @@ class Source:
 
 
 def _stacked(parts: tuple[Array, ...], dtype: "np.dtype[Any]") -> Array:
-    """Put arrays into one; those of several types become the network's, as all rows do."""
-    if len({part.dtype for part in parts}) == 1:
+    """Put arrays into one; numbers of several types become the network's, as all rows do."""
+    if len({part.dtype for part in parts}) == 1 or any(p.dtype.kind not in "biuf" for p in parts):
         return np.concatenate(parts)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.concatenate(parts, dtype=dtype, casting="unsafe")
