@@ -28,7 +28,7 @@ PYTHON_FLOORS: Floors = (
         "tables": [],
         "estimators": [],
         "exchange": [],
-        "tools": ["lr_range", "gradient_check", "many"],
+        "tools": ["lr_range", "gradient_check", "many", "chunks"],
     },
     {"network": ["network", "serialization"]},
     {"_files": []},

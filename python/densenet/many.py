@@ -2,28 +2,27 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.contract import Examples, Together, apart
+from densenet._engine.contract import Together
 from densenet._engine.turn import Turn, refused
 from densenet._network.learner import Learner
 from densenet._network.state import learner_of
-from densenet._typing import Array
 from densenet.config import get_num_threads
-from densenet.losses import Loss
 from densenet.network import Network
 from densenet.optimizers import Adam, Optimizer
 from densenet.training import EarlyStopping, History, Metric, loop
+from densenet.training.groups import full_groups
 from densenet.training.history import divergence
 from densenet.training.listeners import check_listeners
 from densenet.training.position import conditions_of
 from densenet.training.run import Run
+from densenet.training.shared_rows import SharedRows
 
 __all__ = ["FitManyError", "fit_many"]
 
@@ -198,14 +197,14 @@ def fit_many(
     if not nets:
         raise ValueError("networks: expected at least one network, got none")
     learners = [learner_of(network) for network in nets]
-    _each_once(learners)
+    _checks.each_once(learners)
     n = len(nets)
     metrics = _checks.sequence("metrics", metrics, "functions")
     check_listeners(metrics, (), early_stopping, validation_rows is not None)
     epochs = _checks.count("epochs", epochs)
     batch_size = _checks.count("batch_size", batch_size)
     optimizers = _optimizers(optimizer, n)
-    own_seeds = [None] * n if seeds is None else list(_one_each("seeds", seeds, n))
+    own_seeds = [None] * n if seeds is None else list(_checks.one_each("seeds", seeds, n))
     own_seeds = [_checks.seed(f"seeds[{i}]", seed) for i, seed in enumerate(own_seeds)]
     if on_model_end is not None:
         _checks.function("on_model_end", on_model_end)
@@ -213,9 +212,9 @@ def fit_many(
     if n_threads is None:
         n_threads = get_num_threads() if compiled else default_num_threads()
     n_threads = _checks.count("n_threads", n_threads, most=_checks.MOST_THREADS)
-    data = _Data(learners, x, y, sample_weight)
-    train_rows = _numbers("rows", rows, n, data.rows)
-    measured = _numbers("validation_rows", validation_rows, n, data.rows)
+    data = SharedRows(learners, x, y, sample_weight)
+    train_rows = _checks.rows_of_each("rows", rows, n, data.rows)
+    measured = _checks.rows_of_each("validation_rows", validation_rows, n, data.rows)
     for index, (learner, rule) in enumerate(zip(learners, optimizers, strict=True)):
         if learner.turn is not None and learner.turn.lasts:
             raise refused("fit_many", f"networks[{index}], which {learner.turn.method} trains")
@@ -228,9 +227,9 @@ def fit_many(
         learner, rule, seed = learners[index], optimizers[index], own_seeds[index]
         own, validated = train_rows[index], measured[index]
         if own is not None:
-            own = _own(f"rows[{index}]", own, data.rows)
+            own = _checks.rows_of_one(f"rows[{index}]", own, data.rows)
         if validated is not None:
-            validated = _own(f"validation_rows[{index}]", validated, data.rows)
+            validated = _checks.rows_of_one(f"validation_rows[{index}]", validated, data.rows)
         n_rows = data.rows if own is None else len(own)
         size = min(batch_size, n_rows)
         conditions = conditions_of(
@@ -294,7 +293,9 @@ def fit_many(
         own = train_rows[index]
         return learners[index], optimizers[index], data.rows if own is None else len(own)
 
-    groups = [] if sample_weight is not None else _groups([place(i) for i in range(n)], batch_size)
+    groups = (
+        [] if sample_weight is not None else full_groups([place(i) for i in range(n)], batch_size)
+    )
     # As many groups for each thread: one more would keep a thread busy while others have no work.
     groups = groups[: len(groups) // n_threads * n_threads]
     tasks = [partial(train_together, indices, group) for group, indices in groups]
@@ -318,58 +319,6 @@ def fit_many(
     return [history for history in found if history is not None]
 
 
-def _groups(
-    places: Sequence[tuple[Learner, Optimizer, int]], batch_size: int
-) -> list[tuple[Together, list[int]]]:
-    """Find the networks that train faster together, by their learners, optimizers and rows.
-
-    Networks of a group have the same shape, optimizer and counts of rows and of steps; each group
-    is full.
-    """
-    alike: list[tuple[Optimizer, object, list[int]]] = []
-    full = []
-    for index, (learner, rule, rows) in enumerate(places):
-        group = learner.engine.together(rule, min(batch_size, rows))
-        if group is None:
-            continue
-        state = learner.optimizer_state
-        steps = state.step if state is not None and state.rule is type(rule) else 0
-        key = (group.shape, rows, steps)
-        members = next((m for other, k, m in alike if k == key and other == rule), None)
-        if members is None:
-            members = []
-            alike.append((rule, key, members))
-        members.append(index)
-        if len(members) == group.size:
-            full.append((group, members.copy()))
-            members.clear()
-    return full
-
-
-# ---- arguments -----------------------------------------------------------------------------------
-
-
-def _each_once(learners: Sequence[Learner]) -> None:
-    """Refuse a network that comes twice."""
-    seen: dict[int, int] = {}
-    for index, learner in enumerate(learners):
-        first = seen.setdefault(id(learner), index)
-        if first != index:
-            raise ValueError(
-                f"networks: expected each network once, got one at {first} and at {index}"
-            )
-
-
-def _one_each(name: str, value: Any, n: int) -> Sequence[Any]:
-    """Check a sequence with one element for each network; an array is one, too."""
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        value = list(value)
-    found = _checks.sequence(name, value, "one for each network")
-    if len(found) != n:
-        raise ValueError(f"{name}: expected one for each of the {n} networks, got {len(found)}")
-    return found
-
-
 def _optimizers(given: Any, n: int) -> list[Optimizer]:
     """Give the optimizer of each network."""
     if given is None or isinstance(given, Optimizer):
@@ -378,79 +327,4 @@ def _optimizers(given: Any, n: int) -> list[Optimizer]:
         got = _checks.describe(given)
         raise TypeError(f"optimizer: expected an optimizer or a sequence of them, got {got}")
     found = _checks.sequence_of("optimizer", given, Optimizer, "an optimizer")
-    return list(_one_each("optimizer", found, n))
-
-
-def _numbers(name: str, given: Any, n: int, rows: int) -> list[Array | None]:
-    """Check the rows of each network, or give None for each where none are given."""
-    if given is None:
-        return [None] * n
-    found: dict[int, Array] = {}  # networks may share them
-    each = _one_each(name, given, n)
-    for index, numbers in enumerate(each):
-        if id(numbers) not in found:
-            found[id(numbers)] = _numbers_of(f"{name}[{index}]", numbers, rows)
-    return [found[id(numbers)] for numbers in each]
-
-
-def _numbers_of(name: str, given: Any, rows: int) -> Array:
-    numbers = _checks.indices(name, given, rows, "row numbers")
-    if not len(numbers):
-        raise ValueError(f"{name}: expected at least one row, got none")
-    return numbers
-
-
-def _own(name: str, numbers: Array, rows: int) -> Array:
-    """Copy row numbers for the time that they are used; others may write into what they gave."""
-    return _checks.indices(name, numbers.astype(np.int64), rows, "row numbers")
-
-
-# ---- the rows of all -----------------------------------------------------------------------------
-
-
-class _Data:
-    """The rows that networks share: checked once for all networks that read them alike."""
-
-    def __init__(
-        self,
-        learners: Sequence[Learner],
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None,
-    ) -> None:
-        x = _checks.inputs(x, learners[0].layout.inputs)
-        y = _checks.plain("y", y)
-        self.rows = len(x)
-        self._weight: Array | None = None
-        if sample_weight is not None:
-            self._weight = np.array(_checks.plain("sample_weight", sample_weight))
-        self._examples: dict[object, Examples] = {}
-        trained = [array for learner in learners for array in learner.arrays().values()]
-        for index, learner in enumerate(learners):
-            kind = _reads(learner)
-            if kind not in self._examples:
-                with _checks.within(f"networks[{index}]") if index else nullcontext():
-                    examples = learner.examples(x, y, self._weight)
-                examples = apart(examples, trained)
-                x = examples.x
-                self._examples[kind] = examples
-
-    def of(self, learner: Learner) -> Examples:
-        """Give all rows without weights."""
-        return self._examples[_reads(learner)]._replace(sample_weight=None)
-
-    def weighted(self, learner: Learner, rows: Array | None) -> Examples:
-        """Give all rows with the weights that they have where only these are learned from."""
-        examples = self._examples[_reads(learner)]
-        if self._weight is None or rows is None:
-            return examples
-        weight = np.zeros(self.rows)
-        weight[rows] = _checks.weights(self._weight[rows], len(rows))
-        return examples._replace(sample_weight=weight)
-
-
-def _reads(learner: Learner) -> tuple[Any, ...]:
-    """Tell what decides how a network reads x and y: those alike share converted targets."""
-    loss, layout = learner.loss, learner.layout
-    kind = (loss.predicts, loss.kind) if isinstance(loss, Loss) else None
-    return (kind, layout.inputs, layout.outputs, learner.dtype)
+    return list(_checks.one_each("optimizer", found, n))

@@ -12,7 +12,7 @@ from densenet import _checks, training
 from densenet._engine.factors import frozen
 from densenet._engine.turn import Turn
 from densenet._network.passes import Passes
-from densenet._typing import Array
+from densenet._typing import Array, Chunks
 from densenet.losses import CustomLoss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
@@ -338,8 +338,8 @@ class Network(Passes):
 
     def fit(
         self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
+        x: npt.ArrayLike | Chunks,
+        y: npt.ArrayLike | None = None,
         *,
         epochs: int = 10,
         batch_size: int = 128,
@@ -362,6 +362,13 @@ class Network(Passes):
 
         A further call trains for `epochs` more; with `resume` it goes on with the call before.
 
+        ``fit(chunks)`` learns from rows that come in chunks, of which one is in memory at a time:
+        ``chunks()`` is called at the beginning of each epoch, and gives an iterable of pairs
+        ``(x, y)`` or triples ``(x, y, sample_weight)``. The rows that a chunk has beyond its last
+        whole batch begin the first batch of the next chunk, so that a batch is smaller than others
+        at the end of an epoch alone. All results are, to the bit, those of the rows in one array,
+        with ``shuffle=False``: it does not matter where they are cut.
+
         An error, Ctrl-C or any other exception of a signal handler ends the call between two steps.
         While it trains, callbacks and signal handlers in its thread may `save` the network, and
         other threads may predict and compute gradients with the parameters of some step; nothing
@@ -371,7 +378,8 @@ class Network(Passes):
         ----------
         x, y, sample_weight
             As in `loss`. Rows are converted to the network's element type batch by batch, and an
-            `np.memmap` is never copied whole.
+            `np.memmap` is never copied whole. Or x is a function that gives chunks of rows, and
+            nothing is given for y and `sample_weight`; `densenet.chunks` has some such functions.
         epochs : int
             How many times every row is learned from. With `resume`, the epochs of the call before
             count, too.
@@ -389,7 +397,7 @@ class Network(Passes):
             "blocks" draws an order in which a file is read quickly: of blocks, neighbouring rows
             of 256 KiB, and then of the rows within groups of blocks, 32 MiB, of which two are in
             memory. By default "blocks" where x is an `np.memmap` or a view of one, else True; with
-            `resume`, as in the call before.
+            `resume`, as in the call before. Chunks are taken as they come: False.
         drop_last : bool
             True leaves out an epoch's last step if it has fewer rows than the others.
         callbacks : sequence of `Callback`
@@ -402,7 +410,8 @@ class Network(Passes):
             True shows a progress bar on a terminal (needs tqdm).
         class_weight : dict from class to weight, or "balanced", optional
             Multiplies the sample weights; for rows of probabilities T it is ``Σ_c T_c w_c``.
-            Balanced weights are ``n / (C n_c)``.
+            Balanced weights are ``n / (C n_c)``; with chunks, whose rows nobody has counted, they
+            are refused.
         tolerance : float
             Training stops before a step whose gradient has a norm below this. With 0 it never does.
         seed : int >= 0, optional
@@ -411,7 +420,8 @@ class Network(Passes):
             True goes on from where the last call ended, or was left by an error, Ctrl-C or a
             callback, in this process or in the one that saved the network. With the same data and
             arguments, everything but the seconds equals to the bit what one uninterrupted call
-            gives. `epochs` may be more; metrics and callbacks may be others.
+            gives. `epochs` may be more; metrics and callbacks may be others. Chunks are asked for
+            anew; the rows of the epoch's steps that have been taken are read and left out.
         workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
             Processes that train together, such as `densenet.workers` makes of MPI and others: each
             calls `fit` with the same network, rows and arguments, computes its part of every
@@ -443,7 +453,10 @@ class Network(Passes):
             `early_stopping` monitors what no epoch records; `class_weight` comes with a loss that
             is not on classes; an array that training changes is read-only; or, with `resume`, there
             is nothing to go on from or an argument has changed. The message names the argument, and
-            nothing has changed.
+            nothing has changed. While it trains: if a chunk is refused, which the message names, or
+            an epoch has no rows, or fewer or more than the one before. The network is as the last
+            whole step left it then, and so it is if reading a chunk raises, which comes out as it
+            is.
         ImportError
             If a progress bar is asked for and tqdm is missing.
         RuntimeError
@@ -468,6 +481,18 @@ class Network(Passes):
         ... )
         >>> len(history.epochs), history.epochs[-1]["val_accuracy"] > 0.9
         (10, True)
+
+        Chunks of rows, which a generator reads:
+
+        >>> def chunks():
+        ...     for begin in range(0, len(x), 500):
+        ...         yield x[begin : begin + 500], y[begin : begin + 500]
+        >>> network = Network(layers, SoftmaxCrossEntropy(), seed=0)
+        >>> history = network.fit(chunks, epochs=3, batch_size=64)
+        >>> whole = Network(layers, SoftmaxCrossEntropy(), seed=0)
+        >>> expected = whole.fit(x, y, epochs=3, batch_size=64, shuffle=False)
+        >>> bool((network.flat == whole.flat).all())
+        True
         """
         history = loop.train(
             self,

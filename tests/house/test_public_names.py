@@ -12,6 +12,7 @@ import pytest
 LISTED = Path(__file__).with_name("public-names.txt")
 FACES = (
     "densenet",
+    "densenet.chunks",
     "densenet.config",
     "densenet.datasets",
     "densenet.estimators",

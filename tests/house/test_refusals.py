@@ -15,6 +15,7 @@ from tests.support.refusals.subjects import Subject
 SUBJECTS = (*subjects.subjects(), *optional_subjects.subjects())
 
 ELSEWHERE = {
+    "densenet.chunks": "takes data of any kind, see test_readers_of_chunks.py",
     "densenet.cli": "words of a command line, see test_cli.py",
     "densenet.demo": "part of the command line",
     "densenet.tables.cells": "part of the command line, see test_table_same.py",

@@ -201,8 +201,8 @@ def test_data_that_lie_elsewhere_are_not_read_whole(kind, module, text, method):
     members = {"__array__": read, "shape": X.shape, "dtypes": [], "columns": range(5)}
     elsewhere = type(kind, (), {**members, "__module__": module})()
     rest = (
-        f": expected rows in memory or in an np.memmap, got {text}: read it, or some of its rows "
-        "at a time, into an array"
+        f": expected rows in memory or in an np.memmap, got {text}: read it into an array, or "
+        "learn from it in chunks, as densenet.chunks does"
     )
     given = (elsewhere,) if method == "predict" else (elsewhere, Y)
     refused(lambda n: getattr(n, method)(*given), TypeError, f"x{rest}")

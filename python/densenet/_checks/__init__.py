@@ -30,6 +30,7 @@ from densenet._checks.kernels import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from densenet._checks.many import each_once, one_each, rows_of_each, rows_of_one
 from densenet._checks.network import inputs, layers
 from densenet._checks.numbers import (
     MOST_ROWS,
@@ -80,6 +81,7 @@ __all__ = [
     "columns",
     "count",
     "describe",
+    "each_once",
     "elementwise",
     "elementwise_backward",
     "elementwise_backward_from_x",
@@ -99,6 +101,7 @@ __all__ = [
     "matrix",
     "matrix_backward",
     "names",
+    "one_each",
     "pair",
     "path",
     "path_to_write",
@@ -107,6 +110,8 @@ __all__ = [
     "rate",
     "rates",
     "real",
+    "rows_of_each",
+    "rows_of_one",
     "same_length",
     "scaled",
     "seed",

@@ -22,7 +22,7 @@ def _here(name: str, value: Any) -> None:
     if library in ("h5py", "dask", "dask_expr", "zarr"):
         raise TypeError(
             f"{name}: expected rows in memory or in an np.memmap, got {describe(value)} of "
-            f"{library}: read it, or some of its rows at a time, into an array"
+            f"{library}: read it into an array, or learn from it in chunks, as densenet.chunks does"
         )
 
 

@@ -8,6 +8,8 @@ from densenet import _checks
 from densenet._engine.contract import Examples
 from densenet._typing import Array
 
+_AT_ONCE = 2**17  # products, so that a copy of the targets stays small
+
 
 def class_weights(
     examples: Examples, class_weight: Mapping[int, float] | str, classes: int
@@ -24,7 +26,7 @@ def class_weights(
     ValueError
         If a key is no class in [0, classes), or a weight is negative or not finite.
     """
-    targets = examples.targets
+    targets, weights = examples.targets, examples.sample_weight
     if isinstance(class_weight, str) and class_weight == "balanced":
         counts = (
             np.bincount(targets, minlength=classes)
@@ -34,19 +36,40 @@ def class_weights(
         by_class = np.divide(
             len(targets), classes * counts, where=counts > 0, out=np.zeros(classes)
         )
-    elif isinstance(class_weight, Mapping):
-        by_class = np.ones(classes)
-        for label, weight in class_weight.items():
-            if not isinstance(label, int | np.integer) or label not in range(classes):
-                raise ValueError(f"class_weight: expected classes in [0, {classes}), got {label!r}")
-            by_class[label] = _checks.real("class_weight", weight, ())
-        by_class = _checks.weights(by_class, classes, "class_weight")
     else:
+        by_class = factors_of_classes(class_weight, classes, "a dict or 'balanced'")
+    return _checks.scaled(weighted(by_class, targets, weights))
+
+
+def factors_of_classes(class_weight: object, classes: int, words: str) -> Array:
+    """Check a dict from class to weight, which errors call `words`; give the weight of each class.
+
+    Classes that are not in it have a weight of 1.
+    """
+    if not isinstance(class_weight, Mapping):
         got = (
             repr(class_weight) if isinstance(class_weight, str) else _checks.describe(class_weight)
         )
-        raise TypeError(f"class_weight: expected a dict or 'balanced', got {got}")
-    weights: Array = by_class[targets] if targets.ndim == 1 else targets @ by_class
-    if examples.sample_weight is not None:
-        weights = weights * examples.sample_weight
-    return _checks.scaled(weights)
+        raise TypeError(f"class_weight: expected {words}, got {got}")
+    by_class = np.ones(classes)
+    for label, weight in class_weight.items():
+        if not isinstance(label, int | np.integer) or label not in range(classes):
+            raise ValueError(f"class_weight: expected classes in [0, {classes}), got {label!r}")
+        by_class[label] = _checks.real("class_weight", weight, ())
+    return _checks.weights(by_class, classes, "class_weight")
+
+
+def weighted(by_class: Array, targets: Array, weights: Array | None) -> Array:
+    """Multiply the weights of rows by those of their classes; rows without weights have 1.
+
+    What a row gets does not depend on the rows beside it, as it may in a product of BLAS.
+    """
+    if targets.ndim == 1:
+        of_rows: Array = by_class[targets]
+    else:
+        of_rows = np.empty(len(targets))
+        rows = 1 + _AT_ONCE // len(by_class)
+        for begin in range(0, len(targets), rows):
+            part = np.multiply(targets[begin : begin + rows], by_class, order="C")
+            of_rows[begin : begin + rows] = part.sum(axis=1)
+    return of_rows if weights is None else of_rows * weights

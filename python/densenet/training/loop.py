@@ -1,7 +1,7 @@
 """Calls of `fit`: their arguments are checked, and their epochs begun."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy.typing as npt
 
@@ -11,7 +11,7 @@ from densenet._engine.turn import Turn
 from densenet._extras import require
 from densenet._network.passes import Passes
 from densenet._network.state import learner_of
-from densenet._typing import Array
+from densenet._typing import Array, Chunks
 from densenet.losses import Loss
 from densenet.optimizers import Adam, Optimizer
 from densenet.training import orders
@@ -34,8 +34,13 @@ from densenet.training.run import Metric, Run
 from densenet.training.unequal import check_shared, heard_by, words_of
 from densenet.workers.contract import Workers
 
+if TYPE_CHECKING:
+    from densenet.training.chunked import Source
 
-def fit(network: Any, x: npt.ArrayLike, y: npt.ArrayLike, **options: Any) -> History:
+
+def fit(
+    network: Any, x: npt.ArrayLike | Chunks, y: npt.ArrayLike | None = None, **options: Any
+) -> History:
     """Train as `Network.fit` does, with the same defaults, but do not warn of divergence."""
     # Network itself, which has the defaults: a subclass may have a `fit` of its own.
     owner = next(base for base in reversed(type(network).__mro__) if "fit" in vars(base))
@@ -44,8 +49,8 @@ def fit(network: Any, x: npt.ArrayLike, y: npt.ArrayLike, **options: Any) -> His
 
 def train(
     network: Passes,
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
+    x: npt.ArrayLike | Chunks,
+    y: npt.ArrayLike | None,
     *,
     workers: Workers | None,
     **options: Any,
@@ -87,22 +92,35 @@ def _train(
     progress, resume = _checks.flag("progress", progress), _checks.flag("resume", resume)
     seed = _checks.seed("seed", seed)
     optimizer = Adam() if optimizer is None else optimizer
-    examples = learner.examples(x, y, sample_weight)
-    shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
+    source = None
+    if y is None:
+        if ranks is not None:
+            raise TypeError("workers: expected None with chunks: each rank needs all rows of x and y")
+        from densenet.training.chunked import Source  # late: most trainings do without
+
+        source = Source(learner, x, shuffle, sample_weight)
+        examples, shuffled = source.nothing, source.shuffled
+    else:
+        examples = learner.examples(cast("npt.ArrayLike", x), y, sample_weight)
+        shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
     if class_weight is not None:
         loss = learner.loss
         if not isinstance(loss, Loss) or loss.predicts != "classes":
             raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
-        weights = class_weights(examples, class_weight, learner.layout.outputs)
-        examples = examples._replace(sample_weight=weights)
+        if source is not None:
+            source.weigh_classes(class_weight)
+        else:
+            weights = class_weights(examples, class_weight, learner.layout.outputs)
+            examples = examples._replace(sample_weight=weights)
     validation = None
     if validation_data is not None:
         pair = _checks.pair("validation_data", validation_data)
         with _checks.within("validation_data"):
             validation = learner.examples(*pair)
     epochs = _checks.count("epochs", epochs)
-    rows = len(examples.x)
-    batch_size = min(_checks.count("batch_size", batch_size), rows)
+    rows = len(examples.x) if source is None else None
+    batch_size = _checks.count("batch_size", batch_size)
+    batch_size = batch_size if rows is None else min(batch_size, rows)
     tolerance = _checks.setting("tolerance", tolerance)
     check_listeners(metrics, callbacks, early_stopping, validation is not None)
     averaging = averaging_of(callbacks)
@@ -143,6 +161,7 @@ def _train(
             network,
             examples,
             position,
+            source=source,
             conditions=conditions,
             optimizer=optimizer,
             epochs=epochs,
@@ -171,6 +190,7 @@ def start(
     examples: Examples,
     position: Position | None,
     *,
+    source: "Source | None" = None,
     conditions: Conditions,
     optimizer: Optimizer,
     epochs: int,
@@ -194,6 +214,8 @@ def start(
     ----------
     position : Position or None
         Where training goes on; None begins anew.
+    source : Source or None
+        Gives rows chunk by chunk, in place of `examples`.
     rows, validation_rows : int64 array, or None for all
         The rows of `examples` that are learned from and the rows of `validation` that are measured,
         by their numbers; one may come more than once. Results are those of copies of these rows.
@@ -208,7 +230,7 @@ def start(
     rng = learner.rng if position.rng is None else position.rng
     n_rows = len(examples.x if rows is None else rows)
     n_steps = n_rows // batch_size if drop_last else -(-n_rows // batch_size)
-    taken = position.epochs * n_steps + position.step
+    taken = position.losses + position.step
     bar = _bar(n_steps * epochs, taken) if progress else None
 
     rng.bit_generator.state = position.drawn
@@ -217,7 +239,8 @@ def start(
     position.go_on(state.taken)
     position.ended = False
     learner.position = position
-    return Run(
+    made: Callable[..., Run] = Run if source is None else source.run(drop_last)
+    return made(
         network=network,
         learner=learner,
         given=examples,
@@ -245,8 +268,11 @@ def start(
 
 
 def _bar(total: int, taken: int) -> Any:
-    """Make a progress bar over all steps, silent where standard error is no terminal."""
+    """Make a progress bar over all steps, silent where standard error is no terminal.
+
+    A total of 0 stands for a number that is not known yet.
+    """
     require("progress=True", "progress", "tqdm")
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, initial=taken, unit="step", disable=None, leave=False)
+    return tqdm(total=total or None, initial=taken, unit="step", disable=None, leave=False)

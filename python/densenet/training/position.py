@@ -198,7 +198,7 @@ def left_position(
 
 def conditions_of(
     *,
-    rows: int,
+    rows: int | None,
     sample_weight: str = "None",
     class_weight: str = "None",
     batch_size: int,
@@ -210,7 +210,10 @@ def conditions_of(
     tolerance: float = 0.0,
     seed: int | None = None,
 ) -> Conditions:
-    """Give the function that describes what must be the same when training goes on."""
+    """Give the function that describes what must be the same when training goes on.
+
+    `rows` is the number of rows; None stands for chunks.
+    """
     specs = {
         "batch_size": batch_size,
         "optimizer": optimizer,
@@ -224,7 +227,7 @@ def conditions_of(
 
     def conditions() -> dict[str, str]:
         return {
-            "x": f"{rows} rows",
+            "x": "chunks" if rows is None else f"{rows} rows",
             "sample_weight": sample_weight,
             "class_weight": class_weight,
             **{name: described(value) for name, value in specs.items()},

@@ -251,6 +251,7 @@ NAMES = (
     "network",
     "dtype",
     "backend",
+    "precision",
     "x",
     "y",
     "class_weight",

@@ -170,13 +170,17 @@ class Run:
         if self.averaging is not None:
             position.put_last_back(self.learner)
         if self.beginning:
-            given = (self.network, self.learner, self.moments, self.given, position.epochs + 1)
-            self.learn_from(rows_of_epoch(self.beginning, *given))
+            self.learn_from(self.fresh_rows())
         if not position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
                 order = self.draw() if self.draw is not None else None
             position.begin(order, self.n_steps, self.rng.bit_generator.state)
+
+    def fresh_rows(self) -> Examples:
+        """Ask callbacks for the rows of the epoch that begins."""
+        given = (self.network, self.learner, self.moments, self.given, self.position.epochs + 1)
+        return rows_of_epoch(self.beginning, *given)
 
     def end_epoch(self, stopped: str, seconds: float) -> str:
         """Record an epoch, or a part of one, and tell all who want to know.
@@ -202,7 +206,7 @@ class Run:
         else:
             self.rest = History(losses[:shown], [record])
         if self.bar is not None:
-            self.bar.n = record["epoch"] * n_steps
+            self.bar.n = position.losses + len(self.rest.batch_loss)
             self.bar.set_postfix(loss=f"{record['loss']:.4f}")
         who: Any = self.network
         told = [callback.on_epoch_end(who, record) for callback in self.callbacks]
@@ -263,48 +267,68 @@ class Run:
 
     def steps(self) -> str:
         """Take the epoch's steps, or what is left of them; tell what stops the training, if so."""
+        numbers = self.order()
+        while self.has_rows(done := self.steps_taken()):
+            stopped = self.some_steps(numbers, done)
+            if stopped:
+                return stopped
+        return ""
+
+    def has_rows(self, done: int) -> bool:
+        """Tell whether there are rows for a step after so many steps of this epoch."""
+        return done < self.n_steps
+
+    def rows_at(self, order: Array | None, done: int) -> tuple[Examples, Array | None, int, int]:
+        """Give rows, their order, and the first and last of the steps of the epoch that they are.
+
+        `order` is that of all rows of the epoch, of which `done` steps have been taken.
+        """
+        if self.reader is None or order is None:
+            return self.examples, order, 0, self.n_steps
+        _, first, last, examples = self.reader.group(order, done)
+        return examples, None, first, last
+
+    def some_steps(self, numbers: Array | None, done: int) -> str:
+        """Take steps after so many of this epoch, as many as one call of the engine may take.
+
+        Tell what stops the training, if anything. The rows of the epoch have these `numbers`.
+        """
         learner, position, optimizer = self.learner, self.position, self.optimizer
-        turn, n_steps = learner.turn, self.n_steps
+        turn, rule = learner.turn, self.averaging
         who: Any = self.network
         assert turn is not None
-        rule = self.averaging
         by_step = rule is not None and rule.decay is not None
-        numbers = self.order()
-        while (done := self.steps_taken()) < n_steps:
-            if rule is not None and by_step:
-                self.average(rule, done)
-            turn.stepping = True  # from here on, nobody resets the optimizer
-            if learner.optimizer_state is not self.state:  # a callback has
-                self.state = learner.ready(optimizer)
-                self.moments = self.state.moments_for(optimizer)
-                position.go_on(self.state.taken)
-            examples, order, first, last = self.examples, numbers, 0, n_steps
-            if self.reader is not None and order is not None:
-                _, first, last, examples = self.reader.group(order, done)
-                order = None
-            part = position.batch_loss[done : done + 1 if self.watching or by_step else last]
-            before, taken = position.epochs * n_steps + done, self.state.taken
-            lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
-            steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
-            given = (examples, steps, part, self.watch(before), position.draws, self.shared)
-            try:
-                outcome = run_engine(learner, self.moments, optimizer, *given)
-                if outcome.converged or outcome.diverged:
-                    return "tolerance" if outcome.converged else "diverged"
-            except _Pause:
-                pass
-            except Stopped:
-                return "callback"
-            stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
-            turn.stepping = True  # `is_due` is asked within a call of the engine, too
-            due = [each for each in self.pausing if each.is_due()]
-            turn.stepping = False
-            stops += [each.on_pause(who) for each in due]
-            if any(stops):
-                if self.ranks is not None and self.steps_taken() < n_steps:
-                    self.ranks.stop()
-                return "callback"
-        return ""
+        if rule is not None and by_step:
+            self.average(rule, done)
+        turn.stepping = True  # from here on, nobody resets the optimizer
+        if learner.optimizer_state is not self.state:  # a callback has
+            self.state = learner.ready(optimizer)
+            self.moments = self.state.moments_for(optimizer)
+            position.go_on(self.state.taken)
+        examples, order, first, last = self.rows_at(numbers, done)
+        part = position.batch_loss[done : done + 1 if self.watching or by_step else last]
+        before, taken = position.losses + done, self.state.taken
+        lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
+        steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
+        given = (examples, steps, part, self.watch(before), position.draws, self.shared)
+        try:
+            outcome = run_engine(learner, self.moments, optimizer, *given)
+            if outcome.converged or outcome.diverged:
+                return "tolerance" if outcome.converged else "diverged"
+        except _Pause:
+            pass
+        except Stopped:
+            return "callback"
+        stops = [w.on_step_end(who, before + 1, float(part[0])) for w in self.watching]
+        turn.stepping = True  # `is_due` is asked within a call of the engine, too
+        due = [each for each in self.pausing if each.is_due()]
+        turn.stepping = False
+        stops += [each.on_pause(who) for each in due]
+        if not any(stops):
+            return ""
+        if self.ranks is not None and self.has_rows(self.steps_taken()):
+            self.ranks.stop()
+        return "callback"
 
     def watch(self, before: int) -> Progress | None:
         """Make a function that moves the bar, and ends the call where a callback is due.
@@ -336,19 +360,25 @@ class Run:
 
     def mean(self, losses: Sequence[float]) -> float:
         """Give the mean loss of the rows of these steps, the first ones of the epoch."""
-        examples, batch_size = self.examples, self.batch_size
-        weights, rows = examples.sample_weight, self.n_rows
-        if weights is None:
+        batch_size, rows, each = self.batch_size, self.n_rows, self.weights_of_steps()
+        if each is None:
             full = min(rows // batch_size, len(losses))
             rest = rows % batch_size if full < len(losses) else 0
             weighted = batch_size * sum(losses[:full]) + (rest * losses[full] if rest else 0.0)
             return weighted / (batch_size * full + rest)
-        order = self.order()
-        if order is not None:
-            weights = weights[order]
-        each = np.add.reduceat(weights, range(0, rows, batch_size))[: len(losses)]
+        each = each[: len(losses)]
         total = float(each.sum())
         return float(each @ losses) / total if total > 0 else 0.0
+
+    def weights_of_steps(self) -> Array | None:
+        """Add up the weights of the rows of each step; None where rows have no weights."""
+        weights, order = self.examples.sample_weight, self.order()
+        if weights is None:
+            return None
+        if order is not None:
+            weights = weights[order]
+        sums: Array = np.add.reduceat(weights, range(0, self.n_rows, self.batch_size))
+        return sums
 
     def validate(self, data: Examples) -> Record:
         """Measure loss and metrics on validation data."""

@@ -59,6 +59,7 @@ def words_of(
         "network": (layers, learner.loss),
         "dtype": learner.dtype,
         "backend": learner.backend,
+        "precision": learner.precision,
         "x": examples.x,
         "y": examples.targets,
         "sample_weight": examples.sample_weight,
