@@ -10,10 +10,13 @@
 //   finish_bundle  adds up the chunk's terms for a bundle and, after the last chunk, calls finish()
 //
 // An operand is copied where that pays (packing.hpp), and otherwise read where it lies:
-//   B   is copied strip by strip, just before a strip's first tile; the blocks of a group share it
-//   A   is copied tile by tile, at the first strip of a block; the block's other strips share it
+//   B   is copied strip by strip; the blocks of a group share the copy. In deep products a part of
+//       the next strip is copied after each bundle of tiles, otherwise all of it before its first
+//   A   is copied tile by tile, at the first strip of a block; the block's other strips share it.
+//       In deep products the block's tiles of a transposed A are copied together
 // While a tile is computed, memory that is needed next is fetched (fetching.hpp): what finish()
-// will touch, what is copied next, and the next rows of A where the strip is a block's first.
+// will touch, what is copied next and where to, sums that wait, and the next rows of A where the
+// strip is a block's first.
 //
 // Rejected: transposing row-major tiles while they are copied; keeping copies of all weights from
 // step to step; keeping the sums of a whole block for one longer finish(); fetching the next tile
