@@ -35,6 +35,7 @@
 #include "core/products/packing.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/registers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
