@@ -105,8 +105,9 @@ inline constexpr Index kBlockRows = 168;
 inline constexpr Index kBlockBytes = Index{336} << 10;
 // Blocks for which a strip of B is copied once, where their sums have to wait for more chunks.
 inline constexpr Index kGroupBlocks = 4;
-// Columns of C that are taken together. More keeps a block of A longer, and takes more scratch.
-inline constexpr Index kBlockCols = 512;
+// Columns of C that are taken together; with a transposed A that is one chunk deep, and deeper than
+// kShort, they are kWideBlockCols. More copies A less often, and takes more of the caches.
+inline constexpr Index kBlockCols = 512, kWideBlockCols = 1024;
 
 // ---- products: what is copied ----------------------------------------------------------------
 // make bench-nets ARGS='C E F G'; make bench-curves ARGS='batch width'
@@ -114,6 +115,8 @@ inline constexpr Index kBlockCols = 512;
 // Rows of A whose stride is a multiple of this many bytes evict each other from the first-level
 // cache: they are copied if more than one strip reads them.
 inline constexpr Index kAliasedBytes = 2048;
+// Lines of a transposed A of which all tiles of a block are copied before the next lines.
+inline constexpr Index kCopiedLines = 8;
 // A transposed A is copied where more strips than this read it. Rejected: 4 strips (E 3 % slower).
 inline constexpr Index kStripsInPlace = 7;
 // B is copied where more tiles read it than kFarTilesInPlace, if its lines are at least kFarBytes

@@ -11,6 +11,7 @@
 
 #include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
+#include "core/memory/huge_pages.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/sharing.hpp"
 #include "core/network/weights.hpp"
@@ -124,7 +125,13 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
   if (threads > 1) work.partial_sums.at_least(threads * Sharing<T>::partial_sums(units_, rows));
   work.row_loss.at_least(rows);
   work.scratch.resize(std::max(work.scratch.size(), static_cast<std::size_t>(threads)));
-  for (Buffer<T>& scratch : work.scratch) scratch.at_least(scratch_size);
+  for (Buffer<T>& scratch : work.scratch) {
+    const T* const before = scratch.get();
+    T* const memory = scratch.at_least(scratch_size);
+    if (memory != before) {
+      advise_huge_pages(memory, static_cast<std::size_t>(scratch_size) * sizeof(T));
+    }
+  }
 }
 
 // Makes room for what has to be gathered of a batch.

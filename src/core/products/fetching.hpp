@@ -32,6 +32,7 @@ class Columns {
   };
 
   void add(const T* first, Index stride, Index rows) {
+    if (rows == 0) return;
     columns_[count_++] = {first, stride, rows};
     rows_ += rows;
   }
@@ -44,8 +45,10 @@ class Columns {
   const Column* begin() const { return columns_.data(); }
 
  private:
-  // The arrays of a Touched, and a line of A of a whole chunk.
-  static constexpr auto kMost = static_cast<std::size_t>(4 + kChunk / kTileCols<T>);
+  // The arrays of a Touched, a copied strip, the sums that wait for a bundle; and lines of A and of
+  // a transposed B of a whole chunk.
+  static constexpr auto kMost =
+      static_cast<std::size_t>(5 + kBundleTiles + 2 * (kChunk / kTileCols<T> + 1));
   std::array<Column, kMost> columns_;  // undefined from count_ on
   std::size_t count_ = 0;
   Index rows_ = 0;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "core/memory/views.hpp"
+#include "core/products/fetching.hpp"
 #include "core/products/operands.hpp"
 #include "core/products/tile.hpp"
 #include "core/tuning.hpp"
@@ -95,42 +97,56 @@ struct Strip {
   bool padded;
 };
 
-// Copies these columns of B over a part of the depth into strips (depth, kTileCols), one by one.
-template <class T>
-void pack_strips(const RowMajor<T>& b, Range depth, Range cols, T* to) {
-  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-    const Index width = std::min(kTileCols<T>, cols.end - col);
-    for (Index k = depth.begin; k < depth.end; ++k, to += kTileCols<T>) {
-      const T* line = b.at(k, col);
+// Tells whether a strip's lines have been fetched before it is copied.
+struct Fetched {};
+struct NotFetched {};
+
+// Copies a strip of B over a part of the depth (depth, kTileCols).
+template <class T, class Before>
+void pack_strip(const RowMajor<T>& b, Range depth, Range cols, T* to, Before) {
+  for (Index k = depth.begin; k < depth.end; ++k, to += kTileCols<T>) {
+    const T* line = b.at(k, cols.begin);
+    if constexpr (std::is_same_v<Before, NotFetched>) {
       prefetch(line + kStripAhead * b.stride);
       prefetch(line + kStripAhead * b.stride + kTileCols<T> / 2);
-      if (width <= kLanes<T>) store(to + kLanes<T>, Vec<T>(T(0)), Whole{});
-      copy(line, to, width);
     }
+    if (cols.size() <= kLanes<T>) store(to + kLanes<T>, Vec<T>(T(0)), Whole{});
+    copy(line, to, cols.size());
   }
 }
-template <class T>
-void pack_strips(const Transposed<T>& b, Range depth, Range cols, T* to) {
+template <class T, class Before>
+void pack_strip(const Transposed<T>& b, Range depth, Range cols, T* to, Before) {
   constexpr int kSide = static_cast<int>(kLanes<T>);
-  for (Index col = cols.begin; col < cols.end; col += kTileCols<T>) {
-    for (Index v = 0; v < kTileVectors; ++v) {
-      const Index first = col + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
-      for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
-        Eigen::internal::PacketBlock<Packet<T>, kSide> square;
-        for (Index c = 0; c < kSide; ++c) {
+  for (Index v = 0; v < kTileVectors; ++v) {
+    const Index first = cols.begin + v * kLanes<T>, width = std::min(kLanes<T>, cols.end - first);
+    for_each_vector<T>(depth.size(), [&](Index k, auto lanes) {
+      Eigen::internal::PacketBlock<Packet<T>, kSide> square;
+      for (Index c = 0; c < kSide; ++c) {
+        if constexpr (std::is_same_v<Before, NotFetched>) {
           prefetch(b.at(depth.begin + k + kSquaresAhead * kLanes<T>, first + c));
-          const Vec<T> column =
-              c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
-          square.packet[c] = column.packet;
         }
-        if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
-        const Index lines = std::min<Index>(kSide, depth.size() - k);
-        for (Index r = 0; r < lines; ++r) {
-          store(to + (k + r) * kTileCols<T> + v * kLanes<T>, Vec<T>(square.packet[r]), Whole{});
-        }
-      });
-    }
-    to += kTileCols<T> * depth.size();
+        const Vec<T> column =
+            c < width ? load(b.at(depth.begin + k, first + c), lanes) : Vec<T>(T(0));
+        square.packet[c] = column.packet;
+      }
+      if constexpr (kSide > 1) Eigen::internal::ptranspose(square);
+      const Index lines = std::min<Index>(kSide, depth.size() - k);
+      for (Index r = 0; r < lines; ++r) {
+        store(to + (k + r) * kTileCols<T> + v * kLanes<T>, Vec<T>(square.packet[r]), Whole{});
+      }
+    });
+  }
+}
+
+// Adds what pack_strip reads for this part of a strip to the columns that are fetched.
+template <class T>
+void add_part(const RowMajor<T>& b, Range depth, Range cols, Columns<T>* columns) {
+  columns->add(b.at(depth.begin, cols.begin), b.stride, depth.size());
+}
+template <class T>
+void add_part(const Transposed<T>& b, Range depth, Range cols, Columns<T>* columns) {
+  for (Index k = depth.begin; k < depth.end; k += kTileCols<T>) {
+    columns->add(b.at(k, cols.begin), b.stride, cols.size());
   }
 }
 

@@ -10,10 +10,13 @@
 //   finish_bundle  adds up the chunk's terms for a bundle and, after the last chunk, calls finish()
 //
 // An operand is copied where that pays (packing.hpp), and otherwise read where it lies:
-//   B   is copied strip by strip, just before a strip's first tile; the blocks of a group share it
-//   A   is copied tile by tile, at the first strip of a block; the block's other strips share it
+//   B   is copied strip by strip; the blocks of a group share the copy. In deep products a part of
+//       the next strip is copied after each bundle of tiles, otherwise all of it before its first
+//   A   is copied tile by tile, at the first strip of a block; the block's other strips share it.
+//       In deep products the block's tiles of a transposed A are copied together
 // While a tile is computed, memory that is needed next is fetched (fetching.hpp): what finish()
-// will touch, what is copied next, and the next rows of A where the strip is a block's first.
+// will touch, what is copied next and where to, sums that wait, and the next rows of A where the
+// strip is a block's first.
 //
 // Rejected: transposing row-major tiles while they are copied; keeping copies of all weights from
 // step to step; keeping the sums of a whole block for one longer finish(); fetching the next tile
@@ -32,6 +35,7 @@
 #include "core/products/packing.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/registers.hpp"
+#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
@@ -55,8 +59,17 @@ Index block_tiles(const Depth& depth) {
 inline Index group_tiles(Index tiles, const Depth& depth) {
   return depth.count == 1 ? tiles : depth.pairwise ? kBlockTiles : kGroupBlocks * kBlockTiles;
 }
+// Columns of C that are taken together: more of them where A is a transpose, whose copies cost
+// most, and no sums wait.
 template <class T>
-constexpr Index kWholeBlockCols = kBlockCols / kTileCols<T> * kTileCols<T>;
+Index block_cols(const RowMajor<T>&, const Depth&) {
+  return kBlockCols / kTileCols<T> * kTileCols<T>;
+}
+template <class T>
+Index block_cols(const Transposed<T>&, const Depth& depth) {
+  const bool wide = depth.count == 1 && depth.size > kShort;
+  return (wide ? kWideBlockCols : kBlockCols) / kTileCols<T> * kTileCols<T>;
+}
 
 // True if bundles are tiles beside each other, in blocks of one tile's rows, and not below each
 // other: in weight gradients of few rows and long lines most of the time goes to the update, whose
@@ -79,11 +92,12 @@ struct Scratch {
   Index waiting;          // sums of a group that wait, for one chunk
   Index sums, a, b, end;  // offsets of waiting sums, copies of A, copies of B; size of all
 
-  Scratch(Index rows, Index cols, const Depth& depth) {
+  // `most_cols`: of a block.
+  Scratch(Index rows, Index cols, Index most_cols, const Depth& depth) {
     const Index all = (rows + kTileRows - 1) / kTileRows, tiles = std::min(all, kBlockTiles);
     const Index chunk = std::min(depth.size, kChunk);
     tile_size = packed_tile_size<T>(chunk);
-    width = std::min(round_up(cols, kTileCols<T>), kWholeBlockCols<T>);
+    width = std::min(round_up(cols, kTileCols<T>), most_cols);
     sums = kBundleTiles * kTileSize<T>;
     waiting = std::min(all, group_tiles(all, depth)) * width * kTileRows;
     a = sums + depth.waiting() * waiting;
@@ -105,7 +119,8 @@ class Product {
         memory_(memory),
         finish_(finish),
         touched_(touched),
-        at_(part.rows.size(), part.cols.size(), depth),
+        block_cols_(block_cols(a, depth)),
+        at_(part.rows.size(), part.cols.size(), block_cols_, depth),
         tiles_(part.rows.size(), kTileRows),
         groups_(tiles_.count, group_tiles(tiles_.count, depth)),
         along_(goes_along(a, part.cols.size(), depth)),
@@ -115,8 +130,8 @@ class Product {
         keep_b_(pack_b_ && groups_[0].size() > block_tiles_) {}
 
   void over_columns() const {
-    for (Index col = part_.cols.begin; col < part_.cols.end; col += kWholeBlockCols<T>) {
-      const Range cols{col, std::min(col + kWholeBlockCols<T>, part_.cols.end)};
+    for (Index col = part_.cols.begin; col < part_.cols.end; col += block_cols_) {
+      const Range cols{col, std::min(col + block_cols_, part_.cols.end)};
       for (Index group = 0; group < groups_.count; ++group) over_blocks(groups_[group], cols);
     }
   }
@@ -148,7 +163,12 @@ class Product {
     for (Index col = block.cols.begin; col < block.cols.end; col += width) {
       const Range cols{col, std::min(col + width, block.cols.end)};
       for (Index t = block.tiles.begin; t < block.tiles.end; t += height) {
-        finish_bundle(block, Range{t, std::min(t + height, block.tiles.end)}, cols);
+        const Range tiles{t, std::min(t + height, block.tiles.end)};
+        finish_bundle(block, tiles, cols);
+        if (copies_next(block, cols)) {
+          const Range part = part_of_next(block, tiles), its_cols = next(block, cols);
+          pack_strip(b_, part, its_cols, copy_of(block, part, its_cols), Fetched{});
+        }
       }
     }
   }
@@ -173,6 +193,10 @@ class Product {
   static bool small(const Block& block) {
     return block.chunk.size() <= kShort && block.cols.size() < kLongLine * kTileCols<T>;
   }
+  // So deep that the lines of a strip, if they are far apart, evict each other from the
+  // second-level cache when all are fetched before the strip is copied. Such strips are copied in
+  // parts.
+  static bool deep(const Block& block) { return block.chunk.size() > kShort; }
   Range rows_of(Range tiles) const {
     return {part_.rows.begin + tiles_.begin(tiles.begin),
             part_.rows.begin + tiles_.begin(tiles.end)};
@@ -181,17 +205,45 @@ class Product {
   bool copies_tiles(const Block& block, Range cols) const {
     return pack_a_ && cols.begin == block.cols.begin;
   }
+  // True if a block's tiles of a transposed A are copied together, along the lines of memory, and
+  // not fetched: so many lines far apart would evict each other before they are read.
+  static bool copies_together(const Block& block) { return kTransposedA && deep(block); }
   bool copies_strips(const Block& block) const {
     return pack_b_ && (!keep_b_ || block.tiles.begin == block.group.begin);
   }
 
-  // A strip of B, where it lies or copied. It is copied before its first tile, `number`.
+  // True if the strip after this one is copied part by part, after each bundle of this one.
+  bool copies_next(const Block& block, Range cols) const {
+    return deep(block) && copies_strips(block) && cols.end < block.cols.end;
+  }
+  // The strip after this one, and the part of its depth that is copied after these tiles.
+  static Range next(const Block& block, Range cols) {
+    return {cols.end, std::min(cols.end + kTileCols<T>, block.cols.end)};
+  }
+  static Range part_of_next(const Block& block, Range tiles) {
+    const Index depth = block.chunk.size(), count = block.tiles.size();
+    const auto begin = [&](Index tile) {
+      return block.chunk.begin + std::min(round_up(depth * tile / count, kLanes<T>), depth);
+    };
+    return {begin(tiles.begin - block.tiles.begin), begin(tiles.end - block.tiles.begin)};
+  }
+
+  // Where the copy of a part of a strip's depth begins. If strips are not kept, two take turns.
+  T* copy_of(const Block& block, Range part, Range cols) const {
+    const Index strip = (cols.begin - block.cols.begin) / kTileCols<T>;
+    const Index place = keep_b_ ? strip : deep(block) ? strip % 2 : 0;
+    const Index line = place * block.chunk.size() + part.begin - block.chunk.begin;
+    return memory_ + at_.b + line * kTileCols<T>;
+  }
+
+  // A strip of B, where it lies or copied. The first one of a block is copied before its first
+  // tile, `number`.
   Strip<T> strip(const Block& block, Index number, Range cols) const {
     if (!pack_b_) return in_place(b_, block.chunk.begin, cols.begin);
-    T* const copied =
-        memory_ + at_.b + (keep_b_ ? (cols.begin - block.cols.begin) * block.chunk.size() : 0);
-    if (copies_strips(block) && number == block.tiles.begin) {
-      pack_strips(b_, block.chunk, cols, copied);
+    T* const copied = copy_of(block, block.chunk, cols);
+    const bool first = !deep(block) || cols.begin == block.cols.begin;
+    if (copies_strips(block) && first && number == block.tiles.begin) {
+      pack_strip(b_, block.chunk, cols, copied, NotFetched{});
     }
     return {copied, kTileCols<T>, true};
   }
@@ -204,6 +256,7 @@ class Product {
     task->lines = {strip.data + kStripAhead * strip.line, strip.line};
     task->lines_step = 0;
     if constexpr (kTransposedA) {
+      if (copies_together(block)) return;
       if (pack_b_ && cols.begin == block.cols.begin) {
         task->lines = {a_.at(rows_of(tiles).end, block.chunk.begin), a_.stride};
         task->lines_step = tiles_[tiles.begin].size();
@@ -211,7 +264,8 @@ class Product {
       }
     }
     if constexpr (std::is_same_v<B, RowMajor<T>>) {
-      if (copies_strips(block) && tiles.end == block.tiles.end && cols.end < part_.cols.end) {
+      if (!deep(block) && copies_strips(block) && tiles.end == block.tiles.end &&
+          cols.end < part_.cols.end) {
         task->lines = {b_.at(block.chunk.begin, cols.end), b_.stride};
       }
     }
@@ -229,6 +283,11 @@ class Product {
           task->columns.add(a_.at(rows.end, k), a_.stride, rows_of({tiles.end, next}).size());
         }
       }
+    }
+    if (deep(block) && pack_b_ && cols.end < block.cols.end) {
+      const Range part = part_of_next(block, tiles), its_cols = next(block, cols);
+      if (copies_strips(block)) add_part(b_, part, its_cols, &task->columns);
+      if (keep_b_) task->columns.add(copy_of(block, part, its_cols), kTileCols<T>, part.size());
     }
     const bool near = touched_.stride <= kTileCols<T>;  // lies as one line, which is foreseen
     if (is_last(block) && !near) {
@@ -260,9 +319,14 @@ class Product {
     task.to_step = last ? height * kTileCols<T> : waiting_step;
     add_lines(block, tiles, strip, cols, &task);
     add_columns(block, tiles, cols, &task);
+    for (Index t = 0; completed > 0 && t < tiles.size(); ++t) {
+      task.columns.add(waiting + t * waiting_step, kTileCols<T>, height);
+    }
     if (pack_a_) {
       T* const copied = memory_ + at_.a + (tiles.begin - block.tiles.begin) * at_.tile_size;
-      if (copies_tiles(block, cols)) {
+      if (copies_tiles(block, cols) && copies_together(block)) {
+        if (tiles.begin == block.tiles.begin) copy_tiles(block);
+      } else if (copies_tiles(block, cols)) {
         pack_tiles(a_, rows_of(tiles), height, chunk, copied, at_.tile_size);
       }
       task.a_step = at_.tile_size;
@@ -275,6 +339,20 @@ class Product {
     }
   }
 
+  // Copies all of a block's tiles together.
+  void copy_tiles(const Block& block) const {
+    const Range part = block.chunk;
+    for (Index k = part.begin; k < part.end; k += kCopiedLines) {
+      const Range lines{k, std::min(k + kCopiedLines, part.end)};
+      for (Range alike = block.tiles; alike.begin < block.tiles.end; alike.begin = alike.end) {
+        alike.end = tiles_.alike({alike.begin, block.tiles.end});
+        T* const to = memory_ + at_.a + (alike.begin - block.tiles.begin) * at_.tile_size;
+        pack_tiles(a_, rows_of(alike), tiles_[alike.begin].size(), lines,
+                   to + (k - part.begin) * packed_stride(a_, part.size()), at_.tile_size);
+      }
+    }
+  }
+
   const A a_;
   const B b_;
   const Part part_;
@@ -282,6 +360,7 @@ class Product {
   T* const memory_;
   const Finish<T>& finish_;
   const Touched<T>& touched_;
+  const Index block_cols_;  // the most columns of a block
   const Scratch<T> at_;
   const EvenSplit tiles_, groups_;
   const bool along_;  // bundles are tiles beside each other
@@ -301,7 +380,8 @@ void product_by_tiles(const A& a, const B& b, const Part& part, const Depth& dep
 
 template <class T>
 Index product_scratch(Index rows, Index cols, const Depth& depth) {
-  return Scratch<T>(rows, cols, depth).end;
+  // Of the three products, a weight gradient takes the most columns.
+  return Scratch<T>(rows, cols, block_cols(Transposed<T>{}, depth), depth).end;
 }
 
 template <class T>
