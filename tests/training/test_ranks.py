@@ -38,8 +38,9 @@ def data(rng):
     return x, x[:, :4].argmax(axis=1)
 
 
-def make(engine="compiled", dtype="float32", loss=None, layers=LAYERS):
-    return Network(layers, loss or SoftmaxCrossEntropy(), seed=1, backend=engine, dtype=dtype)
+def make(engine="compiled", dtype="float32", loss=None, layers=LAYERS, precision="highest"):
+    loss = loss or SoftmaxCrossEntropy()
+    return Network(layers, loss, seed=1, backend=engine, dtype=dtype, precision=precision)
 
 
 def trainer(data, make=make, **options):
@@ -299,10 +300,12 @@ def test_an_error_of_all_ranks_is_their_own(data):
     assert [repr(end) for end in on_ranks(2, train)] == ["OSError('full')"] * 2
 
 
+KINDS = "layers", "dtype", "engine", "precision"  # of networks
 UNEQUAL = {
     "network": lambda x, y: {"layers": [Linear(7, 16), Linear(16, 4)]},
     "dtype": lambda x, y: {"dtype": "float64"},
     "backend": lambda x, y: {"engine": "reference"},
+    "precision": lambda x, y: {"precision": "high"},
     "x": lambda x, y: {"x": x + (np.arange(ROWS) == ROWS - 1)[:, None]},
     "y": lambda x, y: {"y": 3 - y},
     "sample_weight": lambda x, y: {"sample_weight": np.ones(ROWS)},
@@ -327,7 +330,7 @@ def test_what_differs_between_ranks_is_named_on_all(data, name):
 
     def train(workers):
         options = {"epochs": 3, "batch_size": 40} | (other if workers.rank == 2 else {})
-        kinds = {key: options.pop(key) for key in ("layers", "dtype", "engine") if key in options}
+        kinds = {key: options.pop(key) for key in KINDS if key in options}
         network = networks[workers.rank] = make(**kinds)
         before = network.flat.copy()
         x, y = (options.pop(key, value) for key, value in zip("xy", data, strict=True))
@@ -411,6 +414,15 @@ def test_what_is_no_sum_over_rows_is_refused(data):
     layers = [Linear(7, 4), BatchNorm(4)]
     for end in on_ranks(2, trainer(data, lambda: make(layers=layers))):
         with pytest.raises(ValueError, match=r"workers: .* without BatchNorm, .* got layer 1: "):
+            raise end
+
+
+def test_chunks_are_refused(data):
+    def train(workers):
+        make().fit(lambda: [data], workers=workers)
+
+    for end in on_ranks(2, train):
+        with pytest.raises(TypeError, match=r"workers: expected None with chunks"):
             raise end
 
 

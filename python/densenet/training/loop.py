@@ -65,8 +65,8 @@ def train(
 
 def _train(
     network: Passes,
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
+    x: npt.ArrayLike | Chunks,
+    y: npt.ArrayLike | None,
     ranks: Ranks | None,
     *,
     epochs: int,
@@ -95,7 +95,9 @@ def _train(
     source = None
     if y is None:
         if ranks is not None:
-            raise TypeError("workers: expected None with chunks: each rank needs all rows of x and y")
+            raise TypeError(
+                "workers: expected None with chunks: each rank needs all rows of x and y"
+            )
         from densenet.training.chunked import Source  # late: most trainings do without
 
         source = Source(learner, x, shuffle, sample_weight)
