@@ -34,6 +34,7 @@ FACES = (
     "densenet.serialization",
     "densenet.tables",
     "densenet.training",
+    "densenet.workers",
 )
 
 
