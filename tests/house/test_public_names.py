@@ -35,6 +35,7 @@ FACES = (
     "densenet.serialization",
     "densenet.tables",
     "densenet.training",
+    "densenet.workers",
 )
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from densenet.cli import main
 from densenet.workers import DaskWorkers, MPIWorkers, RayWorkers, TorchWorkers
-from densenet.workers.meeting import Meeting
+from densenet.workers._meeting import Meeting
 from tests.ranks import program
 from tests.support.paths import ROOT
 from tests.support.processes import run_python

@@ -15,6 +15,13 @@ class Workers(Protocol):
     An object may also have ``exact``: with True, sums do not depend on the number of ranks, to the
     bit.
 
+    Attributes
+    ----------
+    rank : int
+        The number of this process, from 0.
+    size : int
+        The number of processes.
+
     Examples
     --------
     One process, which has nobody to talk to:
@@ -33,13 +40,8 @@ class Workers(Protocol):
     3
     """
 
-    @property
-    def rank(self) -> int:
-        """The number of this process, from 0."""
-
-    @property
-    def size(self) -> int:
-        """The number of processes."""
+    rank: int
+    size: int
 
     def allreduce(self, array: Array) -> object:
         """Replace an array by the sum of those of all ranks, the same bits on each."""

@@ -6,9 +6,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
+from densenet.workers.contract import Workers
 
 
-class DaskWorkers:
+class DaskWorkers(Workers):
     """One of a cluster's worker processes, as the function sees it that `run` calls in each.
 
     Arrays go through one of the workers: that suits few ranks, and steps that take milliseconds.
@@ -66,7 +67,7 @@ class DaskWorkers:
         require("DaskWorkers", "dask", "distributed")
         from distributed import as_completed
 
-        from densenet.workers.meeting import Meeting
+        from densenet.workers._meeting import Meeting
 
         _checks.function("function", function)
         exact = _checks.flag("exact", exact)

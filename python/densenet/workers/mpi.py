@@ -5,9 +5,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
+from densenet.workers.contract import Workers
 
 
-class MPIWorkers:
+class MPIWorkers(Workers):
     """The processes that ``mpiexec`` has started.
 
     Parameters
@@ -39,8 +40,8 @@ class MPIWorkers:
 
         self._comm = (MPI.COMM_WORLD if comm is None else comm).Dup()
         self._in_place = MPI.IN_PLACE
-        self.rank: int = self._comm.rank
-        self.size: int = self._comm.size
+        self.rank = self._comm.rank
+        self.size = self._comm.size
         self.exact = _checks.flag("exact", exact)
 
     def allreduce(self, array: Array) -> None:

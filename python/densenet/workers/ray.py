@@ -6,9 +6,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
+from densenet.workers.contract import Workers
 
 
-class RayWorkers:
+class RayWorkers(Workers):
     """One of some tasks of Ray, as the function sees it that `run` calls in each.
 
     Arrays go through an actor: that suits few ranks, and steps that take milliseconds.
@@ -67,7 +68,7 @@ class RayWorkers:
         require("RayWorkers", "ray", "ray")
         import ray
 
-        from densenet.workers.meeting import Meeting
+        from densenet.workers._meeting import Meeting
 
         size, exact = _checks.count("size", size), _checks.flag("exact", exact)
         timeout = _checks.setting("timeout", timeout)

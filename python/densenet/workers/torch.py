@@ -5,9 +5,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
+from densenet.workers.contract import Workers
 
 
-class TorchWorkers:
+class TorchWorkers(Workers):
     """The processes of a group of ``torch.distributed``, which gloo connects.
 
     Parameters
@@ -44,8 +45,8 @@ class TorchWorkers:
                 'torch.distributed.init_process_group("gloo") before'
             )
         self._all, self._group, self._tensor = distributed, group, from_numpy
-        self.rank: int = distributed.get_rank(group)
-        self.size: int = distributed.get_world_size(group)
+        self.rank = distributed.get_rank(group)
+        self.size = distributed.get_world_size(group)
         self.exact = _checks.flag("exact", exact)
 
     def allreduce(self, array: Array) -> None:
