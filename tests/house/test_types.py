@@ -37,7 +37,7 @@ def test_the_package_is_typed_strictly(tmp_path, request):
 # which NumPy's stubs need not be read.
 _STUBTEST = """
 [mypy]
-[mypy-numpy.*,matplotlib.*,tqdm.*]
+[mypy-numpy.*,matplotlib.*,pandas.*,tqdm.*]
 follow_imports = skip
 follow_imports_for_stubs = True
 ignore_missing_imports = True
