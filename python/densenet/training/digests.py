@@ -1,6 +1,5 @@
 """Digests: words of 64 bits by which ranks find out whether they hold the same."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -16,6 +15,8 @@ _BLOCK = 2**24  # bytes that are copied at once, of an array that is not contigu
 
 def digest(*values: Any) -> int:
     """Give a word of 64 bits of arrays, texts, numbers, and mappings and sequences of these."""
+    import hashlib  # late: it takes time, and few trainings have ranks
+
     words = hashlib.blake2b(digest_size=8)
     for part in _parts(values):
         words.update(part)

@@ -172,7 +172,7 @@ KIND_OF = {
         "reasons": "left_out",
         "learners": "trainable",
         "factors": "lr_factors",
-        "optional": "optimizer early_stopping validation_data",
+        "optional": "optimizer early_stopping validation_data workers",
         "function": "convert",
         "objects": "callbacks",
         "metrics": "metrics",
