@@ -129,7 +129,7 @@ SPECS = [
         lambda: Linear(3, 3, init="best"),
         ValueError,
         "init: expected one of glorot_uniform, glorot_normal, he_uniform, he_normal, "
-        "lecun_uniform, lecun_normal, zeros, got 'best'",
+        "lecun_uniform, lecun_normal, zeros, pytorch, got 'best'",
     ),
     (lambda: Adam(beta1=1.2), ValueError, "beta1 must be in [0, 1), got 1.2"),
     (lambda: Adam(beta2=1), ValueError, "beta2 must be in [0, 1), got 1"),

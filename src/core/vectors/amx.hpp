@@ -15,7 +15,8 @@
 // serves processors with AMX and without.
 #pragma once
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__AVX512BW__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__linux__) && defined(__AVX512BW__) && defined(__GNUC__) && \
+    !defined(DENSENET_NO_AMX)
 #define DENSENET_AMX 1
 #include <immintrin.h>
 #include <sys/syscall.h>
