@@ -145,6 +145,8 @@ inline constexpr Index kFetchLead = 64;
 inline constexpr Index kBf16Chunk = 32;
 // Blocks (32 rows, 32 columns) whose cells are kept: of A in the second-level cache, of B beyond.
 inline constexpr Index kBf16Rows = 8, kBf16Cols = 32;
+// Strips of B whose cells are made together. More reads longer lines, and takes more of the cache.
+inline constexpr Index kBf16Strips = 4;
 
 // ---- products: batches of few rows -----------------------------------------------------------
 // make bench-nets ARGS='3072-512-10:1 3072-512-10:4 3072-512-10:8 128-128-128-10:8'

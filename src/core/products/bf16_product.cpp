@@ -5,7 +5,7 @@
 //   of
 //                 A stay in the second-level cache
 //   over_depth    takes each chunk of the depth and makes its cells of A; then takes each strip of
-//                 32 columns and makes its cells of B, which all groups share
+//                 32 columns. Cells of B are made for some strips together; all groups share them
 //   block         computes 32 x 32 sums: they stay in matrix registers for a chunk
 #include "core/products/bf16_product.hpp"
 
@@ -47,7 +47,7 @@ struct Layout {
     b = a + rows * chunk * cell;
     // Cells of B serve one group of rows or, kept for the whole depth, all of them.
     const bool keeps = blocks_of(all_rows) > rows;
-    end = b + (keeps ? cols * cells : chunk) * cell;
+    end = b + (keeps ? cols * cells : std::min(cols, kBf16Strips) * chunk) * cell;
   }
 };
 
@@ -87,7 +87,9 @@ class Bf16Product {
         const Index strip = (col - cols.begin) / kBlockSide;
         const Range its_cols{col, std::min(col + kBlockSide, cols.end)};
         amx::Bf16* const right = right_cells(strip, cell);
-        if (first || !keeps()) make_right_cells(its_cols, cells, right);
+        if ((first || !keeps()) && strip % kBf16Strips == 0) {
+          make_right_cells({col, std::min(col + kBf16Strips * kBlockSide, cols.end)}, cells, right);
+        }
         for (Index row = rows.begin; row < rows.end; row += kBlockSide) {
           const Index number = (row - rows.begin) / kBlockSide;
           block({row, std::min(row + kBlockSide, rows.end)}, its_cols, cells,
@@ -99,10 +101,13 @@ class Bf16Product {
   }
 
   bool keeps() const { return part_.rows.size() > at_.rows * kBlockSide; }
+  // Cells from one strip of B to the next.
+  Index strip_step() const { return keeps() ? at_.cells : at_.chunk; }
   amx::Bf16* left_cells() const { return reinterpret_cast<amx::Bf16*>(memory_ + at_.a); }
   amx::Bf16* right_cells(Index strip, Index cell) const {
     auto* const all = reinterpret_cast<amx::Bf16*>(memory_ + at_.b);
-    return keeps() ? all + (strip * at_.cells + cell) * kCell<Pieces> : all;
+    const Index first = keeps() ? strip * at_.cells + cell : strip % kBf16Strips * at_.chunk;
+    return all + first * kCell<Pieces>;
   }
 
   void make_left_cells(Range rows, Range cells) const {
@@ -116,10 +121,15 @@ class Bf16Product {
       to += at_.chunk * kCell<Pieces>;
     }
   }
+  // Those of some strips side by side, so that more of each line of memory is read at once.
   void make_right_cells(Range cols, Range cells, amx::Bf16* to) const {
     for (Index c = cells.begin; c < cells.end; ++c, to += kCell<Pieces>) {
-      make_right_cell<Pieces>(b_, c * kBlockSide, depth_ - c * kBlockSide, cols.begin, cols.size(),
-                              to);
+      amx::Bf16* cell = to;
+      for (Index col = cols.begin; col < cols.end; col += kBlockSide) {
+        make_right_cell<Pieces>(b_, c * kBlockSide, depth_ - c * kBlockSide, col,
+                                std::min(kBlockSide, cols.end - col), cell);
+        cell += strip_step() * kCell<Pieces>;
+      }
     }
   }
 
