@@ -177,6 +177,7 @@ def wide(precision, backend="compiled"):
     return Network(layers, SoftmaxCrossEntropy(), seed=1, precision=precision, backend=backend)
 
 
+@pytest.mark.usefixtures("every_size")
 @pytest.mark.parametrize("rows", [60, 151, 1300])
 def test_the_same_bits_on_any_number_of_threads(rng, precision, rows):
     x, y = batch(rng, rows, 150), rng.integers(0, 10, rows)
@@ -189,6 +190,7 @@ def test_the_same_bits_on_any_number_of_threads(rng, precision, rows):
     assert_same_for_all_numbers(compute)
 
 
+@pytest.mark.usefixtures("every_size")
 def test_training_follows_the_reference(rng, precision):
     x, y = batch(rng, 300, 150), rng.integers(0, 10, 300)
     if not has_bf16_products():
@@ -202,6 +204,7 @@ def test_training_follows_the_reference(rng, precision):
     np.testing.assert_allclose(ours, its, rtol=1e-3 if precision == "medium" else 1e-5)
 
 
+@pytest.mark.usefixtures("every_size")
 def test_fit_is_train_step_after_train_step(rng, precision):
     x, y = batch(rng, 350, 150), rng.integers(0, 10, 350)
     whole, single, halves = wide(precision), wide(precision), wide(precision)
@@ -214,7 +217,8 @@ def test_fit_is_train_step_after_train_step(rng, precision):
     assert_same_bits(halves.flat, whole.flat)
 
 
-def test_a_network_among_many_is_trained_as_alone(rng, precision, every_size):
+@pytest.mark.usefixtures("every_size")
+def test_a_network_among_many_is_trained_as_alone(rng, precision):
     layers = [Linear(12, 16), Sigmoid(), Linear(16, 3)]
     nets = [
         Network(layers, SoftmaxCrossEntropy(), seed=seed, precision=precision) for seed in range(40)
@@ -227,6 +231,7 @@ def test_a_network_among_many_is_trained_as_alone(rng, precision, every_size):
         assert_same_bits(one.flat, other.flat)
 
 
+@pytest.mark.usefixtures("every_size")
 def test_all_kinds_of_layers(rng, precision):
     layers = [
         Linear(64, 256),
@@ -261,8 +266,8 @@ def test_small_products_are_of_floats_as_they_are(rng, precision):
 
 @needs_registers
 def test_profile_says_which(rng, precision):
-    network = Network([Linear(100, 200), Linear(200, 10)], MeanSquaredError(), precision=precision)
-    profile = network.profile(batch(rng, 120, 100), batch(rng, 120, 10))
+    network = Network([Linear(200, 300), Linear(300, 10)], MeanSquaredError(), precision=precision)
+    profile = network.profile(batch(rng, 250, 200), batch(rng, 250, 10))
     of = {"medium": "bf16", "high": "two bf16 pieces"}[precision]
     assert [part.numbers for part in profile if part.part == "forward"] == [of, "float32"]
     assert of in str(profile)
@@ -270,7 +275,7 @@ def test_profile_says_which(rng, precision):
 
 def test_fewest_rows_is_where_pieces_begin(precision):
     its = PRECISIONS[precision]
-    for inputs, outputs in ((64, 64), (784, 128), (1000, 3000)):
+    for inputs, outputs in ((192, 192), (784, 256), (1000, 3000)):
         rows = its.fewest_rows(inputs, outputs)
         assert its.pieces_of(rows, inputs, outputs) == its.pieces
         assert its.pieces_of(rows - 1, inputs, outputs) == 0
@@ -281,9 +286,9 @@ def test_fewest_rows_is_where_pieces_begin(precision):
 @needs_registers
 def test_plan_says_which(precision):
     network = Network(
-        [Linear(784, 128), Sigmoid(), Linear(128, 10)], MeanSquaredError(), precision=precision
+        [Linear(784, 256), Sigmoid(), Linear(256, 10)], MeanSquaredError(), precision=precision
     )
-    of = {"medium": "bf16 from 32 rows on", "high": "two bf16 pieces from 64 rows on"}[precision]
+    of = {"medium": "bf16 from 32 rows on", "high": "two bf16 pieces from 192 rows on"}[precision]
     first, _, last = network.plan()
     assert (first.forward, first.backward) == (f"product of {of}", f"two products of {of}")
     assert last.forward == "product"
