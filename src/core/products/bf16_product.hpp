@@ -15,12 +15,12 @@
 
 namespace densenet {
 
-// How many bf16 pieces a float has in products; and which products are of pieces: those of at least
-// so many multiply-adds, of which no side is narrower.
+// How many bf16 pieces a float has in a product, and from which size on products are of pieces. The
+// numbers, and the same rule for the reference, are in densenet/_precision.py.
 struct Precision {
-  int pieces = 0;  // 0: floats as they are
-  double least = 0;
-  Index narrowest = 0;
+  int pieces = 0;       // 0: floats as they are
+  double least = 0;     // multiply-adds of a product of pieces, at least
+  Index narrowest = 0;  // rows, inputs and outputs of one, at least
 
   // Pieces in the products of a layer of this shape, for so many rows.
   int pieces_of(Index rows, Index inputs, Index outputs) const {
