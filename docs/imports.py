@@ -22,8 +22,9 @@ Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the file
 
 # Rooms of Python from top to bottom; a room that is not a folder names its files.
 PYTHON_FLOORS: Floors = (
-    {"package": ["__init__"]},
-    {"command line": ["cli", "demo", "__main__"]},
+    {"package": ["__init__", "__main__"]},
+    {"cli": []},
+    {"demo": ["demo"]},
     {
         "tables": [],
         "estimators": [],

@@ -8,8 +8,7 @@ import pytest
 from densenet import layers, reference
 from densenet._activations import ACTIVATIONS
 from densenet.layers import Activation
-from densenet.tables import Values
-from densenet.tables.fitting import Settings
+from densenet.tables import Settings, Values
 
 ELEMENTWISE = [entry for entry in ACTIVATIONS.values() if entry.layer is not layers.Identity]
 

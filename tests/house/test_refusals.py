@@ -8,11 +8,15 @@ import pkgutil
 import pytest
 
 import densenet
-from tests.support.refusals import optional_subjects, subjects
+from tests.support.refusals import optional_subjects, subjects, table_subjects
 from tests.support.refusals.attempts import FIXED, complaints
 from tests.support.refusals.subjects import Subject
 
-SUBJECTS = (*subjects.subjects(), *optional_subjects.subjects())
+SUBJECTS = (
+    *subjects.subjects(),
+    *table_subjects.subjects(),
+    *optional_subjects.subjects(),
+)
 
 ELSEWHERE = {
     "densenet.chunks": "takes data of any kind, see test_readers_of_chunks.py",
@@ -28,6 +32,8 @@ ELSEWHERE = {
     "densenet.tables.model": "part of the command line, see test_table_command.py",
     "densenet.tables.report": "part of the command line",
     "densenet.tables.fitting": "part of the command line, see test_table_command.py",
+    "densenet.tables.holding_out": "part of the command line, see test_table_command.py",
+    "densenet.tables.settings": "part of the command line, see test_table_command.py",
     "densenet.initializers": "called by networks, with checked arguments",
     "densenet.plan": "records that a network makes",
     "densenet.profile": "records that a network makes",
@@ -36,6 +42,7 @@ ELSEWHERE = {
 RECORDS = {
     "Digits",
     "FitManyError",
+    "Fitted",
     "History",
     "Images",
     "LRRange",

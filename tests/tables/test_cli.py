@@ -12,6 +12,7 @@ import pytest
 
 import densenet
 from densenet import History, cli, demo
+from densenet.cli import _options
 
 
 def _densenet(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -82,7 +83,7 @@ def test_an_output_that_cannot_be_written(
 def test_looking_at_an_output_leaves_it_alone(tmp_path: Path) -> None:
     old, new = tmp_path / "old.png", tmp_path / "new.png"
     old.write_bytes(b"a picture")
-    assert (cli._picture(str(old)), cli._picture(str(new))) == (old, new)
+    assert (_options.picture(str(old)), _options.picture(str(new))) == (old, new)
     assert old.read_bytes() == b"a picture"
     assert not new.exists()
 

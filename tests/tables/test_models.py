@@ -9,8 +9,7 @@ import pytest
 
 import densenet
 from densenet import serialization
-from densenet.tables import Table
-from densenet.tables.fitting import Settings, fit
+from densenet.tables import Settings, Table, fit
 from densenet.tables.model import TableModel
 from tests.support.tables import HEADER, read, tracks, write
 

@@ -9,8 +9,7 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Table, report
-from densenet.tables.fitting import Settings, fit
+from densenet.tables import Settings, Table, fit, report
 
 
 @pytest.mark.parametrize(

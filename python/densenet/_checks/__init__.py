@@ -44,6 +44,7 @@ from densenet._checks.numbers import (
     seed,
     setting,
     settings,
+    share,
 )
 from densenet._checks.objects import (
     choice,
@@ -119,6 +120,7 @@ __all__ = [
     "sequence_of",
     "setting",
     "settings",
+    "share",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "text",

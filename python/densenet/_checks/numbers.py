@@ -66,6 +66,11 @@ def rate(name: str, value: Any) -> float:
     return _within(name, value, *_RATE)
 
 
+def share(name: str, value: Any) -> float:
+    """Check a number in [0, 1)."""
+    return _within(name, value, *_DECAY)
+
+
 def rates(name: str, value: Any) -> dict[str, float]:
     """Check a mapping from names to numbers in [0, inf)."""
     words = "a mapping from names to numbers in [0, inf)"

@@ -2,14 +2,16 @@
 
 Data flows one way. `read_table` turns a file into a `Table` of cells. `Features` turns its columns
 into the rows that a network reads, and a target (`Classes` or `Values`) turns the column to predict
-into what it learns. A `TableModel` is a network together with both. The command ``densenet fit`` is
-made of these.
+into what it learns. A `TableModel` is a network together with both. `fit` trains one by `Settings`,
+as the command ``densenet fit`` does.
 """
 
 from densenet.tables.columns import Categories, Numbers
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
+from densenet.tables.fitting import Fitted, fit
 from densenet.tables.model import TableModel
+from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Values, fit_target, infer_task
 
@@ -17,10 +19,13 @@ __all__ = [
     "Categories",
     "Classes",
     "Features",
+    "Fitted",
     "Numbers",
+    "Settings",
     "Table",
     "TableModel",
     "Values",
+    "fit",
     "fit_target",
     "infer_task",
     "read_table",

@@ -52,8 +52,7 @@ class Evaluation(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> x = np.linspace(0, 1, 100)
     >>> held_out = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y")).validation
     >>> held_out.y_true.shape, held_out.scores["r2"] > 0.95
@@ -91,8 +90,7 @@ class TableModel:
     --------
     >>> import os, tempfile
     >>> from densenet.tables import TableModel
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> rows = {"n": range(100), "pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> model = fit(Table.from_columns(rows), Settings("says", id="n")).model
     >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")

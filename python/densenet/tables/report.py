@@ -54,8 +54,7 @@ def fit_report(fitted: Fitted) -> str:
     Examples
     --------
     >>> from densenet.tables import report
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
     >>> print("\n".join(report.fit_report(fitted).splitlines()[-4:]))
@@ -108,8 +107,7 @@ def score_report(model: TableModel, evaluation: Evaluation) -> str:
     Examples
     --------
     >>> from densenet.tables import report
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
     >>> lines = report.score_report(fitted.model, fitted.validation).splitlines()
@@ -150,8 +148,7 @@ def describe(model: TableModel) -> str:
     Examples
     --------
     >>> from densenet.tables import report
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
     >>> print("\n".join(report.describe(fitted.model).splitlines()[:2]))
@@ -316,8 +313,7 @@ def picture(fitted: Fitted) -> "Figure":
     Examples
     --------
     >>> from densenet.tables import report
-    >>> from densenet.tables.fitting import Settings, fit
-    >>> from densenet.tables import Table
+    >>> from densenet.tables import Settings, Table, fit
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
     >>> [axes.get_title(loc="left") for axes in report.picture(fitted).axes]

@@ -76,6 +76,7 @@ ACCEPTED = {
     "flag": "True; numpy True; 0; its class",  # 0 and 1 are False and True
     "order of rows": "None; True; numpy True; 0; its class",
     "text": "'3'; 'no'; ''; null character",
+    "optional text": "None; '3'; 'no'; ''; null character",
     "identifier": "'no'",
     "path": "'3'; 'no'; path",
     "file": "'3'; 'no'; path",  # that an earlier call has written
@@ -113,6 +114,7 @@ ACCEPTED = {
     "labels": f"{_LAYOUTS}; a list; as int64; as frame",
     "images": f"{_REAL}; as frame",
     "image shape": "array: a list",
+    "widths": "[]; (); {}; one less; it twice; by a generator; as array of objects",
     # ---- one for each of many networks
     "one or each": "None; no brackets",
     "seed of each": "None; range; " + _of_array(f"{_LAYOUTS}; a list; as int64"),

@@ -1,0 +1,51 @@
+"""``densenet predict``: predict the rows of a table with a model that ``fit`` wrote."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from densenet.cli import _options, _tables
+from densenet.cli._options import Commands
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="predict the rows of a table with a model that fit wrote",
+        description="Write the predictions for a table's rows, in their order. A category that "
+        "training did not have, or too rarely, counts as 'other'; a note says how many do. Another "
+        "counts rows of classes that training did not have, which --score counts as wrong.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="the file that densenet fit wrote")
+    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    add(
+        "--out",
+        type=_options.csv,
+        default=Path("predictions.csv"),
+        metavar="FILE",
+        help="predictions",
+    )
+    add("--probabilities", action="store_true", help="add a column for each class")
+    add("--score", action="store_true", help="compare with the target, which the table has")
+    _tables.add_reading(parser)
+    parser.set_defaults(run=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from densenet.tables import report as table_report
+    from densenet.tables.files import write_csv
+    from densenet.tables.model import TableModel
+
+    _tables.spare([arguments.model, arguments.table], [arguments.out])
+    model = TableModel.load(arguments.model)
+    table = _tables.read(arguments, model.missing, model.present)
+    predictions = model.answer(table, arguments.probabilities)
+    evaluation = model.score(table) if arguments.score else None
+    write_csv(arguments.out, predictions)
+    for column, surprise in model.features.surprises(table).items():
+        print(f"densenet: note: column {column!r}: {surprise}", file=sys.stderr)
+    if evaluation is not None:
+        print(f"{table_report.score_report(model, evaluation)}\n")
+    print(f"{len(table):,} predictions: {arguments.out}")
+    return 0

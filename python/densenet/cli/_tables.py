@@ -1,0 +1,54 @@
+"""What commands that read a table share: options of reading, and the reading itself."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densenet.cli import _options
+
+if TYPE_CHECKING:
+    from densenet.tables.table import Table
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--no-header", action="store_true", help="CSV: name the columns c0, c1, ...")
+    add(
+        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first rows)"
+    )
+    add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
+    add("--decimal", metavar="M", help="decimal mark, as , in 3,14 (default: recognised)")
+    add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
+    add(
+        "--threads",
+        type=_options.integer(1),
+        metavar="N",
+        help="to compute with (default: all cores)",
+    )
+
+
+def read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]) -> "Table":
+    from densenet.config import set_num_threads
+    from densenet.tables.files import read_table
+
+    if arguments.threads is not None:
+        set_num_threads(arguments.threads)
+    return read_table(
+        arguments.table,
+        header=not arguments.no_header,
+        delimiter=arguments.delimiter,
+        encoding=arguments.encoding,
+        missing=missing,
+        present=present,
+        decimal=arguments.decimal,
+        thousands=arguments.thousands,
+    )
+
+
+def spare(inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:
+    """Raise a ValueError if an output file is one of the input files."""
+    for output in outputs:
+        for path in map(Path, inputs):
+            if path.exists() and output.exists() and path.samefile(output):
+                raise ValueError(f"{output}: expected another file to write than {path}, the input")

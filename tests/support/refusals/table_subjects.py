@@ -1,0 +1,123 @@
+"""What is called of tables, with arguments that are right."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import densenet.tables
+from densenet.tables import Categories, Classes, Features, Numbers, Table, Values
+from tests.support.refusals.subjects import Subject
+
+
+def _table() -> Table:
+    return Table.from_columns(
+        {"age": [20, 60, 40, 40], "color": ["red", "blue", "red", "blue"], "n": ["1", "2", "", "4"]}
+    )
+
+
+def subjects() -> list[Subject]:
+    numbers = {"column": "age", "fill": 1.0, "mean": 2.0, "scale": 3.0}
+    categories = {"column": "color", "values": ("blue", "red"), "others": 0}
+    features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
+    classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
+
+    def of(name: str, call: Callable[..., Any], kinds: Mapping[str, str] = {}, /, **given: Any):
+        also = "table: expected column"
+        return Subject(name, lambda _: call, lambda: copy.deepcopy(given), kinds, also=also)
+
+    return [
+        of(
+            "Table.from_columns",
+            Table.from_columns,
+            {"columns": "columns"},
+            columns={"a": [1, 2], "b": ["x", "y"]},
+        ),
+        of("Table.require", _table().require, names=["age", "n"]),
+        of("Table.take", _table().take, {"rows": "indices"}, rows=np.array([0, 2])),
+        of("Table.where", _table().where, row=1, column="age"),
+        *(
+            of(f"Table.{method}", getattr(_table(), method), name="n")
+            for method in ("texts", "missing", "numbers", "is_text")
+        ),
+        of("Numbers", Numbers, **numbers),
+        of("Numbers.fit", Numbers.fit, table=_table(), column="age", impute="median"),
+        of("Numbers.transform", Numbers(**numbers).transform, table=_table()),
+        of("Numbers.surprise", Numbers(**numbers).surprise, table=_table()),
+        of("Categories", Categories, **categories),
+        of(
+            "Categories.fit",
+            Categories.fit,
+            {"most": "count from 0"},
+            table=_table(),
+            column="color",
+            most=9,
+            least_rows=1,
+        ),
+        of("Categories.transform", Categories(**categories).transform, table=_table()),
+        of("Categories.surprise", Categories(**categories).surprise, table=_table()),
+        of("Features", Features, parts=features.parts, left_out={"n": "empty"}),
+        of(
+            "Features.fit",
+            Features.fit,
+            {"columns": "columns of a table"},
+            table=_table(),
+            columns=["age", "color"],
+            text=["n"],
+            impute="mean",
+            most_categories=5,
+        ),
+        of("Features.transform", features.transform, table=_table()),
+        of("Features.surprises", features.surprises, table=_table()),
+        of("Features.from_json", Features.from_json, data=features.to_json())._replace(
+            also="features: |parts: |left_out: |kind: "
+        ),
+        of("Classes", Classes, {"values": "texts"}, column="color", values=("blue", "red")),
+        of("Classes.fit", Classes.fit, table=_table(), column="color"),
+        of("Classes.encode", classes.encode, table=_table()),
+        of("Classes.decode", classes.decode, {"outputs": "indices"}, outputs=np.array([0, 1])),
+        of("Values", Values, column="age", mean=2.0, scale=3.0),
+        of("Values.fit", Values.fit, table=_table(), column="age"),
+        of("Values.encode", values.encode, table=_table()),
+        of("Values.decode", values.decode, {"outputs": "any vector"}, outputs=np.array([0.5, 1.5])),
+        of(
+            "Settings",
+            densenet.tables.Settings,
+            {
+                "target": "text",
+                "id": "optional text",
+                "ignore": "some texts",
+                "text": "some texts",
+                "hidden": "widths",
+                "activation": "choice",
+                "optimizer": "choice",
+                "dropout": "decay",
+                "validation": "decay",
+                "lr": "optional positive",
+                "seed": "count from 0",
+            },
+            target="age",
+            id="n",
+            ignore=["color"],
+            text=["age"],
+            hidden=(3, 2),
+            activation="relu",
+            dropout=0.5,
+            optimizer="adam",
+            lr=0.1,
+            epochs=3,
+            batch_size=2,
+            validation=0.5,
+            patience=2,
+            seed=1,
+        ),
+        of(
+            "fit_target",
+            densenet.tables.fit_target,
+            table=_table(),
+            column="age",
+            task="auto",
+        ),
+        of("infer_task", densenet.tables.infer_task, table=_table(), column="age"),
+    ]
