@@ -7,6 +7,7 @@ as the command ``densenet fit`` does.
 """
 
 from densenet.tables.columns import Categories, Numbers
+from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
@@ -18,6 +19,7 @@ from densenet.tables.targets import Classes, Values, fit_target, infer_task
 __all__ = [
     "Categories",
     "Classes",
+    "Dates",
     "Features",
     "Fitted",
     "Numbers",

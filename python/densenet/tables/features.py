@@ -2,16 +2,22 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from densenet import _checks
 from densenet.tables import specs
 from densenet.tables.columns import Categories, Imputation, Numbers, Rows
+from densenet.tables.dates import Dates, moments
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Features"]
+
+
+Part: TypeAlias = Numbers | Categories | Dates
+
+_KINDS: dict[str, type[Part]] = {"numbers": Numbers, "categories": Categories, "dates": Dates}
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Features:
 
     Parameters
     ----------
-    parts : sequence of Numbers or Categories
+    parts : sequence of Numbers, Categories or Dates
         The encoding of each column.
     left_out : mapping of str to str
         Columns of the training rows that are not read, and why.
@@ -28,7 +34,8 @@ class Features:
     Raises
     ------
     TypeError
-        If `parts` holds anything but Numbers and Categories, or `left_out` is no mapping of texts.
+        If `parts` holds anything but Numbers, Categories and Dates, or `left_out` is no mapping of
+        texts.
     ValueError
         If there are no parts.
 
@@ -55,15 +62,15 @@ class Features:
     True
     """
 
-    parts: tuple[Numbers | Categories, ...]
+    parts: tuple[Part, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        parts = _checks.sequence("parts", self.parts, "Numbers and Categories")
+        parts = _checks.sequence("parts", self.parts, "Numbers, Categories and Dates")
         for index, part in enumerate(parts):
-            if not isinstance(part, Numbers | Categories):
+            if not isinstance(part, Part):
                 got = _checks.describe(part)
-                raise TypeError(f"parts[{index}]: expected Numbers or Categories, got {got}")
+                raise TypeError(f"parts[{index}]: expected Numbers, Categories or Dates, got {got}")
         object.__setattr__(self, "parts", parts)
         _checks.mapping("left_out", self.left_out, "a mapping from columns to reasons")
         for column, reason in self.left_out.items():
@@ -89,37 +96,43 @@ class Features:
         table : Table
             Training rows.
         columns : iterable of str
-            A column whose cells are all numbers is read as `Numbers`, any other as `Categories`.
-            It is left out if it is empty, constant, or made of texts of which more than half
-            differ, as those of an id do.
+            A column whose cells are all numbers is read as `Numbers`, one of dates as `Dates`, any
+            other as `Categories`. It is left out if it is empty, constant, or made of texts of
+            which more than half differ, as those of an id do.
         text : collection of str
             Columns to read as categories whatever they hold.
         impute : "median" or "mean"
-            What takes the place of missing numbers.
+            What takes the place of missing numbers and dates.
         most_categories : int
             The most features of a column of texts, not counting "other", which rarer ones share.
 
         Raises
         ------
         ValueError
-            If no column is left, or a few cells of a column, at most a tenth, are no numbers while
-            the others are.
+            If no column is left, or a few cells of a column, at most a tenth, are no numbers, or
+            no dates, while the others are.
         """
         as_table(table)
         text = _checks.texts("text", text)
         table.require(text)
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)
-        parts: list[Numbers | Categories] = []
+        parts: list[Part] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
             if column in table.unnamed and column not in text:
                 left_out[column] = table.unnamed[column]
                 continue
-            as_text = column in text or table.is_text(column)
-            reason = _useless(table, column, as_text, forced=column in text)
+            as_dates = column in table.date_guesses and column not in text
+            as_text = column in text or (not as_dates and table.is_text(column))
+            if as_dates:
+                reason = _useless_dates(table, column)
+            else:
+                reason = _useless(table, column, as_text, forced=column in text)
             if reason:
                 left_out[column] = reason
+            elif as_dates:
+                parts.append(Dates.fit(table, column, impute))
             elif as_text:
                 parts.append(Categories.fit(table, column, most_categories))
             else:
@@ -189,11 +202,16 @@ class Features:
                 "features: expected a list of parts and a dict of those left out, got "
                 f"{_checks.describe(parts)} and {_checks.describe(left_out)}"
             )
-        kinds: dict[str, type[Numbers | Categories]] = {
-            "numbers": Numbers,
-            "categories": Categories,
-        }
-        return cls(tuple(specs.from_json(kinds, part) for part in parts), left_out)
+        return cls(tuple(specs.from_json(_KINDS, part) for part in parts), left_out)
+
+
+def _useless_dates(table: Table, column: str) -> str:
+    """Say why nothing can be learned from a column of dates; give "" if something can."""
+    when = moments(table, column)
+    known = when[when == when]
+    if not len(known):
+        return "empty"
+    return "constant" if known.min() == known.max() else ""
 
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet.tables.cells import looks_like_a_date, number
+from densenet.tables.dates import example
 from densenet.tables.table import Table
 from densenet.tables.targets import MOST_CLASSES, Task
 
@@ -40,15 +41,15 @@ def notes(
     ------
     ValueError
         If a few cells of a column, at most a tenth, are no numbers while the others are, or if its
-        numbers may mean two things.
+        numbers or dates may mean two things.
 
     Examples
     --------
     >>> from densenet.tables.notes import notes
     >>> from densenet.tables import Table
-    >>> rows = {"when": ["2024-01-01", "2024-01-02"], "price": ["1,5", "2"], "y": [0, 1]}
+    >>> rows = {"when": ["31.1.24", "2.1.24"], "price": ["1,5", "2"], "y": [0, 1]}
     >>> print("\n".join(notes(Table.from_columns(rows), "y", "classification")))
-    'when' holds dates, read as mere texts: give columns of year, month or day
+    'when' looks like dates, read as mere texts: write them like 2024-12-31
     'price': '1,5' is read as 1.5
     """
     said = []
@@ -65,6 +66,8 @@ def notes(
             continue
         if name == target and task == "classification":
             said += _about_texts(table, name) + _about_numerals(table, name)
+        elif name in table.date_guesses and name != target:
+            said += _about_dates(table, name)
         elif table.is_text(name):
             said += _about_texts(table, name)
         else:
@@ -86,6 +89,12 @@ def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
     return [f"{name!r} {words} (--id {name} or --ignore {name})"]
 
 
+def _about_dates(table: Table, name: str) -> list[str]:
+    """Say how a column's dates are read, if they do not begin with the year."""
+    said = example(table, name)
+    return [f"{name!r}: {said}"] if said else []
+
+
 def _about_numerals(table: Table, name: str) -> list[str]:
     """Say how a column's numbers are read, if they are not written as programs write them."""
     guess = table.guesses.get(name)
@@ -103,7 +112,7 @@ def _about_texts(table: Table, name: str) -> list[str]:
         return sum(counts[text] for text in texts) / counts.total()
 
     if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
-        return [f"{name!r} holds dates, read as mere texts: give columns of year, month or day"]
+        return [f"{name!r} looks like dates, read as mere texts: write them like 2024-12-31"]
     others = [text for text, _ in counts.most_common() if number(text) is None]
     like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
     because = [text for text in others if text not in set(like)] or others

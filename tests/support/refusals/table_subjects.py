@@ -7,18 +7,24 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet.tables import Categories, Classes, Features, Numbers, Table, Values
+from densenet.tables import Categories, Classes, Dates, Features, Numbers, Table, Values
 from tests.support.refusals.subjects import Subject
 
 
 def _table() -> Table:
     return Table.from_columns(
-        {"age": [20, 60, 40, 40], "color": ["red", "blue", "red", "blue"], "n": ["1", "2", "", "4"]}
+        {
+            "age": [20, 60, 40, 40],
+            "color": ["red", "blue", "red", "blue"],
+            "n": ["1", "2", "", "4"],
+            "day": ["2024-01-01", "", "2024-01-02", "2024-01-03"],
+        }
     )
 
 
 def subjects() -> list[Subject]:
     numbers = {"column": "age", "fill": 1.0, "mean": 2.0, "scale": 3.0}
+    dates = {"column": "day", "fill": 1.0, "mean": 2.0, "scale": 3.0, "cycles": ("week",)}
     categories = {"column": "color", "values": ("blue", "red"), "others": 0}
     features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
     classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
@@ -45,6 +51,10 @@ def subjects() -> list[Subject]:
         of("Numbers.fit", Numbers.fit, table=_table(), column="age", impute="median"),
         of("Numbers.transform", Numbers(**numbers).transform, table=_table()),
         of("Numbers.surprise", Numbers(**numbers).surprise, table=_table()),
+        of("Dates", Dates, {"cycles": "some texts"}, **dates, missing=True),
+        of("Dates.fit", Dates.fit, table=_table(), column="day", impute="median"),
+        of("Dates.transform", Dates(**dates).transform, table=_table()),
+        of("Dates.surprise", Dates(**dates).surprise, table=_table()),
         of("Categories", Categories, **categories),
         of(
             "Categories.fit",
