@@ -63,6 +63,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
     add("--task", choices=("auto", "classification", "regression"))
     add("--ignore", type=_options.names, metavar="A,B", help="columns to leave out")
     add("--text", type=_options.names, metavar="A,B", help="columns to read as categories")
+    add("--numbers", type=_options.names, metavar="A,B", help="columns to read as numbers, ids too")
     add("--missing", type=_options.names, metavar="A,B", help="further words for missing cells")
     add(
         "--present",

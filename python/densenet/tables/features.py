@@ -10,6 +10,7 @@ from densenet import _checks
 from densenet.tables import specs
 from densenet.tables.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.dates import Dates, moments
+from densenet.tables.ids import are_uuids
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Features"]
@@ -86,6 +87,7 @@ class Features:
         columns: Iterable[str],
         *,
         text: Collection[str] = (),
+        numbers: Collection[str] = (),
         impute: Imputation = "median",
         most_categories: int = 100,
     ) -> "Features":
@@ -101,6 +103,8 @@ class Features:
             which more than half differ, as those of an id do.
         text : collection of str
             Columns to read as categories whatever they hold.
+        numbers : collection of str
+            Columns to read as numbers even if they are among `Table.unnamed`.
         impute : "median" or "mean"
             What takes the place of missing numbers and dates.
         most_categories : int
@@ -114,17 +118,20 @@ class Features:
         """
         as_table(table)
         text = _checks.texts("text", text)
-        table.require(text)
+        numbers = _checks.texts("numbers", numbers)
+        table.require([*text, *numbers])
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)
         parts: list[Part] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
-            if column in table.unnamed and column not in text:
+            if column in table.unnamed and column not in (*text, *numbers):
                 left_out[column] = table.unnamed[column]
                 continue
-            as_dates = column in table.date_guesses and column not in text
-            as_text = column in text or (not as_dates and table.is_text(column))
+            as_dates = column in table.date_guesses and column not in (*text, *numbers)
+            as_text = column in text or not (
+                as_dates or column in numbers or not table.is_text(column)
+            )
             if as_dates:
                 reason = _useless_dates(table, column)
             else:
@@ -227,5 +234,7 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     if different == 1:
         return "constant"
     if different > len(texts) / 2 and not forced:
+        if are_uuids(texts):
+            return f"UUIDs, as ids are: {different:,} different ones in {len(texts):,} rows"
         return f"text that hardly repeats: {different:,} different cells in {len(texts):,} rows"
     return ""

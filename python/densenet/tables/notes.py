@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from densenet.tables.cells import looks_like_a_date, number
 from densenet.tables.dates import example
+from densenet.tables.ids import are_uuids
 from densenet.tables.table import Table
 from densenet.tables.targets import MOST_CLASSES, Task
 
@@ -31,7 +32,7 @@ def notes(
     id : str, optional
         The column that names rows.
     asked : collection of str
-        Columns that are left out or read as categories because the owner asked for it.
+        Columns that are left out, or read as categories or numbers, because the owner asked for it.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def _about_numerals(table: Table, name: str) -> list[str]:
 def _about_texts(table: Table, name: str) -> list[str]:
     """Point out texts that look like dates or numbers."""
     counts = Counter(text for text in table.texts(name).tolist() if text)
-    if not counts or table.columns[name].dtype != object:
+    if not counts or table.columns[name].dtype != object or are_uuids(counts):
         return []
 
     def share(texts: Collection[str]) -> float:

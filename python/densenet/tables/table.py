@@ -46,7 +46,8 @@ class Table:
     guesses : mapping of str to Guess
         How the numbers of a column are written, if not as programs write them.
     unnamed : mapping of str to str
-        Columns that are features only on request, and why: an index that pandas wrote.
+        Columns that are features only on request, and why: an index that pandas wrote, an id, the
+        key of a join.
     date_guesses : mapping of str to DateGuess
         The columns of dates, and how each is written.
 
