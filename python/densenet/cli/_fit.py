@@ -145,9 +145,12 @@ def _fit(arguments: argparse.Namespace) -> int:
         **{name: value for name, value in vars(arguments).items() if name in options}
     )
     _tables.spare(
-        [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
+        _tables.inputs(arguments),
+        [arguments.out] if arguments.no_picture else [arguments.out, output],
     )
-    table = _tables.read(arguments, settings.missing, settings.present)
+    table = _tables.read(
+        arguments, settings.missing, settings.present, settings.ignore.__contains__
+    )
     workers = _workers()
     progress = find_spec("tqdm") is not None
     fitted = fit(table, settings, progress=progress, workers=workers)

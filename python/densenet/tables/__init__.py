@@ -11,6 +11,7 @@ from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
+from densenet.tables.joining import join
 from densenet.tables.model import TableModel
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
@@ -30,6 +31,7 @@ __all__ = [
     "fit",
     "fit_target",
     "infer_task",
+    "join",
     "read_table",
     "write_csv",
 ]

@@ -84,7 +84,7 @@ def _reason(table: Table, name: str) -> str:
         keys = [key for key in table.keys(name) if key]
         long = len(set(keys)) == len(keys)
         return "an id, another long number in each row" if long else ""
-    if len(np.unique(known)) < len(known):
+    if most - least + 1 < len(known) or len(np.unique(known)) < len(known):
         return ""
     if _NAME.fullmatch(name.strip()):
         return "an id, another in each row"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet.tables import Categories, Classes, Dates, Features, Numbers, Table, Values
+from densenet.tables import Categories, Classes, Dates, Features, Numbers, Table, Values, join
 from tests.support.refusals.subjects import Subject
 
 
@@ -55,6 +55,15 @@ def subjects() -> list[Subject]:
         of("Dates.fit", Dates.fit, table=_table(), column="day", impute="median"),
         of("Dates.transform", Dates(**dates).transform, table=_table()),
         of("Dates.surprise", Dates(**dates).surprise, table=_table()),
+        of(
+            "join",
+            join,
+            {"ignore": "some texts"},
+            table=_table(),
+            other=Table.from_columns({"age": [20, 40], "size": [1, 2]}),
+            on="age",
+            ignore=["size"],
+        ),
         of("Categories", Categories, **categories),
         of(
             "Categories.fit",
