@@ -239,7 +239,7 @@ def test_surprises():
 
 
 def test_places_in_cycles_are_those_of_the_calendar(rng):
-    first = datetime.datetime(2015, 1, 1)
+    first = datetime.datetime(1965, 1, 1)
     dates = [first + datetime.timedelta(seconds=float(s)) for s in rng.uniform(0, 3e8, 200)]
     table = of(*map(str, dates))
     spec = Dates.fit(table, "when")
@@ -416,6 +416,45 @@ def test_years_of_two_digits_are_pointed_out(command, rng):
     )
     out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
     assert "note: 'when' looks like dates, read as mere texts: write them like 2024-12-31" in out
+
+
+def test_words_among_dates_are_pointed_out(command):
+    spelled = [when if i % 5 else "later" for i, when in enumerate(days(100, str))]
+    rows = zip(spelled, range(7, 1000, 10), "ab" * 50, strict=False)
+    write("t.csv", ["when", "x", "y"], rows)
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    assert (
+        "note: 'when': 80% of the cells look like dates, but it is read as text because of 'later' "
+        "(--missing takes words as missing)"
+    ) in out
+    out = command("fit", "t.csv", "--target", "y", "--missing", "later", *QUICK)[1]
+    assert (
+        "dates: when: elapsed time, place in year, week (sine and cosine), whether missing" in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["2024-01-01T10:30Z", "2024-01-01 10:30:05+00:00"], ""),
+        (
+            ["2024-01-01T10:30Z", "2024-01-01T10:30+01:00"],
+            "10:30+01:00' is read as 2024-01-01 09:30",
+        ),
+        (["2024-01-01 10:30:00", "2024-02-01 00:00:00.5"], ""),
+        (["2:30", "10:30"], "'10:30' is read as the time of day 10:30:00"),
+        (["2024/01/02", "2024/01/03"], ""),
+        (["2024.01.02", "2024-01-03"], "'2024.01.02' is read as 2024-01-02"),
+        (["2024-01-02"] * 20 + ["soon"], ""),
+    ],
+)
+def test_only_what_is_not_plain_is_told(cells, said):
+    from densenet.tables.notes import notes
+
+    rows = {"when": cells, "y": ["a"] * len(cells)}
+    told = notes(Table.from_columns(rows), "y", "classification")
+    assert len(told) == bool(said)
+    assert said in "".join(told)
 
 
 def test_dates_to_predict_are_told_of(command):

@@ -238,8 +238,11 @@ def example(table: Table, column: str, how: DateFormat | None = None) -> str:
         return ""
     for text in sorted(texts, key=lambda text: (-len(text), text)):
         read = how.spell(text)
-        if read and (how.zone or how.clock or not read.startswith(text[:10])):
-            return f"{text!r} is read as {read}{', a time of day' if how.clock else ''}"
+        if read and how.clock:
+            return f"{text!r} is read as the time of day {read}"
+        plain = text.replace("T", " ").replace("/", "-")[:16]  # to the minute
+        if read and not read.startswith(plain):
+            return f"{text!r} is read as {read}"
     return ""
 
 

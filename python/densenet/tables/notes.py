@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -112,13 +112,17 @@ def _about_texts(table: Table, name: str) -> list[str]:
     def share(texts: Collection[str]) -> float:
         return sum(counts[text] for text in texts) / counts.total()
 
-    if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
+    dates = {text for text in counts if looks_like_a_date(text)}
+    if share(dates) >= _MOST:
         return [f"{name!r} looks like dates, read as mere texts: write them like 2024-12-31"]
+    if share(dates) >= 0.5:
+        others = [text for text, _ in counts.most_common() if text not in dates]
+        part = f"{share(dates):.0%} of the cells look like dates, but it is read as text"
+        return [f"{name!r}: {part}{_because(others)}"]
     others = [text for text, _ in counts.most_common() if number(text) is None]
     like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
     because = [text for text in others if text not in set(like)] or others
-    words = ", ".join(map(_short, because[:3])) + (", ..." if len(because) > 3 else "")
-    reason = f" because of {words} (--missing takes words as missing)"
+    reason = _because(because)
     if 0.5 <= 1 - share(others) < 1:
         part = f"{1 - share(others):.0%} of the cells are numbers"
         return [f"{name!r}: {part}, but it is read as text{reason}"]
@@ -126,6 +130,11 @@ def _about_texts(table: Table, name: str) -> list[str]:
         part = f"cells such as {_short(like[0])} are read as texts, not as numbers"
         return [f"{name!r}: {part}{'' if because is others else reason}"]
     return []
+
+
+def _because(texts: Sequence[str]) -> str:
+    words = ", ".join(map(_short, texts[:3])) + (", ..." if len(texts) > 3 else "")
+    return f" because of {words} (--missing takes words as missing)"
 
 
 def _short(text: str) -> str:
