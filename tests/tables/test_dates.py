@@ -407,8 +407,9 @@ def test_seasons_are_learned(command, spell, note):
     )
 
 
-def test_years_of_two_digits_are_pointed_out(command, rng):
-    spelled = days(5, lambda day: f"{day:%m/%d/%y}") * 20
+@pytest.mark.parametrize("spell", ["%m/%d/%y", "%Y-%m", "%d.%m.%y %H:%M"])
+def test_dates_that_may_be_something_else_are_pointed_out(command, rng, spell):
+    spelled = days(5, lambda day: f"{day:{spell}}") * 20
     write(
         "t.csv",
         ["when", "x", "y"],

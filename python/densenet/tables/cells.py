@@ -34,7 +34,7 @@ MARKS = ("-", "--", "---", "–", "—", "..", "...", "…")
 _WHOLE = re.compile(r"([-+]?)0*([0-9]+)(?:\.0*)?")
 _DATE = re.compile(
     r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2}))"
-    r"(?:[T ][0-9:.,]+ *(?:[AaPp][Mm]|Z|UTC|[-+][0-9:]+)?)?"
+    r"(?:[T ][0-9:.,]+ *(?:[AaPp][Mm]|Z|UTC|[-+][0-9:]+)?)?|[0-9]{4}-(?:0[1-9]|1[0-2])"
 )
 
 
@@ -190,12 +190,12 @@ def _number_key(cell: str) -> str:
 
 
 def looks_like_a_date(cell: str) -> bool:
-    """Return whether a cell is a date in digits, with or without a time.
+    """Return whether a cell is a date in digits, with or without a time, or a month of a year.
 
     Examples
     --------
     >>> from densenet.tables.cells import looks_like_a_date
-    >>> [looks_like_a_date(text) for text in ("2024-02-29", "1/2/24 10:30", "2024", "1.2.3.4")]
+    >>> [looks_like_a_date(text) for text in ("1/2/24 10:30", "2024-02", "2024", "1.2.3.4")]
     [True, True, False, False]
     """
     return _DATE.fullmatch(cell) is not None

@@ -85,7 +85,6 @@ def join(table: Table, other: Table, on: str, *, ignore: Iterable[str] = ()) -> 
         guesses=joined(left.guesses, right.guesses),
         date_guesses=joined(left.date_guesses, right.date_guesses),
         unnamed={**left.unnamed, on: KEY},
-        _numbers={},
     )
 
 
