@@ -40,8 +40,8 @@ _DATE = (
     r"(?P<third>[0-9]{4}|[0-9]{1,2})"
 )
 _TIME = (
-    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-5][0-9])"
-    r"(?::(?P<seconds>[0-5][0-9])(?:[.,](?P<fraction>[0-9]+))?)?(?: ?(?P<half>[AaPp])[Mm])?"
+    r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9])"
+    r"(?::(?P<seconds>[0-5][0-9])(?:[.,](?P<fraction>[0-9]+))?)?)?(?: ?(?P<half>[AaPp])[Mm])?"
 )
 _ZONE = r" ?(?P<zone>Z|UTC|[-+](?:0[0-9]|1[0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _CELL = re.compile(rf"(?:{_DATE}(?:(?:T| +)(?=[0-9])|$))?(?:{_TIME}(?:{_ZONE})?)?")
@@ -116,7 +116,8 @@ class DateFormat:
         day, time = str(_EPOCH + timedelta(microseconds=moment)).split(" ")
         if self.clock:
             return time
-        return f"{day} {time}{' UTC' if self.zone else ''}" if ":" in cell else day
+        has_time = "T" in cell or " " in cell
+        return f"{day} {time}{' UTC' if self.zone else ''}" if has_time else day
 
 
 ISO = DateFormat()
@@ -338,6 +339,8 @@ def _parts(cell: str) -> _Parts | None:
     year_first = first is not None and len(first) == 4
     if first is not None and year_first == (len(third) == 4):
         return None
+    if first is None and minute is None:  # a number
+        return None
     time = 0
     if hour is not None:
         hours = int(hour)
@@ -347,7 +350,7 @@ def _parts(cell: str) -> _Parts | None:
             hours = hours % 12 + (12 if half in "Pp" else 0)
         if hours > 23:
             return None
-        time = ((hours * 60 + int(minute)) * 60 + int(seconds or 0)) * 1_000_000
+        time = ((hours * 60 + int(minute or 0)) * 60 + int(seconds or 0)) * 1_000_000
         time += int(f"{fraction or '':0<6}"[:6])
     numbers = (int(first), int(second), int(third)) if first is not None else (0, 0, 0)
     return _Parts(numbers, first is None, year_first, mark == ".", time, _offset(zone))
