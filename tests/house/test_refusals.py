@@ -25,6 +25,7 @@ ELSEWHERE = {
     "densenet.tables.cells": "part of the command line, see test_table_same.py",
     "densenet.tables.facts": "part of the command line, see test_table_models.py",
     "densenet.tables.files": "part of the command line, see test_tables.py",
+    "densenet.tables.frames": "called with columns, see tests/tables/test_frame_cells.py",
     "densenet.tables.file_kinds": "part of the command line, see test_table_reading.py",
     "densenet.tables.notes": "part of the command line, see test_table_reading.py",
     "densenet.tables.numerals": "part of the command line, see test_table_numerals.py",

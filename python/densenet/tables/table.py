@@ -17,6 +17,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.cells import Kind, key_of, kind_of, number
+from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
 
 __all__ = ["Table"]
@@ -84,13 +85,12 @@ class Table:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
-        """Make a table of sequences of one length; cells that are no numbers become texts."""
+        """Make a table of sequences of one length, or of a frame of pandas or polars.
+
+        Cells that are no numbers become texts, by `densenet.tables.frames.cells_of`.
+        """
         _checks.text("source", source)
         cells = dict(_vectors(columns))
-        for name, values in cells.items():
-            if values.dtype.kind not in "iuf":
-                texts = ["" if cell is None else str(cell) for cell in values.tolist()]
-                cells[name] = np.array(texts, object)
         lengths = sorted({len(values) for values in cells.values()})
         if len(lengths) != 1:
             raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
@@ -322,15 +322,8 @@ class Table:
 
 def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
     """Yield the columns of a mapping or frame, by name, as arrays of shape (rows,)."""
-    items = getattr(columns, "items", None)
-    if not callable(items):
-        got = _checks.describe(columns)
-        raise TypeError(f"columns: expected a mapping from names to cells, got {got}")
-    for name, values in items():
-        cells = _checks.as_array(f"columns[{_checks.text('columns', name)!r}]", values)
-        if cells.ndim != 1:
-            raise ValueError(f"columns[{name!r}]: expected shape (rows,), got {cells.shape}")
-        yield name, cells
+    for name, values in columns_of("columns", columns):
+        yield name, cells_of(f"columns[{_checks.text('columns', name)!r}]", values)
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:
