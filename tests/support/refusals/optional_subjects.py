@@ -189,6 +189,62 @@ def _estimators() -> list[Subject]:
     return subjects
 
 
+def _estimators_of_tables() -> list[Subject]:
+    if not installed("sklearn"):
+        return []
+    estimators = importlib.import_module("densenet.estimators")
+    x, y = data()
+    kinds = {
+        "hidden_layer_sizes": "hidden sizes",
+        "learning_rate_init": "optional positive",
+        "validation_fraction": "decay",
+        "dropout": "decay",
+        "max_categories": "count from 0",
+        "n_iter_no_change": "count",
+        "categorical_features": "columns by name or position",
+        "verbose": "flag",
+    }
+    few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
+    few |= {"validation_fraction": 0.0, "categorical_features": [0]}
+    subjects = []
+    for name, goal in {"DenseTableClassifier": y, "DenseTableRegressor": x[:, 0].copy()}.items():
+        made = getattr(estimators, name)
+
+        def construct(made=made, goal=goal, **given: Any) -> Any:
+            return made(**few | given).fit(x, goal)
+
+        subjects += [
+            Subject(
+                f"{name}(...).fit ({setting})",
+                lambda _, call=construct: call,
+                lambda setting=setting, value=value: {setting: copy.deepcopy(value)},
+                {setting: kinds.get(setting) or KIND_OF[f"estimator's {setting}"]},
+                also="layers: expected at most",
+                most=15,
+            )
+            for setting, value in {
+                n: few.get(n, default(p)) for n, p in parameters_of(made)
+            }.items()
+        ]
+        fitted = made(**few).fit(x, goal)
+        for method in ("fit", "predict", "score"):
+            given = {
+                key: {"X": x, "y": goal}[key]
+                for key, _ in parameters_of(getattr(made, method))
+                if key != "sample_weight"
+            }
+            subjects.append(
+                Subject(
+                    f"{name}.{method}",
+                    lambda _, fitted=fitted, method=method: getattr(copy.deepcopy(fitted), method),
+                    lambda given=given: copy.deepcopy(given),
+                    dict.fromkeys(given, "scikit-learn's"),
+                    most=10,
+                )
+            )
+    return subjects
+
+
 # ---- tuning --------------------------------------------------------------------------------------
 
 
@@ -212,4 +268,4 @@ def _tuning() -> list[Subject]:
 @functools.cache
 def subjects() -> tuple[Subject, ...]:
     """Those whose packages are installed."""
-    return (*_exchange(), *_plotting(), *_estimators(), *_tuning())
+    return (*_exchange(), *_plotting(), *_estimators(), *_estimators_of_tables(), *_tuning())

@@ -1,0 +1,68 @@
+"""Turns the parameters of an estimator of tables into the settings of a training run."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sklearn.utils import check_random_state
+
+from densenet import _checks
+from densenet._activations import ACTIVATIONS
+from densenet.estimators import _parameters
+from densenet.tables.settings import Settings
+from densenet.tables.targets import Task
+
+SETTING_OF = {
+    "hidden_layer_sizes": "hidden",
+    "activation": "activation",
+    "solver": "optimizer",
+    "learning_rate_init": "lr",
+    "batch_size": "batch_size",
+    "max_iter": "epochs",
+    "n_iter_no_change": "patience",
+    "validation_fraction": "validation",
+    "dropout": "dropout",
+    "impute": "impute",
+    "max_categories": "most_categories",
+}
+"""The setting that each parameter chooses."""
+
+_KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
+
+
+def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[str]) -> Settings:
+    """Give the settings that an estimator's parameters choose, for a column to predict.
+
+    An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same
+    network; any other draws one.
+    """
+    chosen = {setting: getattr(estimator, name) for name, setting in SETTING_OF.items()}
+    chosen["hidden"] = _parameters.hidden_layer_sizes(chosen["hidden"])
+    if isinstance(chosen["activation"], str):
+        chosen["activation"] = _KIND_OF.get(chosen["activation"], chosen["activation"])
+    _parameters.random_state(estimator.random_state)
+    seed = estimator.random_state
+    if not isinstance(seed, int):
+        seed = int(check_random_state(seed).randint(2**31 - 1))
+    return Settings(target, text=tuple(categories), task=task, seed=seed, **chosen)
+
+
+@contextmanager
+def errors_by_parameter() -> Iterator[None]:
+    """Let errors about settings name the parameters that chose them."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        for parameter, setting in SETTING_OF.items():
+            if re.match(rf"{setting}\b", text) and parameter != setting:
+                raise type(error)(parameter + text.removeprefix(setting)) from None
+        raise
+
+
+def check(estimator: Any) -> None:
+    """Check the parameters that choose no setting."""
+    if estimator.n_threads is not None:
+        _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
+    _checks.flag("verbose", estimator.verbose)

@@ -1,0 +1,267 @@
+"""Dense networks for tables: estimators that take a frame as it is, and encode it themselves."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
+
+from densenet import _checks
+from densenet._typing import Array
+from densenet.config import limit_this_thread
+from densenet.estimators import _frames, _settings
+from densenet.estimators._base import unchanged_by_errors
+from densenet.tables.fitting import fit
+from densenet.tables.model import TableModel
+from densenet.tables.table import Table
+from densenet.tables.targets import Classes, Task
+
+
+@dataclass(eq=False, repr=False)
+class _TableEstimator(BaseEstimator):
+    """Parameters and training of `DenseTableClassifier` and `DenseTableRegressor`."""
+
+    hidden_layer_sizes: int | Sequence[int] = (64, 32)
+    activation: str = "relu"
+    _: KW_ONLY
+    solver: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    learning_rate_init: float | None = None
+    batch_size: int = 32
+    max_iter: int = 100
+    n_iter_no_change: int = 10
+    validation_fraction: float = 0.2
+    dropout: float = 0.0
+    impute: Literal["median", "mean"] = "median"
+    max_categories: int = 100
+    categorical_features: Sequence[str] | Sequence[int] = ()
+    random_state: Any = None
+    verbose: bool = False
+    n_threads: int | None = None
+
+    def _learn(self, x: Any, y: Any, task: Task) -> None:
+        """Train on checked targets beside X."""
+        _settings.check(self)
+        columns = _frames.read(self, x, fresh=True, categorical=self.categorical_features, least=2)
+        targets = self._targets(y)
+        check_consistent_length(next(iter(columns.cells.values())), targets)
+        name = _free_name(y, columns.cells)
+        with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
+            settings = _settings.settings_of(self, name, task, columns.categories)
+            table = Table.from_columns({**columns.cells, name: targets}, "X")
+            fitted = fit(table, settings, progress=self.verbose)
+        self.model_: TableModel = fitted.model
+        self.history_ = fitted.history
+        self.n_iter_ = len(fitted.history.epochs)
+
+    def _targets(self, y: Any) -> Array:
+        """Check y, and give what the network learns to predict, as numbers."""
+        raise NotImplementedError
+
+    def _table(self, x: Any) -> Table:
+        """Give the rows to predict as a table."""
+        check_is_fitted(self)
+        return Table.from_columns(_frames.read(self, x, fresh=False).cells, "X")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+
+@dataclass(eq=False, repr=False)
+class DenseTableClassifier(ClassifierMixin, _TableEstimator):
+    """Predict classes from a table as it is: numbers, texts, categories, booleans, gaps.
+
+    It trains what ``densenet fit`` trains: columns of numbers are standardised and their gaps
+    filled, any others become a feature for each frequent category, rows are held out, and training
+    stops when their loss no longer falls. A column that has nothing to learn from is left out.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Widths of the hidden layers.
+    activation : str
+        That of the hidden layers, by a name that `DenseClassifier` knows.
+    solver : "adam", "adamw", "rmsprop" or "sgd"
+    learning_rate_init : float, optional
+        By default the solver's own.
+    batch_size : int
+        Rows of a step.
+    max_iter : int
+        Most epochs.
+    n_iter_no_change : int
+        Epochs without a lower validation loss after which training stops; the best weights stay.
+    validation_fraction : float in [0, 1)
+        Share of the rows that are held out. With 0 all are trained on, for `max_iter` epochs.
+    dropout : float in [0, 1)
+        Probability with which a training step sets an output of a hidden layer to 0.
+    impute : "median" or "mean"
+        What fills the gaps of a column of numbers.
+    max_categories : int
+        The most features of a column of categories, not counting the one that rarer ones share.
+    categorical_features : sequence of str or int
+        Names or positions of columns to read as categories even if they hold numbers. Columns of a
+        frame's type for categories always are.
+    random_state : int, RandomState or None
+        Source of the rows held out, the initial weights, the order of rows and dropout.
+    verbose : bool
+        True shows a progress bar (tqdm).
+    n_threads : int, optional
+        Threads for this estimator; the results do not depend on it.
+
+    Attributes
+    ----------
+    model_ : densenet.tables.TableModel
+        The trained network with the encoding of the columns. ``model_.save`` writes the file that
+        ``densenet predict`` reads; ``model_.facts`` has the scores of the rows held out.
+    classes_ : array of shape (classes,)
+    history_ : densenet.History
+    n_iter_ : int
+        The number of epochs.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        If X has names.
+
+    Examples
+    --------
+    >>> from densenet.estimators import DenseTableClassifier
+    >>> pets = {"weight": [4.0, 30.0, None, 25.0] * 25, "says": ["meow", "woof", "meow", None] * 25}
+    >>> kinds = ["cat", "dog"] * 50
+    >>> classifier = DenseTableClassifier(8, random_state=0).fit(pets, kinds)
+    >>> classifier.classes_, classifier.score(pets, kinds)
+    (array(['cat', 'dog'], dtype='<U3'), 1.0)
+    >>> classifier.predict({"weight": [28.0], "says": ["woof"]})
+    array(['dog'], dtype='<U3')
+    """
+
+    def fit(self, X: Any, y: Any) -> "DenseTableClassifier":  # noqa: N803
+        """Encode a table and train on it, always anew.
+
+        Parameters
+        ----------
+        X : frame, mapping of columns, or array of shape (n, features)
+            Of pandas or polars, a dict, or whatever is an array, of objects too.
+        y : array of shape (n,)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If a parameter is of a wrong type, or X or y has a mask.
+        ValueError
+            If a parameter is outside its range, X and y do not fit, y has a single class, or
+            nothing can be learned from any column.
+        """
+        with unchanged_by_errors(self):
+            self._learn(X, y, "classification")
+            names = Table.from_columns({"y": self.classes_}).texts("y").tolist()
+            target = Classes(self.model_.target.column, tuple(names))
+            self.model_ = replace(self.model_, target=target)
+        return self
+
+    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+        """Compute the probability of each class, of shape (n, classes).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseTableClassifier
+        >>> x, y = {"color": ["red", "blue"] * 20}, [1, 0] * 20
+        >>> classifier = DenseTableClassifier(8, max_iter=200, random_state=0).fit(x, y)
+        >>> bool(classifier.predict_proba({"color": ["red"]})[0, 1] > 0.9)
+        True
+        """
+        table = self._table(X)
+        with limit_this_thread(self.n_threads):
+            return self.model_.predict_proba(table)
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Predict the most probable class, of shape (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        classes: Array = self.classes_[best]
+        return classes
+
+    def _targets(self, y: Any) -> Array:
+        """Give the number of each row's class, so that a class may be of any type."""
+        labels = _vector(self, y)
+        check_classification_targets(labels)
+        classes, numbers = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y: expected at least two classes, got 1 class, {classes.tolist()}")
+        self.classes_: Array = classes
+        return numbers
+
+
+@dataclass(eq=False, repr=False)
+class DenseTableRegressor(RegressorMixin, _TableEstimator):
+    """Predict values from a table as it is: numbers, texts, categories, booleans, gaps.
+
+    It trains as `DenseTableClassifier` does, with the squared error of standardised values.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, activation, solver, ...
+        Those of `DenseTableClassifier`.
+
+    Attributes
+    ----------
+    model_, history_, n_iter_, n_features_in_, feature_names_in_
+        Those of `DenseTableClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.estimators import DenseTableRegressor
+    >>> rooms = np.arange(200) % 7 + 1
+    >>> town = np.array(["Ayr", "Bath"])[np.arange(200) % 2]
+    >>> rent = 100 * rooms + 300 * (town == "Bath")
+    >>> regressor = DenseTableRegressor(random_state=0).fit({"rooms": rooms, "town": town}, rent)
+    >>> regressor.predict({"rooms": [2, 2], "town": ["Ayr", "Bath"]}).round(-2)
+    array([200., 500.])
+    """
+
+    def fit(self, X: Any, y: Any) -> "DenseTableRegressor":  # noqa: N803
+        """Encode a table and train on it, always anew.
+
+        Parameters, result and errors are those of `DenseTableClassifier.fit`, but y has values.
+        """
+        with unchanged_by_errors(self):
+            self._learn(X, y, "regression")
+        return self
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Predict values, of shape (n,)."""
+        table = self._table(X)
+        with limit_this_thread(self.n_threads):
+            return np.asarray(self.model_.predict(table))
+
+    def _targets(self, y: Any) -> Array:
+        """Give the values as float64."""
+        return _vector(self, y, y_numeric=True).astype(np.float64)
+
+
+def _vector(estimator: Any, y: Any, **checks: Any) -> Array:
+    """Check that y is one finite value for each row; a column becomes a vector, with a warning."""
+    _checks.unmasked("y", y)
+    if y is None:  # in scikit-learn's words
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    values: Array = _check_y(y, estimator=estimator, **checks)
+    return values
+
+
+def _free_name(y: Any, taken: Any) -> str:
+    """Give the name of y, or "y", changed until no column of X has it."""
+    name = getattr(y, "name", None)
+    name = name if isinstance(name, str) and name else "y"
+    while name in taken:
+        name += "_"
+    return name
