@@ -52,6 +52,12 @@ def add(commands: Commands) -> None:
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     _add_columns(parser, default)
     _add_training(parser, default)
+    add(
+        "--folds",
+        type=_options.integer(2),
+        metavar="K",
+        help="first score K models, each on a part of the rows that it has not seen",
+    )
     _tables.add_reading(parser)
     parser.set_defaults(run=_fit)
 
@@ -83,6 +89,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings of network and training; those not given stay out of the result."""
+    from densenet.tables.monitors import MONITORS
     from densenet.tables.settings import ACTIVATIONS, OPTIMIZERS
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
@@ -95,8 +102,14 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="P",
         help=f"after hidden layers (default: {default.dropout:g})",
     )
+    add("--normalization", choices=("batch", "layer"), help="after hidden linear layers")
+    add("--residual", action="store_true", help="add its input to a hidden layer of the same width")
     add("--optimizer", choices=sorted(OPTIMIZERS), help=f"(default: {default.optimizer})")
     add("--lr", type=_options.rate, metavar="R", help="learning rate (default: the optimizer's)")
+    add("--weight-decay", type=_options.not_negative, metavar="R", help="that of adamw")
+    add("--l1", type=_options.not_negative, metavar="R", help="penalty that gives exact zeros")
+    add("--l2", type=_options.not_negative, metavar="R", help="penalty on squares of weights")
+    add("--label-smoothing", type=_options.share, metavar="P", help="of classes (default: 0)")
     add(
         "--epochs",
         type=_options.integer(1),
@@ -109,19 +122,39 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="B",
         help=f"(default: {default.batch_size})",
     )
-    add(
+    held_out = parser.add_mutually_exclusive_group()
+    held_out.add_argument(
         "--validation",
+        default=argparse.SUPPRESS,
         type=_options.share,
         metavar="P",
         help="share of the rows to hold out; with 0 no early stopping "
         f"(default: {default.validation:g})",
     )
+    held_out.add_argument("--validation-file", metavar="FILE", help="a table of rows to hold out")
+    add(
+        "--monitor",
+        choices=MONITORS,
+        help="the score of rows held out that decides when training stops "
+        f"(default: {default.monitor})",
+    )
     add(
         "--patience",
         type=_options.integer(1),
         metavar="N",
-        help="epochs without a lower validation loss before training stops "
+        help="epochs without a better validation score before training stops "
         f"(default: {default.patience})",
+    )
+    add(
+        "--class-weight",
+        type=_options.class_weights,
+        metavar="A=W,B=W",
+        help="weights of the rows of classes; balanced gives each class as much as any other",
+    )
+    add(
+        "--calibrate",
+        action="store_true",
+        help="divide the logits by the temperature that suits the rows held out",
     )
     add(
         "--seed",
@@ -133,7 +166,7 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import Settings, fit
+    from densenet.tables import Settings, cross_validate, fit
     from densenet.tables import report as table_report
 
     if not arguments.no_picture:
@@ -147,12 +180,19 @@ def _fit(arguments: argparse.Namespace) -> int:
         [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
     )
     table = _tables.read(arguments, settings.missing, settings.present)
+    validation = None
+    if arguments.validation_file is not None:
+        other = argparse.Namespace(**{**vars(arguments), "table": arguments.validation_file})
+        validation = _tables.read(other, settings.missing, settings.present)
     workers = _workers()
     progress = find_spec("tqdm") is not None
-    fitted = fit(table, settings, progress=progress, workers=workers)
+    scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
+    fitted = fit(table, settings, validation=validation, progress=progress, workers=workers)
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
     fitted.model.save(arguments.out)
+    if scores:
+        print(f"{table_report.folds_report(scores)}\n")
     print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         table_report.picture(fitted).savefig(output, dpi=150)

@@ -50,11 +50,22 @@ def between(low: float, high: float, words: str) -> Callable[[str], float]:
 
 
 share = between(0, 1, "a number in [0, 1)")
+not_negative = between(0, math.inf, "a number >= 0")
 rate = between(sys.float_info.min, math.inf, "a number > 0")
 
 
 def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def class_weights(text: str) -> str | dict[str, float]:
+    """Read "balanced", or a weight for each of some classes: a=2,b=0.5."""
+    if text == "balanced":
+        return text
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    if not all(separator for _, separator, _ in pairs):
+        raise argparse.ArgumentTypeError(f"must be balanced or such as a=2,b=0.5, got {text}")
+    return {name.strip(): not_negative(weight) for name, _, weight in pairs}
 
 
 def widths(text: str) -> tuple[int, ...]:

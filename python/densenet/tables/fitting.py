@@ -5,20 +5,24 @@ This is the work of ``densenet fit``; what the command prints is made in `densen
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from densenet import training
+from densenet._typing import Array
 from densenet._version import __version__
-from densenet.metrics import accuracy, r2
+from densenet.network import Network
+from densenet.tables.calibration import calibrate
+from densenet.tables.cells import index_of
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
 from densenet.tables.model import Evaluation, TableModel, score
+from densenet.tables.monitors import metrics_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, fit_target, infer_task
+from densenet.tables.targets import Target, Values, fit_target, infer_task
 from densenet.training import EarlyStopping, History
 from densenet.workers import Workers
 
@@ -57,7 +61,12 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    table: Table, settings: Settings, *, progress: bool = False, workers: Workers | None = None
+    table: Table,
+    settings: Settings,
+    *,
+    validation: Table | None = None,
+    progress: bool = False,
+    workers: Workers | None = None,
 ) -> Fitted:
     """Train a model on a table.
 
@@ -67,6 +76,9 @@ def fit(
     ----------
     table : Table
     settings : Settings
+    validation : Table, optional
+        Rows to hold out, in place of a share of `table`, which is trained on as a whole. Those
+        without a target are left out.
     progress : bool
         True shows a progress bar.
     workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
@@ -109,7 +121,10 @@ def fit(
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
     fit_target(table, settings.target, task)  # refuses a bad target before rows are held out
-    rows, held_out = hold_out(table, settings, task)
+    if validation is None:
+        rows, held_out = hold_out(table, settings, task)
+    else:
+        rows, held_out = np.arange(len(table)), np.arange(0)
     training_rows = table.take(rows)
     target = fit_target(training_rows, settings.target, task)
     skipped = {*known, *settings.ignore}
@@ -121,9 +136,14 @@ def fit(
         most_categories=settings.most_categories,
     )
     x, y = features.transform(table), target.encode(table)
+    held: tuple[Array, Array] | None = None
+    if validation is not None:
+        held = _encoded(validation, features, target)
+    elif len(held_out):
+        held = x[held_out], y[held_out]
+    metrics, monitor = metrics_of(target, settings.monitor)
 
     network = settings.make_network(x.shape[1], target)
-    validates = len(held_out) > 0
     history = training.fit(
         network,
         x[rows],
@@ -131,9 +151,10 @@ def fit(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         optimizer=settings.make_optimizer(),
-        validation_data=(x[held_out], y[held_out]) if validates else None,
-        metrics=(accuracy if isinstance(target, Classes) else r2,),
-        early_stopping=EarlyStopping(patience=settings.patience) if validates else None,
+        validation_data=held,
+        metrics=metrics,
+        early_stopping=EarlyStopping(monitor, patience=settings.patience) if held else None,
+        class_weight=_weights(settings, target),
         progress=progress,
         seed=settings.seed,
         workers=workers,
@@ -143,21 +164,57 @@ def fit(
             f"lr: expected a learning rate at which training converges, got "
             f"{history.epochs[-1]['lr']:g}"
         )
+    if settings.calibrate:
+        _calibrate(network, target, held)
     model = TableModel(
         network, features, target, settings.id, settings.missing, present=settings.present
     )
     train = score(model, x[rows], y[rows])
-    validation = score(model, x[held_out], y[held_out]) if validates else None
+    judged = score(model, *held) if held else None
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,
         "training_rows": len(rows),
-        "validation_rows": len(held_out),
+        "validation_rows": len(held[0]) if held else 0,
         "epochs": len(history.epochs),
         "stopped": history.stopped,
         "settings": asdict(settings),
         "training": train.scores,
-        "validation": validation.scores if validation else {},
+        "validation": judged.scores if judged else {},
     }
     model = replace(model, facts=facts)
-    return Fitted(model, history, train, validation, said)
+    return Fitted(model, history, train, judged, said)
+
+
+def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
+    """Encode the rows of a table that have a target, to hold them out."""
+    table = table.take(np.flatnonzero(~table.missing(target.column)))
+    if not len(table):
+        raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
+    return features.transform(table), target.encode(table)
+
+
+def _weights(settings: Settings, target: Target) -> dict[int, float] | Literal["balanced"] | None:
+    """Give the weights of classes by their indices."""
+    given = settings.class_weight
+    if given is None:
+        return None
+    if isinstance(target, Values):
+        raise ValueError(f"class_weight: expected classes, but {target.column!r} has values")
+    if isinstance(given, str):
+        return "balanced"
+    index = index_of(target.values)
+    unknown = [name for name in given if index(name) < 0]
+    if unknown:
+        expected = ", ".join(map(repr, target.values[:6])) + (", ..." if target.outputs > 6 else "")
+        raise ValueError(f"class_weight: expected classes of {expected}, got {unknown[0]!r}")
+    return {index(name): weight for name, weight in given.items()}
+
+
+def _calibrate(network: Network, target: Target, held: tuple[Array, Array] | None) -> None:
+    """Calibrate the probabilities of classes by rows held out."""
+    if isinstance(target, Values):
+        raise ValueError(f"calibrate: expected classes, but {target.column!r} has values")
+    if held is None:
+        raise ValueError("calibrate: expected rows held out, got none: give them or a share")
+    calibrate(network, *held)

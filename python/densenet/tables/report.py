@@ -13,12 +13,14 @@ from densenet.tables.columns import Categories, Numbers
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
 from densenet.tables.model import Evaluation, TableModel
+from densenet.tables.monitors import metrics_of
 from densenet.tables.targets import TASK_RULES, Classes, Target
+from densenet.training import EarlyStopping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["describe", "fit_report", "picture", "score_report"]
+__all__ = ["describe", "fit_report", "folds_report", "picture", "score_report"]
 
 _MOST_CLASSES = 12  # of a matrix that fits a terminal
 _MOST_PAIRS = 10  # of classes most often mistaken for each other
@@ -66,8 +68,7 @@ def fit_report(fitted: Fitted) -> str:
     model, facts = fitted.model, fitted.model.facts
     best = ""
     if fitted.validation:
-        losses = [record["val_loss"] for record in fitted.history.epochs]
-        best = f"; the best is number {1 + int(np.nanargmin(losses))}, and was kept"
+        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
     seconds = sum(record["seconds"] for record in fitted.history.epochs)
     scores = {"training": fitted.train.scores}
     if fitted.validation:
@@ -89,6 +90,35 @@ def fit_report(fitted: Fitted) -> str:
         _confusion(model.target, judged, "validation" if fitted.validation else "training"),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def folds_report(scores: Mapping[str, Sequence[float]]) -> str:
+    """Report the scores of a cross-validation: means over the folds, and their spread.
+
+    Parameters
+    ----------
+    scores : mapping of str to sequence of float
+        What `densenet.tables.folds.cross_validate` gives.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> print(report.folds_report({"accuracy": [0.75, 0.85]}))
+    2 folds, each predicted by a model of the others: mean and standard deviation
+                    mean      spread
+    accuracy      80.00%       5.00%
+    """
+    folds = len(next(iter(scores.values())))
+    table = {
+        "mean": {name: float(np.mean(each)) for name, each in scores.items()},
+        "spread": {name: float(np.std(each)) for name, each in scores.items()},
+    }
+    about = "each predicted by a model of the others: mean and standard deviation"
+    return "\n".join([f"{folds} folds, {about}", *_table_of(table)])
 
 
 def score_report(model: TableModel, evaluation: Evaluation) -> str:
@@ -173,6 +203,14 @@ def describe(model: TableModel) -> str:
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
+def _best_epoch(fitted: Fitted) -> int:
+    """Give the number of the epoch whose weights were kept."""
+    monitor = fitted.model.facts["settings"]["monitor"]
+    _, watched = metrics_of(fitted.model.target, monitor)
+    scores = np.array([record[watched] for record in fitted.history.epochs])
+    return 1 + int(np.nanargmax(scores * EarlyStopping(watched).sign))
+
+
 def _about_columns(model: TableModel) -> list[str]:
     numbers = sum(isinstance(part, Numbers) for part in model.features.parts)
     categories = len(model.features.parts) - numbers
@@ -205,12 +243,21 @@ def _about_target(target: Target) -> str:
 def _about_network(model: TableModel) -> list[str]:
     chosen = model.facts["settings"]
     widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
-    dropout = f", dropout {chosen['dropout']:g}" if chosen["dropout"] else ""
-    rate = "" if chosen["lr"] is None else f", learning rate {chosen['lr']:g}"
-    return [
-        f"network: {'-'.join(map(str, widths))}, {chosen['activation']}{dropout}; "
-        f"{chosen['optimizer']}{rate}, batches of {chosen['batch_size']}, seed {chosen['seed']}"
+    of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]
+    if chosen["normalization"]:
+        of_network.append(f"{chosen['normalization']} normalization")
+    of_network += [name for name in ("residual",) if chosen[name]]
+    of_network += [f"dropout {chosen['dropout']:g}"] if chosen["dropout"] else []
+    of_training = [chosen["optimizer"]]
+    of_training += ["" if chosen["lr"] is None else f"learning rate {chosen['lr']:g}"]
+    of_training += [
+        f"{name.replace('_', ' ')} {chosen[name]:g}"
+        for name in ("weight_decay", "l1", "l2", "label_smoothing")
+        if chosen[name]
     ]
+    of_training += [f"batches of {chosen['batch_size']}", f"seed {chosen['seed']}"]
+    joined = [", ".join(filter(None, words)) for words in (of_network, of_training)]
+    return [f"network: {'; '.join(joined)}"]
 
 
 def _every_column(features: Features) -> list[str]:
