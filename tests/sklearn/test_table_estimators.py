@@ -278,6 +278,10 @@ def test_tags_say_what_it_takes(estimator):
         ({"max_categories": -1}, "max_categories must be"),
         ({"categorical_features": ["age"]}, "categorical_features: expected names or positions"),
         ({"random_state": -1}, "random_state: expected"),
+        ({"scoring": "r2"}, "scoring: expected loss, accuracy, recall, f1 for a target"),
+        ({"scoring": "auc"}, "scoring: expected 'loss'"),
+        ({"class_weight": "equal"}, "class_weight: expected 'balanced'"),
+        ({"calibrate": 3}, "calibrate must be"),
     ],
     ids=str,
 )
@@ -286,10 +290,59 @@ def test_errors_name_the_parameter(wrong, message):
         quick(**wrong).fit(frames()["pandas"], goal(DenseTableClassifier))
 
 
+def test_classes_have_weights_by_their_labels():
+    x, y = frames()["pandas"], goal(DenseTableClassifier)
+    share = [
+        np.mean(quick(class_weight=given).fit(x, y).predict(x) == "mid")
+        for given in ({"mid": 0.1}, None, {"mid": 10, "low": 1.0})
+    ]
+    assert share[0] < share[1] < share[2]
+    one = quick(class_weight={"low": 3}).fit(x, y)
+    settings = Settings("y", class_weight={"low": 3}, epochs=15)
+    two = fit(Table.from_columns({**frames()["dict"], "y": y}), settings).model
+    assert one.model_.facts["settings"]["class_weight"] == {"1": 3.0}
+    assert one.score(x, y) == pytest.approx(two.score(_with(y)).scores["accuracy"], abs=0.1)
+    with pytest.raises(ValueError, match=r"^class_weight: expected classes among .*got 'top'"):
+        quick(class_weight={"top": 2}).fit(x, y)
+
+
+def _with(y):
+    return Table.from_columns({**frames()["dict"], "y": y})
+
+
 def test_activations_have_the_names_of_the_sisters():
     x, y = frames()["pandas"], goal(DenseTableClassifier)
     one, two = (quick(activation=name, max_iter=2).fit(x, y) for name in ("logistic", "sigmoid"))
     np.testing.assert_array_equal(one.model_.network.flat, two.model_.network.flat)
+
+
+@BOTH
+def test_rows_of_ones_own_are_held_out(estimator):
+    x, y = frames()["pandas"], goal(estimator)
+    fitted = quick(estimator).fit(x[:180], y[:180], X_val=x[180:], y_val=y[180:])
+    facts = fitted.model_.facts
+    assert (facts["training_rows"], facts["validation_rows"]) == (180, 60)
+    score = "accuracy" if estimator is DenseTableClassifier else "r2"
+    assert facts["validation"][score] == pytest.approx(fitted.score(x[180:], y[180:]))
+    with pytest.raises(ValueError, match=r"^X_val: expected both X_val and y_val"):
+        quick(estimator).fit(x, y, X_val=x)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        quick(estimator).fit(x, y, X_val=x[["size"]], y_val=y)
+    if estimator is DenseTableClassifier:
+        with pytest.raises(ValueError, match=r"^y_val: expected classes among .*'top'"):
+            quick(estimator).fit(x, y, X_val=x[:2], y_val=["low", "top"])
+
+
+def test_a_score_is_watched_and_probabilities_calibrated():
+    x, y = frames()["pandas"], goal(DenseTableClassifier)
+    fitted = quick(scoring="recall", max_iter=60, n_iter_no_change=5).fit(x, y)
+    scores = [record["val_recall"] for record in fitted.history_.epochs]
+    assert fitted.model_.facts["validation"]["recall"] == pytest.approx(max(scores))
+    settings = {"max_iter": 60, "n_iter_no_change": 60, "scoring": "accuracy"}
+    plain, calibrated = (quick(calibrate=flag, **settings).fit(x, y) for flag in (False, True))
+    np.testing.assert_array_equal(plain.predict(x), calibrated.predict(x))
+    losses = [each.model_.facts["validation"]["loss"] for each in (plain, calibrated)]
+    assert losses[1] < losses[0]
 
 
 def test_without_validation_all_rows_are_trained_on():

@@ -23,20 +23,26 @@ class Columns(NamedTuple):
 
 
 def read(
-    estimator: Any, x: Any, *, fresh: bool, categorical: Collection[Any] = (), least: int = 1
+    estimator: Any,
+    x: Any,
+    *,
+    fresh: bool,
+    categorical: Collection[Any] = (),
+    least: int = 1,
+    name: str = "X",
 ) -> Columns:
-    """Check X and give its columns; with `fresh`, note the names of its features.
+    """Check X, or X_val, and give its columns; with `fresh`, note the names of its features.
 
     Columns keep the names that they had in `fit`; those of arrays are named c0, c1, ..., as
     ``densenet predict`` names those of a file without a header. Words for missing cells are those
     of files, too. `categorical` has names or positions of columns, `least` is the fewest rows.
     """
-    _checks.unmasked("X", x)
+    _checks.unmasked(name, x)
     if isinstance(x, Mapping) and not issparse(x):  # a matrix of scipy may be a dict
-        check_names("X", list(x))
-        _note(estimator, list(x), fresh)
+        check_names(name, list(x))
+        _note(estimator, name, list(x), fresh)
     elif is_frame(x):
-        check_names("X", list(map(str, x.columns)))
+        check_names(name, list(map(str, x.columns)))
         validate_data(estimator, x, reset=fresh, skip_check_array=True)
     else:
         x = validate_data(
@@ -47,24 +53,24 @@ def read(
             ensure_all_finite="allow-nan",
             ensure_min_samples=least,
         )
-    columns = [column for _, column in columns_of("X", x)]
+    columns = [column for _, column in columns_of(name, x)]
     names = getattr(estimator, "feature_names_in_", [f"c{i}" for i in range(len(columns))])
     names = list(names)
     cells = {
-        name: _cleaned(cells_of(f"X, column {name!r}", column))
-        for name, column in zip(names, columns, strict=True)
+        label: _cleaned(cells_of(f"{name}, column {label!r}", column))
+        for label, column in zip(names, columns, strict=True)
     }
     rows = len(next(iter(cells.values())))
     if rows < least:
-        raise ValueError(f"X: expected at least {least} rows, got {rows}")
-    by_type = {name for name, column in zip(names, columns, strict=True) if is_categorical(column)}
-    asked = _named("categorical_features", categorical, names)
-    return Columns(cells, tuple(name for name in names if name in by_type | asked))
+        raise ValueError(f"{name}: expected at least {least} rows, got {rows}")
+    chosen = _named("categorical_features", categorical, names)
+    chosen |= {label for label, one in zip(names, columns, strict=True) if is_categorical(one)}
+    return Columns(cells, tuple(label for label in names if label in chosen))
 
 
-def _note(estimator: Any, names: list[Any], fresh: bool) -> None:
+def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
     """Note the names of a mapping's columns or compare them, as scikit-learn does with frames."""
-    names = _checks.texts("X", names)
+    names = _checks.texts(name, names)
     if fresh:
         estimator.feature_names_in_ = np.array(names, object)
         estimator.n_features_in_ = len(names)
@@ -72,7 +78,7 @@ def _note(estimator: Any, names: list[Any], fresh: bool) -> None:
     known = list(getattr(estimator, "feature_names_in_", names))
     if names != known or len(names) != estimator.n_features_in_:
         raise ValueError(
-            "X: The feature names should match those that were passed during fit: expected "
+            f"{name}: The feature names should match those that were passed during fit: expected "
             f"{known}, got {names}"
         )
 

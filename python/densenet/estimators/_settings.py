@@ -1,7 +1,7 @@
 """Turns the parameters of an estimator of tables into the settings of a training run."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from densenet import _checks
 from densenet._activations import ACTIVATIONS
+from densenet._typing import Array
 from densenet.estimators import _parameters
 from densenet.tables.settings import Settings
 from densenet.tables.targets import Task
@@ -23,8 +24,17 @@ SETTING_OF = {
     "n_iter_no_change": "patience",
     "validation_fraction": "validation",
     "dropout": "dropout",
+    "normalization": "normalization",
+    "residual": "residual",
+    "weight_decay": "weight_decay",
+    "l1": "l1",
+    "l2": "l2",
+    "label_smoothing": "label_smoothing",
     "impute": "impute",
     "max_categories": "most_categories",
+    "class_weight": "class_weight",
+    "scoring": "monitor",
+    "calibrate": "calibrate",
 }
 """The setting that each parameter chooses."""
 
@@ -37,15 +47,31 @@ def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[st
     An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same
     network; any other draws one.
     """
-    chosen = {setting: getattr(estimator, name) for name, setting in SETTING_OF.items()}
+    parameters = estimator.get_params(deep=False)
+    chosen = {
+        setting: parameters[name] for name, setting in SETTING_OF.items() if name in parameters
+    }
     chosen["hidden"] = _parameters.hidden_layer_sizes(chosen["hidden"])
     if isinstance(chosen["activation"], str):
         chosen["activation"] = _KIND_OF.get(chosen["activation"], chosen["activation"])
+    if isinstance(chosen.get("class_weight"), Mapping):
+        chosen["class_weight"] = _by_number(chosen["class_weight"], estimator.classes_)
     _parameters.random_state(estimator.random_state)
     seed = estimator.random_state
     if not isinstance(seed, int):
         seed = int(check_random_state(seed).randint(2**31 - 1))
     return Settings(target, text=tuple(categories), task=task, seed=seed, **chosen)
+
+
+def _by_number(class_weight: Mapping[Any, float], classes: Array) -> dict[str, float]:
+    """Give the weights of classes by their numbers, as which the table has them."""
+    number_of = {label: str(number) for number, label in enumerate(classes.tolist())}
+    unknown = [label for label in class_weight if label not in number_of]
+    if unknown:
+        raise ValueError(
+            f"class_weight: expected classes among {list(number_of)}, got {unknown[0]!r}"
+        )
+    return {number_of[label]: weight for label, weight in class_weight.items()}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Dense networks for tables: estimators that take a frame as it is, and encode it themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
@@ -34,30 +34,45 @@ class _TableEstimator(BaseEstimator):
     n_iter_no_change: int = 10
     validation_fraction: float = 0.2
     dropout: float = 0.0
+    normalization: Literal["batch", "layer"] | None = None
+    residual: bool = False
+    weight_decay: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
     impute: Literal["median", "mean"] = "median"
     max_categories: int = 100
     categorical_features: Sequence[str] | Sequence[int] = ()
+    scoring: str = "loss"
     random_state: Any = None
     verbose: bool = False
     n_threads: int | None = None
 
-    def _learn(self, x: Any, y: Any, task: Task) -> None:
-        """Train on checked targets beside X."""
+    def _learn(self, x: Any, y: Any, held_out: tuple[Any, Any], task: Task) -> None:
+        """Check all that is given, and train."""
         _settings.check(self)
-        columns = _frames.read(self, x, fresh=True, categorical=self.categorical_features, least=2)
-        targets = self._targets(y)
-        check_consistent_length(next(iter(columns.cells.values())), targets)
+        given = self.categorical_features
+        columns = _frames.read(self, x, fresh=True, categorical=given, least=2)
         name = _free_name(y, columns.cells)
+        targets = self._targets(y, True)
+        table = _beside(columns.cells, name, targets)
+        validation = None
+        if (held_out[0] is None) != (held_out[1] is None):
+            raise ValueError("X_val: expected both X_val and y_val, or none, got one of them")
+        if held_out[0] is not None:
+            cells = _frames.read(self, held_out[0], fresh=False, name="X_val").cells
+            validation = _beside(cells, name, self._targets(held_out[1], False), "X_val")
         with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
             settings = _settings.settings_of(self, name, task, columns.categories)
-            table = Table.from_columns({**columns.cells, name: targets}, "X")
-            fitted = fit(table, settings, progress=self.verbose)
+            fitted = fit(table, settings, validation=validation, progress=self.verbose)
         self.model_: TableModel = fitted.model
         self.history_ = fitted.history
         self.n_iter_ = len(fitted.history.epochs)
 
-    def _targets(self, y: Any) -> Array:
-        """Check y, and give what the network learns to predict, as numbers."""
+    def _targets(self, y: Any, fresh: bool) -> Array:
+        """Check y, and give what the network learns to predict, as numbers.
+
+        Without `fresh` it is y_val, whose classes are those of y.
+        """
         raise NotImplementedError
 
     def _table(self, x: Any) -> Table:
@@ -96,11 +111,19 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     max_iter : int
         Most epochs.
     n_iter_no_change : int
-        Epochs without a lower validation loss after which training stops; the best weights stay.
+        Epochs without a better validation score after which training stops; the best weights stay.
     validation_fraction : float in [0, 1)
         Share of the rows that are held out. With 0 all are trained on, for `max_iter` epochs.
     dropout : float in [0, 1)
         Probability with which a training step sets an output of a hidden layer to 0.
+    normalization : "batch", "layer" or None
+        The normalisation after each hidden linear layer.
+    residual : bool
+        True adds to each hidden layer its input, where both have the same width.
+    weight_decay : float, optional
+        That of ``solver="adamw"``, by default its own.
+    l1, l2 : float
+        Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
     impute : "median" or "mean"
         What fills the gaps of a column of numbers.
     max_categories : int
@@ -108,12 +131,21 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     categorical_features : sequence of str or int
         Names or positions of columns to read as categories even if they hold numbers. Columns of a
         frame's type for categories always are.
+    scoring : str
+        The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1".
     random_state : int, RandomState or None
         Source of the rows held out, the initial weights, the order of rows and dropout.
     verbose : bool
         True shows a progress bar (tqdm).
     n_threads : int, optional
         Threads for this estimator; the results do not depend on it.
+    class_weight : dict, "balanced" or None
+        Factors of the rows' weights by class, in training alone.
+    label_smoothing : float in [0, 1)
+        Share of a class's target that goes to all classes alike.
+    calibrate : bool
+        True divides the logits by the temperature that suits the rows held out, so that
+        probabilities come true as often as they say.
 
     Attributes
     ----------
@@ -140,7 +172,19 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     array(['dog'], dtype='<U3')
     """
 
-    def fit(self, X: Any, y: Any) -> "DenseTableClassifier":  # noqa: N803
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
+    label_smoothing: float = 0.0
+    calibrate: bool = False
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+    ) -> "DenseTableClassifier":
         """Encode a table and train on it, always anew.
 
         Parameters
@@ -148,6 +192,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         X : frame, mapping of columns, or array of shape (n, features)
             Of pandas or polars, a dict, or whatever is an array, of objects too.
         y : array of shape (n,)
+        X_val, y_val : optional
+            Rows to hold out, in place of a part of X.
 
         Returns
         -------
@@ -162,7 +208,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
             nothing can be learned from any column.
         """
         with unchanged_by_errors(self):
-            self._learn(X, y, "classification")
+            self._learn(X, y, (X_val, y_val), "classification")
             names = Table.from_columns({"y": self.classes_}).texts("y").tolist()
             target = Classes(self.model_.target.column, tuple(names))
             self.model_ = replace(self.model_, target=target)
@@ -189,15 +235,21 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         classes: Array = self.classes_[best]
         return classes
 
-    def _targets(self, y: Any) -> Array:
+    def _targets(self, y: Any, fresh: bool) -> Array:
         """Give the number of each row's class, so that a class may be of any type."""
-        labels = _vector(self, y)
+        labels = _vector(self, y, "y" if fresh else "y_val")
         check_classification_targets(labels)
         classes, numbers = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y: expected at least two classes, got 1 class, {classes.tolist()}")
-        self.classes_: Array = classes
-        return numbers
+        if fresh:
+            if len(classes) < 2:
+                got = f"1 class, {classes.tolist()}"
+                raise ValueError(f"y: expected at least two classes, got {got}")
+            self.classes_: Array = classes
+            return numbers
+        unknown = np.setdiff1d(classes, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val: expected classes among {self.classes_}, got {unknown}")
+        return np.searchsorted(self.classes_, classes)[numbers]
 
 
 @dataclass(eq=False, repr=False)
@@ -208,8 +260,11 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
 
     Parameters
     ----------
+    scoring : str
+        The validation score: "loss", "r2", "rmse" or "mae".
     hidden_layer_sizes, activation, solver, ...
-        Those of `DenseTableClassifier`.
+        All others are those of `DenseTableClassifier`, without `class_weight`,
+        `label_smoothing` and `calibrate`.
 
     Attributes
     ----------
@@ -228,13 +283,20 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
     array([200., 500.])
     """
 
-    def fit(self, X: Any, y: Any) -> "DenseTableRegressor":  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+    ) -> "DenseTableRegressor":
         """Encode a table and train on it, always anew.
 
         Parameters, result and errors are those of `DenseTableClassifier.fit`, but y has values.
         """
         with unchanged_by_errors(self):
-            self._learn(X, y, "regression")
+            self._learn(X, y, (X_val, y_val), "regression")
         return self
 
     def predict(self, X: Any) -> Array:  # noqa: N803
@@ -243,19 +305,26 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
         with limit_this_thread(self.n_threads):
             return np.asarray(self.model_.predict(table))
 
-    def _targets(self, y: Any) -> Array:
+    def _targets(self, y: Any, fresh: bool) -> Array:
         """Give the values as float64."""
-        return _vector(self, y, y_numeric=True).astype(np.float64)
+        name = "y" if fresh else "y_val"
+        return _vector(self, y, name, y_numeric=True).astype(np.float64)
 
 
-def _vector(estimator: Any, y: Any, **checks: Any) -> Array:
+def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
     """Check that y is one finite value for each row; a column becomes a vector, with a warning."""
-    _checks.unmasked("y", y)
+    _checks.unmasked(name, y)
     if y is None:  # in scikit-learn's words
-        name = type(estimator).__name__
-        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+        kind = type(estimator).__name__
+        raise ValueError(f"{kind} requires y to be passed, but the target {name} is None")
     values: Array = _check_y(y, estimator=estimator, **checks)
     return values
+
+
+def _beside(cells: dict[str, Array], name: str, targets: Array, source: str = "X") -> Table:
+    """Make a table of columns and targets; the arrays of numbers are not copied."""
+    check_consistent_length(next(iter(cells.values())), targets)
+    return Table.from_columns({**cells, name: targets}, source)
 
 
 def _free_name(y: Any, taken: Any) -> str:

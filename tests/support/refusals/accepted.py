@@ -51,6 +51,7 @@ ACCEPTED = {
     # ---- numbers: of Python, of NumPy, fractions; True is 1, as in Python and NumPy
     "rate": f"0; {_POSITIVE}; its negative",
     "positive": _POSITIVE,
+    "optional rate": f"None; 0; {_POSITIVE}; its negative",
     "optional positive": f"None; {_POSITIVE}",
     "decay": _BELOW_1,
     "optional decay": f"None; {_BELOW_1}",

@@ -203,6 +203,14 @@ def _estimators_of_tables() -> list[Subject]:
         "n_iter_no_change": "count",
         "categorical_features": "columns by name or position",
         "verbose": "flag",
+        "scoring": "choice",
+        "class_weight": "class weights",
+        "calibrate": "flag",
+        "residual": "flag",
+        "weight_decay": "optional rate",
+        "l1": "rate",
+        "l2": "rate",
+        "label_smoothing": "decay",
     }
     few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
     few |= {"validation_fraction": 0.0, "categorical_features": [0]}
@@ -211,6 +219,10 @@ def _estimators_of_tables() -> list[Subject]:
         made = getattr(estimators, name)
 
         def construct(made=made, goal=goal, **given: Any) -> Any:
+            if "weight_decay" in given:
+                given["solver"] = "adamw"
+            if "residual" in given:
+                given["hidden_layer_sizes"] = (x.shape[1],)
             return made(**few | given).fit(x, goal)
 
         subjects += [
@@ -228,11 +240,9 @@ def _estimators_of_tables() -> list[Subject]:
         ]
         fitted = made(**few).fit(x, goal)
         for method in ("fit", "predict", "score"):
-            given = {
-                key: {"X": x, "y": goal}[key]
-                for key, _ in parameters_of(getattr(made, method))
-                if key != "sample_weight"
-            }
+            known = {"X": x, "y": goal, "X_val": x, "y_val": goal}
+            parameters = {key for key, _ in parameters_of(getattr(made, method))}
+            given = {key: known[key] for key in known if key in parameters}
             subjects.append(
                 Subject(
                     f"{name}.{method}",
