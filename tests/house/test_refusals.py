@@ -28,6 +28,7 @@ ELSEWHERE = {
     "densenet.tables.calibration": "part of the command line, see test_choices.py",
     "densenet.tables.folds": "part of the command line, see test_choices.py",
     "densenet.tables.monitors": "part of the command line, see test_choices.py",
+    "densenet.tables.thresholds": "part of the command line, see test_choices.py",
     "densenet.tables.frames": "called with columns, see tests/tables/test_frame_cells.py",
     "densenet.tables.file_kinds": "part of the command line, see test_table_reading.py",
     "densenet.tables.notes": "part of the command line, see test_table_reading.py",

@@ -152,6 +152,12 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         help="weights of the rows of classes; balanced gives each class as much as any other",
     )
     add(
+        "--threshold",
+        type=_options.threshold,
+        metavar="P",
+        help="predict the rarer of two classes from this probability on; auto: that of its best F1",
+    )
+    add(
         "--calibrate",
         action="store_true",
         help="divide the logits by the temperature that suits the rows held out",

@@ -68,6 +68,11 @@ def class_weights(text: str) -> str | dict[str, float]:
     return {name.strip(): not_negative(weight) for name, _, weight in pairs}
 
 
+def threshold(text: str) -> float | str:
+    """Read "auto" or a probability."""
+    return text if text == "auto" else share(text)
+
+
 def widths(text: str) -> tuple[int, ...]:
     """Read the widths of hidden layers; an empty text stands for none, a linear model."""
     return tuple(map(integer(1), text.split(","))) if text else ()

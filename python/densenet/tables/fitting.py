@@ -23,6 +23,7 @@ from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Target, Values, fit_target, infer_task
+from densenet.tables.thresholds import best_threshold
 from densenet.training import EarlyStopping, History
 from densenet.workers import Workers
 
@@ -166,6 +167,8 @@ def fit(
         )
     if settings.calibrate:
         _calibrate(network, target, held)
+    if settings.threshold is not None:
+        target = _with_threshold(network, target, settings.threshold, y[rows], held)
     model = TableModel(
         network, features, target, settings.id, settings.missing, present=settings.present
     )
@@ -218,3 +221,24 @@ def _calibrate(network: Network, target: Target, held: tuple[Array, Array] | Non
     if held is None:
         raise ValueError("calibrate: expected rows held out, got none: give them or a share")
     calibrate(network, *held)
+
+
+def _with_threshold(
+    network: Network,
+    target: Target,
+    threshold: float | Literal["auto"],
+    classes: Array,
+    held: tuple[Array, Array] | None,
+) -> Target:
+    """Give the target a threshold for the rarer of its two classes."""
+    if isinstance(target, Values) or target.outputs != 2:
+        got = "values" if isinstance(target, Values) else f"{target.outputs} classes"
+        raise ValueError(f"threshold: expected a target of two classes, got {got}")
+    rare = int(np.argmin(np.bincount(classes, minlength=2)))
+    if threshold == "auto":
+        if held is None or rare not in held[1]:
+            rare_name = target.values[rare]
+            raise ValueError(f"threshold: expected rows of {rare_name!r} held out, got none")
+        x, held_classes = held
+        threshold = best_threshold(network.predict_proba(x)[:, rare], held_classes == rare)
+    return replace(target, threshold=(rare, threshold))

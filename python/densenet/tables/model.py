@@ -121,7 +121,7 @@ class TableModel:
         ValueError
             If a column is missing, or a cell of a column of numbers is no finite number.
         """
-        return self.target.decode(self.network.predict(self.features.transform(table)))
+        return self.target.decode(_predicted(self, self.features.transform(table)))
 
     def predict_proba(self, table: Table) -> Array:
         """Compute the probability of each class, (rows, classes); raises what `predict` raises."""
@@ -154,7 +154,7 @@ class TableModel:
             columns[self.target.column] = [f"{value:.7g}" for value in self.predict(table)]
             return columns
         shares = self.predict_proba(table)
-        columns[self.target.column] = self.target.decode(shares.argmax(axis=1))
+        columns[self.target.column] = self.target.decode(self.target.choose(shares))
         if probabilities:
             for name, share in zip(self.target.values, shares.T, strict=True):
                 columns[f"P({name})"] = [rounded(value, 6, "g") for value in share]
@@ -279,7 +279,7 @@ def score(model: TableModel, x: Array, encoded: Array) -> Evaluation:
     """
     known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
     loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
-    outputs = model.network.predict(x)
+    outputs = _predicted(model, x)
     if isinstance(model.target, Classes):
         precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")
         baseline = np.bincount(encoded).max() / len(encoded)
@@ -306,3 +306,10 @@ def score(model: TableModel, x: Array, encoded: Array) -> Evaluation:
             "mae": scale * mean_absolute_error(encoded, outputs),
         },
     )
+
+
+def _predicted(model: TableModel, x: Array) -> Array:
+    """Predict class indices, or standardised values, for rows of features (rows, features)."""
+    if isinstance(model.target, Classes) and model.target.threshold is not None:
+        return model.target.choose(model.network.predict_proba(x))
+    return model.network.predict(x)

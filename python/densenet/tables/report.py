@@ -236,7 +236,11 @@ def _about_target(target: Target) -> str:
     if isinstance(target, Classes):
         names = ", ".join(target.values[:_MOST_CLASSES])
         more = ", ..." if len(target.values) > _MOST_CLASSES else ""
-        return f"target: {target.column}: {len(target.values)} classes: {names}{more}"
+        rule = ""
+        if target.threshold is not None:
+            index, least = target.threshold
+            rule = f"; {_clipped(target.values[index])} from a probability of {least:.3g} on"
+        return f"target: {target.column}: {len(target.values)} classes: {names}{more}{rule}"
     return f"target: {target.column}: values, {target.mean:.4g} ± {target.scale:.4g}"
 
 

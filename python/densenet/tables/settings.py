@@ -88,6 +88,9 @@ class Settings:
         one of `densenet.tables.monitors.MONITORS`.
     calibrate : bool
         True divides the logits by the temperature that suits the rows held out.
+    threshold : float in [0, 1) or "auto", optional
+        The probability from which on the rarer of two classes is predicted. "auto" is the one for
+        which its F1 is highest on the rows held out.
 
     Raises
     ------
@@ -134,6 +137,7 @@ class Settings:
     label_smoothing: float = 0.0
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
+    threshold: float | Literal["auto"] | None = None
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
@@ -155,6 +159,8 @@ class Settings:
             object.__setattr__(self, name, _checks.flag(name, getattr(self, name)))
         for name in ("l1", "l2"):
             object.__setattr__(self, name, _checks.rate(name, getattr(self, name)))
+        if self.threshold is not None and self.threshold != "auto":
+            object.__setattr__(self, "threshold", _checks.share("threshold", self.threshold))
         if self.weight_decay is not None:
             if self.optimizer != "adamw":
                 raise ValueError(f"weight_decay: expected optimizer adamw, got {self.optimizer}")
