@@ -316,7 +316,10 @@ def test_a_threshold_may_be_found_on_the_rows_held_out():
     [
         ({"threshold": 1.5}, "threshold must be"),
         ({"threshold": "best"}, "threshold must be"),
-        ({"threshold": "auto", "validation": 0}, "threshold: expected rows of 'b' held out"),
+        (
+            {"threshold": "auto", "validation": 0},
+            "threshold: expected rows of both classes held out",
+        ),
     ],
     ids=str,
 )

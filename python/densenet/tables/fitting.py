@@ -12,7 +12,6 @@ import numpy as np
 from densenet import training
 from densenet._typing import Array
 from densenet._version import __version__
-from densenet.network import Network
 from densenet.tables.calibration import calibrate
 from densenet.tables.cells import index_of
 from densenet.tables.features import Features
@@ -22,7 +21,7 @@ from densenet.tables.monitors import metrics_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Target, Values, fit_target, infer_task
+from densenet.tables.targets import Classes, Target, Values, fit_target, infer_task
 from densenet.tables.thresholds import best_threshold
 from densenet.training import EarlyStopping, History
 from densenet.workers import Workers
@@ -143,6 +142,7 @@ def fit(
     elif len(held_out):
         held = x[held_out], y[held_out]
     metrics, monitor = metrics_of(target, settings.monitor)
+    _check_decisions(settings, target, held)
 
     network = settings.make_network(x.shape[1], target)
     history = training.fit(
@@ -165,10 +165,16 @@ def fit(
             f"lr: expected a learning rate at which training converges, got "
             f"{history.epochs[-1]['lr']:g}"
         )
-    if settings.calibrate:
-        _calibrate(network, target, held)
-    if settings.threshold is not None:
-        target = _with_threshold(network, target, settings.threshold, y[rows], held)
+    if settings.calibrate and held:
+        calibrate(network, *held)
+    if settings.threshold is not None and isinstance(target, Classes):
+        rare = int(np.argmin(np.bincount(y[rows], minlength=2)))
+        least = settings.threshold
+        if least == "auto":
+            assert held, "checked before training"
+            x_held, classes = held
+            least = best_threshold(network.predict_proba(x_held)[:, rare], classes == rare)
+        target = replace(target, threshold=(rare, least))
     model = TableModel(
         network, features, target, settings.id, settings.missing, present=settings.present
     )
@@ -214,31 +220,15 @@ def _weights(settings: Settings, target: Target) -> dict[int, float] | Literal["
     return {index(name): weight for name, weight in given.items()}
 
 
-def _calibrate(network: Network, target: Target, held: tuple[Array, Array] | None) -> None:
-    """Calibrate the probabilities of classes by rows held out."""
-    if isinstance(target, Values):
+def _check_decisions(settings: Settings, target: Target, held: tuple[Array, Array] | None) -> None:
+    """Check before training that probabilities can be calibrated, and a threshold found."""
+    classes = target.outputs if isinstance(target, Classes) else 0
+    if settings.calibrate and not classes:
         raise ValueError(f"calibrate: expected classes, but {target.column!r} has values")
-    if held is None:
+    if settings.calibrate and held is None:
         raise ValueError("calibrate: expected rows held out, got none: give them or a share")
-    calibrate(network, *held)
-
-
-def _with_threshold(
-    network: Network,
-    target: Target,
-    threshold: float | Literal["auto"],
-    classes: Array,
-    held: tuple[Array, Array] | None,
-) -> Target:
-    """Give the target a threshold for the rarer of its two classes."""
-    if isinstance(target, Values) or target.outputs != 2:
-        got = "values" if isinstance(target, Values) else f"{target.outputs} classes"
+    if settings.threshold is not None and classes != 2:
+        got = f"{classes} classes" if classes else "values"
         raise ValueError(f"threshold: expected a target of two classes, got {got}")
-    rare = int(np.argmin(np.bincount(classes, minlength=2)))
-    if threshold == "auto":
-        if held is None or rare not in held[1]:
-            rare_name = target.values[rare]
-            raise ValueError(f"threshold: expected rows of {rare_name!r} held out, got none")
-        x, held_classes = held
-        threshold = best_threshold(network.predict_proba(x)[:, rare], held_classes == rare)
-    return replace(target, threshold=(rare, threshold))
+    if settings.threshold == "auto" and (held is None or len(np.unique(held[1])) < 2):
+        raise ValueError("threshold: expected rows of both classes held out, got none of one")
