@@ -160,6 +160,22 @@ def test_names_that_repeat_are_refused():
         quick().fit(x, goal(DenseTableClassifier))
 
 
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ({"a": [1, 2], "b": [1]}, r"^X: expected columns of one length, got \[1, 2\] rows"),
+        ({"a": [1]}, "^X: expected at least 2 rows, got 1"),
+        ({}, "^X: expected columns, got none"),
+        ({"a": [[1], [2]]}, r"^X, column 'a': expected shape \(rows,\)"),
+        ({"a": ["x", "x"]}, "^X: expected columns to learn from, got 'a' is constant"),
+    ],
+    ids=str,
+)
+def test_what_is_no_table_is_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        quick(validation_fraction=0).fit(x, [0, 1])
+
+
 @pytest.mark.parametrize("given", [["code"], [2], (np.int64(2),)])
 def test_numbers_may_be_categories(given):
     x, y = frames()["pandas"], goal(DenseTableClassifier)

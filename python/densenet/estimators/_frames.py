@@ -60,7 +60,9 @@ def read(
         label: _cleaned(cells_of(f"{name}, column {label!r}", column))
         for label, column in zip(names, columns, strict=True)
     }
-    rows = len(next(iter(cells.values())))
+    rows, *others = sorted({len(column) for column in cells.values()})
+    if others:
+        raise ValueError(f"{name}: expected columns of one length, got {[rows, *others]} rows")
     if rows < least:
         raise ValueError(f"{name}: expected at least {least} rows, got {rows}")
     chosen = _named("categorical_features", categorical, names)
