@@ -50,7 +50,7 @@ def between(low: float, high: float, words: str) -> Callable[[str], float]:
 
 
 share = between(0, 1, "a number in [0, 1)")
-not_negative = between(0, math.inf, "a number >= 0")
+from_zero = between(0, math.inf, "a number >= 0")
 rate = between(sys.float_info.min, math.inf, "a number > 0")
 
 
@@ -65,7 +65,7 @@ def class_weights(text: str) -> str | dict[str, float]:
     pairs = [part.rpartition("=") for part in text.split(",")]
     if not all(separator for _, separator, _ in pairs):
         raise argparse.ArgumentTypeError(f"must be balanced or such as a=2,b=0.5, got {text}")
-    return {name.strip(): not_negative(weight) for name, _, weight in pairs}
+    return {name.strip(): from_zero(weight) for name, _, weight in pairs}
 
 
 def threshold(text: str) -> float | str:

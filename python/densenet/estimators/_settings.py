@@ -11,7 +11,7 @@ from densenet import _checks
 from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
-from densenet.tables.settings import Settings
+from densenet.tables.settings import PRESETS, Settings
 from densenet.tables.targets import Task
 
 SETTING_OF = {
@@ -19,8 +19,10 @@ SETTING_OF = {
     "activation": "activation",
     "solver": "optimizer",
     "learning_rate_init": "lr",
+    "learning_rate": "schedule",
     "batch_size": "batch_size",
     "max_iter": "epochs",
+    "visits": "visits",
     "n_iter_no_change": "patience",
     "validation_fraction": "validation",
     "dropout": "dropout",
@@ -30,13 +32,15 @@ SETTING_OF = {
     "l1": "l1",
     "l2": "l2",
     "label_smoothing": "label_smoothing",
+    "n_members": "nets",
+    "pieces": "pieces",
     "impute": "impute",
     "max_categories": "most_categories",
     "class_weight": "class_weight",
     "scoring": "monitor",
     "calibrate": "calibrate",
 }
-"""The setting that each parameter chooses."""
+"""The setting that each parameter chooses; one that is None leaves the choice to the preset."""
 
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
@@ -49,10 +53,13 @@ def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[st
     """
     parameters = estimator.get_params(deep=False)
     chosen = {
-        setting: parameters[name] for name, setting in SETTING_OF.items() if name in parameters
+        setting: parameters[name]
+        for name, setting in SETTING_OF.items()
+        if parameters.get(name) is not None
     }
-    chosen["hidden"] = _parameters.hidden_layer_sizes(chosen["hidden"])
-    if isinstance(chosen["activation"], str):
+    if "hidden" in chosen:
+        chosen["hidden"] = _parameters.hidden_layer_sizes(chosen["hidden"])
+    if isinstance(chosen.get("activation"), str):
         chosen["activation"] = _KIND_OF.get(chosen["activation"], chosen["activation"])
     if isinstance(chosen.get("class_weight"), Mapping):
         chosen["class_weight"] = _by_number(chosen["class_weight"], estimator.classes_)
@@ -60,7 +67,8 @@ def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[st
     seed = estimator.random_state
     if not isinstance(seed, int):
         seed = int(check_random_state(seed).randint(2**31 - 1))
-    return Settings(target, text=tuple(categories), task=task, seed=seed, **chosen)
+    chosen |= {"text": tuple(categories), "task": task, "seed": seed}
+    return Settings(target, **{**PRESETS[estimator.preset], **chosen})
 
 
 def _by_number(class_weight: Mapping[Any, float], classes: Array) -> dict[str, float]:
@@ -88,7 +96,8 @@ def errors_by_parameter() -> Iterator[None]:
 
 
 def check(estimator: Any) -> None:
-    """Check the parameters that choose no setting."""
+    """Check the parameters that choose no setting of their own."""
+    _checks.choice("preset", estimator.preset, tuple(PRESETS))
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
     _checks.flag("verbose", estimator.verbose)

@@ -16,6 +16,7 @@ from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
 from densenet.tables.fitting import fit
 from densenet.tables.model import TableModel
+from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Task
 
@@ -24,25 +25,30 @@ from densenet.tables.targets import Classes, Task
 class _TableEstimator(BaseEstimator):
     """Parameters and training of `DenseTableClassifier` and `DenseTableRegressor`."""
 
-    hidden_layer_sizes: int | Sequence[int] = (64, 32)
-    activation: str = "relu"
+    hidden_layer_sizes: int | Sequence[int] | None = None
+    activation: str = Settings.activation
     _: KW_ONLY
-    solver: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    preset: Literal["fast", "default", "best"] = "default"
+    solver: str = Settings.optimizer
+    weight_decay: float = Settings.weight_decay
+    l1: float = Settings.l1
+    l2: float = Settings.l2
+    learning_rate: Literal["cosine", "constant"] = Settings.schedule
     learning_rate_init: float | None = None
-    batch_size: int = 32
-    max_iter: int = 100
-    n_iter_no_change: int = 10
-    validation_fraction: float = 0.2
-    dropout: float = 0.0
+    batch_size: int | None = None
+    max_iter: int | None = None
+    visits: int | None = None
+    n_iter_no_change: int | None = None
+    validation_fraction: float = Settings.validation
+    scoring: str | None = None
+    n_members: int | None = None
+    dropout: float | None = None
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
-    weight_decay: float | None = None
-    l1: float = 0.0
-    l2: float = 0.0
-    impute: Literal["median", "mean"] = "median"
-    max_categories: int = 100
+    pieces: int | None = None
+    impute: Literal["median", "mean"] = Settings.impute
+    max_categories: int = Settings.most_categories
     categorical_features: Sequence[str] | Sequence[int] = ()
-    scoring: str = "loss"
     random_state: Any = None
     verbose: bool = False
     n_threads: int | None = None
@@ -65,7 +71,7 @@ class _TableEstimator(BaseEstimator):
             settings = _settings.settings_of(self, name, task, columns.categories)
             fitted = fit(table, settings, validation=validation, progress=self.verbose)
         self.model_: TableModel = fitted.model
-        self.history_ = fitted.history
+        self.histories_ = fitted.histories
         self.n_iter_ = len(fitted.history.epochs)
 
     def _targets(self, y: Any, fresh: bool) -> Array:
@@ -93,37 +99,53 @@ class _TableEstimator(BaseEstimator):
 class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     """Predict classes from a table as it is: numbers, texts, categories, booleans, gaps.
 
-    It trains what ``densenet fit`` trains: columns of numbers are standardised and their gaps
-    filled, any others become a feature for each frequent category, rows are held out, and training
-    stops when their loss no longer falls. A column that has nothing to learn from is left out.
+    It trains what ``densenet fit`` trains: columns of numbers are cut into pieces and their gaps
+    filled, any others become a feature for each frequent category, and rows are held out, by which
+    the best epoch is chosen. A column that has nothing to learn from is left out. Parameters that
+    are None are chosen by the preset, the number of rows and the classes.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
+    hidden_layer_sizes : int or sequence of int, optional
         Widths of the hidden layers.
     activation : str
         That of the hidden layers, by a name that `DenseClassifier` knows.
+    preset : "fast", "default" or "best"
+        Settings for less time or for better predictions; "best" averages five networks.
     solver : "adam", "adamw", "rmsprop" or "sgd"
+    weight_decay : float
+        For ``solver="adamw"``.
+    l1, l2 : float
+        Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
+    learning_rate : "cosine" or "constant"
+        The course of the learning rate: with "cosine" it rises in the first tenth of all steps and
+        then falls to 0.
     learning_rate_init : float, optional
-        By default the solver's own.
-    batch_size : int
+        The highest learning rate.
+    batch_size : int, optional
         Rows of a step.
-    max_iter : int
+    max_iter : int, optional
         Most epochs.
-    n_iter_no_change : int
-        Epochs without a better validation score after which training stops; the best weights stay.
+    visits : int, optional
+        Rows that are visited in all, which decide the number of epochs, from 5 to 60, if `max_iter`
+        is None.
+    n_iter_no_change : int, optional
+        Epochs without a better validation score after which training stops; by default it does not.
     validation_fraction : float in [0, 1)
-        Share of the rows that are held out. With 0 all are trained on, for `max_iter` epochs.
-    dropout : float in [0, 1)
+        Share of the rows that are held out. With 0 all are trained on.
+    scoring : str, optional
+        The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1"; by
+        default the accuracy. The weights of the best epoch are kept.
+    n_members : int, optional
+        How many networks are trained and averaged, each of which holds out other rows.
+    dropout : float in [0, 1), optional
         Probability with which a training step sets an output of a hidden layer to 0.
     normalization : "batch", "layer" or None
         The normalisation after each hidden linear layer.
     residual : bool
         True adds to each hidden layer its input, where both have the same width.
-    weight_decay : float, optional
-        That of ``solver="adamw"``, by default its own.
-    l1, l2 : float
-        Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
+    pieces : int, optional
+        The most pieces of a column of numbers; with 0 it is standardised.
     impute : "median" or "mean"
         What fills the gaps of a column of numbers.
     max_categories : int
@@ -131,8 +153,6 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     categorical_features : sequence of str or int
         Names or positions of columns to read as categories even if they hold numbers. Columns of a
         frame's type for categories always are.
-    scoring : str
-        The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1".
     random_state : int, RandomState or None
         Source of the rows held out, the initial weights, the order of rows and dropout.
     verbose : bool
@@ -150,12 +170,13 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     Attributes
     ----------
     model_ : densenet.tables.TableModel
-        The trained network with the encoding of the columns. ``model_.save`` writes the file that
+        The trained networks with the encoding of the columns. ``model_.save`` writes the file that
         ``densenet predict`` reads; ``model_.facts`` has the scores of the rows held out.
     classes_ : array of shape (classes,)
-    history_ : densenet.History
+    histories_ : list of densenet.History
+        The course of each network's training.
     n_iter_ : int
-        The number of epochs.
+        The number of epochs, of the first network.
     n_features_in_ : int
     feature_names_in_ : array of str
         If X has names.
@@ -174,7 +195,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
 
     _: KW_ONLY
     class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
-    label_smoothing: float = 0.0
+    label_smoothing: float = Settings.label_smoothing
     calibrate: bool = False
 
     def fit(
@@ -260,15 +281,15 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
 
     Parameters
     ----------
-    scoring : str
-        The validation score: "loss", "r2", "rmse" or "mae".
+    scoring : str, optional
+        The validation score: "loss", "r2", "rmse" or "mae"; by default the loss.
     hidden_layer_sizes, activation, solver, ...
         All others are those of `DenseTableClassifier`, without `class_weight`,
         `label_smoothing` and `calibrate`.
 
     Attributes
     ----------
-    model_, history_, n_iter_, n_features_in_, feature_names_in_
+    model_, histories_, n_iter_, n_features_in_, feature_names_in_
         Those of `DenseTableClassifier`.
 
     Examples

@@ -12,6 +12,7 @@ from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
 from densenet.tables.folds import cross_validate
 from densenet.tables.model import TableModel
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Values, fit_target, infer_task
@@ -22,6 +23,7 @@ __all__ = [
     "Features",
     "Fitted",
     "Numbers",
+    "PiecewiseLinear",
     "Settings",
     "Table",
     "TableModel",

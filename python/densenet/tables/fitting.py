@@ -9,21 +9,22 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from densenet import training
+from densenet import _checks, training
 from densenet._typing import Array
 from densenet._version import __version__
+from densenet.network import Network
 from densenet.tables.calibration import calibrate
 from densenet.tables.cells import index_of
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
-from densenet.tables.model import Evaluation, TableModel, score
-from densenet.tables.monitors import metrics_of
+from densenet.tables.model import Evaluation, TableModel, outputs_of, score
+from densenet.tables.monitors import metrics_of, rule_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Target, Values, fit_target, infer_task
 from densenet.tables.thresholds import best_threshold
-from densenet.training import EarlyStopping, History
+from densenet.training import History
 from densenet.workers import Workers
 
 __all__ = ["Fitted", "fit"]
@@ -35,9 +36,11 @@ class Fitted(NamedTuple):
     Attributes
     ----------
     model : TableModel
-    history : History
+    histories : list of History
+        Of each network.
     train, validation : Evaluation
-        Of the rows trained on and of those held out; the latter None if there are none.
+        Of the rows trained on and of those held out; the latter None if there are none. Of several
+        networks, each judges the rows that it held out.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
 
@@ -54,10 +57,15 @@ class Fitted(NamedTuple):
     """
 
     model: TableModel
-    history: History
+    histories: list[History]
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
+
+    @property
+    def history(self) -> History:
+        """That of the first network."""
+        return self.histories[0]
 
 
 def fit(
@@ -120,12 +128,15 @@ def fit(
     said = notes(whole, settings.target, task, settings.id, {*settings.ignore, *settings.text})
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    fit_target(table, settings.target, task)  # refuses a bad target before rows are held out
+    target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held out
     if validation is None:
-        rows, held_out = hold_out(table, settings, task)
+        settings = settings.chosen_for(len(table), target)
+        parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
     else:
-        rows, held_out = np.arange(len(table)), np.arange(0)
-    training_rows = table.take(rows)
+        settings = replace(settings, validation=0.0).chosen_for(len(table), target)
+        parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
+    seen = np.unique(np.concatenate([rows for rows, _ in parts]))
+    training_rows = table.take(seen)
     target = fit_target(training_rows, settings.target, task)
     skipped = {*known, *settings.ignore}
     features = Features.fit(
@@ -134,65 +145,91 @@ def fit(
         text=settings.text,
         impute=settings.impute,
         most_categories=settings.most_categories,
+        pieces=settings.pieces,
     )
     x, y = features.transform(table), target.encode(table)
-    held: tuple[Array, Array] | None = None
-    if validation is not None:
-        held = _encoded(validation, features, target)
-    elif len(held_out):
-        held = x[held_out], y[held_out]
-    metrics, monitor = metrics_of(target, settings.monitor)
+    if validation is None:
+        held = [(x[held_out], y[held_out]) for _, held_out in parts if len(held_out)]
+    else:
+        held = [_encoded(validation, features, target)] * settings.nets
     _check_decisions(settings, target, held)
-
-    network = settings.make_network(x.shape[1], target)
-    history = training.fit(
-        network,
-        x[rows],
-        y[rows],
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        optimizer=settings.make_optimizer(),
-        validation_data=held,
-        metrics=metrics,
-        early_stopping=EarlyStopping(monitor, patience=settings.patience) if held else None,
-        class_weight=_weights(settings, target),
-        progress=progress,
-        seed=settings.seed,
-        workers=workers,
-    )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
-        raise ValueError(
-            f"lr: expected a learning rate at which training converges, got "
-            f"{history.epochs[-1]['lr']:g}"
+    networks, histories = [], []
+    for number, (rows, _) in enumerate(parts):
+        network, history = _train(
+            (x[rows], y[rows]),
+            held[number] if held else None,
+            settings,
+            target,
+            number,
+            progress,
+            workers,
         )
-    if settings.calibrate and held:
-        calibrate(network, *held)
-    if settings.threshold is not None and isinstance(target, Classes):
-        rare = int(np.argmin(np.bincount(y[rows], minlength=2)))
-        least = settings.threshold
-        if least == "auto":
-            assert held, "checked before training"
-            x_held, classes = held
-            least = best_threshold(network.predict_proba(x_held)[:, rare], classes == rare)
-        target = replace(target, threshold=(rare, least))
+        if settings.calibrate:
+            calibrate(network, *held[number])
+        networks.append(network)
+        histories.append(history)
     model = TableModel(
-        network, features, target, settings.id, settings.missing, present=settings.present
+        tuple(networks), features, target, settings.id, settings.missing, present=settings.present
     )
-    train = score(model, x[rows], y[rows])
-    judged = score(model, *held) if held else None
+    judged = None
+    if validation is not None:
+        judged = model.outputs(held[0][0]), held[0][1]
+    elif held:
+        each = [outputs_of(network, of[0]) for network, of in zip(networks, held, strict=True)]
+        judged = np.concatenate(each), np.concatenate([classes for _, classes in held])
+    if isinstance(target, Classes) and settings.threshold is not None:
+        target = _with_threshold(target, settings.threshold, y[seen], judged)
+        model = replace(model, target=target)
+    train = score(target, model.outputs(x[seen]), y[seen])
+    judgement = score(target, *judged) if judged else None
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,
-        "training_rows": len(rows),
-        "validation_rows": len(held[0]) if held else 0,
-        "epochs": len(history.epochs),
-        "stopped": history.stopped,
+        "training_rows": len(seen),
+        "validation_rows": len(judged[1]) if judged else 0,
+        "epochs": len(histories[0].epochs),
+        "stopped": histories[0].stopped,
         "settings": asdict(settings),
         "training": train.scores,
-        "validation": judged.scores if judged else {},
+        "validation": judgement.scores if judgement else {},
     }
-    model = replace(model, facts=facts)
-    return Fitted(model, history, train, judged, said)
+    return Fitted(replace(model, facts=facts), histories, train, judgement, said)
+
+
+def _train(
+    rows: tuple[Array, Array],
+    held: tuple[Array, Array] | None,
+    settings: Settings,
+    target: Target,
+    number: int,
+    progress: bool,
+    workers: Workers | None,
+) -> tuple[Network, History]:
+    """Train network `number` on some rows; keep its best epoch by the rows held out."""
+    seed = settings.seed + number
+    network = settings.make_network(rows[0].shape[1], target, seed)
+    epochs = _checks.count("epochs", settings.epochs)
+    weights = _weights(settings, target, rows[1])
+    rule = rule_of(target, settings.monitor, weighted=weights is not None)
+    history = training.fit(
+        network,
+        *rows,
+        epochs=epochs,
+        batch_size=_checks.count("batch_size", settings.batch_size),
+        optimizer=settings.make_optimizer(len(rows[0])),
+        validation_data=held,
+        metrics=metrics_of(target, rule, weights),
+        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        progress=progress,
+        seed=seed,
+        workers=workers,
+    )
+    if history.stopped == "diverged" or not np.isfinite(network.forward(rows[0])).all():
+        raise ValueError(
+            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
+        )
+    return network, history
 
 
 def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
@@ -203,32 +240,52 @@ def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, A
     return features.transform(table), target.encode(table)
 
 
-def _weights(settings: Settings, target: Target) -> dict[int, float] | Literal["balanced"] | None:
-    """Give the weights of classes by their indices."""
+def _weights(settings: Settings, target: Target, classes: Array) -> Array | None:
+    """Give the weight of each class, (classes,), by those of the training rows; None for none."""
     given = settings.class_weight
     if given is None:
         return None
     if isinstance(target, Values):
         raise ValueError(f"class_weight: expected classes, but {target.column!r} has values")
     if isinstance(given, str):
-        return "balanced"
+        counts = np.bincount(classes, minlength=target.outputs)
+        return len(classes) / (target.outputs * counts)
     index = index_of(target.values)
     unknown = [name for name in given if index(name) < 0]
     if unknown:
         expected = ", ".join(map(repr, target.values[:6])) + (", ..." if target.outputs > 6 else "")
         raise ValueError(f"class_weight: expected classes of {expected}, got {unknown[0]!r}")
-    return {index(name): weight for name, weight in given.items()}
+    weights = np.ones(target.outputs)
+    for name, weight in given.items():
+        weights[index(name)] = weight
+    return weights
 
 
-def _check_decisions(settings: Settings, target: Target, held: tuple[Array, Array] | None) -> None:
-    """Check before training that probabilities can be calibrated, and a threshold found."""
+def _check_decisions(settings: Settings, target: Target, held: list[tuple[Array, Array]]) -> None:
+    """Check before training what is to be decided by the rows held out."""
+    rule_of(target, settings.monitor)
     classes = target.outputs if isinstance(target, Classes) else 0
     if settings.calibrate and not classes:
         raise ValueError(f"calibrate: expected classes, but {target.column!r} has values")
-    if settings.calibrate and held is None:
+    if settings.calibrate and not held:
         raise ValueError("calibrate: expected rows held out, got none: give them or a share")
     if settings.threshold is not None and classes != 2:
         got = f"{classes} classes" if classes else "values"
         raise ValueError(f"threshold: expected a target of two classes, got {got}")
-    if settings.threshold == "auto" and (held is None or len(np.unique(held[1])) < 2):
+    if settings.threshold == "auto" and len({each for _, y in held for each in set(y)}) < 2:
         raise ValueError("threshold: expected rows of both classes held out, got none of one")
+
+
+def _with_threshold(
+    target: Classes,
+    threshold: float | Literal["auto"],
+    classes: Array,
+    judged: tuple[Array, Array] | None,
+) -> Classes:
+    """Give the target a threshold for the rarer of its two classes."""
+    rare = int(np.argmin(np.bincount(classes, minlength=2)))
+    if threshold == "auto":
+        assert judged, "checked before training"
+        outputs, held = judged
+        threshold = best_threshold(outputs[:, rare], held == rare)
+    return replace(target, threshold=(rare, threshold))

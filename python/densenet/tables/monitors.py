@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import numpy.typing as npt
 
+from densenet._typing import Array
 from densenet.metrics import (
     accuracy,
     mean_absolute_error,
@@ -13,8 +15,9 @@ from densenet.metrics import (
     r2,
 )
 from densenet.tables.targets import Classes, Target
+from densenet.training import EarlyStopping
 
-__all__ = ["MONITORS", "f1", "mae", "metrics_of", "recall", "rmse"]
+__all__ = ["MONITORS", "f1", "mae", "metrics_of", "recall", "rmse", "rule_of", "weighted_accuracy"]
 
 Score = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
@@ -70,12 +73,44 @@ def mae(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
 _OF_CLASSES: dict[str, Score] = {"accuracy": accuracy, "recall": recall, "f1": f1}
 _OF_VALUES: dict[str, Score] = {"r2": r2, "rmse": rmse, "mae": mae}
 
+_WEIGHTED = "weighted_accuracy"
+_LESS_IS_BETTER = ("loss", "rmse", "mae")
+
 MONITORS = ("loss", *_OF_CLASSES, *_OF_VALUES)
 """What may be watched: the loss, scores of classes, scores of values."""
 
 
-def metrics_of(target: Target, monitor: str) -> tuple[list[Score], str]:
-    """Give the scores to record after each epoch, and the name of the record to watch.
+def weighted_accuracy(weights: Array) -> Score:
+    """Give the accuracy of rows that count as much as their class weighs, (classes,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.monitors import weighted_accuracy
+    >>> weighted_accuracy(np.array([1.0, 3.0]))([0, 0, 1, 1], [0, 0, 0, 1])
+    0.625
+    """
+
+    def score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+        of_rows = weights[np.asarray(y_true)]
+        total = float(of_rows.sum())
+        right = np.asarray(y_true) == np.asarray(y_pred)
+        return float(of_rows[right].sum()) / total if total else 0.0
+
+    score.__name__ = _WEIGHTED
+    return score
+
+
+def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) -> EarlyStopping:
+    """Give the rule by which an epoch is better than another.
+
+    Parameters
+    ----------
+    target : Classes or Values
+    monitor : str, optional
+        One of `MONITORS`. By default it is the accuracy of classes, the loss of values.
+    weighted : bool
+        True if classes have weights, as they then have in that accuracy.
 
     Raises
     ------
@@ -85,17 +120,42 @@ def metrics_of(target: Target, monitor: str) -> tuple[list[Score], str]:
     Examples
     --------
     >>> from densenet.tables import Classes
-    >>> from densenet.tables.monitors import metrics_of
-    >>> scores, watched = metrics_of(Classes("genre", ("Pop", "Rock")), "f1")
-    >>> [score.__name__ for score in scores], watched
-    (['accuracy', 'f1'], 'val_f1')
+    >>> from densenet.tables.monitors import rule_of
+    >>> rule_of(Classes("genre", ("Pop", "Rock")), "f1").monitor
+    'val_f1'
     """
-    scores, usual = (_OF_CLASSES, accuracy) if isinstance(target, Classes) else (_OF_VALUES, r2)
-    if monitor == "loss":
-        return [usual], "val_loss"
-    if monitor not in scores:
-        expected = ", ".join(("loss", *scores))
-        kind = "classes" if isinstance(target, Classes) else "values"
+    is_classes = isinstance(target, Classes)
+    scores = _OF_CLASSES if is_classes else _OF_VALUES
+    if monitor is None:
+        accuracies = _WEIGHTED if weighted else "accuracy"
+        monitor = accuracies if is_classes else "loss"
+    elif monitor != "loss" and monitor not in scores:
+        expected, kind = ", ".join(("loss", *scores)), "classes" if is_classes else "values"
         raise ValueError(f"monitor: expected {expected} for a target of {kind}, got {monitor}")
-    chosen = scores[monitor]
-    return [usual] if chosen is usual else [usual, chosen], f"val_{chosen.__name__}"
+    return EarlyStopping(f"val_{monitor}", "min" if monitor in _LESS_IS_BETTER else "max")
+
+
+def metrics_of(target: Target, rule: EarlyStopping, weights: Array | None = None) -> list[Score]:
+    """Give the scores to record after each epoch: the usual one, and what the rule monitors.
+
+    Parameters
+    ----------
+    target : Classes or Values
+    rule : EarlyStopping
+        What `rule_of` gives.
+    weights : array of shape (classes,), optional
+
+    Examples
+    --------
+    >>> from densenet.tables import Classes
+    >>> from densenet.tables.monitors import metrics_of, rule_of
+    >>> genre = Classes("genre", ("Pop", "Rock"))
+    >>> [score.__name__ for score in metrics_of(genre, rule_of(genre, "f1"))]
+    ['accuracy', 'f1']
+    """
+    scores = dict(_OF_CLASSES if isinstance(target, Classes) else _OF_VALUES)
+    if weights is not None:
+        scores[_WEIGHTED] = weighted_accuracy(weights)
+    usual = next(iter(scores))
+    names = dict.fromkeys([usual, rule.monitor.removeprefix("val_")])
+    return [scores[name] for name in names if name in scores]

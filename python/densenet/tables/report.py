@@ -9,13 +9,13 @@ from densenet import plotting
 from densenet._extras import require
 from densenet._rounding import rounded
 from densenet.metrics import confusion_matrix
-from densenet.tables.columns import Categories, Numbers
+from densenet.tables.columns import Categories
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
 from densenet.tables.model import Evaluation, TableModel
-from densenet.tables.monitors import metrics_of
+from densenet.tables.monitors import rule_of
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import TASK_RULES, Classes, Target
-from densenet.training import EarlyStopping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,10 +66,6 @@ def fit_report(fitted: Fitted) -> str:
       woof     .    10
     """
     model, facts = fitted.model, fitted.model.facts
-    best = ""
-    if fitted.validation:
-        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
-    seconds = sum(record["seconds"] for record in fitted.history.epochs)
     scores = {"training": fitted.train.scores}
     if fitted.validation:
         scores["validation"] = fitted.validation.scores
@@ -82,10 +78,7 @@ def fit_report(fitted: Fitted) -> str:
             *_about_columns(model),
             *(f"note: {note}" for note in fitted.notes),
         ],
-        [
-            f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}",
-            *_about_network(model),
-        ],
+        [*_about_training(fitted), *_about_network(model)],
         _table_of(scores),
         _confusion(model.target, judged, "validation" if fitted.validation else "training"),
     ]
@@ -197,23 +190,35 @@ def describe(model: TableModel) -> str:
     paragraphs = [
         [*_about_columns(model), *training],
         _every_column(model.features),
-        [repr(model.network)],
+        [repr(network) for network in model.networks],
         _table_of(scores),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
+def _about_training(fitted: Fitted) -> list[str]:
+    facts, count = fitted.model.facts, len(fitted.histories)
+    seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
+    if count > 1:
+        return [f"{count} networks in {seconds:.1f} s; each held out other rows"]
+    best = ""
+    if fitted.validation:
+        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
+    return [f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"]
+
+
 def _best_epoch(fitted: Fitted) -> int:
     """Give the number of the epoch whose weights were kept."""
-    monitor = fitted.model.facts["settings"]["monitor"]
-    _, watched = metrics_of(fitted.model.target, monitor)
-    scores = np.array([record[watched] for record in fitted.history.epochs])
-    return 1 + int(np.nanargmax(scores * EarlyStopping(watched).sign))
+    settings = fitted.model.facts["settings"]
+    weighted = settings["class_weight"] is not None
+    rule = rule_of(fitted.model.target, settings["monitor"], weighted)
+    scores = np.array([record[rule.monitor] for record in fitted.history.epochs])
+    return 1 + int(np.nanargmax(rule.sign * scores))
 
 
 def _about_columns(model: TableModel) -> list[str]:
-    numbers = sum(isinstance(part, Numbers) for part in model.features.parts)
-    categories = len(model.features.parts) - numbers
+    categories = sum(isinstance(part, Categories) for part in model.features.parts)
+    numbers = len(model.features.parts) - categories
     lines = [
         _about_target(model.target),
         f"columns: {numbers} of numbers, {categories} of categories; "
@@ -250,18 +255,15 @@ def _about_network(model: TableModel) -> list[str]:
     of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]
     if chosen["normalization"]:
         of_network.append(f"{chosen['normalization']} normalization")
-    of_network += [name for name in ("residual",) if chosen[name]]
+    of_network += ["residual"] if chosen["residual"] else []
     of_network += [f"dropout {chosen['dropout']:g}"] if chosen["dropout"] else []
     of_training = [chosen["optimizer"]]
-    of_training += ["" if chosen["lr"] is None else f"learning rate {chosen['lr']:g}"]
-    of_training += [
-        f"{name.replace('_', ' ')} {chosen[name]:g}"
-        for name in ("weight_decay", "l1", "l2", "label_smoothing")
-        if chosen[name]
-    ]
+    of_training += [] if chosen["lr"] is None else [f"learning rate {chosen['lr']:g}"]
+    of_training += [f"{name} {chosen[name]:g}" for name in ("l1", "l2") if chosen[name]]
     of_training += [f"batches of {chosen['batch_size']}", f"seed {chosen['seed']}"]
-    joined = [", ".join(filter(None, words)) for words in (of_network, of_training)]
-    return [f"network: {'; '.join(joined)}"]
+    count = len(model.networks)
+    which = "network" if count == 1 else f"{count} networks"
+    return [f"{which}: {', '.join(of_network)}; {', '.join(of_training)}"]
 
 
 def _every_column(features: Features) -> list[str]:
@@ -272,6 +274,9 @@ def _every_column(features: Features) -> list[str]:
             shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
             others = f"; {part.others:,} rare ones together" if part.others else ""
             rows.append((part.column, f"{len(names)} categories", f"{shown}{others}"))
+        elif isinstance(part, PiecewiseLinear):
+            about = f"{part.edges[0]:.4g} to {part.edges[-1]:.4g}; {part.fill:.4g} where missing"
+            rows.append((part.column, f"{len(part.edges) - 1} pieces", about))
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))
