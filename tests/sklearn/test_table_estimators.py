@@ -102,7 +102,7 @@ def test_it_is_what_the_command_trains(estimator, tmp_path):
     columns = {**data()[0], "goal": y}
     expected = fit(Table.from_columns(columns), settings)
     np.testing.assert_array_equal(fitted.model_.network.flat, expected.model.network.flat)
-    assert fitted.n_iter_ == len(fitted.history_.epochs) == len(expected.history.epochs)
+    assert fitted.n_iter_ == len(fitted.histories_[0].epochs) == len(expected.history.epochs)
     path = tmp_path / "model.safetensors"
     fitted.model_.save(path)
     loaded = TableModel.load(path)
@@ -191,7 +191,13 @@ def test_numbers_may_be_categories(given):
 def test_words_for_missing_cells_are_those_of_files():
     x = {"word": ["x", "n/a", "y", "?"] * 20, "number": ["1", "2", "NA", "-"] * 20}
     fitted = quick(max_iter=1).fit(x, [0, 1] * 40)
-    assert fitted.model_.features.names == ["word: missing", "word=x", "word=y", "number"]
+    assert fitted.model_.features.names == [
+        "word: missing",
+        "word=x",
+        "word=y",
+        "number: 1 to 2",
+        "number: missing",
+    ]
 
 
 def test_gaps_and_classes_that_training_did_not_see_are_predicted():
@@ -295,7 +301,7 @@ def test_tags_say_what_it_takes(estimator):
         ({"categorical_features": ["age"]}, "categorical_features: expected names or positions"),
         ({"random_state": -1}, "random_state: expected"),
         ({"scoring": "r2"}, "scoring: expected loss, accuracy, recall, f1 for a target"),
-        ({"scoring": "auc"}, "scoring: expected 'loss'"),
+        ({"scoring": "auc"}, "scoring: expected None, 'loss'"),
         ({"class_weight": "equal"}, "class_weight: expected 'balanced'"),
         ({"calibrate": 3}, "calibrate must be"),
     ],
@@ -352,7 +358,7 @@ def test_rows_of_ones_own_are_held_out(estimator):
 def test_a_score_is_watched_and_probabilities_calibrated():
     x, y = frames()["pandas"], goal(DenseTableClassifier)
     fitted = quick(scoring="recall", max_iter=60, n_iter_no_change=5).fit(x, y)
-    scores = [record["val_recall"] for record in fitted.history_.epochs]
+    scores = [record["val_recall"] for record in fitted.histories_[0].epochs]
     assert fitted.model_.facts["validation"]["recall"] == pytest.approx(max(scores))
     settings = {"max_iter": 60, "n_iter_no_change": 60, "scoring": "accuracy"}
     plain, calibrated = (quick(calibrate=flag, **settings).fit(x, y) for flag in (False, True))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from sklearn.utils import check_random_state
@@ -51,12 +52,13 @@ def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[st
     An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same
     network; any other draws one.
     """
-    parameters = estimator.get_params(deep=False)
-    chosen = {
-        setting: parameters[name]
-        for name, setting in SETTING_OF.items()
-        if parameters.get(name) is not None
-    }
+    defaults = {field.name: field.default for field in fields(estimator)}
+    chosen = {}
+    for name, setting in SETTING_OF.items():
+        if name in defaults:
+            value = getattr(estimator, name)
+            if value is not None or defaults[name] is not None:
+                chosen[setting] = value
     if "hidden" in chosen:
         chosen["hidden"] = _parameters.hidden_layer_sizes(chosen["hidden"])
     if isinstance(chosen.get("activation"), str):

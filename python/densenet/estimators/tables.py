@@ -39,7 +39,7 @@ class _TableEstimator(BaseEstimator):
     max_iter: int | None = None
     visits: int | None = None
     n_iter_no_change: int | None = None
-    validation_fraction: float = Settings.validation
+    validation_fraction: float | None = None
     scoring: str | None = None
     n_members: int | None = None
     dropout: float | None = None
@@ -131,8 +131,9 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         is None.
     n_iter_no_change : int, optional
         Epochs without a better validation score after which training stops; by default it does not.
-    validation_fraction : float in [0, 1)
-        Share of the rows that are held out. With 0 all are trained on.
+    validation_fraction : float in [0, 1), optional
+        Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. With 0 all
+        are trained on.
     scoring : str, optional
         The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1"; by
         default the accuracy. The weights of the best epoch are kept.

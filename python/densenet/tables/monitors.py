@@ -3,10 +3,8 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import numpy.typing as npt
 
-from densenet._typing import Array
 from densenet.metrics import (
     accuracy,
     mean_absolute_error,
@@ -17,7 +15,7 @@ from densenet.metrics import (
 from densenet.tables.targets import Classes, Target
 from densenet.training import EarlyStopping
 
-__all__ = ["MONITORS", "f1", "mae", "metrics_of", "recall", "rmse", "rule_of", "weighted_accuracy"]
+__all__ = ["MONITORS", "f1", "mae", "metrics_of", "recall", "rmse", "rule_of"]
 
 Score = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
@@ -73,32 +71,10 @@ def mae(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
 _OF_CLASSES: dict[str, Score] = {"accuracy": accuracy, "recall": recall, "f1": f1}
 _OF_VALUES: dict[str, Score] = {"r2": r2, "rmse": rmse, "mae": mae}
 
-_WEIGHTED = "weighted_accuracy"
 _LESS_IS_BETTER = ("loss", "rmse", "mae")
 
 MONITORS = ("loss", *_OF_CLASSES, *_OF_VALUES)
 """What may be watched: the loss, scores of classes, scores of values."""
-
-
-def weighted_accuracy(weights: Array) -> Score:
-    """Give the accuracy of rows that count as much as their class weighs, (classes,).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from densenet.tables.monitors import weighted_accuracy
-    >>> weighted_accuracy(np.array([1.0, 3.0]))([0, 0, 1, 1], [0, 0, 0, 1])
-    0.625
-    """
-
-    def score(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
-        of_rows = weights[np.asarray(y_true)]
-        total = float(of_rows.sum())
-        right = np.asarray(y_true) == np.asarray(y_pred)
-        return float(of_rows[right].sum()) / total if total else 0.0
-
-    score.__name__ = _WEIGHTED
-    return score
 
 
 def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) -> EarlyStopping:
@@ -110,7 +86,7 @@ def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) 
     monitor : str, optional
         One of `MONITORS`. By default it is the accuracy of classes, the loss of values.
     weighted : bool
-        True if classes have weights, as they then have in that accuracy.
+        True if classes have weights, as they then have in the loss, which is watched by default.
 
     Raises
     ------
@@ -127,15 +103,14 @@ def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) 
     is_classes = isinstance(target, Classes)
     scores = _OF_CLASSES if is_classes else _OF_VALUES
     if monitor is None:
-        accuracies = _WEIGHTED if weighted else "accuracy"
-        monitor = accuracies if is_classes else "loss"
+        monitor = "accuracy" if is_classes and not weighted else "loss"
     elif monitor != "loss" and monitor not in scores:
         expected, kind = ", ".join(("loss", *scores)), "classes" if is_classes else "values"
         raise ValueError(f"monitor: expected {expected} for a target of {kind}, got {monitor}")
     return EarlyStopping(f"val_{monitor}", "min" if monitor in _LESS_IS_BETTER else "max")
 
 
-def metrics_of(target: Target, rule: EarlyStopping, weights: Array | None = None) -> list[Score]:
+def metrics_of(target: Target, rule: EarlyStopping) -> list[Score]:
     """Give the scores to record after each epoch: the usual one, and what the rule monitors.
 
     Parameters
@@ -143,7 +118,6 @@ def metrics_of(target: Target, rule: EarlyStopping, weights: Array | None = None
     target : Classes or Values
     rule : EarlyStopping
         What `rule_of` gives.
-    weights : array of shape (classes,), optional
 
     Examples
     --------
@@ -153,9 +127,6 @@ def metrics_of(target: Target, rule: EarlyStopping, weights: Array | None = None
     >>> [score.__name__ for score in metrics_of(genre, rule_of(genre, "f1"))]
     ['accuracy', 'f1']
     """
-    scores = dict(_OF_CLASSES if isinstance(target, Classes) else _OF_VALUES)
-    if weights is not None:
-        scores[_WEIGHTED] = weighted_accuracy(weights)
-    usual = next(iter(scores))
-    names = dict.fromkeys([usual, rule.monitor.removeprefix("val_")])
+    scores = _OF_CLASSES if isinstance(target, Classes) else _OF_VALUES
+    names = dict.fromkeys([next(iter(scores)), rule.monitor.removeprefix("val_")])
     return [scores[name] for name in names if name in scores]

@@ -283,7 +283,7 @@ class Settings:
         if self.schedule == "constant":
             return self.highest_lr
         epochs, batch = _checks.count("epochs", self.epochs), self.batch_size or _batch_for(rows)
-        steps = epochs * math.ceil(rows / batch)
+        steps = epochs * -(-rows // batch)
         rise = int(_WARMUP * steps)
         fall = CosineLR(self.highest_lr, steps=steps - rise)
         return WarmupLR(fall, steps=rise) if rise else fall

@@ -51,7 +51,6 @@ ACCEPTED = {
     # ---- numbers: of Python, of NumPy, fractions; True is 1, as in Python and NumPy
     "rate": f"0; {_POSITIVE}; its negative",
     "positive": _POSITIVE,
-    "optional rate": f"None; 0; {_POSITIVE}; its negative",
     "optional positive": f"None; {_POSITIVE}",
     "decay": _BELOW_1,
     "optional decay": f"None; {_BELOW_1}",
@@ -128,6 +127,8 @@ ACCEPTED = {
     + _of_array(f"{_LAYOUTS}; a row less; a row more; no row of it; its first row; a list")
     + "; array: its columns halved; array: as objects; array: as int64",
     "each layer": f"{_BELOW_1}; [0.5]; in a list; in an array",
+    "count or None": f"None; {_LARGE}",
+    "count from 0 or None": f"None; 0; {_LARGE}",
     "columns by name or position": "[]; (); it twice; one less",
     "patience": f"inf; {_LARGE}",
     "verbosity": f"True; numpy True; 0; {_LARGE}",

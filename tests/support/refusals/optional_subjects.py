@@ -196,18 +196,24 @@ def _estimators_of_tables() -> list[Subject]:
     x, y = data()
     kinds = {
         "hidden_layer_sizes": "hidden sizes",
+        "preset": "choice",
         "learning_rate_init": "optional positive",
-        "validation_fraction": "decay",
-        "dropout": "decay",
+        "validation_fraction": "optional decay",
+        "dropout": "optional decay",
         "max_categories": "count from 0",
-        "n_iter_no_change": "count",
+        "max_iter": "count or None",
+        "batch_size": "count or None",
+        "visits": "count or None",
+        "n_iter_no_change": "count or None",
+        "n_members": "count or None",
+        "pieces": "count from 0 or None",
         "categorical_features": "columns by name or position",
         "verbose": "flag",
-        "scoring": "choice",
+        "scoring": "average",
         "class_weight": "class weights",
         "calibrate": "flag",
         "residual": "flag",
-        "weight_decay": "optional rate",
+        "weight_decay": "rate",
         "l1": "rate",
         "l2": "rate",
         "label_smoothing": "decay",
@@ -219,8 +225,6 @@ def _estimators_of_tables() -> list[Subject]:
         made = getattr(estimators, name)
 
         def construct(made=made, goal=goal, **given: Any) -> Any:
-            if "weight_decay" in given:
-                given["solver"] = "adamw"
             if "residual" in given:
                 given["hidden_layer_sizes"] = (x.shape[1],)
             return made(**few | given).fit(x, goal)
@@ -231,7 +235,7 @@ def _estimators_of_tables() -> list[Subject]:
                 lambda _, call=construct: call,
                 lambda setting=setting, value=value: {setting: copy.deepcopy(value)},
                 {setting: kinds.get(setting) or KIND_OF[f"estimator's {setting}"]},
-                also="layers: expected at most",
+                also="layers: expected at most|learning_rate_init: expected a learning rate",
                 most=15,
             )
             for setting, value in {
