@@ -188,6 +188,17 @@ def test_numbers_may_be_categories(given):
     np.testing.assert_array_equal(asked.model_.network.flat, typed.model_.network.flat)
 
 
+def test_ids_are_left_out_unless_they_are_numbers():
+    x = frames()["pandas"].assign(key=np.random.default_rng(0).permutation(10**6)[:240])
+    y = goal(DenseTableClassifier)
+    assert "key" in quick(max_iter=1).fit(x, y).model_.features.left_out
+    asked = quick(max_iter=1, numeric_features=["key"]).fit(x, y)
+    assert "key" in asked.model_.features.columns
+    typed = x.astype({"code": "category"})
+    numbers = quick(max_iter=1, numeric_features=["code"]).fit(typed, y).model_.features
+    assert "code=1" not in numbers.names
+
+
 def test_words_for_missing_cells_are_those_of_files():
     x = {"word": ["x", "n/a", "y", "?"] * 20, "number": ["1", "2", "NA", "-"] * 20}
     fitted = quick(max_iter=1).fit(x, [0, 1] * 40)
@@ -299,6 +310,7 @@ def test_tags_say_what_it_takes(estimator):
         ({"validation_fraction": 1.0}, "validation_fraction must be"),
         ({"max_categories": -1}, "max_categories must be"),
         ({"categorical_features": ["age"]}, "categorical_features: expected names or positions"),
+        ({"numeric_features": [4]}, "numeric_features: expected names or positions"),
         ({"random_state": -1}, "random_state: expected"),
         ({"scoring": "r2"}, "scoring: expected loss, accuracy, recall, f1 for a target"),
         ({"scoring": "auc"}, "scoring: expected None, 'loss'"),

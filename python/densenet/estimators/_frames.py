@@ -8,7 +8,6 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from densenet import _checks
-from densenet._typing import Array
 from densenet.estimators._rows import is_frame
 from densenet.tables.cells import clean, missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
@@ -16,26 +15,34 @@ from densenet.tables.table import check_names
 
 
 class Columns(NamedTuple):
-    """The columns of X: their cells by name, and the names of those that hold categories."""
+    """The columns of X: their cells by name, and which of them are of a type for categories."""
 
-    cells: dict[str, Array]
-    categories: tuple[str, ...] = ()
+    cells: dict[str, Any]
+    categories: tuple[str, ...]
+
+    def named(self, parameter: str, given: Collection[Any]) -> tuple[str, ...]:
+        """Give the names of columns that a parameter gives by name or by position."""
+        names = list(self.cells)
+        found = set()
+        for one in _checks.sequence(parameter, given, "names or positions of columns"):
+            if isinstance(one, str) and one in names:
+                found.add(one)
+            elif isinstance(one, int | np.integer) and 0 <= one < len(names):
+                found.add(names[one])
+            else:
+                raise ValueError(
+                    f"{parameter}: expected names or positions of the {len(names)} columns, "
+                    f"got {one!r}"
+                )
+        return tuple(name for name in names if name in found)
 
 
-def read(
-    estimator: Any,
-    x: Any,
-    *,
-    fresh: bool,
-    categorical: Collection[Any] = (),
-    least: int = 1,
-    name: str = "X",
-) -> Columns:
+def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X") -> Columns:
     """Check X, or X_val, and give its columns; with `fresh`, note the names of its features.
 
     Columns keep the names that they had in `fit`; those of arrays are named c0, c1, ..., as
     ``densenet predict`` names those of a file without a header. Words for missing cells are those
-    of files, too. `categorical` has names or positions of columns, `least` is the fewest rows.
+    of files, too. `least` is the fewest rows.
     """
     _checks.unmasked(name, x)
     if isinstance(x, Mapping) and not issparse(x):  # a matrix of scipy may be a dict
@@ -57,7 +64,7 @@ def read(
     names = getattr(estimator, "feature_names_in_", [f"c{i}" for i in range(len(columns))])
     names = list(names)
     cells = {
-        label: _cleaned(cells_of(f"{name}, column {label!r}", column))
+        label: _cleaned(f"{name}, column {label!r}", column)
         for label, column in zip(names, columns, strict=True)
     }
     rows, *others = sorted({len(column) for column in cells.values()})
@@ -65,9 +72,8 @@ def read(
         raise ValueError(f"{name}: expected columns of one length, got {[rows, *others]} rows")
     if rows < least:
         raise ValueError(f"{name}: expected at least {least} rows, got {rows}")
-    chosen = _named("categorical_features", categorical, names)
-    chosen |= {label for label, one in zip(names, columns, strict=True) if is_categorical(one)}
-    return Columns(cells, tuple(label for label in names if label in chosen))
+    pairs = zip(names, columns, strict=True)
+    return Columns(cells, tuple(label for label, column in pairs if is_categorical(column)))
 
 
 def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
@@ -85,20 +91,9 @@ def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
         )
 
 
-def _cleaned(cells: Array) -> Array:
-    return cells if cells.dtype != object else np.array(clean(cells, missing_words()), object)
-
-
-def _named(parameter: str, given: Collection[Any], names: list[str]) -> set[str]:
-    """Give the names of columns that are given by name or by position."""
-    found = set()
-    for one in _checks.sequence(parameter, given, "names or positions of columns"):
-        if isinstance(one, str) and one in names:
-            found.add(one)
-        elif isinstance(one, int | np.integer) and 0 <= one < len(names):
-            found.add(names[one])
-        else:
-            raise ValueError(
-                f"{parameter}: expected names or positions of the {len(names)} columns, got {one!r}"
-            )
-    return found
+def _cleaned(name: str, column: Any) -> Any:
+    """Empty the words for missing cells in a column that has texts of its own."""
+    cells, are_own = cells_of(name, column)
+    if cells.dtype != object:
+        return cells
+    return np.array(clean(cells, missing_words()), object) if are_own else column

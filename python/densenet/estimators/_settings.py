@@ -1,7 +1,7 @@
 """Turns the parameters of an estimator of tables into the settings of a training run."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
@@ -12,6 +12,7 @@ from densenet import _checks
 from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
+from densenet.estimators._frames import Columns
 from densenet.tables.settings import PRESETS, Settings
 from densenet.tables.targets import Task
 
@@ -46,8 +47,8 @@ SETTING_OF = {
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
 
-def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[str]) -> Settings:
-    """Give the settings that an estimator's parameters choose, for a column to predict.
+def settings_of(estimator: Any, target: str, task: Task, columns: Columns) -> Settings:
+    """Give the settings that an estimator's parameters choose, for a column beside those of X.
 
     An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same
     network; any other draws one.
@@ -69,7 +70,11 @@ def settings_of(estimator: Any, target: str, task: Task, categories: Sequence[st
     seed = estimator.random_state
     if not isinstance(seed, int):
         seed = int(check_random_state(seed).randint(2**31 - 1))
-    chosen |= {"text": tuple(categories), "task": task, "seed": seed}
+    text = columns.named("categorical_features", estimator.categorical_features)
+    numbers = columns.named("numeric_features", estimator.numeric_features)
+    by_type = tuple(name for name in columns.categories if name not in numbers)
+    chosen |= {"text": tuple(dict.fromkeys(text + by_type)), "numbers": numbers}
+    chosen |= {"task": task, "seed": seed}
     return Settings(target, **{**PRESETS[estimator.preset], **chosen})
 
 

@@ -49,6 +49,7 @@ class _TableEstimator(BaseEstimator):
     impute: Literal["median", "mean"] = Settings.impute
     max_categories: int = Settings.most_categories
     categorical_features: Sequence[str] | Sequence[int] = ()
+    numeric_features: Sequence[str] | Sequence[int] = ()
     random_state: Any = None
     verbose: bool = False
     n_threads: int | None = None
@@ -56,8 +57,7 @@ class _TableEstimator(BaseEstimator):
     def _learn(self, x: Any, y: Any, held_out: tuple[Any, Any], task: Task) -> None:
         """Check all that is given, and train."""
         _settings.check(self)
-        given = self.categorical_features
-        columns = _frames.read(self, x, fresh=True, categorical=given, least=2)
+        columns = _frames.read(self, x, fresh=True, least=2)
         name = _free_name(y, columns.cells)
         targets = self._targets(y, True)
         table = _beside(columns.cells, name, targets)
@@ -68,7 +68,7 @@ class _TableEstimator(BaseEstimator):
             cells = _frames.read(self, held_out[0], fresh=False, name="X_val").cells
             validation = _beside(cells, name, self._targets(held_out[1], False), "X_val")
         with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
-            settings = _settings.settings_of(self, name, task, columns.categories)
+            settings = _settings.settings_of(self, name, task, columns)
             fitted = fit(table, settings, validation=validation, progress=self.verbose)
         self.model_: TableModel = fitted.model
         self.histories_ = fitted.histories
@@ -153,7 +153,10 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         The most features of a column of categories, not counting the one that rarer ones share.
     categorical_features : sequence of str or int
         Names or positions of columns to read as categories even if they hold numbers. Columns of a
-        frame's type for categories always are.
+        frame's type for categories are read so, too.
+    numeric_features : sequence of str or int
+        Names or positions of columns to read as numbers even if they seem to name the rows, as
+        whole numbers do that differ in all of them. Such columns are left out otherwise.
     random_state : int, RandomState or None
         Source of the rows held out, the initial weights, the order of rows and dropout.
     verbose : bool

@@ -7,10 +7,12 @@ as the command ``densenet fit`` does; `cross_validate` scores that on every row.
 """
 
 from densenet.tables.columns import Categories, Numbers
+from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
 from densenet.tables.folds import cross_validate
+from densenet.tables.joining import join
 from densenet.tables.model import TableModel
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.settings import Settings
@@ -20,6 +22,7 @@ from densenet.tables.targets import Classes, Values, fit_target, infer_task
 __all__ = [
     "Categories",
     "Classes",
+    "Dates",
     "Features",
     "Fitted",
     "Numbers",
@@ -32,6 +35,7 @@ __all__ = [
     "fit",
     "fit_target",
     "infer_task",
+    "join",
     "read_table",
     "write_csv",
 ]

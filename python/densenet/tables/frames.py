@@ -1,11 +1,13 @@
 """The columns of frames, mappings and arrays: which there are, and their cells."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
+from densenet.tables.date_formats import as_texts
 
 __all__ = ["cells_of", "columns_of", "is_categorical"]
 
@@ -43,7 +45,7 @@ def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
     raise TypeError(f"{name}: expected a mapping from names to cells, got {got}")
 
 
-def cells_of(name: str, column: Any) -> Array:
+def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     """Give the cells of a column as numbers, NaN where missing, or as texts, "" where missing.
 
     Numbers in an array of numbers are not copied. Dates become texts in the form of ISO 8601, time
@@ -56,6 +58,12 @@ def cells_of(name: str, column: Any) -> Array:
         What to call the column in error messages.
     column : array-like of shape (rows,)
 
+    Returns
+    -------
+    cells : array of shape (rows,)
+    are_own : bool
+        False if they are texts that stand for other things, such as decimals.
+
     Raises
     ------
     ValueError
@@ -64,30 +72,43 @@ def cells_of(name: str, column: Any) -> Array:
     Examples
     --------
     >>> from densenet.tables.frames import cells_of
-    >>> cells_of("size", ["S", None, float("nan")]).tolist()
-    ['S', '', '']
+    >>> cells, are_own = cells_of("size", ["S", None, float("nan")])
+    >>> cells.tolist(), are_own
+    (['S', '', ''], True)
     >>> import numpy as np
-    >>> cells_of("day", np.array(["2024-02-29", "NaT"], "datetime64[ns]")).tolist()
+    >>> cells_of("day", np.array(["2024-02-29", "NaT"], "datetime64[ns]"))[0].tolist()
     ['2024-02-29', '']
     """
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
+        column = column.to_numpy(object)  # not float64, which is inexact
     values = _checks.as_array(name, column)
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
     match values.dtype.kind:
         case "i" | "u" | "f":
-            return values
+            return values, True
         case "m":
-            seconds: Array = values / np.timedelta64(1, "s")
-            return seconds
+            return values / np.timedelta64(1, "s"), True
         case "M":
-            return _dates(values)
+            return np.array(as_texts(values), object), True
         case "c":
             raise ValueError(f"{name}: Complex data not supported: expected numbers or texts")
     cells = values.tolist()
-    nested = {type(cell) for cell in cells} & {list, tuple, dict, set, np.ndarray}
+    kinds = set(map(type, cells))
+    nested = kinds & {list, tuple, dict, set, np.ndarray}
     if nested:
         raise ValueError(f"{name}: expected numbers or texts, got a {nested.pop().__name__}")
-    return np.array(["" if _is_missing(cell) else str(cell) for cell in cells], object)
+    are_own = any(issubclass(kind, str) for kind in kinds)
+    return np.array([_text(cell) for cell in cells], object), are_own
+
+
+def _text(cell: object) -> str:
+    """Write a cell as a text, "" if it is None, NaN, or what pandas has for a missing one."""
+    if isinstance(cell, str):
+        return cell
+    text = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
+    return "" if text in ("None", "nan", "NaN", "NaT", "<NA>") else text
 
 
 def is_categorical(column: Any) -> bool:
@@ -105,19 +126,3 @@ def is_categorical(column: Any) -> bool:
         "Categorical",
         "Enum",
     )
-
-
-def _dates(values: Array) -> Array:
-    """Write dates in the form of ISO 8601: days alone if no cell has a time of day."""
-    days = values.astype("datetime64[D]")
-    missing = np.isnat(values)
-    has_times = bool(np.any(values[~missing] != days[~missing]))
-    texts = np.datetime_as_string(values if has_times else days).astype(object)
-    texts[missing] = ""
-    return texts
-
-
-def _is_missing(cell: Any) -> bool:
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(cell, float) and cell != cell

@@ -7,7 +7,7 @@ one class or category in a column of numbers. How a column is encoded is decided
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.cells import Kind, key_of, kind_of, number
+from densenet.tables.date_formats import DateGuess, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
 
@@ -45,7 +46,10 @@ class Table:
     guesses : mapping of str to Guess
         How the numbers of a column are written, if not as programs write them.
     unnamed : mapping of str to str
-        Columns that are features only on request, and why: an index that pandas wrote.
+        Columns that are features only on request, and why: an index that pandas wrote, an id, the
+        key of a join.
+    date_guesses : mapping of str to DateGuess
+        The columns of dates, and how each is written.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class Table:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     guesses: Mapping[str, Guess] = field(default_factory=dict)
     unnamed: Mapping[str, str] = field(default_factory=dict)
+    date_guesses: Mapping[str, DateGuess] = field(default_factory=dict)
     _numbers: dict[tuple[str, Numerals], tuple[Numbers, Flags]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -90,11 +95,17 @@ class Table:
         Cells that are no numbers become texts, by `densenet.tables.frames.cells_of`.
         """
         _checks.text("source", source)
-        cells = dict(_vectors(columns))
+        cells, guesses = {}, {}
+        for label, column in columns_of("columns", columns):
+            name = _checks.text("columns", label)
+            cells[name], are_own = cells_of(f"columns[{name!r}]", column)
+            if not are_own:  # texts that Python writes, such as those of decimals
+                guesses[name] = Guess(PLAIN)
         lengths = sorted({len(values) for values in cells.values()})
         if len(lengths) != 1:
             raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
-        return cls(source, cells, np.arange(1, 1 + lengths[0]), "row").with_guesses()
+        places = np.arange(1, 1 + lengths[0])
+        return cls(source, cells, places, "row", guesses=guesses).with_guesses()
 
     def with_guesses(
         self, *, delimiter: str = "", decimal: str | None = None, thousands: str | None = None
@@ -102,11 +113,12 @@ class Table:
         """Give the table with `guesses` by `densenet.tables.numerals.recognise`.
 
         Columns that have a guess already are not looked at. Parameters and errors are those of that
-        function.
+        function. `date_guesses` are those of `densenet.tables.date_formats.recognise_dates`.
         """
         unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
         guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
-        return replace(self, guesses=guesses)
+        dates = recognise_dates(self.columns)
+        return replace(self, guesses={**self.guesses, **guesses}, date_guesses=dates)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -318,12 +330,6 @@ class Table:
                 f"got {self.unreadable[name]}"
             )
         return self.columns[name]
-
-
-def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
-    """Yield the columns of a mapping or frame, by name, as arrays of shape (rows,)."""
-    for name, values in columns_of("columns", columns):
-        yield name, cells_of(f"columns[{_checks.text('columns', name)!r}]", values)
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:

@@ -208,6 +208,7 @@ def _estimators_of_tables() -> list[Subject]:
         "n_members": "count or None",
         "pieces": "count from 0 or None",
         "categorical_features": "columns by name or position",
+        "numeric_features": "columns by name or position",
         "verbose": "flag",
         "scoring": "average",
         "class_weight": "class weights",
@@ -220,6 +221,7 @@ def _estimators_of_tables() -> list[Subject]:
     }
     few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
     few |= {"validation_fraction": 0.0, "categorical_features": [0]}
+    few |= {"numeric_features": [1]}
     subjects = []
     for name, goal in {"DenseTableClassifier": y, "DenseTableRegressor": x[:, 0].copy()}.items():
         made = getattr(estimators, name)
