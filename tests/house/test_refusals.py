@@ -28,6 +28,7 @@ ELSEWHERE = {
     "densenet.tables.facts": "part of the command line, see test_table_models.py",
     "densenet.tables.files": "part of the command line, see test_tables.py",
     "densenet.tables.calibration": "part of the command line, see test_choices.py",
+    "densenet.tables.deciding": "part of the command line, see test_choices.py",
     "densenet.tables.folds": "part of the command line, see test_choices.py",
     "densenet.tables.monitors": "part of the command line, see test_choices.py",
     "densenet.tables.thresholds": "part of the command line, see test_choices.py",

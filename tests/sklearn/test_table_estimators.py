@@ -147,6 +147,21 @@ def test_a_column_may_have_the_name_of_the_target():
     np.testing.assert_array_equal(fitted.predict(x), quick().fit(x, y).predict(x))
 
 
+@BOTH
+def test_presets_and_members(estimator):
+    x, y = frames()["pandas"], goal(estimator)
+    settings = {"max_iter": 2, "hidden_layer_sizes": 4}
+    best = quick(estimator, preset="best", **settings).fit(x, y).model_
+    assert len(best.networks) == 5
+    assert best.facts["settings"]["pieces"] == 48
+    two = quick(estimator, preset="best", n_members=2, pieces=0, **settings).fit(x, y)
+    assert len(two.model_.networks) == len(two.histories_) == 2
+    assert two.model_.facts["settings"]["pieces"] == 0
+    assert two.predict(x).shape == (240,)
+    with pytest.raises(ValueError, match=r"^preset: expected 'fast', 'default' or 'best'"):
+        quick(estimator, preset="better").fit(x, y)
+
+
 def test_labels_that_are_no_texts_are_positions():
     x = frames()["pandas"].set_axis([3, 2, 1, 0], axis=1)
     fitted = quick(max_iter=1).fit(x, goal(DenseTableClassifier))

@@ -354,6 +354,26 @@ def test_a_file_with_a_wrong_threshold_is_refused(wrong):
         Classes("y", ("a", "b", "c"), threshold=(0, 0.3))
 
 
+# ---- several networks --------------------------------------------------------------------------
+
+
+def test_choices_hold_for_several_networks():
+    table = overlapping()
+    given = {"nets": 2, "epochs": 8, "hidden": (8,), "class_weight": {"b": 2}, "calibrate": True}
+    fitted = fit(table, Settings("y", threshold="auto", **given))
+    assert len(fitted.model.networks) == 2
+    expected = np.where(
+        fitted.model.predict_proba(table)[:, 1] >= fitted.model.target.threshold[1], "b", "a"
+    )
+    assert fitted.model.predict(table) == expected.tolist()
+    other = overlapping(100, seed=1)
+    fitted = fit(table, Settings("y", **given), validation=other)
+    assert fitted.validation.scores == fitted.model.score(other).scores
+    assert fitted.model.facts["training_rows"] == 600
+    scores = cross_validate(table, Settings("y", **given), 2)
+    assert len(scores["loss"]) == 2
+
+
 # ---- the command -------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ This is the work of ``densenet fit``; what the command prints is made in `densen
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from densenet._typing import Array
 from densenet._version import __version__
 from densenet.network import Network
 from densenet.tables.calibration import calibrate
-from densenet.tables.cells import index_of
+from densenet.tables.deciding import check_decisions, weights_of, with_threshold
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
 from densenet.tables.ids import find_ids
@@ -23,8 +23,7 @@ from densenet.tables.monitors import metrics_of, rule_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, Target, Values, fit_target, infer_task
-from densenet.tables.thresholds import best_threshold
+from densenet.tables.targets import Classes, Target, fit_target, infer_task
 from densenet.training import History
 from densenet.workers import Workers
 
@@ -157,7 +156,7 @@ def fit(
         held = [(x[held_out], y[held_out]) for _, held_out in parts if len(held_out)]
     else:
         held = [_encoded(validation, features, target)] * settings.nets
-    _check_decisions(settings, target, held)
+    check_decisions(settings, target, [targets for _, targets in held])
     networks, histories = [], []
     for number, (rows, _) in enumerate(parts):
         network, history = _train(
@@ -183,7 +182,7 @@ def fit(
         each = [outputs_of(network, of[0]) for network, of in zip(networks, held, strict=True)]
         judged = np.concatenate(each), np.concatenate([classes for _, classes in held])
     if isinstance(target, Classes) and settings.threshold is not None:
-        target = _with_threshold(target, settings.threshold, y[seen], judged)
+        target = with_threshold(target, settings.threshold, y[seen], judged)
         model = replace(model, target=target)
     train = score(target, model.outputs(x[seen]), y[seen])
     judgement = score(target, *judged) if judged else None
@@ -214,7 +213,7 @@ def _train(
     seed = settings.seed + number
     network = settings.make_network(rows[0].shape[1], target, seed)
     epochs = _checks.count("epochs", settings.epochs)
-    weights = _weights(settings, target, rows[1])
+    weights = weights_of(settings, target, rows[1])
     rule = rule_of(target, settings.monitor, weighted=weights is not None)
     history = training.fit(
         network,
@@ -243,54 +242,3 @@ def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, A
     if not len(table):
         raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
     return features.transform(table), target.encode(table)
-
-
-def _weights(settings: Settings, target: Target, classes: Array) -> Array | None:
-    """Give the weight of each class, (classes,), by those of the training rows; None for none."""
-    given = settings.class_weight
-    if given is None:
-        return None
-    if isinstance(target, Values):
-        raise ValueError(f"class_weight: expected classes, but {target.column!r} has values")
-    if isinstance(given, str):
-        counts = np.bincount(classes, minlength=target.outputs)
-        return len(classes) / (target.outputs * counts)
-    index = index_of(target.values)
-    unknown = [name for name in given if index(name) < 0]
-    if unknown:
-        expected = ", ".join(map(repr, target.values[:6])) + (", ..." if target.outputs > 6 else "")
-        raise ValueError(f"class_weight: expected classes of {expected}, got {unknown[0]!r}")
-    weights = np.ones(target.outputs)
-    for name, weight in given.items():
-        weights[index(name)] = weight
-    return weights
-
-
-def _check_decisions(settings: Settings, target: Target, held: list[tuple[Array, Array]]) -> None:
-    """Check before training what is to be decided by the rows held out."""
-    rule_of(target, settings.monitor)
-    classes = target.outputs if isinstance(target, Classes) else 0
-    if settings.calibrate and not classes:
-        raise ValueError(f"calibrate: expected classes, but {target.column!r} has values")
-    if settings.calibrate and not held:
-        raise ValueError("calibrate: expected rows held out, got none: give them or a share")
-    if settings.threshold is not None and classes != 2:
-        got = f"{classes} classes" if classes else "values"
-        raise ValueError(f"threshold: expected a target of two classes, got {got}")
-    if settings.threshold == "auto" and len({each for _, y in held for each in set(y)}) < 2:
-        raise ValueError("threshold: expected rows of both classes held out, got none of one")
-
-
-def _with_threshold(
-    target: Classes,
-    threshold: float | Literal["auto"],
-    classes: Array,
-    judged: tuple[Array, Array] | None,
-) -> Classes:
-    """Give the target a threshold for the rarer of its two classes."""
-    rare = int(np.argmin(np.bincount(classes, minlength=2)))
-    if threshold == "auto":
-        assert judged, "checked before training"
-        outputs, held = judged
-        threshold = best_threshold(outputs[:, rare], held == rare)
-    return replace(target, threshold=(rare, threshold))
