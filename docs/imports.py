@@ -25,9 +25,9 @@ PYTHON_FLOORS: Floors = (
     {"package": ["__init__", "__main__"]},
     {"cli": []},
     {"demo": ["demo"]},
+    {"estimators": []},
     {
         "tables": [],
-        "estimators": [],
         "exchange": [],
         "tools": ["lr_range", "gradient_check", "many", "chunks"],
     },
