@@ -198,7 +198,7 @@ def measure(method: str, data: Data, seed: int) -> dict[str, Any]:
 
 
 def _peak() -> int:
-    """Give the most bytes of memory that this process has held, -1 where the system does not say."""
+    """Give the most bytes that this process has held, -1 where the system does not say."""
     try:
         import resource
     except ImportError:
