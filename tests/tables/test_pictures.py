@@ -9,7 +9,7 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, report
+from densenet.tables import Settings, Table, fit, pictures, report
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def scored(fitted, **scores):
 def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
     pytest.importorskip("matplotlib")
     fitted = scored(values, r2=r2)
-    heading = report.picture(fitted).get_suptitle()
+    heading = pictures.fit_picture(fitted).get_suptitle()
     shown = float(heading.split("R² ")[1].split()[0])
     assert shown < 1
     assert shown == pytest.approx(r2, abs=0.005)
@@ -75,14 +75,14 @@ def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
 def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
     pytest.importorskip("matplotlib")
     fitted = scored(classes, accuracy=accuracy, f1=accuracy)
-    heading = report.picture(fitted).get_suptitle()
+    heading = pictures.fit_picture(fitted).get_suptitle()
     assert "100" not in heading.split(" of ")[0]
     text = report.fit_report(fitted)
     for name in "accuracy  ", "F1":
         line = next(line for line in text.splitlines() if line.startswith(name))
         assert float(line.split()[-1].rstrip("%")) < 100
     perfect = scored(classes, accuracy=1.0)
-    assert "says: 100.0% of 20" in report.picture(perfect).get_suptitle()
+    assert "says: 100.0% of 20" in pictures.fit_picture(perfect).get_suptitle()
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,9 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import Settings, fit
+    from densenet.tables import Settings, fit, pictures
     from densenet.tables import report as table_report
+    from densenet.tables.importance import permutation_importance
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
@@ -153,9 +154,10 @@ def _fit(arguments: argparse.Namespace) -> int:
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
     fitted.model.save(arguments.out)
-    print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
+    importances = permutation_importance(fitted.model, fitted.judged_rows, seed=settings.seed)
+    print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
-        table_report.picture(fitted).savefig(output, dpi=150)
+        pictures.fit_picture(fitted, importances).savefig(output, dpi=150)
         print(f"picture: {output}")
     return 0
 

@@ -3,13 +3,15 @@
 Data flows one way. `read_table` turns a file into a `Table` of cells. `Features` turns its columns
 into the rows that a network reads, and a target (`Classes` or `Values`) turns the column to predict
 into what it learns. A `TableModel` is a network together with both. `fit` trains one by `Settings`,
-as the command ``densenet fit`` does.
+as the command ``densenet fit`` does. `permutation_importance` and `partial_dependence` tell what a
+model makes of its columns.
 """
 
 from densenet.tables.columns import Categories, Numbers
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
+from densenet.tables.importance import partial_dependence, permutation_importance
 from densenet.tables.model import TableModel
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
@@ -28,6 +30,8 @@ __all__ = [
     "fit",
     "fit_target",
     "infer_task",
+    "partial_dependence",
+    "permutation_importance",
     "read_table",
     "write_csv",
 ]

@@ -36,6 +36,8 @@ class Fitted(NamedTuple):
         Of the rows trained on and of those held out; the latter None if there are none.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
+    judged_rows : Table
+        The rows that were held out or, if there are none, those trained on.
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Fitted(NamedTuple):
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
+    judged_rows: Table
 
 
 def fit(
@@ -160,4 +163,5 @@ def fit(
         "validation": validation.scores if validation else {},
     }
     model = replace(model, facts=facts)
-    return Fitted(model, history, train, validation, said)
+    judged_rows = table.take(held_out) if validates else training_rows
+    return Fitted(model, history, train, validation, said, judged_rows)

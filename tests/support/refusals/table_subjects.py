@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet.tables import Categories, Classes, Features, Numbers, Table, Values
+from densenet import Linear, Network, SoftmaxCrossEntropy
+from densenet.tables import Categories, Classes, Features, Numbers, Table, TableModel, Values
 from tests.support.refusals.subjects import Subject
 
 
@@ -22,6 +23,7 @@ def subjects() -> list[Subject]:
     categories = {"column": "color", "values": ("blue", "red"), "others": 0}
     features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
     classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
+    model = TableModel(Network([Linear(3, 2)], SoftmaxCrossEntropy(), seed=0), features, classes)
 
     def of(name: str, call: Callable[..., Any], kinds: Mapping[str, str] = {}, /, **given: Any):
         also = "table: expected column"
@@ -36,6 +38,13 @@ def subjects() -> list[Subject]:
         ),
         of("Table.require", _table().require, names=["age", "n"]),
         of("Table.take", _table().take, {"rows": "indices"}, rows=np.array([0, 2])),
+        of(
+            "Table.with_cells",
+            _table().with_cells,
+            {"rows": "indices"},
+            name="n",
+            rows=np.array([0, 2, 1, 1]),
+        ),
         of("Table.where", _table().where, row=1, column="age"),
         *(
             of(f"Table.{method}", getattr(_table(), method), name="n")
@@ -118,6 +127,27 @@ def subjects() -> list[Subject]:
             table=_table(),
             column="age",
             task="auto",
+        ),
+        of(
+            "permutation_importance",
+            densenet.tables.permutation_importance,
+            {"repeats": "bounded count", "most_rows": "count", "seed": "count from 0"},
+            model=model,
+            table=_table(),
+            repeats=2,
+            most_rows=3,
+            seed=1,
+        ),
+        of(
+            "partial_dependence",
+            densenet.tables.partial_dependence,
+            {"most_cells": "count", "most_rows": "count", "seed": "count from 0"},
+            model=model,
+            table=_table(),
+            column="age",
+            most_cells=2,
+            most_rows=3,
+            seed=1,
         ),
         of("infer_task", densenet.tables.infer_task, table=_table(), column="age"),
     ]
