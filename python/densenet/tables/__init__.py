@@ -3,11 +3,12 @@
 Data flows one way. `read_table` turns a file into a `Table` of cells. `Features` turns its columns
 into the rows that a network reads, and a target (`Classes` or `Values`) turns the column to predict
 into what it learns. A `TableModel` is a network together with both. `fit` trains one by `Settings`,
-as the command ``densenet fit`` does. `permutation_importance` and `partial_dependence` tell what a
-model makes of its columns.
+as the command ``densenet fit`` does. `explore` looks at a table before; `permutation_importance`
+and `partial_dependence` tell what a model makes of its columns.
 """
 
 from densenet.tables.columns import Categories, Numbers
+from densenet.tables.exploring import explore
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
@@ -27,6 +28,7 @@ __all__ = [
     "Table",
     "TableModel",
     "Values",
+    "explore",
     "fit",
     "fit_target",
     "infer_task",

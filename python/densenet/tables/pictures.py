@@ -9,7 +9,7 @@ from densenet.plotting.style import title
 from densenet.tables.fitting import Fitted
 from densenet.tables.importance import Importances
 from densenet.tables.targets import Classes
-from densenet.tables.wording import clipped, headline
+from densenet.tables.wording import clipped, headline, plain, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def draw_importances(axes: "Axes", importances: Importances, most: int = 8) -> N
     axes.barh(places, rises, height=0.62, color=plotting.BLUE)
     axes.errorbar(rises, places, xerr=spreads, fmt="none", ecolor=plotting.INK, elinewidth=1)
     axes.axvline(0, color=plotting.GREY, linewidth=1)
-    axes.set_yticks(places, [plain(clipped(one.column, 28)) for one in shown])
+    axes.set_yticks(places, [plain(shortened(one.column, 28)) for one in shown])
     axes.invert_yaxis()
     axes.set_xlabel("rise of the loss when its cells are shuffled", color=plotting.INK)
     axes.grid(axis="x", color=plotting.PALE, linewidth=0.8)
@@ -112,8 +112,3 @@ def draw_importances(axes: "Axes", importances: Importances, most: int = 8) -> N
     axes.tick_params(axis="y", labelsize="small")
     more = len(importances.columns) - len(shown)
     title(axes, "Importance of columns" + (f", the first {most} of {most + more}" if more else ""))
-
-
-def plain(text: str) -> str:
-    """Write a text so that matplotlib takes no dollar sign for mathematics."""
-    return text.replace("$", r"\$")

@@ -1,6 +1,6 @@
 """What the command line tells about a table's model, in words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from densenet.tables.fitting import Fitted
 from densenet.tables.importance import Importances
 from densenet.tables.model import Evaluation, TableModel
 from densenet.tables.targets import TASK_RULES, Classes, Target
-from densenet.tables.wording import SCORES, clipped, score_text
+from densenet.tables.wording import SCORES, aligned, clipped, score_text, shortened
 
 __all__ = ["describe", "fit_report", "score_report"]
 
@@ -210,12 +210,7 @@ def _every_column(features: Features) -> list[str]:
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))
-    return _aligned(rows)
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
-    return [f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in rows]
+    return aligned(rows)
 
 
 def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -268,11 +263,11 @@ def _importance(importances: Importances, which: str) -> list[str]:
     rows = [("column", "loss rises by", f"{SCORES[score]} falls by")]
     for one in shown:
         fall = f"{one.score:.2%}" if score == "accuracy" else f"{one.score:.4g}"
-        rows.append((clipped(one.column, 40), f"{one.loss:.4f} ± {one.spread:.4f}", fall))
+        rows.append((shortened(one.column, 40), f"{one.loss:.4f} ± {one.spread:.4f}", fall))
     more = len(importances.columns) - len(shown)
     return [
         f"importance: the cells of one column shuffled, mean of {importances.repeats} times, "
         f"{importances.rows:,} {which} rows",
-        *_aligned(rows),
+        *aligned(rows),
         *([f"  and {more:,} less important column{'s' if more > 1 else ''}"] if more else []),
     ]

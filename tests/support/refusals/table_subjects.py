@@ -149,5 +149,16 @@ def subjects() -> list[Subject]:
             most_rows=3,
             seed=1,
         ),
+        of(
+            "explore",
+            densenet.tables.explore,
+            {"target": "optional text", "ignore": "some texts", "seed": "count from 0"},
+            table=_table(),
+            target="age",
+            task="auto",
+            ignore=["n"],
+            text=["age"],
+            seed=1,
+        ),
         of("infer_task", densenet.tables.infer_task, table=_table(), column="age"),
     ]
