@@ -35,6 +35,7 @@ ELSEWHERE = {
     "densenet.tables.numerals": "part of the command line, see test_table_numerals.py",
     "densenet.tables.parquet": "part of the command line, see test_table_reading.py",
     "densenet.tables.model": "part of the command line, see test_table_command.py",
+    "densenet.tables.page": "part of the command line, see test_page.py",
     "densenet.tables.pictures": "part of the command line, see test_pictures.py",
     "densenet.tables.report": "part of the command line",
     "densenet.tables.fitting": "part of the command line, see test_table_command.py",

@@ -110,10 +110,16 @@ def test_it_is_the_mean_over_rows_that_all_have_one_cell(model, table, column):
 
 
 def test_numbers_are_tried_at_quantiles(model, table):
-    found = tables.partial_dependence(model, table, "x", most_cells=3)
+    found = tables.partial_dependence(model, table, "x", most_cells=2)
     x = np.sort(table.numbers("x"))
-    assert found.numbers.tolist() == [x[0], x[30], x[59]]
+    assert found.numbers.tolist() == [x[3], x[56]]
     assert found.cells == [str(number) for number in found.numbers]
+
+
+def test_few_numbers_are_all_tried():
+    table = Table.from_columns({"x": [0] * 97 + [7, 5, 7], "y": range(100)})
+    model = model_of(table, ["x"], Values.fit(table, "y"), [1])
+    assert tables.partial_dependence(model, table, "x", most_cells=3).cells == ["0", "5", "7"]
 
 
 def test_gaps_are_no_numbers_to_try():

@@ -49,6 +49,12 @@ def add(commands: Commands) -> None:
         help="the picture (default: beside the model)",
     )
     add("--no-picture", action="store_true", help="draw no picture")
+    add(
+        "--page",
+        type=_options.page,
+        metavar="FILE",
+        help="write a page, .html, too: the report, pictures, importance and partial dependence",
+    )
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     _add_columns(parser, default)
     _add_training(parser, default)
@@ -133,20 +139,23 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
+    from densenet._files.whole import written_whole
     from densenet.tables import Settings, fit, pictures
     from densenet.tables import report as table_report
     from densenet.tables.importance import permutation_importance
+    from densenet.tables.page import fit_page
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
+    if arguments.page:
+        require("densenet fit, with --page,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
     options = {field.name for field in fields(Settings)}
     settings = Settings(
         **{name: value for name, value in vars(arguments).items() if name in options}
     )
-    _tables.spare(
-        [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
-    )
+    outputs = [arguments.out, None if arguments.no_picture else output, arguments.page]
+    _tables.spare([arguments.table], [path for path in outputs if path is not None])
     table = _tables.read(arguments, settings.missing, settings.present)
     workers = _workers()
     progress = find_spec("tqdm") is not None
@@ -159,6 +168,11 @@ def _fit(arguments: argparse.Namespace) -> int:
     if not arguments.no_picture:
         pictures.fit_picture(fitted, importances).savefig(output, dpi=150)
         print(f"picture: {output}")
+    if arguments.page:
+        with written_whole(arguments.page) as file:
+            text = fit_page(fitted, importances)
+            file.write(text.encode("utf-8", "xmlcharrefreplace"))
+        print(f"page: {arguments.page}")
     return 0
 
 

@@ -30,6 +30,8 @@ _MOST_FEATURES = 500_000_000
 """The most features of all rows that importance is computed from: a few seconds of predictions."""
 _LEAST_ROWS = 50
 _MOST_REPEATS = 1000
+_LEAST_SHARE = 0.05
+"""The share of the numbers below the least that predictions are asked for: it is no outlier."""
 
 
 class Importance(NamedTuple):
@@ -195,9 +197,9 @@ def partial_dependence(
 ) -> Dependence:
     """Predict all rows with the same cell in one column, for several such cells.
 
-    The cells are quantiles of a column of numbers, or the most frequent categories. Where columns
-    hang together it asks for rows that do not occur. See Friedman, "Greedy Function Approximation",
-    2001.
+    The cells are all numbers of a column or, of many, quantiles from 5 to 95 per cent; or the most
+    frequent categories. Where columns hang together it asks for rows that do not occur. See
+    Friedman, "Greedy Function Approximation", 2001.
 
     Parameters
     ----------
@@ -229,9 +231,9 @@ def partial_dependence(
     >>> from densenet.tables.importance import partial_dependence
     >>> x = np.linspace(-1, 1, 200)
     >>> fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y"))
-    >>> found = partial_dependence(fitted.model, fitted.judged_rows, "x", most_cells=3)
+    >>> found = partial_dependence(fitted.model, fitted.judged_rows, "x", most_cells=2)
     >>> found.numbers.round(1).tolist(), found.predictions[:, 0].round().tolist()
-    ([-1.0, 0.0, 1.0], [-3.0, 0.0, 3.0])
+    ([-0.9, 0.9], [-3.0, 3.0])
     """
     _checks.instance("model", model, TableModel, "a TableModel")
     as_table(table)
@@ -274,12 +276,15 @@ def _frequent(table: Table, column: str, most: int) -> list[int]:
 
 
 def _quantiles(table: Table, column: str, most: int) -> tuple[list[int], npt.NDArray[np.float64]]:
-    """Give rows whose numbers are quantiles at even distances, and the numbers, which differ."""
+    """Give rows whose numbers are all that there are or, of many, quantiles at even distances."""
     numbers = table.numbers(column)
-    order = np.argsort(numbers, kind="stable")
-    order = order[: int(np.sum(~np.isnan(numbers)))]  # missing cells are last
-    most = min(most, len(order))
-    rows = order[np.rint(np.linspace(0, len(order) - 1, most)).astype(int)]
+    values, first = np.unique(numbers, return_index=True)
+    known = values == values
+    if known.sum() <= most:
+        return first[known].tolist(), values[known]
+    order = np.argsort(numbers, kind="stable")[: int(np.sum(numbers == numbers))]  # NaN is last
+    places = np.linspace(_LEAST_SHARE, 1 - _LEAST_SHARE, most) * (len(order) - 1)
+    rows = order[np.rint(places).astype(int)]
     values, first = np.unique(numbers[rows], return_index=True)
     return rows[first].tolist(), values
 

@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from densenet import plotting
 from densenet._extras import require
 from densenet.metrics import confusion_matrix
 from densenet.plotting.style import title
 from densenet.tables.fitting import Fitted
-from densenet.tables.importance import Importances
-from densenet.tables.targets import Classes
+from densenet.tables.importance import Dependence, Importances
+from densenet.tables.targets import Classes, Target
 from densenet.tables.wording import clipped, headline, plain, shortened
 
 if TYPE_CHECKING:
@@ -112,3 +114,53 @@ def draw_importances(axes: "Axes", importances: Importances, most: int = 8) -> N
     axes.tick_params(axis="y", labelsize="small")
     more = len(importances.columns) - len(shown)
     title(axes, "Importance of columns" + (f", the first {most} of {most + more}" if more else ""))
+
+
+def draw_dependence(axes: "Axes", target: Target, found: Dependence) -> None:
+    """Draw what is predicted on average, over the cells of a column."""
+    if isinstance(target, Classes):
+        lines = {plain(clipped(target.values[i])): found.predictions[:, i] for i in _moving(found)}
+        said = "mean probability" + (f" of {next(iter(lines))}" if len(lines) == 1 else "")
+    else:
+        lines, said = {"": found.predictions[:, 0]}, "mean prediction"
+    colours = (plotting.BLUE, plotting.ORANGE, plotting.GREY)
+    for (name, values), colour in zip(lines.items(), colours, strict=False):
+        if found.numbers is None:
+            places = range(len(values))
+            axes.plot(values, places, "o", color=colour, markersize=6, label=name)
+        else:
+            axes.plot(found.numbers, values, "o-", color=colour, markersize=3, label=name)
+    from matplotlib.ticker import MaxNLocator
+
+    if found.numbers is None:
+        cells = [plain(clipped(cell)) if cell else "(missing)" for cell in found.cells]
+        axes.set_yticks(range(len(cells)), cells)
+        axes.set_ylim(len(cells) - 0.5, -0.5)
+        axes.set_xlabel(said, color=plotting.INK)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    else:
+        axes.set_ylabel(said, color=plotting.INK)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(color=plotting.PALE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor=plotting.INK)
+    if len(lines) > 1:
+        axes.legend(
+            frameon=False,
+            ncols=len(lines),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderaxespad=0,
+            labelcolor=plotting.INK,
+            handlelength=1,
+        )
+
+
+def _moving(found: Dependence, most: int = 3) -> list[int]:
+    """Choose the classes whose probability changes most; of two classes the second."""
+    spans = np.ptp(found.predictions, axis=0)
+    if len(spans) == 2:
+        return [1]
+    return sorted(np.argsort(-spans, kind="stable")[:most].tolist())

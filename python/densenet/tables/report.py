@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from densenet._typing import Array
 from densenet.metrics import confusion_matrix
 from densenet.tables.columns import Categories, Numbers
 from densenet.tables.features import Features
@@ -47,34 +48,48 @@ def fit_report(fitted: Fitted, importances: Importances | None = None) -> str:
       meow    10     .
       woof     .    10
     """
-    model, facts = fitted.model, fitted.model.facts
-    best = ""
+    judged = fitted.validation or fitted.train
+    which = "validation" if fitted.validation else "training"
+    paragraphs = [
+        [*about_table(fitted), *(f"note: {note}" for note in fitted.notes)],
+        about_training(fitted),
+        _table_of(scores_of(fitted)),
+        _confusion(fitted.model.target, judged, which),
+        _importance(importances, which) if importances else [],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def about_table(fitted: Fitted) -> list[str]:
+    """Say in lines what was read."""
+    facts = fitted.model.facts
+    return [
+        f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
+        f"{facts['validation_rows']:,} to validate",
+        _about_task(fitted.model),
+        *_about_columns(fitted.model),
+    ]
+
+
+def about_training(fitted: Fitted) -> list[str]:
+    """Say in lines how training went."""
+    facts, best = fitted.model.facts, ""
     if fitted.validation:
         losses = [record["val_loss"] for record in fitted.history.epochs]
         best = f"; the best is number {1 + int(np.nanargmin(losses))}, and was kept"
     seconds = sum(record["seconds"] for record in fitted.history.epochs)
+    return [
+        f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}",
+        *_about_network(fitted.model),
+    ]
+
+
+def scores_of(fitted: Fitted) -> dict[str, dict[str, float]]:
+    """Give the scores of the rows trained on, and of those held out if there are any."""
     scores = {"training": fitted.train.scores}
     if fitted.validation:
         scores["validation"] = fitted.validation.scores
-    judged = fitted.validation or fitted.train
-    which = "validation" if fitted.validation else "training"
-    paragraphs = [
-        [
-            f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
-            f"{facts['validation_rows']:,} to validate",
-            _about_task(model),
-            *_about_columns(model),
-            *(f"note: {note}" for note in fitted.notes),
-        ],
-        [
-            f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}",
-            *_about_network(model),
-        ],
-        _table_of(scores),
-        _confusion(model.target, judged, which),
-        _importance(importances, which) if importances else [],
-    ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+    return scores
 
 
 def score_report(model: TableModel, evaluation: Evaluation) -> str:
@@ -152,7 +167,7 @@ def describe(model: TableModel) -> str:
         ]
     paragraphs = [
         [*_about_columns(model), *training],
-        _every_column(model.features),
+        aligned(about_columns(model.features)),
         [repr(model.network)],
         _table_of(scores),
     ]
@@ -199,7 +214,8 @@ def _about_network(model: TableModel) -> list[str]:
     ]
 
 
-def _every_column(features: Features) -> list[str]:
+def about_columns(features: Features) -> list[tuple[str, str, str]]:
+    """Say of each column what it is read as, and how."""
     rows = []
     for part in features.parts:
         if isinstance(part, Categories):
@@ -210,7 +226,7 @@ def _every_column(features: Features) -> list[str]:
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))
-    return aligned(rows)
+    return rows
 
 
 def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -233,11 +249,8 @@ def _confusion(target: Target, evaluation: Evaluation, which: str) -> list[str]:
     names = [clipped(name) for name in (*target.values, *evaluation.unknown)]
     counts = confusion_matrix(evaluation.y_true, evaluation.y_pred, len(names))
     if len(names) > _MOST_CLASSES:
-        wrong = counts * ~np.eye(len(counts), dtype=bool)
-        pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-        errors = [divmod(int(pair), len(names)) for pair in pairs]
-        errors = [(i, j) for i, j in errors if wrong[i, j]]
-        lines = [f"{wrong[i, j]:8,}  {names[i]} -> {names[j]}" for i, j in errors]
+        errors = frequent_errors(counts)
+        lines = [f"{count:8,}  {names[i]} -> {names[j]}" for count, i, j in errors]
         return [f"most frequent errors in {which} rows (true -> predicted)", *lines]
     left = max(map(len, names))
     widths = [2 + max(len(name), len(str(counts.max()))) for name in names]
@@ -255,6 +268,14 @@ def _confusion(target: Target, evaluation: Evaluation, which: str) -> list[str]:
         line("", names),
         *rows,
     ]
+
+
+def frequent_errors(counts: Array) -> list[tuple[int, int, int]]:
+    """Give the most frequent errors of a confusion matrix: how many, true class, predicted one."""
+    wrong = counts * ~np.eye(len(counts), dtype=bool)
+    pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
+    errors = [divmod(int(pair), len(counts)) for pair in pairs]
+    return [(int(wrong[i, j]), i, j) for i, j in errors if wrong[i, j]]
 
 
 def _importance(importances: Importances, which: str) -> list[str]:
