@@ -5,6 +5,7 @@ other rows, so a column is changed as a whole, however many features it becomes.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -300,22 +301,29 @@ class _Remembering(Features):
 
     table: Table = None  # type: ignore[assignment]
     encoded: Rows = None  # type: ignore[assignment]
+    ends: Mapping[str, int] = None  # type: ignore[assignment]
 
     def transform(self, table: Table) -> Rows:
         if len(table) != len(self.table):
             return super().transform(table)
         features: Rows = self.encoded.copy()
-        begin = 0
         for part in self.parts:
-            end = begin + len(part.names)
             if table.columns[part.column] is not self.table.columns[part.column]:
-                features[:, begin:end] = part.transform(table)
-            begin = end
+                changed = part.transform(table)
+                end = self.ends[part.column]
+                features[:, end - changed.shape[1] : end] = changed
         return features
 
 
 def _remembering(model: TableModel, table: Table) -> TableModel:
     """Give a model that has encoded a table already."""
-    known = {setting.name: getattr(model.features, setting.name) for setting in fields(Features)}
-    encoded = model.features.transform(table)
-    return replace(model, features=_Remembering(**known, table=table, encoded=encoded))
+    features = model.features
+    known = {setting.name: getattr(features, setting.name) for setting in fields(Features)}
+    widths = [len(part.names) for part in features.parts]
+    remembering = _Remembering(
+        **known,
+        table=table,
+        encoded=features.transform(table),
+        ends=dict(zip(features.columns, np.cumsum(widths).tolist(), strict=True)),
+    )
+    return replace(model, features=remembering)
