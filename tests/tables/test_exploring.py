@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import Table, explore
+from densenet.tables import Table, explore, read_table
 from densenet.tables.associations import correlation_ratio, correlations, cramers_v
 from densenet.tables.exploring_picture import exploration_picture
 from densenet.tables.exploring_report import exploration_report
@@ -82,6 +82,21 @@ def test_columns():
     assert pet.frequent == [("cat", 2), ("dog", 1), ("emu", 1)]
     assert (gone.kind, gone.gaps) == ("empty", 6)
     assert (price.quantiles[0], price.quantiles[-1], price.bins.sum()) == (1.5, 3.5, 4)
+
+
+def test_columns_that_are_no_features(empty_folder):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    Path("a.csv").write_text(",x,y\n0,5,1.5\n1,2,2.5\n2,3,2.5\n", encoding="utf-8")
+    found = explore(read_table("a.csv"), "y")
+    assert [one.kind for one in found.columns] == ["index", "numbers", "numbers"]
+    assert found.numeric == ["x", "y"]
+    assert [one.column for one in found.associations] == ["x"]
+    parquet.write_table(pa.table({"x": [1, 2, 3], "lists": [[1], [2], [3]]}), "b.parquet")
+    found = explore(read_table("b.parquet"))
+    assert [one.kind for one in found.columns] == ["numbers", "unreadable"]
+    assert "list" in exploration_report(found).splitlines()[-1]
 
 
 def test_numbers_are_read_as_categories_on_request():

@@ -9,7 +9,7 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, pictures, report
+from densenet.tables import Settings, Table, fit, permutation_importance, pictures, report
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,22 @@ def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
         assert float(line.split()[-1].rstrip("%")) < 100
     perfect = scored(classes, accuracy=1.0)
     assert "says: 100.0% of 20" in pictures.fit_picture(perfect).get_suptitle()
+
+
+def test_a_picture_names_the_most_important_columns(rng):
+    pytest.importorskip("matplotlib")
+    x = rng.normal(size=(10, 100))
+    columns = {f"$x{i}$": row for i, row in enumerate(x)}
+    fitted = fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=40))
+    found = permutation_importance(fitted.model, fitted.judged_rows)
+    figure = pictures.fit_picture(fitted, found)
+    figure.canvas.draw()
+    bars = figure.axes[-1]
+    assert bars.get_title(loc="left") == "Importance of columns, the first 8 of 10"
+    assert bars.get_yticklabels()[0].get_text() == r"\$x7\$"
+    assert len(bars.patches) == 8
+    assert bars.patches[0].get_width() == found.columns[0].loss
+    assert len(pictures.fit_picture(fitted).axes) == 2
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ class Column(NamedTuple):
     Attributes
     ----------
     name : str
-    kind : "numbers", "categories", "empty" or "unreadable"
+    kind : "numbers", "categories", "index", "empty" or "unreadable"
+        An index is one that pandas wrote into the file.
     gaps, distinct : int
         How many cells are missing, and how many of the others differ.
     quantiles : tuple of float
@@ -254,7 +255,8 @@ def _column(table: Table, name: str, as_text: bool) -> Column:
     count = int(2 * half) + 1 if whole else _BINS  # one for each whole number
     bins = np.bincount((places * count).astype(int).clip(0, count - 1), minlength=count)
     distinct = len(np.unique(values))
-    return Column(name, "numbers", gaps, distinct, tuple(quantiles.tolist()), bins, [])
+    kind = "index" if name in table.unnamed else "numbers"
+    return Column(name, kind, gaps, distinct, tuple(quantiles.tolist()), bins, [])
 
 
 def _associations(

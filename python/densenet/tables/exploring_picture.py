@@ -123,14 +123,14 @@ def _draw_distribution(axes: "Axes", column: Column, place: int) -> None:
     """Draw a histogram of numbers, or a bar for each of the most frequent categories."""
     if not len(column.bins):
         return
-    numbers = column.kind == "numbers"
+    numbers = bool(column.quantiles)
     bins = column.bins if numbers else column.bins[:12]
-    left, width = 0.42, 0.2 / max(len(bins), 12)
+    left, width = 0.42, 0.2 / (len(bins) if numbers else max(len(bins), 12))
     heights = 0.78 * bins / bins.max()
     axes.bar(
         left + width * np.arange(len(bins)),
         -heights,
-        width * (1 if numbers else 0.8),
+        width * (1 if len(bins) > 12 else 0.85),
         bottom=place + 0.39,
         align="edge",
         color=plotting.BLUE if numbers else plotting.GREY,
@@ -140,7 +140,7 @@ def _draw_distribution(axes: "Axes", column: Column, place: int) -> None:
 
 def _fitting(column: Column, rows: int) -> str:
     """Tell a column's range or categories in two short lines."""
-    if column.kind == "numbers" and column.quantiles[0] < column.quantiles[-1]:
+    if column.quantiles and column.quantiles[0] < column.quantiles[-1]:
         least, _, median, _, greatest = map(number_text, column.quantiles)
         return f"{least} … {greatest}\nmedian {median}"
     named = [(clipped(name, 20), count) for name, count in column.frequent[:2]]
@@ -160,10 +160,12 @@ def _draw_components(axes: "Axes", found: Exploration, components: Components) -
     size = 14 if len(drawn) > 1000 else 26
     if found.target is None:
         axes.scatter(x, y, s=size, color=plotting.BLUE, alpha=0.4, lw=0)
-    elif found.task == "regression":
-        _colour_by_value(axes, x, y, table, found.target, size)
     else:
-        _colour_by_class(axes, x, y, table, found.target, size)
+        gaps = table.missing(found.target)
+        axes.scatter(x[gaps], y[gaps], s=size, color=plotting.GREY, alpha=0.3, lw=0)
+        x, y, table = x[~gaps], y[~gaps], table.take(np.flatnonzero(~gaps))
+        colour = _colour_by_value if found.task == "regression" else _colour_by_class
+        colour(axes, x, y, table, found.target, size)
     axes.set_xlabel(_about(components, 0), color=plotting.INK)
     axes.set_ylabel(_about(components, 1), color=plotting.INK)
     _frame(axes)
@@ -173,7 +175,7 @@ def _draw_components(axes: "Axes", found: Exploration, components: Components) -
 def _about(components: Components, which: int) -> str:
     """Name a component by its share of the variance and the features that weigh most."""
     names = ", ".join(
-        f"{'' if weight > 0 else '−'}{shortened(name, 22)}"
+        f"{'' if weight > 0 else '−'}{shortened(name, 24 - 6 * which)}"
         for weight, name in leading(components, which, 3 - which)
     )
     share = f"{components.shares[which]:.0%}{' of the variance' if which == 0 else ''}"
@@ -184,9 +186,7 @@ def _colour_by_value(
     axes: "Axes", x: Array, y: Array, table: Table, target: str, size: int
 ) -> None:
     values = table.numbers(target)
-    known = ~np.isnan(values)
-    low, high = np.quantile(values[known], (0.02, 0.98)) if known.any() else (0, 1)
-    x, y, values = x[known], y[known], values[known]
+    low, high = np.quantile(values, (0.02, 0.98)) if len(values) else (0, 1)
     dots = axes.scatter(x, y, s=size, c=values, lw=0, cmap="viridis", vmin=low, vmax=high)
     bar = axes.figure.colorbar(dots, ax=axes, pad=0.01, aspect=30)
     bar.outline.set_visible(False)
@@ -203,7 +203,7 @@ def _colour_by_class(
 
     keys = np.array(table.keys(target), object)
     spelt = table.spellings(target)
-    names = sorted((key for key in spelt if key), key=_by_number)
+    names = sorted(spelt, key=_by_number)
     few = len(names) <= _MOST_NAMED
     hues = colormaps["tab10" if few else "hsv"]
     for place, key in enumerate(names):

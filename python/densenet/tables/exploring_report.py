@@ -46,7 +46,7 @@ def exploration_report(found: Exploration) -> str:
             *([f"target: {found.target}: {found.task}"] if found.target else []),
             *(f"note: {note}" for note in found.notes),
         ],
-        _about_columns(columns, len(table)),
+        _about_columns(found),
         _associations(found, most),
         _pairs(found, most),
         _components(found.components, len(table)),
@@ -65,7 +65,7 @@ def few_words(column: Column, rows: int, most: int = _MOST_FREQUENT) -> str:
     >>> few_words(found.columns[0], 4)
     'cat (50%), dog (25%)'
     """
-    if column.kind == "numbers":
+    if column.quantiles:
         least, _, median, _, greatest = column.quantiles
         if least == greatest:
             return f"always {number_text(least)}"
@@ -120,13 +120,13 @@ def _drawn(rows: int, of: int) -> str:
     return f", of {rows:,} rows" if rows < of else ""
 
 
-def _about_columns(columns: list[Column], rows: int) -> list[str]:
+def _about_columns(found: Exploration) -> list[str]:
+    columns, rows = found.columns, len(found.table)
     lines = [("column", "kind", "gaps", "distinct", "range, or most frequent")]
     for one in columns[:_MOST_COLUMNS]:
         gaps = f"{one.gaps:,} ({one.gaps / rows:.1%})" if one.gaps else "."
-        lines.append(
-            (shortened(one.name, 40), one.kind, gaps, f"{one.distinct:,}", few_words(one, rows))
-        )
+        words = found.table.unreadable.get(one.name) or few_words(one, rows)
+        lines.append((shortened(one.name, 40), one.kind, gaps, f"{one.distinct:,}", words))
     more = len(columns) - _MOST_COLUMNS
     return aligned(lines, "<<<><") + ([f"  and {more:,} more columns"] if more > 0 else [])
 
