@@ -8,7 +8,6 @@ numbers, gaps and categories as they want them. All compute on one thread.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -195,12 +194,17 @@ def measure(method: str, data: Data, seed: int) -> dict[str, Any]:
     else:
         names, wanted = ([str(one).rstrip(".") for one in each] for each in (predicted, true))
         score = float(np.mean(np.array(names) == np.array(wanted)))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "score": score,
-        "peak": peak * (1 if sys.platform == "darwin" else 1024),
-        **clock.seconds,
-    }
+    return {"score": score, "peak": _peak(), **clock.seconds}
+
+
+def _peak() -> int:
+    """Give the most bytes that this process has held, -1 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return -1
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
