@@ -139,6 +139,9 @@ def fit(
         settings = settings.chosen_for(len(table), target)
         parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
     else:
+        bare = int(validation.missing(settings.target).sum())
+        if bare:
+            said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
         settings = replace(settings, validation=0.0).chosen_for(len(table), target)
         parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))

@@ -84,6 +84,7 @@ ACCEPTED = {
     "own loss": "None",
     "choice": "",
     "average": "None",
+    "validation data": "None; one None among it",
     "optional": "None",
     "validation data": "None; one None among it",  # the third, weights, may be None
     "optional function": "None; class; function; its class",
