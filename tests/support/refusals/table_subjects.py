@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet.tables import Categories, Classes, Features, Numbers, Table, Values
+from densenet import Linear, MeanSquaredError, Network
+from densenet.tables import Categories, Classes, Features, Numbers, Table, TableModel, Values
 from tests.support.refusals.subjects import Subject
 
 
@@ -15,6 +16,12 @@ def _table() -> Table:
     return Table.from_columns(
         {"age": [20, 60, 40, 40], "color": ["red", "blue", "red", "blue"], "n": ["1", "2", "", "4"]}
     )
+
+
+def table_model() -> TableModel:
+    """A model of one column of numbers."""
+    network = Network([Linear(1, 1)], MeanSquaredError(), seed=1)
+    return TableModel(network, Features((Numbers("age", 1.0, 2.0, 3.0),)), Values("n", 2.0, 1.0))
 
 
 def subjects() -> list[Subject]:

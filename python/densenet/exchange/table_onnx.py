@@ -1,0 +1,203 @@
+"""Export of a table's model to ONNX: from the raw cells of each column to predictions.
+
+Neighbours of one kind are encoded together: their cells become one matrix, each is repeated for its
+features, and one formula with a constant for each feature does the rest.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet._files.whole import written_whole
+from densenet.exchange._common import describe_layer
+from densenet.exchange._tables import check_model
+from densenet.exchange.onnx import Graph, Layers, check_size, import_onnx
+from densenet.tables.columns import FURTHEST, Categories, Numbers
+from densenet.tables.model import TableModel
+from densenet.tables.targets import Classes, Values
+
+__all__ = ["table_to_onnx"]
+
+Parts: TypeAlias = Sequence[Any]
+
+# ---- encodings of columns ------------------------------------------------------------------------
+
+
+def _numbers(graph: Graph, cells: str, parts: Sequence[Numbers]) -> str:
+    add = graph.add
+    fill, mean, scale = (
+        np.array([getattr(part, name) for part in parts]) for name in ("fill", "mean", "scale")
+    )
+    filled = add("Where", add("IsNaN", cells), fill, cells)
+    deviations = add("Div", add("Sub", filled, mean), scale)
+    return add("Clip", deviations, np.array(-FURTHEST), np.array(FURTHEST))
+
+
+def _categories(graph: Graph, cells: str, parts: Sequence[Categories]) -> str:
+    codes = [[*range(len(part.values)), *([-1] if part.others else [])] for part in parts]
+    return graph.add("Equal", cells, np.concatenate(codes, dtype=np.int64))
+
+
+class _Kind(NamedTuple):
+    """How columns of a kind become features.
+
+    Attributes
+    ----------
+    cells : type
+        Of the cells.
+    encode : function of (graph, cells, parts)
+        Appends what makes features of the matrix of cells, which has a column for each feature; or
+        one for all of them, if there is one part.
+    """
+
+    cells: npt.DTypeLike
+    encode: Callable[[Graph, str, Any], str]
+
+
+_KINDS: Mapping[type, _Kind] = {
+    Numbers: _Kind(np.float64, _numbers),
+    Categories: _Kind(np.int64, _categories),
+}
+"""Each kind of column that can be exported."""
+
+
+def _encoded(graph: Graph, kind: _Kind, parts: Parts) -> str:
+    """Append the features of neighbouring columns of one kind, (batch, features), in float32."""
+    names = [part.column for part in parts]
+    widths = [len(part.names) for part in parts]
+    cells = graph.add("Concat", *names, axis=1) if len(parts) > 1 else names[0]
+    if len(parts) > 1 and set(widths) != {1}:
+        cells = graph.add("Gather", cells, np.repeat(np.arange(len(parts)), widths), axis=1)
+    return graph.cast(kind.encode(graph, cells, parts), np.float32)
+
+
+# ---- the model -----------------------------------------------------------------------------------
+
+
+def table_to_onnx(model: TableModel, path: str | os.PathLike[str]) -> None:
+    """Write a table's model, from raw cells to predictions, as an ONNX model (operator set 13).
+
+    It has one input for each column that the model reads, by the column's name, of shape
+    (batch, 1): numbers are doubles, NaN where missing; categories are int64 codes. A code is the
+    category's index in the list for its column in the metadata's ``categories``, a JSON object, and
+    -1 if it is not there; a missing cell is the category "". Infinite numbers are clipped as large
+    ones are.
+
+    For a target with classes the outputs are ``class``, (batch,), the index of each row's class in
+    the metadata's ``classes``, a JSON list, and ``probabilities``, (batch, classes), as
+    `TableModel.predict_proba` gives them. For a target that is a number there is ``value``,
+    (batch, 1), in the table's unit, as `TableModel.predict` gives it. An output whose name a column
+    has, too, gets a ``_`` after it.
+
+    Parameters
+    ----------
+    model : TableModel
+    path : path of the file
+        It is written whole or not at all.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not a TableModel, or `path` is not a path.
+    OSError
+        If the file cannot be written.
+    ValueError
+        If a column has no name or an encoding that cannot be exported, the network does not suit
+        the columns, or the weights take 2 GiB or more.
+    ImportError
+        If the package onnx is not installed.
+
+    Notes
+    -----
+    One input for each column is what scikit-learn's exporter makes for a table, because a tensor
+    holds one type only. Categories are codes and not texts, because a lookup in the model compares
+    letter by letter, while `TableModel` knows that `1.0` is `1` in a column of numbers; and because
+    OpenVINO and runtimes for devices have no tensors of texts.
+
+    Examples
+    --------
+    >>> import json
+    >>> import tempfile
+    >>> import onnxruntime
+    >>> import numpy as np
+    >>> from densenet.exchange import table_to_onnx
+    >>> from densenet.tables import Settings, Table, fit
+    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    >>> model = fit(Table.from_columns(rows), Settings("says")).model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table_to_onnx(model, f"{folder}/pets.onnx")
+    ...     session = onnxruntime.InferenceSession(f"{folder}/pets.onnx")
+    >>> about = session.get_modelmeta().custom_metadata_map
+    >>> dog = json.loads(about["categories"])["pet"].index("dog")
+    >>> (found,) = session.run(["class"], {"pet": np.array([[dog]])})
+    >>> json.loads(about["classes"])[found[0]]
+    'woof'
+    """
+    check_model(model, _KINDS)
+    made = _model(model)
+    with written_whole(_checks.path_to_write("path", path)) as file:
+        file.write(made.SerializeToString())
+
+
+def _model(model: TableModel) -> Any:
+    network, parts = model.network, model.features.parts
+    if "" in model.features.columns:
+        raise ValueError("model: expected a name for each column, got ''")
+    check_size(network)
+    graph = Graph(import_onnx("table_to_onnx"), network.dtype, _prefix(model.features.columns))
+    kinds = [(_KINDS[kind], list(of)) for kind, of in groupby(parts, type)]
+    features = [_encoded(graph, kind, of) for kind, of in kinds]
+    x = graph.add("Concat", *features, axis=1) if len(features) > 1 else features[0]
+    x = graph.cast(x, network.dtype) if network.dtype != np.float32 else x
+    layers = Layers(graph, network)
+    y = layers.outputs(x)
+    y = layers.probabilities(y) or y
+    return graph.model(
+        [graph.rows(part.column, kind.cells, 1) for kind, of in kinds for part in of],
+        _results(graph, model, y),
+        _about(model),
+        doc_string=", ".join(map(describe_layer, network.layers)),
+    )
+
+
+def _results(graph: Graph, model: TableModel, y: str) -> list[Any]:
+    """Append what makes results of the network's probabilities or outputs; describe them."""
+
+    def named(value: str, result: str, dtype: npt.DTypeLike, *width: int) -> Any:
+        while result in model.features.columns:
+            result += "_"
+        graph.name(value, result)
+        return graph.rows(result, dtype, *width)
+
+    target = model.target
+    if isinstance(target, Values):
+        value = graph.cast(y, np.float64) if graph.dtype != np.float64 else y
+        scaled = graph.add("Mul", value, np.array(target.scale))
+        return [named(graph.add("Add", scaled, np.array(target.mean)), "value", np.float64, 1)]
+    probabilities = named(y, "probabilities", graph.dtype, target.outputs)
+    best = graph.add("ArgMax", probabilities.name, axis=1, keepdims=0)
+    return [named(best, "class", np.int64), probabilities]
+
+
+def _about(model: TableModel) -> dict[str, str]:
+    """Give the metadata: the target's name, and those of categories and classes as JSON."""
+    parts, target = model.features.parts, model.target
+    categories = {part.column: part.values for part in parts if isinstance(part, Categories)}
+    about = {"target": target.column, "categories": json.dumps(categories)}
+    if isinstance(target, Classes):
+        about["classes"] = json.dumps(target.values)
+    return about
+
+
+def _prefix(columns: Iterable[str]) -> str:
+    """Give a beginning for names within the model that no column's name has."""
+    prefix = "model/"
+    while any(column.startswith(prefix) for column in columns):
+        prefix += "/"
+    return prefix
