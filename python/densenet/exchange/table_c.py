@@ -306,7 +306,7 @@ class _Columns:
 
 def _identifiers(columns: Iterable[str]) -> list[str]:
     """Make of each column's name a part of a name in C, in capitals; they differ."""
-    made: list[str] = []
+    made: dict[str, int] = {}
     for index, column in enumerate(columns):
         letters = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
         plain = re.sub("[^A-Z0-9]+", "_", letters.upper())[:40].strip("_") or str(index)
@@ -314,8 +314,8 @@ def _identifiers(columns: Iterable[str]) -> list[str]:
         while identifier in made:
             times += 1
             identifier = f"{plain}_{times}"
-        made.append(identifier)
-    return made
+        made[identifier] = index
+    return list(made)
 
 
 def _array(name: str, texts: Iterable[str]) -> str:
