@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from densenet import _checks
 from densenet.losses import Loss
+from densenet.network import Network
 from densenet.tables.model import TableModel
 from densenet.tables.targets import Classes
 
@@ -34,15 +35,22 @@ def check_model(model: object, kinds: Collection[type]) -> None:
                 f"model: expected {known} for each column, got {type(part).__name__} for "
                 f"column {part.column!r}, which cannot be exported"
             )
-    network = model.network
     wanted = len(model.features.names), model.target.outputs
-    if (network.inputs, network.outputs) != wanted:
-        raise ValueError(
-            f"model: expected a network of {wanted[0]} inputs and {wanted[1]} outputs, "
-            f"got {network.inputs} and {network.outputs}"
-        )
-    loss = network.loss_function
-    predicts = loss.predicts if isinstance(loss, Loss) else "values"
     needed = "classes" if isinstance(model.target, Classes) else "values"
-    if predicts != needed:
-        raise ValueError(f"model: expected a network whose loss predicts {needed}, got {loss!r}")
+    for network in networks_of(model):
+        if (network.inputs, network.outputs) != wanted:
+            raise ValueError(
+                f"model: expected a network of {wanted[0]} inputs and {wanted[1]} outputs, "
+                f"got {network.inputs} and {network.outputs}"
+            )
+        loss = network.loss_function
+        predicts = loss.predicts if isinstance(loss, Loss) else "values"
+        if predicts != needed:
+            raise ValueError(
+                f"model: expected a network whose loss predicts {needed}, got {loss!r}"
+            )
+
+
+def networks_of(model: TableModel) -> tuple[Network, ...]:
+    """Give the networks whose predictions are averaged."""
+    return (model.network,)

@@ -130,12 +130,11 @@ def model(network: Network) -> Any:
     )
 
 
-def check_size(network: Network) -> None:
-    """Raise ValueError if a file cannot hold a network's weights."""
-    if network.flat.nbytes > _LIMIT:
-        raise ValueError(
-            f"network: expected at most {_LIMIT} bytes of weights, got {network.flat.nbytes}"
-        )
+def check_size(*networks: Network) -> None:
+    """Raise ValueError if a file cannot hold the weights of networks."""
+    size = sum(network.flat.nbytes for network in networks)
+    if size > _LIMIT:
+        raise ValueError(f"network: expected at most {_LIMIT} bytes of weights, got {size}")
 
 
 def import_onnx(who: str) -> Any:

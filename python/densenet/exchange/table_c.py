@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from string import Template
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from densenet import _checks
 from densenet._files.whole import written_whole
 from densenet._version import __version__
-from densenet.exchange._tables import check_model
+from densenet.exchange._tables import check_model, networks_of
 from densenet.exchange.c import Writer, check_name, literal
+from densenet.network import Network
 from densenet.tables.columns import FURTHEST, Categories, Numbers
 from densenet.tables.model import TableModel
 from densenet.tables.targets import Classes, Values
@@ -73,9 +76,7 @@ $functions
 static inline void ${name}_features(const double *row, $real *x) {
 $encodings}
 
-static inline void ${name}_network(const $real *x, $real *y) {
-$buffers$network}
-
+$networks
 static inline void ${name}_predict(const double *row, $result *y) {
   $real x[${NAME}_FEATURES];
   ${name}_features(row, x);
@@ -89,6 +90,64 @@ static inline void ${name}_predict_batch(const double *rows, $result *y, long co
 $last
 #endif
 """
+
+# ---- networks ------------------------------------------------------------------------------------
+
+_NETWORK = """\
+static inline void ${name}_$function(const $real *x, $real *y) {
+$buffers$statements}
+"""
+
+_ADD_UP = """\
+  ${name}_$function(x, y);
+  for (int i = 0; i < ${NAME}_OUTPUTS; ++i) total[i] += (double)y[i];
+"""
+
+
+class _Networks:
+    """Collects the arrays and functions of networks; ``network`` averages their predictions."""
+
+    def __init__(self, networks: Sequence[Network], name: str, words: Mapping[str, str]) -> None:
+        self.arrays: list[str] = []
+        self.functions: dict[str, str] = {}  # of layers
+        self.texts: list[str] = []  # of networks
+        self.scratch = 0
+        if len(networks) == 1:
+            self._add(networks[0], name, words, "network")
+            return
+        functions = [f"network_{index}" for index in range(len(networks))]
+        for network, function in zip(networks, functions, strict=True):
+            self._add(network, name, words, function, f"{function}_")
+        self.scratch += 8 * networks[0].outputs
+        statements = [Template(_ADD_UP).substitute(words, function=name) for name in functions]
+        mean = f"y[i] = ({words['real']})(total[i] / {len(networks)});\n"
+        statements.append(f"  for (int i = 0; i < {words['NAME']}_OUTPUTS; ++i) {mean}")
+        buffers = f"  double total[{words['NAME']}_OUTPUTS] = {{0}};\n"
+        self._define(words, "network", buffers, "".join(statements))
+
+    def _add(
+        self,
+        network: Network,
+        name: str,
+        words: Mapping[str, str],
+        function: str,
+        prefix: str = "",
+    ) -> None:
+        writer = Writer(network, name, prefix)
+        statements = writer.forward() + writer.probabilities()
+        self.arrays += writer.arrays
+        self.functions |= writer.functions
+        self.scratch = max(self.scratch, writer.scratch)
+        self._define(words, function, writer.declarations, statements)
+
+    def _define(
+        self, words: Mapping[str, str], function: str, buffers: str, statements: str
+    ) -> None:
+        text = Template(_NETWORK).substitute(
+            words, function=function, buffers=buffers, statements=statements
+        )
+        self.texts.append(text)
+
 
 # ---- targets -------------------------------------------------------------------------------------
 
@@ -247,31 +306,33 @@ def table_to_c(model: TableModel, path: str | os.PathLike[str], name: str = "mod
 
 
 def _header(model: TableModel, name: str) -> str:
-    network = Writer(model.network, name)
-    statements = network.forward() + network.probabilities()
-    words = {**network.words, "NAME": name.upper()}
-    columns = _Columns(model, name)
-    target = _TARGETS[type(model.target)](model.target, words)
-    functions = network.functions | {
+    networks = networks_of(model)
+    dtype = networks[0].dtype
+    words = {
+        "name": name,
+        "NAME": name.upper(),
+        "real": "double" if dtype == np.float64 else "float",
+    }
+    columns, predictor = _Columns(model, name), _Networks(networks, name, words)
+    functions = predictor.functions | {
         function: Template(_FUNCTIONS[function]).substitute(words)
         for function in sorted(columns.functions)
     }
     width, outputs = len(model.features.names), model.target.outputs
     return Template(_HEADER).substitute(
         words,
-        **target,
-        columns=len(columns.names[f"{name}_columns"]),
+        **_TARGETS[type(model.target)](model.target, words),
+        columns=len(columns.places),
         features=width,
         outputs=outputs,
-        scratch=network.scratch + (width + outputs) * model.network.dtype.itemsize,
+        scratch=predictor.scratch + (width + outputs) * dtype.itemsize,
         version=__version__,
         places="".join(columns.places),
         names="\n".join(_array(array, texts) for array, texts in columns.names.items()),
-        arrays="\n".join(network.arrays),
+        arrays="\n".join(predictor.arrays),
         functions="\n".join(functions.values()),
         encodings="".join(columns.statements),
-        buffers=network.declarations,
-        network=statements,
+        networks="\n".join(predictor.texts),
     )
 
 

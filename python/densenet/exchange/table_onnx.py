@@ -16,8 +16,9 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._files.whole import written_whole
 from densenet.exchange._common import describe_layer
-from densenet.exchange._tables import check_model
+from densenet.exchange._tables import check_model, networks_of
 from densenet.exchange.onnx import Graph, Layers, check_size, import_onnx
+from densenet.network import Network
 from densenet.tables.columns import FURTHEST, Categories, Numbers
 from densenet.tables.model import TableModel
 from densenet.tables.targets import Classes, Values
@@ -146,24 +147,34 @@ def table_to_onnx(model: TableModel, path: str | os.PathLike[str]) -> None:
 
 
 def _model(model: TableModel) -> Any:
-    network, parts = model.network, model.features.parts
+    networks, parts = networks_of(model), model.features.parts
     if "" in model.features.columns:
         raise ValueError("model: expected a name for each column, got ''")
-    check_size(network)
-    graph = Graph(import_onnx("table_to_onnx"), network.dtype, _prefix(model.features.columns))
+    check_size(*networks)
+    dtype = networks[0].dtype
+    graph = Graph(import_onnx("table_to_onnx"), dtype, _prefix(model.features.columns))
     kinds = [(_KINDS[kind], list(of)) for kind, of in groupby(parts, type)]
     features = [_encoded(graph, kind, of) for kind, of in kinds]
     x = graph.add("Concat", *features, axis=1) if len(features) > 1 else features[0]
-    x = graph.cast(x, network.dtype) if network.dtype != np.float32 else x
-    layers = Layers(graph, network)
-    y = layers.outputs(x)
-    y = layers.probabilities(y) or y
+    x = graph.cast(x, dtype) if dtype != np.float32 else x
     return graph.model(
         [graph.rows(part.column, kind.cells, 1) for kind, of in kinds for part in of],
-        _results(graph, model, y),
+        _results(graph, model, _mean(graph, networks, x)),
         _about(model),
-        doc_string=", ".join(map(describe_layer, network.layers)),
+        doc_string=", ".join(map(describe_layer, networks[0].layers)),
     )
+
+
+def _mean(graph: Graph, networks: Sequence[Network], x: str) -> str:
+    """Append networks; give the mean of their probabilities, or of their outputs."""
+    predictions = []
+    for index, network in enumerate(networks):
+        layers = Layers(graph, network, f"{index}/" if len(networks) > 1 else "")
+        outputs = layers.outputs(x)
+        predictions.append(layers.probabilities(outputs) or outputs)
+    if len(networks) == 1:
+        return predictions[0]
+    return graph.add("Div", graph.add("Sum", *predictions), float(len(networks)))
 
 
 def _results(graph: Graph, model: TableModel, y: str) -> list[Any]:
