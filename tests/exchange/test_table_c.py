@@ -27,12 +27,16 @@ if shutil.which("cc") is None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", TARGETS)
-def test_raw_rows_become_the_same_features_and_predictions(kind, language, dtype, rng, tmp_path):
+@pytest.mark.parametrize(("pieces", "count"), [(0, 1), (5, 3)])
+def test_raw_rows_become_the_same_features_and_predictions(
+    pieces, count, kind, language, dtype, rng, tmp_path
+):
     train = awkward_table(rng)
-    model, table = awkward_model(train, kind, dtype), surprising_table(rng, train)
+    model = awkward_model(train, kind, dtype, pieces, count)
+    table = surprising_table(rng, train)
     features, y = run_in_c(model, table, tmp_path, language)
     np.testing.assert_array_equal(features, model.features.transform(table))
-    assert np.abs(features).max() == 1000
+    assert np.abs(features).max() == (3 if pieces else 1000)  # where they are cut off
     assert_predictions(model, y, table)
 
 
@@ -137,8 +141,8 @@ def refused(model, tmp_path, message, error=ValueError, name="model"):
 def test_columns_of_another_kind_are_refused(tmp_path):
     model = model_of(Features((NUMBER, Dates("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected Numbers or Categories for each column, got Dates for column 'born', "
-        "which cannot be exported"
+        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Dates "
+        "for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)
 

@@ -15,7 +15,7 @@ import onnxruntime
 
 import densenet as dn
 from densenet.exchange import table_to_onnx
-from densenet.tables import Categories, Features, Numbers, Table
+from densenet.tables import Categories, Features, Numbers, PiecewiseLinear, Table
 from tests.support.exported_tables import (
     NAMES,
     TARGETS,
@@ -49,9 +49,14 @@ def run(session, model, table):
     return dict(zip(names, found, strict=True))
 
 
-def test_raw_rows_become_the_same_probabilities(dtype, rng, session):
+ENCODINGS = pytest.mark.parametrize(("pieces", "count"), [(0, 1), (5, 3)])
+
+
+@ENCODINGS
+def test_raw_rows_become_the_same_probabilities(pieces, count, dtype, rng, session):
     train = awkward_table(rng)
-    model, table = awkward_model(train, "classes", dtype), surprising_table(rng, train)
+    model = awkward_model(train, "classes", dtype, pieces, count)
+    table = surprising_table(rng, train)
     found = run(session(model), model, table)
     assert list(found) == ["class_", "probabilities_"]  # there are columns of these names
     assert found["probabilities_"].dtype == dtype
@@ -60,9 +65,11 @@ def test_raw_rows_become_the_same_probabilities(dtype, rng, session):
     assert [NAMES[index] for index in found["class_"]] == model.predict(table)
 
 
-def test_raw_rows_become_the_same_values(dtype, rng, session):
+@ENCODINGS
+def test_raw_rows_become_the_same_values(pieces, count, dtype, rng, session):
     train = awkward_table(rng)
-    model, table = awkward_model(train, "values", dtype), surprising_table(rng, train)
+    model = awkward_model(train, "values", dtype, pieces, count)
+    table = surprising_table(rng, train)
     found = run(session(model), model, table)
     assert list(found) == ["value_"]
     assert found["value_"].dtype == np.float64
@@ -82,6 +89,11 @@ def test_metadata_has_the_names(rng, session):
     }
 
 
+SHORT = PiecewiseLinear("x", 1.0, (0.0, 2.0), 1.0, 1.0)
+LONG = PiecewiseLinear("y", 1.0, (-1e7, 0.0, 2.0), 1.0, 1.0, gaps=True)
+PIECES = ["IsNaN", "Where", "Mul"]
+WHOLE = ["Sub", "Div", "Clip", "Div", "Mul", "Add", "Sqrt", "Div"]
+SHARES = ["Sub", "Div", "Clip"]
 FIRST, SECOND = Numbers("x", 1.0, 2.0, 3.0), Numbers("y", 1.0, 2.0, 3.0)
 COLOR, SHAPE = Categories("color", ("", "red"), 2), Categories("shape", ("round",), 0)
 NUMBERS = ["IsNaN", "Where", "Sub", "Div", "Clip", "Cast"]
@@ -93,6 +105,15 @@ CATEGORIES = ["Equal", "Cast"]
     [
         ([FIRST], NUMBERS),
         ([FIRST, SECOND], ["Concat", *NUMBERS]),
+        ([SHORT], [*PIECES, *SHARES, "Cast"]),
+        ([LONG], [*PIECES, *WHOLE, *SHARES, "Cast", "Concat", "Cast"]),
+        (
+            [SHORT, LONG],
+            [
+                *("Concat", *PIECES, "Gather", *WHOLE, "Gather", *SHARES),
+                *("Gather", "Cast", "Concat", "Gather", "Cast"),
+            ],
+        ),
         ([COLOR], CATEGORIES),
         ([COLOR, SHAPE], ["Concat", "Gather", *CATEGORIES]),
         ([FIRST, COLOR, SECOND], [*NUMBERS, *CATEGORIES, *NUMBERS, "Concat"]),
@@ -123,7 +144,9 @@ def test_a_network_whose_last_layer_makes_probabilities(rng, session):
     layers = [dn.Linear(1, len(NAMES)), dn.Softmax()]
     model = model_of(Features((FIRST,)), TARGETS["classes"], layers, loss=dn.CrossEntropy())
     table = Table.from_columns({"x": [1.5, -3.0]})
-    assert_predictions(model, run(session(model), model, table)["probabilities"], table)
+    found = run(session(model), model, table)["probabilities"]
+    expected = model.network.predict_proba(model.features.transform(table))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 # ---- what cannot be exported ---------------------------------------------------------------------
@@ -144,8 +167,8 @@ def refused(model, tmp_path, message):
 def test_columns_of_another_kind_and_without_a_name_are_refused(tmp_path):
     model = model_of(Features((FIRST, Dates("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected Numbers or Categories for each column, got Dates for column 'born', "
-        "which cannot be exported"
+        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Dates "
+        "for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)
     model = model_of(Features((Numbers("", 0.0, 0.0, 1.0),)), TARGETS["values"])

@@ -36,7 +36,13 @@ COLUMNS = [
 
 def awkward_table(rng, count=200):
     """A table with gaps, categories and names of all sorts, numbers far from zero, a constant."""
-    cells = {"constant": np.ones(count), "huge": 1e15 + rng.integers(-9, 9, count)}
+    cells = {
+        "constant": np.ones(count),
+        "huge": 1e15 + rng.integers(-9, 9, count),
+        "vast": rng.choice([-1.7e308, 1.7e308, 0, 5], count),
+        "two": rng.choice([0.5, 2.5], count),
+        "two or none": rng.choice([0.5, 2.5, np.nan], count),
+    }
     for i, name in enumerate(COLUMNS):
         if i % 2:
             cells[name] = rng.choice([*NAMES, ""][: 3 + i % 6], count).astype(object)
@@ -64,22 +70,24 @@ def surprising_table(rng, train, count=60):
 TARGETS = {"classes": Classes("which ??/ */", tuple(NAMES)), "values": Values("price", 1e6, 250.0)}
 
 
-def model_of(features, target, layers=None, dtype="float32", loss=None):
-    """A model with a network of random weights."""
+def model_of(features, target, layers=None, dtype="float32", loss=None, count=1):
+    """A model with networks of random weights."""
     width = len(features.names)
     if loss is None:
         loss = dn.SoftmaxCrossEntropy() if isinstance(target, Classes) else dn.MeanSquaredError()
     layers = layers or [dn.Linear(width, 9), dn.Tanh(), dn.Linear(9, target.outputs)]
-    network = dn.Network(layers, loss, dtype=dtype, seed=0)
-    network.flat[...] = np.random.default_rng(0).normal(scale=0.3, size=network.flat.size)
-    return TableModel(network, features, target)
+    networks = tuple(dn.Network(layers, loss, dtype=dtype, seed=seed) for seed in range(count))
+    for seed, network in enumerate(networks):
+        rng = np.random.default_rng(seed)
+        network.flat[...] = rng.normal(scale=0.3, size=network.flat.size)
+    return TableModel(networks, features, target)
 
 
-def awkward_model(train, kind, dtype="float32"):
+def awkward_model(train, kind, dtype="float32", pieces=0, count=1):
     """A model of all columns but the constant one."""
-    features = Features.fit(train, train.columns, text=["flag"])
+    features = Features.fit(train, train.columns, text=["flag"], pieces=pieces)
     assert set(features.left_out) == {"constant"}
-    return model_of(features, TARGETS[kind], dtype=dtype)
+    return model_of(features, TARGETS[kind], dtype=dtype, count=count)
 
 
 def raw(model, table):
@@ -111,7 +119,7 @@ def assert_predictions(model, actual, table):
         deviations(model, actual),
         deviations(model, desired),
         rtol=0,
-        atol=2000 * np.finfo(model.network.dtype).eps,
+        atol=2000 * np.finfo(model.networks[0].dtype).eps,
     )
 
 
@@ -139,7 +147,7 @@ def run_in_c(model, table, folder, language="c"):
     """Export, compile a program and give it raw rows: the features and predictions in C."""
     table_to_c(model, folder / "model.h")
     rows = np.column_stack([cells.astype(float) for cells in raw(model, table).values()])
-    real = "float" if model.network.dtype == np.float32 else "double"
+    real = "float" if model.networks[0].dtype == np.float32 else "double"
     result = real if isinstance(model.target, Classes) else "double"
     defined = {"COUNT": len(rows), "REAL": real, "RESULT": result}
     options = [f"-D{name}={value}" for name, value in defined.items()]

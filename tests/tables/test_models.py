@@ -85,7 +85,7 @@ def test_wrong_types_at_any_place_get_one_line(command, model, wrong, monkeypatc
         {"facts": []},
         {"facts": {"source": "t.csv"}},
         {"version": "1"},
-        {"version": 3},
+        {"version": 4},
         {"version": True},
     ],
 )
@@ -125,7 +125,7 @@ def test_a_network_with_a_loss_of_its_own(refused, train):
 def test_a_model_without_facts_is_described(command):
     rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     model = fit(Table.from_columns(rows), Settings("says", epochs=2)).model
-    TableModel(model.network, model.features, model.target).save("model.safetensors")
+    TableModel(model.networks, model.features, model.target).save("model.safetensors")
     status, out, err = command("info", "model.safetensors")
     assert (status, err) == (0, "")
     assert out.startswith("target: says: 2 classes: meow, woof\n")

@@ -58,24 +58,22 @@ class Makes(Protocol[N]):
 
 def save(learner: Learner, path: str | os.PathLike[str], attachments: Mapping[str, Any]) -> None:
     """Write a network and its attachments, as `serialization.save` describes."""
-    _checks.path_to_write("path", path)
-    _checks.mapping("attachments", attachments)
-    learner = learner.still()
-    layout = learner.layout
-    arrays = layout.views(learner.flat) | layout.running_views(learner.running)
-    about = {
-        "dtype": learner.dtype.name,
-        "layers": [_layer(layer, f"init.{i}", arrays) for i, layer in enumerate(layout.layers)],
-        "loss": _loss(learner.loss),
-        "generator": _generator(_drawn(learner)),
-        "draws": learner.draws,
-        "optimizer": _optimizer(learner, arrays),
-        "position": _position(learner, arrays),
-        "attachments": _plain("attachments", dict(attachments)),
-    }
-    if learner.precision != "highest":
-        about["precision"] = learner.precision
-    container.write(path, about, arrays)
+    _check_to_write(path, attachments)
+    about, arrays = _describe(learner)
+    container.write(path, about | _attached(attachments), arrays)
+
+
+def save_many(
+    learners: Sequence[Learner], path: str | os.PathLike[str], attachments: Mapping[str, Any]
+) -> None:
+    """Write several networks: the arrays of number i are called as those of one, after ``i/``."""
+    _check_to_write(path, attachments)
+    described, arrays = [], dict[str, Array]()
+    for index, learner in enumerate(learners):
+        about, own = _describe(learner)
+        described.append(about)
+        arrays |= {f"{index}/{name}": array for name, array in own.items()}
+    container.write(path, {"networks": described} | _attached(attachments), arrays)
 
 
 def load(
@@ -87,6 +85,79 @@ def load(
     """Read a network and its attachments, as `Network.load` describes."""
     _checks.choice("backend", backend, ("compiled", "reference"))
     about, arrays = container.read(_checks.path("path", path))
+    if "networks" in about:
+        raise ValueError(f"{path}: expected one network, got several: see serialization.load_many")
+    network = _rebuild(make, path, about, arrays, backend, loss)
+    with _blamed_on(path):
+        return network, dict(about["attachments"])
+
+
+def load_many(
+    make: Makes[N], path: str | os.PathLike[str], backend: Literal["compiled", "reference"]
+) -> tuple[list[N], dict[str, Any]]:
+    """Read all networks of a file and its attachments, as `serialization.load_many` describes."""
+    _checks.choice("backend", backend, ("compiled", "reference"))
+    about, arrays = container.read(_checks.path("path", path))
+    if "networks" not in about:
+        network = _rebuild(make, path, about, arrays, backend, None)
+        with _blamed_on(path):
+            return [network], dict(about["attachments"])
+    networks = []
+    with _blamed_on(path):
+        described = list(about["networks"])
+        parts = [_arrays_of(index, arrays) for index in range(len(described))]
+        if not described or arrays:
+            raise ValueError(f"expected the arrays of {len(described)} networks, got others")
+        attachments = dict(about["attachments"])
+    for each, part in zip(described, parts, strict=True):
+        networks.append(_rebuild(make, path, each, part, backend, None))
+    return networks, attachments
+
+
+def _check_to_write(path: str | os.PathLike[str], attachments: Mapping[str, Any]) -> None:
+    _checks.path_to_write("path", path)
+    _checks.mapping("attachments", attachments)
+
+
+def _attached(attachments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"attachments": _plain("attachments", dict(attachments))}
+
+
+def _arrays_of(index: int, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Move the arrays of one of several networks out of those of the file."""
+    prefix = f"{index}/"
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays.pop(name) for name in names}
+
+
+def _describe(learner: Learner) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Give what a file holds of a network: its description, and its arrays."""
+    learner = learner.still()
+    layout = learner.layout
+    arrays = layout.views(learner.flat) | layout.running_views(learner.running)
+    about = {
+        "dtype": learner.dtype.name,
+        "layers": [_layer(layer, f"init.{i}", arrays) for i, layer in enumerate(layout.layers)],
+        "loss": _loss(learner.loss),
+        "generator": _generator(_drawn(learner)),
+        "draws": learner.draws,
+        "optimizer": _optimizer(learner, arrays),
+        "position": _position(learner, arrays),
+    }
+    if learner.precision != "highest":
+        about["precision"] = learner.precision
+    return about, arrays
+
+
+def _rebuild(
+    make: Makes[N],
+    path: str | os.PathLike[str],
+    about: dict[str, Any],
+    arrays: dict[str, Array],
+    backend: Literal["compiled", "reference"],
+    loss: CustomLoss | None,
+) -> N:
+    """Make the network that `_describe` described; `path` names the file in errors."""
     with _blamed_on(path):
         specs = [_read_layer(spec, f"init.{i}", arrays) for i, spec in enumerate(about["layers"])]
         its_loss: Any = _read_spec(about["loss"], _LOSSES) if "kind" in about["loss"] else None
@@ -112,7 +183,7 @@ def load(
         learner.position = _read_position(learner, about["position"], arrays)
         if arrays:
             raise ValueError(f"expected no further arrays, got {', '.join(arrays)}")
-        return network, dict(about["attachments"])
+    return network
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def _read(path: str) -> "TableModel":
     from densenet.tables.model import TableModel
 
     try:
-        _, attachments = serialization.load(path)
+        _, attachments = serialization.load_many(path)
     except TypeError:  # a loss of the user's own, of which TableModel tells
         return TableModel.load(path)
     if "table" not in attachments:

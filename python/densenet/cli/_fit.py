@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     from densenet.tables.files import MISSING
-    from densenet.tables.settings import Settings
+    from densenet.tables.settings import PRESETS, Settings
     from densenet.tables.targets import TASK_RULES
 
     rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
@@ -27,8 +27,8 @@ def add(commands: Commands) -> None:
         "fit",
         help="train on a table, CSV or Parquet, and write a model",
         description="Train a network to predict one column of a table from the others. Columns of "
-        "numbers are standardised, their missing cells filled; columns of text become a feature "
-        "for each frequent text. Prints a report, writes the model and a picture.",
+        "numbers are cut into pieces, their missing cells filled; columns of text become a "
+        "feature for each frequent text. Prints a report, writes the model and a picture.",
         epilog=f"The task is {rules}. Cells that hold {missing} are missing, in upper or lower "
         "case, and so are dashes in a column of numbers.".replace("%", "%%"),
     )
@@ -49,6 +49,12 @@ def add(commands: Commands) -> None:
         help="the picture (default: beside the model)",
     )
     add("--no-picture", action="store_true", help="draw no picture")
+    add(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="default",
+        help="settings for less time or better predictions; options given override them",
+    )
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     _add_columns(parser, default)
     _add_training(parser, default)
@@ -86,8 +92,15 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     from densenet.tables.settings import ACTIVATIONS, OPTIMIZERS
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
-    widths = ",".join(map(str, default.hidden))
-    add("--hidden", type=_options.widths, metavar="A,B", help=f"widths (default: {widths})")
+    by_rows = "(default: by rows and classes)"
+    add(
+        "--pieces",
+        type=_options.integer(0),
+        metavar="N",
+        help="pieces at most into which a column of numbers is cut; with 0 it is standardised "
+        f"(default: {default.pieces})",
+    )
+    add("--hidden", type=_options.widths, metavar="A,B", help=f"widths {by_rows}")
     add("--activation", choices=sorted(ACTIVATIONS), help=f"(default: {default.activation})")
     add(
         "--dropout",
@@ -95,33 +108,45 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="P",
         help=f"after hidden layers (default: {default.dropout:g})",
     )
+    add(
+        "--label-smoothing",
+        type=_options.share,
+        metavar="P",
+        help=f"share of a target that goes to all classes (default: {default.label_smoothing:g})",
+    )
     add("--optimizer", choices=sorted(OPTIMIZERS), help=f"(default: {default.optimizer})")
-    add("--lr", type=_options.rate, metavar="R", help="learning rate (default: the optimizer's)")
     add(
-        "--epochs",
-        type=_options.integer(1),
-        metavar="N",
-        help=f"at most (default: {default.epochs})",
+        "--weight-decay",
+        type=_options.from_zero,
+        metavar="R",
+        help=f"of adamw (default: {default.weight_decay:g})",
     )
+    add("--lr", type=_options.rate, metavar="R", help="highest learning rate")
     add(
-        "--batch-size",
-        type=_options.integer(1),
-        metavar="B",
-        help=f"(default: {default.batch_size})",
+        "--schedule",
+        choices=("cosine", "constant"),
+        help=f"course of the learning rate (default: {default.schedule})",
     )
+    add("--epochs", type=_options.integer(1), metavar="N", help=by_rows)
+    add("--batch-size", type=_options.integer(1), metavar="B", help=by_rows)
     add(
         "--validation",
         type=_options.share,
         metavar="P",
-        help="share of the rows to hold out; with 0 no early stopping "
-        f"(default: {default.validation:g})",
+        help="share of the rows to hold out, by which the best epoch is chosen "
+        "(default: 500 rows, but 0.1 to 0.2)",
     )
     add(
         "--patience",
         type=_options.integer(1),
         metavar="N",
-        help="epochs without a lower validation loss before training stops "
-        f"(default: {default.patience})",
+        help="epochs without a better score before training stops (default: all epochs are run)",
+    )
+    add(
+        "--nets",
+        type=_options.integer(1),
+        metavar="N",
+        help=f"networks that are trained and averaged (default: {default.nets})",
     )
     add(
         "--seed",
@@ -135,14 +160,14 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
     from densenet.tables import Settings, fit
     from densenet.tables import report as table_report
+    from densenet.tables.settings import PRESETS
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
     options = {field.name for field in fields(Settings)}
-    settings = Settings(
-        **{name: value for name, value in vars(arguments).items() if name in options}
-    )
+    given = {name: value for name, value in vars(arguments).items() if name in options}
+    settings = Settings(**{**PRESETS[arguments.preset], **given})
     _tables.spare(
         [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
     )

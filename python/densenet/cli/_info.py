@@ -32,8 +32,9 @@ def _about(path: str) -> str:
     from densenet.tables.model import TableModel
 
     try:
-        network, attachments = serialization.load(path)
+        networks, attachments = serialization.load_many(path)
     except TypeError as error:  # a file with a loss of the user's own has only its name
         raise ValueError(f"{path}: {error}") from None
-    is_of_table = "table" in attachments
-    return table_report.describe(TableModel.load(path)) if is_of_table else repr(network)
+    if "table" in attachments:
+        return table_report.describe(TableModel.load(path))
+    return "\n\n".join(map(repr, networks))

@@ -50,6 +50,7 @@ def between(low: float, high: float, words: str) -> Callable[[str], float]:
 
 
 share = between(0, 1, "a number in [0, 1)")
+from_zero = between(0, math.inf, "a number >= 0")
 rate = between(sys.float_info.min, math.inf, "a number > 0")
 
 

@@ -4,7 +4,6 @@ from collections.abc import Collection
 
 from densenet import _checks
 from densenet.losses import Loss
-from densenet.network import Network
 from densenet.tables.model import TableModel
 from densenet.tables.targets import Classes
 
@@ -30,14 +29,14 @@ def check_model(model: object, kinds: Collection[type]) -> None:
         raise TypeError(f"model: expected a TableModel, got {_checks.describe(model)}")
     for part in model.features.parts:
         if type(part) not in kinds:
-            known = " or ".join(kind.__name__ for kind in kinds)
+            known = ", ".join(kind.__name__ for kind in kinds)
             raise ValueError(
-                f"model: expected {known} for each column, got {type(part).__name__} for "
+                f"model: expected one of {known} for each column, got {type(part).__name__} for "
                 f"column {part.column!r}, which cannot be exported"
             )
     wanted = len(model.features.names), model.target.outputs
     needed = "classes" if isinstance(model.target, Classes) else "values"
-    for network in networks_of(model):
+    for network in model.networks:
         if (network.inputs, network.outputs) != wanted:
             raise ValueError(
                 f"model: expected a network of {wanted[0]} inputs and {wanted[1]} outputs, "
@@ -49,8 +48,3 @@ def check_model(model: object, kinds: Collection[type]) -> None:
             raise ValueError(
                 f"model: expected a network whose loss predicts {needed}, got {loss!r}"
             )
-
-
-def networks_of(model: TableModel) -> tuple[Network, ...]:
-    """Give the networks whose predictions are averaged."""
-    return (model.network,)

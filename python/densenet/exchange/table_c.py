@@ -16,11 +16,13 @@ import numpy as np
 from densenet import _checks
 from densenet._files.whole import written_whole
 from densenet._version import __version__
-from densenet.exchange._tables import check_model, networks_of
+from densenet.exchange._tables import check_model
 from densenet.exchange.c import Writer, check_name, literal
 from densenet.network import Network
-from densenet.tables.columns import FURTHEST, Categories, Numbers
+from densenet.tables import columns, pieces
+from densenet.tables.columns import Categories, Numbers
 from densenet.tables.model import TableModel
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import Classes, Values
 
 __all__ = ["table_to_c"]
@@ -197,8 +199,24 @@ _FUNCTIONS = {
     "standardize": f"""\
 static inline void ${{name}}_standardize(double cell, double fill, double mean, double scale,
     $real *x) {{
-  const double deviations = ((isnan(cell) ? fill : cell) - mean) / scale, furthest = {FURTHEST};
-  *x = (float)(deviations < -furthest ? -furthest : deviations > furthest ? furthest : deviations);
+  const double furthest = {columns.FURTHEST}, z = ((isnan(cell) ? fill : cell) - mean) / scale;
+  *x = (float)(z < -furthest ? -furthest : z > furthest ? furthest : z);
+}}
+""",
+    "pieces": f"""\
+static inline void ${{name}}_pieces(double cell, double fill, const double *edges, int pieces,
+    double center, double scale, int gaps, $real *x) {{
+  const double half = (isnan(cell) ? fill : cell) / 2; /* halved, so that no difference overflows */
+  if (pieces > 1) {{
+    const double ratio = (half - center / 2) / (scale / 2), furthest = {pieces.FURTHEST};
+    const double z = ratio < -furthest ? -furthest : ratio > furthest ? furthest : ratio;
+    *x++ = (float)(z / hypot(1, z / 3));
+  }}
+  for (int i = 0; i < pieces; ++i) {{
+    const double share = (half - edges[i] / 2) / (edges[i + 1] / 2 - edges[i] / 2);
+    x[i] = (float)(share < 0 ? 0 : share > 1 ? 1 : share);
+  }}
+  if (gaps) x[pieces] = isnan(cell) ? 1.0f : 0.0f;
 }}
 """,
     "one_hot": """\
@@ -219,18 +237,25 @@ class _Encoding(NamedTuple):
     ----------
     function : str
         One of `_FUNCTIONS`. It gets the cell, the arguments, and the features to write.
-    arguments : sequence of str or int
+    arguments : sequence of str, int or list of float
+        A list becomes an array.
     names : sequence of str, optional
         What a cell is an index in; without them it is a number.
     """
 
     function: str
-    arguments: Sequence[str | int]
+    arguments: Sequence[str | int | list[float]]
     names: Sequence[str] | None = None
 
 
 def _numbers(part: Numbers) -> _Encoding:
     return _Encoding("standardize", [literal(part.fill), literal(part.mean), literal(part.scale)])
+
+
+def _pieces(part: PiecewiseLinear) -> _Encoding:
+    fill, center, scale = literal(part.fill), literal(part.center), literal(part.scale)
+    edges = list(part.edges)
+    return _Encoding("pieces", [fill, edges, len(edges) - 1, center, scale, int(part.gaps)])
 
 
 def _categories(part: Categories) -> _Encoding:
@@ -241,6 +266,7 @@ def _categories(part: Categories) -> _Encoding:
 
 _ENCODINGS: Mapping[type, Callable[[Any], _Encoding]] = {
     Numbers: _numbers,
+    PiecewiseLinear: _pieces,
     Categories: _categories,
 }
 """Each kind of column that can be exported."""
@@ -306,32 +332,32 @@ def table_to_c(model: TableModel, path: str | os.PathLike[str], name: str = "mod
 
 
 def _header(model: TableModel, name: str) -> str:
-    networks = networks_of(model)
+    networks = model.networks
     dtype = networks[0].dtype
     words = {
         "name": name,
         "NAME": name.upper(),
         "real": "double" if dtype == np.float64 else "float",
     }
-    columns, predictor = _Columns(model, name), _Networks(networks, name, words)
+    read, predictor = _Columns(model, name), _Networks(networks, name, words)
     functions = predictor.functions | {
         function: Template(_FUNCTIONS[function]).substitute(words)
-        for function in sorted(columns.functions)
+        for function in sorted(read.functions)
     }
     width, outputs = len(model.features.names), model.target.outputs
     return Template(_HEADER).substitute(
         words,
         **_TARGETS[type(model.target)](model.target, words),
-        columns=len(columns.places),
+        columns=len(read.places),
         features=width,
         outputs=outputs,
         scratch=predictor.scratch + (width + outputs) * dtype.itemsize,
         version=__version__,
-        places="".join(columns.places),
-        names="\n".join(_array(array, texts) for array, texts in columns.names.items()),
-        arrays="\n".join(predictor.arrays),
+        places="".join(read.places),
+        names="\n".join(_array(array, texts) for array, texts in read.names.items()),
+        arrays="\n".join([*read.arrays, *predictor.arrays]),
         functions="\n".join(functions.values()),
-        encodings="".join(columns.statements),
+        encodings="".join(read.statements),
         networks="\n".join(predictor.texts),
     )
 
@@ -340,15 +366,15 @@ class _Columns:
     """Collects what a header says of each column: its place, its names, and how it is encoded."""
 
     def __init__(self, model: TableModel, name: str) -> None:
-        columns = model.features.columns
-        self.names: dict[str, Sequence[str]] = {f"{name}_columns": columns}
+        self.names: dict[str, Sequence[str]] = {f"{name}_columns": model.features.columns}
+        self.arrays: list[str] = []
         self.places: list[str] = []
         self.functions: set[str] = set()
         self.statements: list[str] = []
         if isinstance(model.target, Classes):
             self.names[f"{name}_classes"] = model.target.values
         begin = 0
-        for index, identifier in enumerate(_identifiers(columns)):
+        for index, identifier in enumerate(_identifiers(model.features.columns)):
             part = model.features.parts[index]
             encoding = _ENCODINGS[type(part)](part)
             place, cell = f"{name.upper()}_COLUMN_{identifier}", "a number"
@@ -358,11 +384,22 @@ class _Columns:
                 cell = f"an index in {array}"
             self.places.append(f"  {place} = {index}, /* {_comment(part.column)}: {cell} */\n")
             self.functions.add(encoding.function)
-            arguments = ", ".join(map(str, encoding.arguments))
+            arguments = ", ".join(
+                self._numbers(f"{name}_edges_{identifier.lower()}", argument)
+                if isinstance(argument, list)
+                else str(argument)
+                for argument in encoding.arguments
+            )
             self.statements.append(
                 f"  {name}_{encoding.function}(row[{place}], {arguments}, x + {begin});\n"
             )
             begin += len(part.names)
+
+    def _numbers(self, array: str, values: list[float]) -> str:
+        """Append an array of numbers; give its name."""
+        numbers = ", ".join(map(literal, values))
+        self.arrays.append(f"static const double {array}[{len(values)}] = {{{numbers}}};\n")
+        return array
 
 
 def _identifiers(columns: Iterable[str]) -> list[str]:

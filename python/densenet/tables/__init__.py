@@ -11,6 +11,7 @@ from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
 from densenet.tables.model import TableModel
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Values, fit_target, infer_task
@@ -21,6 +22,7 @@ __all__ = [
     "Features",
     "Fitted",
     "Numbers",
+    "PiecewiseLinear",
     "Settings",
     "Table",
     "TableModel",

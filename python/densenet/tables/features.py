@@ -2,16 +2,24 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from densenet import _checks
 from densenet.tables import specs
 from densenet.tables.columns import Categories, Imputation, Numbers, Rows
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Features"]
+
+Part: TypeAlias = Numbers | PiecewiseLinear | Categories
+_KINDS: dict[str, type[Part]] = {
+    "numbers": Numbers,
+    "piecewiselinear": PiecewiseLinear,
+    "categories": Categories,
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Features:
 
     Parameters
     ----------
-    parts : sequence of Numbers or Categories
+    parts : sequence of Numbers, PiecewiseLinear or Categories
         The encoding of each column.
     left_out : mapping of str to str
         Columns of the training rows that are not read, and why.
@@ -28,7 +36,7 @@ class Features:
     Raises
     ------
     TypeError
-        If `parts` holds anything but Numbers and Categories, or `left_out` is no mapping of texts.
+        If `parts` holds anything but these encodings, or `left_out` is no mapping of texts.
     ValueError
         If there are no parts.
 
@@ -55,15 +63,16 @@ class Features:
     True
     """
 
-    parts: tuple[Numbers | Categories, ...]
+    parts: tuple[Part, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        parts = _checks.sequence("parts", self.parts, "Numbers and Categories")
+        words = ", ".join(kind.__name__ for kind in _KINDS.values())
+        parts = _checks.sequence("parts", self.parts, f"any of {words}")
         for index, part in enumerate(parts):
-            if not isinstance(part, Numbers | Categories):
+            if not isinstance(part, Part):
                 got = _checks.describe(part)
-                raise TypeError(f"parts[{index}]: expected Numbers or Categories, got {got}")
+                raise TypeError(f"parts[{index}]: expected one of {words}, got {got}")
         object.__setattr__(self, "parts", parts)
         _checks.mapping("left_out", self.left_out, "a mapping from columns to reasons")
         for column, reason in self.left_out.items():
@@ -81,6 +90,7 @@ class Features:
         text: Collection[str] = (),
         impute: Imputation = "median",
         most_categories: int = 100,
+        pieces: int = 0,
     ) -> "Features":
         """Choose an encoding for each column, and compute its statistics.
 
@@ -89,15 +99,17 @@ class Features:
         table : Table
             Training rows.
         columns : iterable of str
-            A column whose cells are all numbers is read as `Numbers`, any other as `Categories`.
-            It is left out if it is empty, constant, or made of texts of which more than half
-            differ, as those of an id do.
+            A column whose cells are all numbers is read as `PiecewiseLinear` or `Numbers`, any
+            other as `Categories`. It is left out if it is empty, constant, or made of texts
+            of which more than half differ, as those of an id do.
         text : collection of str
             Columns to read as categories whatever they hold.
         impute : "median" or "mean"
             What takes the place of missing numbers.
         most_categories : int
             The most features of a column of texts, not counting "other", which rarer ones share.
+        pieces : int
+            The most pieces of a column of numbers; with 0 it is standardised as a whole.
 
         Raises
         ------
@@ -110,7 +122,8 @@ class Features:
         table.require(text)
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)
-        parts: list[Numbers | Categories] = []
+        _checks.count("pieces", pieces, 0)
+        parts: list[Part] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
             if column in table.unnamed and column not in text:
@@ -122,6 +135,8 @@ class Features:
                 left_out[column] = reason
             elif as_text:
                 parts.append(Categories.fit(table, column, most_categories))
+            elif pieces:
+                parts.append(PiecewiseLinear.fit(table, column, pieces, impute))
             else:
                 parts.append(Numbers.fit(table, column, impute))
         if not parts:
@@ -189,11 +204,7 @@ class Features:
                 "features: expected a list of parts and a dict of those left out, got "
                 f"{_checks.describe(parts)} and {_checks.describe(left_out)}"
             )
-        kinds: dict[str, type[Numbers | Categories]] = {
-            "numbers": Numbers,
-            "categories": Categories,
-        }
-        return cls(tuple(specs.from_json(kinds, part) for part in parts), left_out)
+        return cls(tuple(specs.from_json(_KINDS, part) for part in parts), left_out)
 
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:

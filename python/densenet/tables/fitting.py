@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from densenet import training
+from densenet import _checks, training
+from densenet._typing import Array
 from densenet._version import __version__
 from densenet.metrics import accuracy, r2
+from densenet.network import Network
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
-from densenet.tables.model import Evaluation, TableModel, score
+from densenet.tables.model import Evaluation, TableModel, outputs_of, score
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, fit_target, infer_task
+from densenet.tables.targets import Classes, Target, fit_target, infer_task
 from densenet.training import EarlyStopping, History
 from densenet.workers import Workers
 
@@ -31,9 +33,11 @@ class Fitted(NamedTuple):
     Attributes
     ----------
     model : TableModel
-    history : History
+    histories : list of History
+        Of each network.
     train, validation : Evaluation
-        Of the rows trained on and of those held out; the latter None if there are none.
+        Of the rows trained on and of those held out; the latter None if there are none. Of several
+        networks, each judges the rows that it held out.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
 
@@ -50,10 +54,15 @@ class Fitted(NamedTuple):
     """
 
     model: TableModel
-    history: History
+    histories: list[History]
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
+
+    @property
+    def history(self) -> History:
+        """That of the first network."""
+        return self.histories[0]
 
 
 def fit(
@@ -108,9 +117,11 @@ def fit(
     said = notes(whole, settings.target, task, settings.id, {*settings.ignore, *settings.text})
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    fit_target(table, settings.target, task)  # refuses a bad target before rows are held out
-    rows, held_out = hold_out(table, settings, task)
-    training_rows = table.take(rows)
+    target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held out
+    settings = settings.chosen_for(len(table), target)
+    parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    seen = np.unique(np.concatenate([rows for rows, _ in parts]))
+    training_rows = table.take(seen)
     target = fit_target(training_rows, settings.target, task)
     skipped = {*known, *settings.ignore}
     features = Features.fit(
@@ -119,45 +130,75 @@ def fit(
         text=settings.text,
         impute=settings.impute,
         most_categories=settings.most_categories,
+        pieces=settings.pieces,
     )
     x, y = features.transform(table), target.encode(table)
-
-    network = settings.make_network(x.shape[1], target)
-    validates = len(held_out) > 0
-    history = training.fit(
-        network,
-        x[rows],
-        y[rows],
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        optimizer=settings.make_optimizer(),
-        validation_data=(x[held_out], y[held_out]) if validates else None,
-        metrics=(accuracy if isinstance(target, Classes) else r2,),
-        early_stopping=EarlyStopping(patience=settings.patience) if validates else None,
-        progress=progress,
-        seed=settings.seed,
-        workers=workers,
-    )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
-        raise ValueError(
-            f"lr: expected a learning rate at which training converges, got "
-            f"{history.epochs[-1]['lr']:g}"
-        )
+    trained = [
+        _train(x, y, rows, held_out, settings, target, number, progress, workers)
+        for number, (rows, held_out) in enumerate(parts)
+    ]
+    networks, histories = [network for network, _ in trained], [history for _, history in trained]
     model = TableModel(
-        network, features, target, settings.id, settings.missing, present=settings.present
+        tuple(networks), features, target, settings.id, settings.missing, present=settings.present
     )
-    train = score(model, x[rows], y[rows])
-    validation = score(model, x[held_out], y[held_out]) if validates else None
+    train = score(target, model.outputs(x[seen]), y[seen])
+    validation = None
+    judged = np.concatenate([held_out for _, held_out in parts])
+    if len(judged):
+        each = [
+            outputs_of(network, x[held_out])
+            for network, (_, held_out) in zip(networks, parts, strict=True)
+        ]
+        validation = score(target, np.concatenate(each), y[judged])
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,
-        "training_rows": len(rows),
-        "validation_rows": len(held_out),
-        "epochs": len(history.epochs),
-        "stopped": history.stopped,
+        "training_rows": len(seen),
+        "validation_rows": len(judged),
+        "epochs": len(histories[0].epochs),
+        "stopped": histories[0].stopped,
         "settings": asdict(settings),
         "training": train.scores,
         "validation": validation.scores if validation else {},
     }
-    model = replace(model, facts=facts)
-    return Fitted(model, history, train, validation, said)
+    return Fitted(replace(model, facts=facts), histories, train, validation, said)
+
+
+def _train(
+    x: Array,
+    y: Array,
+    rows: Array,
+    held_out: Array,
+    settings: Settings,
+    target: Target,
+    number: int,
+    progress: bool,
+    workers: Workers | None,
+) -> tuple[Network, History]:
+    """Train network `number` on some rows; keep its best epoch by the rows held out."""
+    seed = settings.seed + number
+    network = settings.make_network(x.shape[1], target, seed)
+    is_classes = isinstance(target, Classes)
+    epochs = _checks.count("epochs", settings.epochs)
+    stopping = EarlyStopping(
+        "val_accuracy" if is_classes else "val_loss", patience=settings.patience or epochs
+    )
+    history = training.fit(
+        network,
+        x[rows],
+        y[rows],
+        epochs=epochs,
+        batch_size=_checks.count("batch_size", settings.batch_size),
+        optimizer=settings.make_optimizer(len(rows)),
+        validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
+        metrics=(accuracy if is_classes else r2,),
+        early_stopping=stopping if len(held_out) else None,
+        progress=progress,
+        seed=seed,
+        workers=workers,
+    )
+    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
+        raise ValueError(
+            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
+        )
+    return network, history

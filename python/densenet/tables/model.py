@@ -1,4 +1,4 @@
-"""A network together with the encoding of its table's columns: predict, score, save, load."""
+"""Networks together with the encoding of their table's columns: predict, score, save, load."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from densenet import serialization
+from densenet import _checks, serialization
 from densenet._rounding import rounded
 from densenet._typing import Array
+from densenet.losses import SoftmaxCrossEntropy
 from densenet.metrics import (
     accuracy,
     mean_absolute_error,
@@ -29,7 +30,9 @@ from densenet.tables.targets import Classes, Target, Values
 
 __all__ = ["Evaluation", "TableModel"]
 
-_VERSION = 2  # of the attachment to the network's file; version 1 had no `present` and no numerals
+_VERSION = 3
+"""Of the attachment to the networks' file. Version 1 had no `present` and no numerals; version 2 no
+pieces of numbers, and a single network."""
 
 
 class Evaluation(NamedTuple):
@@ -68,15 +71,16 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True)
 class TableModel:
-    """A network with all that it needs to predict the rows of a table.
+    """Networks with all that they need to predict the rows of a table.
 
     Attributes
     ----------
-    network : Network
+    networks : sequence of Network
+        Their probabilities or values are averaged.
     features : Features
-        The encoding of the columns that the network reads.
+        The encoding of the columns that the networks read.
     target : Classes or Values
-        The encoding of the column that it predicts.
+        The encoding of the column that they predict.
     id : str or None
         The column that names the rows.
     missing : sequence of str
@@ -103,15 +107,31 @@ class TableModel:
     {'n': ['7', '8'], 'says': ['woof', 'meow']}
     >>> model.score(pets).scores["accuracy"]
     1.0
+    >>> x = model.features.transform(pets)
+    >>> (model.outputs(x) == model.network.predict_proba(x)).all()
+    np.True_
     """
 
-    network: Network
+    networks: tuple[Network, ...]
     features: Features
     target: Target
     id: str | None = None
     missing: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     present: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        networks = _checks.sequence_of("networks", self.networks, Network, "Networks")
+        if not networks:
+            raise ValueError("networks: expected at least one, got none")
+        object.__setattr__(self, "networks", networks)
+
+    @property
+    def network(self) -> Network:
+        """The only network; ValueError if there are several."""
+        if len(self.networks) > 1:
+            raise ValueError(f"network: expected a single one, got {len(self.networks)}")
+        return self.networks[0]
 
     def predict(self, table: Table) -> list[str] | npt.NDArray[np.float64]:
         """Predict each row's class, by name, or its value.
@@ -121,11 +141,40 @@ class TableModel:
         ValueError
             If a column is missing, or a cell of a column of numbers is no finite number.
         """
-        return self.target.decode(self.network.predict(self.features.transform(table)))
+        outputs = self.outputs(self.features.transform(table))
+        is_classes = isinstance(self.target, Classes)
+        return self.target.decode(outputs.argmax(axis=1) if is_classes else outputs)
 
     def predict_proba(self, table: Table) -> Array:
-        """Compute the probability of each class, (rows, classes); raises what `predict` raises."""
-        return self.network.predict_proba(self.features.transform(table))
+        """Compute the probability of each class, (rows, classes).
+
+        Raises
+        ------
+        ValueError
+            What `predict` raises, and if the target has no classes.
+        """
+        if not isinstance(self.target, Classes):
+            raise ValueError(
+                f"predict_proba: expected classes, but {self.target.column!r} has values"
+            )
+        return self.outputs(self.features.transform(table))
+
+    def outputs(self, x: Array) -> Array:
+        """Average what the networks say of rows of features.
+
+        Parameters
+        ----------
+        x : array of shape (rows, features)
+
+        Returns
+        -------
+        array of shape (rows, classes) or (rows,)
+            Probabilities, or standardised values.
+        """
+        total = outputs_of(self.networks[0], x)
+        for network in self.networks[1:]:
+            total = total + outputs_of(network, x)
+        return total / len(self.networks)
 
     def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
         """Give the columns of a file of predictions: the id, if there is one, and the prediction.
@@ -184,12 +233,13 @@ class TableModel:
             encoded, unknown = self.target.places(labelled)
         else:
             encoded = self.target.encode(labelled)
-        evaluation = score(self, x[rows], encoded)
+        evaluation = score(self.target, self.outputs(x[rows]), encoded)
         return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
 
     def save(self, path: str | Path) -> None:
-        """Write network and encodings to one file; the optimizer's moments are dropped."""
-        self.network.reset_optimizer()
+        """Write networks and encodings to one file; the optimizer's moments are dropped."""
+        for network in self.networks:
+            network.reset_optimizer()
         about = {
             "version": _VERSION,
             "features": self.features.to_json(),
@@ -199,7 +249,10 @@ class TableModel:
             "present": list(self.present),
             "facts": dict(self.facts),
         }
-        serialization.save(self.network, path, attachments={"table": about})
+        if len(self.networks) == 1:  # a file that `Network.load` reads, too
+            serialization.save(self.networks[0], path, attachments={"table": about})
+        else:
+            serialization.save_many(self.networks, path, attachments={"table": about})
 
     @classmethod
     def load(cls, path: str | Path) -> "TableModel":
@@ -213,7 +266,7 @@ class TableModel:
             If the file is no network of densenet, or has no valid description of its columns.
         """
         try:
-            network, attachments = serialization.load(path)
+            networks, attachments = serialization.load_many(path)
         except TypeError as error:  # a loss of the user's own
             raise ValueError(f"{path}: {error}") from None
         about = attachments.get("table")
@@ -222,7 +275,7 @@ class TableModel:
                 f"{path}: expected a model that densenet fit wrote, got a network without columns"
             )
         try:
-            model = cls._from_json(network, about)
+            model = cls._from_json(tuple(networks), about)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: what is said of the columns is not readable: {error}") from (
                 None
@@ -231,11 +284,11 @@ class TableModel:
         return model
 
     @classmethod
-    def _from_json(cls, network: Network, about: Any) -> "TableModel":
+    def _from_json(cls, networks: tuple[Network, ...], about: Any) -> "TableModel":
         """Make a model of what `save` attached; values of other types raise various errors."""
         version = about.get("version")
-        if type(version) is not int or version not in (1, _VERSION):
-            raise ValueError(f"version: expected {_VERSION} or 1, got {version!r}")
+        if type(version) is not int or not 1 <= version <= _VERSION:
+            raise ValueError(f"version: expected 1 to {_VERSION}, got {version!r}")
         features, target = Features.from_json(about["features"]), targets.from_json(about["target"])
         id_, facts = about["id"], about["facts"]
         if id_ is not None and not isinstance(id_, str):
@@ -252,7 +305,7 @@ class TableModel:
             ]
         check_facts(facts)
         return cls(
-            network,
+            networks,
             features,
             target,
             id_,
@@ -262,47 +315,81 @@ class TableModel:
         )
 
     def _check(self, path: str | Path) -> None:
-        """Check that the network has as many inputs and outputs as the columns need."""
+        """Check that each network has as many inputs and outputs as the columns need."""
         wanted = (len(self.features.names), self.target.outputs)
-        first, last = self.network.inputs, self.network.outputs
-        if (first, last) != wanted:
-            raise ValueError(
-                f"{path}: expected a network of {wanted[0]} inputs and {wanted[1]} outputs for its "
-                f"columns, got {first} and {last}"
-            )
+        for network in self.networks:
+            first, last = network.inputs, network.outputs
+            if (first, last) != wanted:
+                raise ValueError(
+                    f"{path}: expected a network of {wanted[0]} inputs and {wanted[1]} outputs for "
+                    f"its columns, got {first} and {last}"
+                )
 
 
-def score(model: TableModel, x: Array, encoded: Array) -> Evaluation:
-    """Compare predictions for rows of features (rows, features) with encoded targets (rows,).
+def outputs_of(network: Network, x: Array) -> Array:
+    """Compute the probabilities (rows, classes) or standardised values (rows,) of one network.
 
-    A class index beyond the model's classes stands for a class that it does not know.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+    >>> from densenet.tables.model import outputs_of
+    >>> network = Network([Linear(2, 3, init="zeros")], SoftmaxCrossEntropy())
+    >>> outputs_of(network, np.ones((1, 2))).round(2).tolist()
+    [[0.33, 0.33, 0.33]]
     """
-    known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
-    loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
-    outputs = model.network.predict(x)
-    if isinstance(model.target, Classes):
-        precision, recall, f1 = precision_recall_fbeta(encoded, outputs, 1.0, "macro")
-        baseline = np.bincount(encoded).max() / len(encoded)
+    is_classes = isinstance(network.loss_function, SoftmaxCrossEntropy)
+    return network.predict_proba(x) if is_classes else network.predict(x)
+
+
+def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:
+    """Compare what networks say of rows with their encoded targets (rows,).
+
+    Parameters
+    ----------
+    target : Classes or Values
+    outputs : array of shape (rows, classes) or (rows,)
+        Probabilities, or standardised values.
+    encoded : array of shape (rows,)
+        Class indices or standardised values. An index beyond the target's classes stands for a
+        class that is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Values
+    >>> from densenet.tables.model import score
+    >>> score(Values("price", 100.0, 10.0), np.array([1.0, 2.0]), np.array([1.0, 1.0])).y_pred
+    array([110., 120.])
+    """
+    if isinstance(target, Values):
+        scale = target.scale  # applied after squaring, so that no square overflows
+        squared = mean_squared_error(encoded, outputs)
         return Evaluation(
-            encoded,
-            outputs,
+            target.decode(encoded),
+            target.decode(outputs),
             {
-                "loss": loss,
-                "accuracy": accuracy(encoded, outputs),
-                "precision": precision,
-                "recall": recall,
-                "f1": f1,
-                "baseline": float(baseline),
+                "loss": squared,
+                "r2": r2(encoded, outputs),
+                "rmse": scale * squared**0.5,
+                "mae": scale * mean_absolute_error(encoded, outputs),
             },
         )
-    scale = model.target.scale  # applied after squaring, so that no square overflows
+    known = np.flatnonzero(encoded < target.outputs)
+    shares = outputs[known, encoded[known]].astype(np.float64)
+    loss = -np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean() if len(known) else np.nan
+    predicted = outputs.argmax(axis=1)
+    precision, recall, f1 = precision_recall_fbeta(encoded, predicted, 1.0, "macro")
+    baseline = np.bincount(encoded).max() / len(encoded)
     return Evaluation(
-        model.target.decode(encoded),
-        model.target.decode(outputs),
+        encoded,
+        predicted,
         {
-            "loss": loss,
-            "r2": r2(encoded, outputs),
-            "rmse": scale * mean_squared_error(encoded, outputs) ** 0.5,
-            "mae": scale * mean_absolute_error(encoded, outputs),
+            "loss": float(loss),
+            "accuracy": accuracy(encoded, predicted),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "baseline": float(baseline),
         },
     )

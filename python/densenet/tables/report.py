@@ -9,10 +9,11 @@ from densenet import plotting
 from densenet._extras import require
 from densenet._rounding import rounded
 from densenet.metrics import confusion_matrix
-from densenet.tables.columns import Categories, Numbers
+from densenet.tables.columns import Categories
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
 from densenet.tables.model import Evaluation, TableModel
+from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import TASK_RULES, Classes, Target
 
 if TYPE_CHECKING:
@@ -64,11 +65,6 @@ def fit_report(fitted: Fitted) -> str:
       woof     .    10
     """
     model, facts = fitted.model, fitted.model.facts
-    best = ""
-    if fitted.validation:
-        losses = [record["val_loss"] for record in fitted.history.epochs]
-        best = f"; the best is number {1 + int(np.nanargmin(losses))}, and was kept"
-    seconds = sum(record["seconds"] for record in fitted.history.epochs)
     scores = {"training": fitted.train.scores}
     if fitted.validation:
         scores["validation"] = fitted.validation.scores
@@ -81,10 +77,7 @@ def fit_report(fitted: Fitted) -> str:
             *_about_columns(model),
             *(f"note: {note}" for note in fitted.notes),
         ],
-        [
-            f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}",
-            *_about_network(model),
-        ],
+        [*_about_training(fitted), *_about_network(model)],
         _table_of(scores),
         _confusion(model.target, judged, "validation" if fitted.validation else "training"),
     ]
@@ -167,15 +160,29 @@ def describe(model: TableModel) -> str:
     paragraphs = [
         [*_about_columns(model), *training],
         _every_column(model.features),
-        [repr(model.network)],
+        [repr(network) for network in model.networks],
         _table_of(scores),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
+def _about_training(fitted: Fitted) -> list[str]:
+    facts, count = fitted.model.facts, len(fitted.histories)
+    seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
+    if count > 1:
+        return [f"{count} networks in {seconds:.1f} s; each held out other rows"]
+    best = ""
+    if fitted.validation:
+        is_classes = isinstance(fitted.model.target, Classes)
+        monitored, sign = ("val_accuracy", -1) if is_classes else ("val_loss", 1)
+        course = [sign * record[monitored] for record in fitted.history.epochs]
+        best = f"; the best is number {1 + int(np.nanargmin(course))}, and was kept"
+    return [f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"]
+
+
 def _about_columns(model: TableModel) -> list[str]:
-    numbers = sum(isinstance(part, Numbers) for part in model.features.parts)
-    categories = len(model.features.parts) - numbers
+    categories = sum(isinstance(part, Categories) for part in model.features.parts)
+    numbers = len(model.features.parts) - categories
     lines = [
         _about_target(model.target),
         f"columns: {numbers} of numbers, {categories} of categories; "
@@ -207,8 +214,10 @@ def _about_network(model: TableModel) -> list[str]:
     widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
     dropout = f", dropout {chosen['dropout']:g}" if chosen["dropout"] else ""
     rate = "" if chosen["lr"] is None else f", learning rate {chosen['lr']:g}"
+    count = len(model.networks)
+    which = "network" if count == 1 else f"{count} networks"
     return [
-        f"network: {'-'.join(map(str, widths))}, {chosen['activation']}{dropout}; "
+        f"{which}: {'-'.join(map(str, widths))}, {chosen['activation']}{dropout}; "
         f"{chosen['optimizer']}{rate}, batches of {chosen['batch_size']}, seed {chosen['seed']}"
     ]
 
@@ -221,6 +230,9 @@ def _every_column(features: Features) -> list[str]:
             shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
             others = f"; {part.others:,} rare ones together" if part.others else ""
             rows.append((part.column, f"{len(names)} categories", f"{shown}{others}"))
+        elif isinstance(part, PiecewiseLinear):
+            about = f"{part.edges[0]:.4g} to {part.edges[-1]:.4g}; {part.fill:.4g} where missing"
+            rows.append((part.column, f"{len(part.edges) - 1} pieces", about))
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))

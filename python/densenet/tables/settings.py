@@ -1,17 +1,24 @@
-"""The settings of a training run on a table: what a user of ``densenet fit`` may choose."""
+"""The settings of a training run on a table: what a user of ``densenet fit`` may choose.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Their defaults are the recipe that did best on the training rows of fourteen tables. `PRESETS` has
+two others, one for less time and one for better predictions.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from densenet import _activations, _checks
 from densenet.layers import Dropout, Layer, Linear
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.network import Network
 from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
+from densenet.schedules import CosineLR, Schedule, WarmupLR
 from densenet.tables.columns import Imputation
 from densenet.tables.targets import Classes, Target, Task
 
-__all__ = ["ACTIVATIONS", "OPTIMIZERS", "Settings"]
+__all__ = ["ACTIVATIONS", "OPTIMIZERS", "PRESETS", "Settings"]
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     kind: entry.layer for kind, entry in _activations.ACTIVATIONS.items() if kind != "identity"
@@ -22,13 +29,41 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "sgd": SGD,
 }
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"pieces": 16, "hidden": (64, 32), "visits": 60_000},
+    "default": {},
+    "best": {
+        "pieces": 48,
+        "hidden": (256, 128),
+        "dropout": 0.1,
+        "visits": 300_000,
+        "nets": 5,
+    },
+}
+"""For each preset the settings that differ from the defaults."""
+
 _CHOICES = {
     "task": ("auto", "classification", "regression"),
     "impute": ("median", "mean"),
     "activation": tuple(ACTIVATIONS),
     "optimizer": tuple(OPTIMIZERS),
+    "schedule": ("cosine", "constant"),
 }
-_COUNTS = {"most_categories": 0, "epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}
+_COUNTS = {
+    "most_categories": 0,
+    "pieces": 0,
+    "visits": 1,
+    "nets": 1,
+    "seed": 0,
+}
+_OPTIONAL_COUNTS = ("epochs", "batch_size", "patience")
+_SHARES = ("dropout", "label_smoothing")
+_WIDTHS = (128, 64)
+_LR = 3e-3  # of Adam and AdamW, with batches of 64
+_BETA2 = 0.99  # of AdamW: trainings are short, and its default looks back a thousand steps
+_WARMUP = 0.1  # share of the steps in which a scheduled learning rate rises
+_HELD_OUT = 500  # rows, by which an epoch can be told from another
+_EPOCHS = (5, 60)  # the fewest and the most that are chosen by the number of rows
 
 
 @dataclass(frozen=True)
@@ -48,19 +83,38 @@ class Settings:
         `densenet.tables.files.MISSING`.
     task, impute, most_categories
         As in `densenet.tables.targets.fit_target` and `densenet.tables.features.Features.fit`.
-    hidden : sequence of int
-        Widths of the hidden layers.
+    pieces : int
+        The most pieces of a column of numbers (`densenet.tables.PiecewiseLinear`); with 0 it is
+        standardised.
+    hidden : sequence of int, optional
+        Widths of the hidden layers; by default 128 and 64, twice that for three or more classes.
     activation, optimizer : str
         Names in `ACTIVATIONS` and `OPTIMIZERS`.
     dropout : float in [0, 1)
         The rate of dropout after each hidden layer.
+    label_smoothing : float in [0, 1)
+        As of `SoftmaxCrossEntropy`; nothing for values.
+    weight_decay : float in [0, inf)
+        Of AdamW; the other optimizers have none.
     lr : float, optional
-        Learning rate; by default the optimizer's own.
-    epochs, batch_size : int
-    validation : float in [0, 1)
-        Share of the rows that are held out. With 0 there is no early stopping.
-    patience : int
-        Epochs without a lower validation loss after which training stops.
+        Learning rate; by default 0.003 for Adam and AdamW, otherwise the optimizer's own.
+    schedule : "cosine" or "constant"
+        Cosine lets the learning rate rise in the first tenth of all steps, then fall to 0.
+    epochs : int, optional
+        By default as many as `visits` allow.
+    visits : int
+        How many rows are visited in all if there are two classes or a value to predict; for k
+        classes sqrt(k / 2) times as many. It decides the number of epochs, from 5 to 60.
+    batch_size : int, optional
+        By default from 8 for a few hundred rows to 64 for two thousand, and 256 for a million.
+    validation : float in [0, 1), optional
+        Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. The epoch
+        with the best score on them is kept: the highest accuracy, or the lowest loss of values.
+    patience : int, optional
+        Epochs without a better score after which training stops; by default it does not.
+    nets : int
+        How many networks are trained and averaged. Each holds out rows of its own, so all rows are
+        learned from.
     seed : int
         Decides the rows held out, the initial weights, the order of the rows and dropout.
     present : sequence of str
@@ -76,11 +130,14 @@ class Settings:
     Examples
     --------
     >>> from densenet.tables import Classes, Settings
-    >>> settings = Settings("genre", hidden=(8,), optimizer="sgd")
-    >>> settings.make_optimizer().lr
-    0.01
-    >>> settings.make_network(5, Classes("genre", ("Pop", "Rock"))).n_parameters
-    66
+    >>> genre = Classes("genre", ("Pop", "Rock"))
+    >>> settings = Settings("genre", optimizer="sgd", schedule="constant").chosen_for(5000, genre)
+    >>> settings.hidden, settings.epochs, settings.batch_size, settings.validation
+    ((128, 64), 33, 64, 0.1)
+    >>> settings.make_optimizer(4500).lr == settings.highest_lr == 0.01
+    True
+    >>> settings.make_network(5, genre).n_parameters
+    9154
     """
 
     target: str
@@ -91,15 +148,21 @@ class Settings:
     task: Task = "auto"
     impute: Imputation = "median"
     most_categories: int = 100
-    hidden: tuple[int, ...] = (64, 32)
+    pieces: int = 24
+    hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float = 0.0
-    optimizer: str = "adam"
+    label_smoothing: float = 0.05
+    optimizer: str = "adamw"
+    weight_decay: float = 0.1
     lr: float | None = None
-    epochs: int = 100
-    batch_size: int = 32
-    validation: float = 0.2
-    patience: int = 10
+    schedule: Literal["cosine", "constant"] = "cosine"
+    epochs: int | None = None
+    visits: int = 150_000
+    batch_size: int | None = None
+    validation: float | None = None
+    patience: int | None = None
+    nets: int = 1
     seed: int = 0
     present: tuple[str, ...] = ()
 
@@ -109,32 +172,108 @@ class Settings:
             _checks.text("id", self.id)
         for name in ("ignore", "text", "missing", "present"):
             object.__setattr__(self, name, tuple(_checks.texts(name, getattr(self, name))))
-        widths = _checks.sequence("hidden", self.hidden, "widths")
-        widths = tuple(_checks.count(f"hidden[{i}]", width) for i, width in enumerate(widths))
-        object.__setattr__(self, "hidden", widths)
+        if self.hidden is not None:
+            widths = _checks.sequence("hidden", self.hidden, "widths")
+            widths = tuple(_checks.count(f"hidden[{i}]", width) for i, width in enumerate(widths))
+            object.__setattr__(self, "hidden", widths)
         for name, choices in _CHOICES.items():
             _checks.choice(name, getattr(self, name), choices)
         for name, least in _COUNTS.items():
             object.__setattr__(self, name, _checks.count(name, getattr(self, name), least))
-        for name in ("dropout", "validation"):
+        for name in _OPTIONAL_COUNTS:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
+        for name in _SHARES:
             object.__setattr__(self, name, _checks.share(name, getattr(self, name)))
+        if self.validation is not None:
+            object.__setattr__(self, "validation", _checks.share("validation", self.validation))
+        object.__setattr__(self, "weight_decay", _checks.rate("weight_decay", self.weight_decay))
         if self.lr is not None:
             object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
 
-    def make_optimizer(self) -> Optimizer:
-        """Make the optimizer with the learning rate."""
-        rule = OPTIMIZERS[self.optimizer]
-        return rule() if self.lr is None else rule(lr=self.lr)
+    def chosen_for(self, rows: int, target: Target) -> "Settings":
+        """Choose what was left open: rows held out, widths, epochs and batch.
 
-    def make_network(self, inputs: int, target: Target) -> Network:
-        """Make the untrained network, with `inputs` inputs and the target's outputs."""
-        widths = (inputs, *self.hidden)
+        Parameters
+        ----------
+        rows : int
+            Of the table, with those that will be held out.
+        target : Classes or Values
+        """
+        _checks.count("rows", rows)
+        classes = target.outputs if isinstance(target, Classes) else 1
+        epochs, validation = self.epochs, self.validation
+        if validation is None:
+            validation = min(0.2, max(0.1, _HELD_OUT / rows))
+        trained = max(1, round(rows * (1 - validation)))
+        if epochs is None:
+            fewest, most = _EPOCHS
+            visits = self.visits * math.sqrt(max(classes, 2) / 2)
+            epochs = min(most, max(fewest, round(visits / trained)))
+        return replace(
+            self,
+            validation=validation,
+            hidden=self._widths_for(target),
+            epochs=epochs,
+            batch_size=self.batch_size or _batch_for(trained),
+        )
+
+    def make_optimizer(self, rows: int) -> Optimizer:
+        """Make the optimizer, with a learning rate for the steps of all epochs over the rows."""
+        lr = self._rate(_checks.count("rows", rows))
+        if self.optimizer == "adamw":
+            return AdamW(lr=lr, beta2=_BETA2, weight_decay=self.weight_decay)
+        return OPTIMIZERS[self.optimizer](lr=lr)
+
+    def _widths_for(self, target: Target) -> tuple[int, ...]:
+        if self.hidden is not None:
+            return self.hidden
+        many = isinstance(target, Classes) and target.outputs > 2
+        return tuple(width * (2 if many else 1) for width in _WIDTHS)
+
+    @property
+    def highest_lr(self) -> float:
+        """The learning rate from which a schedule falls."""
+        if self.lr is not None:
+            return self.lr
+        of_rule: Any = OPTIMIZERS[self.optimizer]().lr
+        return _LR if self.optimizer in ("adam", "adamw") else float(of_rule)
+
+    def _rate(self, rows: int) -> float | Schedule:
+        """Give the learning rate, or its course over the steps of all epochs."""
+        if self.schedule == "constant":
+            return self.highest_lr
+        epochs, batch = _checks.count("epochs", self.epochs), self.batch_size or _batch_for(rows)
+        steps = epochs * math.ceil(rows / batch)
+        rise = int(_WARMUP * steps)
+        fall = CosineLR(self.highest_lr, steps=steps - rise)
+        return WarmupLR(fall, steps=rise) if rise else fall
+
+    def make_network(self, inputs: int, target: Target, seed: int | None = None) -> Network:
+        """Make an untrained network, with `inputs` inputs and the target's outputs.
+
+        Parameters
+        ----------
+        inputs : int
+        target : Classes or Values
+        seed : int, optional
+            Of its first weights and its dropout; by default that of the settings.
+        """
+        hidden = self._widths_for(target)
+        widths = (inputs, *hidden)
         init = _activations.ACTIVATIONS[self.activation].init
         layers: list[Layer] = []
-        for width, following in zip(widths, self.hidden, strict=False):
+        for width, following in zip(widths, hidden, strict=False):
             layers += [Linear(width, following, init=init), ACTIVATIONS[self.activation]()]
             if self.dropout:
                 layers.append(Dropout(self.dropout))
         layers.append(Linear(widths[-1], target.outputs))
-        loss = SoftmaxCrossEntropy() if isinstance(target, Classes) else MeanSquaredError()
-        return Network(layers, loss, seed=self.seed)
+        classes = isinstance(target, Classes)
+        loss = SoftmaxCrossEntropy(self.label_smoothing) if classes else MeanSquaredError()
+        return Network(layers, loss, seed=self.seed if seed is None else seed)
+
+
+def _batch_for(rows: int) -> int:
+    """Choose a power of two: steps enough for few rows, and not more than needed for many."""
+    few, many = int(math.log2(rows / 32)), int(math.log2(rows / 2048))
+    return 1 << max(min(6, max(3, few)), min(8, many))

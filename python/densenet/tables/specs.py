@@ -15,7 +15,7 @@ _Spec = TypeVar("_Spec")
 
 
 def check_numbers(spec: Any) -> None:
-    """Check that a spec's numbers are finite and its scale > 0; make `Numerals` of a dict."""
+    """Check that a spec's numbers are finite, a scale > 0; make `Numerals` of a dict."""
     _check_column(spec.column)
     for setting in fields(spec):
         value = getattr(spec, setting.name)
@@ -25,7 +25,7 @@ def check_numbers(spec: Any) -> None:
         object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
     if not isinstance(spec.numerals, Numerals):
         raise ValueError(f"numerals: expected marks, got {spec.numerals!r}")
-    if spec.scale <= 0:
+    if getattr(spec, "scale", 1.0) <= 0:
         raise ValueError(f"scale: expected a number > 0, got {spec.scale!r}")
 
 

@@ -63,6 +63,7 @@ ACCEPTED = {
     # ---- whole numbers: of any integer type, but for bool; as large as makes sense
     "count": _LARGE,
     "count from 0": f"0; {_LARGE}",
+    "optional large count": f"None; {_LARGE}",
     "bounded count": _COUNT,
     "optional count": "None; 2; numpy int",
     "threads": _COUNT,
@@ -114,6 +115,7 @@ ACCEPTED = {
     "labels": f"{_LAYOUTS}; a list; as int64; as frame",
     "images": f"{_REAL}; as frame",
     "image shape": "array: a list",
+    "edges": "one less; by a generator; as array of objects",
     "widths": "[]; (); {}; one less; it twice; by a generator; as array of objects",
     # ---- one for each of many networks
     "one or each": "None; no brackets",
@@ -153,7 +155,7 @@ KIND_OF = {
         "seconds": "seconds",
         "statistic": "fill mean scale",
         "count": "step epochs batch_size every steps width patience most start_epoch",
-        "count from 0": "least_rows most_categories",
+        "count from 0": "least_rows most_categories pieces",
         "number of a row": "row first_row",
         "others": "others",
         "seed": "seed",

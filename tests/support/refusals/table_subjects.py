@@ -8,7 +8,16 @@ import numpy as np
 
 import densenet.tables
 from densenet import Linear, MeanSquaredError, Network
-from densenet.tables import Categories, Classes, Features, Numbers, Table, TableModel, Values
+from densenet.tables import (
+    Categories,
+    Classes,
+    Features,
+    Numbers,
+    PiecewiseLinear,
+    Table,
+    TableModel,
+    Values,
+)
 from tests.support.refusals.subjects import Subject
 
 
@@ -21,11 +30,20 @@ def _table() -> Table:
 def table_model() -> TableModel:
     """A model of one column of numbers."""
     network = Network([Linear(1, 1)], MeanSquaredError(), seed=1)
-    return TableModel(network, Features((Numbers("age", 1.0, 2.0, 3.0),)), Values("n", 2.0, 1.0))
+    features = Features((Numbers("age", 1.0, 2.0, 3.0),))
+    return TableModel((network,), features, Values("n", 2.0, 1.0))
 
 
 def subjects() -> list[Subject]:
     numbers = {"column": "age", "fill": 1.0, "mean": 2.0, "scale": 3.0}
+    pieces = {
+        "column": "age",
+        "fill": 1.0,
+        "edges": (1.0, 2.0, 4.0),
+        "center": 2.0,
+        "scale": 3.0,
+        "gaps": False,
+    }
     categories = {"column": "color", "values": ("blue", "red"), "others": 0}
     features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
     classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
@@ -52,6 +70,22 @@ def subjects() -> list[Subject]:
         of("Numbers.fit", Numbers.fit, table=_table(), column="age", impute="median"),
         of("Numbers.transform", Numbers(**numbers).transform, table=_table()),
         of("Numbers.surprise", Numbers(**numbers).surprise, table=_table()),
+        of(
+            "PiecewiseLinear",
+            PiecewiseLinear,
+            {"edges": "edges", "center": "statistic", "gaps": "flag"},
+            **pieces,
+        ),
+        of(
+            "PiecewiseLinear.fit",
+            PiecewiseLinear.fit,
+            table=_table(),
+            column="age",
+            most=5,
+            impute="median",
+        ),
+        of("PiecewiseLinear.transform", PiecewiseLinear(**pieces).transform, table=_table()),
+        of("PiecewiseLinear.surprise", PiecewiseLinear(**pieces).surprise, table=_table()),
         of("Categories", Categories, **categories),
         of(
             "Categories.fit",
@@ -74,6 +108,7 @@ def subjects() -> list[Subject]:
             text=["n"],
             impute="mean",
             most_categories=5,
+            pieces=3,
         ),
         of("Features.transform", features.transform, table=_table()),
         of("Features.surprises", features.surprises, table=_table()),
@@ -100,9 +135,18 @@ def subjects() -> list[Subject]:
                 "activation": "choice",
                 "optimizer": "choice",
                 "dropout": "decay",
-                "validation": "decay",
                 "lr": "optional positive",
                 "seed": "count from 0",
+                "epochs": "optional large count",
+                "batch_size": "optional large count",
+                "patience": "optional large count",
+                "validation": "optional decay",
+                "label_smoothing": "decay",
+                "weight_decay": "rate",
+                "schedule": "choice",
+                "visits": "count",
+                "nets": "count",
+                "pieces": "count from 0",
             },
             target="age",
             id="n",
@@ -118,6 +162,12 @@ def subjects() -> list[Subject]:
             validation=0.5,
             patience=2,
             seed=1,
+            label_smoothing=0.1,
+            weight_decay=0.1,
+            schedule="cosine",
+            visits=9,
+            nets=2,
+            pieces=3,
         ),
         of(
             "fit_target",

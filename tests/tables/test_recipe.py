@@ -1,0 +1,138 @@
+"""What is chosen for a table: presets, settings left open, and several networks."""
+
+import numpy as np
+import pytest
+
+from densenet import serialization
+from densenet.tables import Classes, Settings, Table, TableModel, Values, fit
+from densenet.tables.holding_out import hold_out
+from densenet.tables.settings import PRESETS
+from tests.support.tables import HEADER, tracks, write
+
+VALUE = Values("y", 0.0, 1.0)
+
+
+def classes(count):
+    return Classes("y", tuple(f"class {i}" for i in range(count)))
+
+
+def moons(rng, count=400):
+    turn = rng.uniform(0, np.pi, count)
+    which = np.arange(count) % 2
+    x = np.where(which, 1 - np.cos(turn), np.cos(turn)) + rng.normal(0, 0.1, count)
+    y = np.where(which, 0.5 - np.sin(turn), np.sin(turn)) + rng.normal(0, 0.1, count)
+    return Table.from_columns({"x": x, "y": y, "moon": np.array(["a", "b"])[which]})
+
+
+# ---- settings left open ------------------------------------------------------------------------
+
+
+def test_more_rows_take_fewer_epochs_and_larger_batches():
+    few, some, many = (Settings("y").chosen_for(n, VALUE) for n in (200, 10_000, 2_000_000))
+    assert few.epochs > some.epochs > many.epochs
+    assert few.batch_size < some.batch_size < many.batch_size
+    assert few.validation > some.validation
+
+
+def test_more_classes_take_more():
+    two, many = (Settings("y").chosen_for(10_000, classes(n)) for n in (2, 20))
+    assert many.epochs > 2 * two.epochs
+    assert [2 * width for width in two.hidden] == list(many.hidden)
+
+
+def test_what_is_given_stays():
+    given = Settings("y", hidden=(5,), epochs=7, batch_size=3, validation=0.3)
+    assert given.chosen_for(10_000, classes(9)) == given
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    settings = Settings("y", epochs=10, batch_size=10, lr=0.5)
+    schedule = settings.make_optimizer(1000).lr
+    rates = [schedule(step) for step in range(1000)]
+    assert max(rates) == pytest.approx(0.5, rel=0.02)
+    assert 80 < int(np.argmax(rates)) < 120
+    assert rates[0] < 0.02
+    assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_settings(preset):
+    assert Settings("y", **PRESETS[preset]).target == "y"
+
+
+def test_options_override_a_preset(command, rng, empty_folder):
+    write("train.csv", HEADER, tracks(rng))
+    arguments = ("fit", "train.csv", "--target", "genre", "--no-picture", "--epochs", "2")
+    assert command(*arguments, "--preset", "fast")[0] == 0
+    fast = TableModel.load("model.safetensors").facts["settings"]
+    assert command(*arguments, "--preset", "best", "--nets", "2", "--pieces", "3")[0] == 0
+    best = TableModel.load("model.safetensors").facts["settings"]
+    assert (fast["hidden"], fast["pieces"], fast["nets"]) == ([64, 32], 16, 1)
+    assert (best["hidden"], best["pieces"], best["nets"]) == ([256, 128], 3, 2)
+
+
+# ---- several networks --------------------------------------------------------------------------
+
+
+def test_each_network_holds_out_other_rows(rng):
+    table, settings = moons(rng), Settings("moon", validation=0.2)
+    parts = [hold_out(table, settings, "classification", number)[1] for number in range(5)]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(table)))
+
+
+def test_networks_are_averaged_and_each_row_is_judged_by_one_that_did_not_see_it(rng):
+    table = moons(rng)
+    fitted = fit(table, Settings("moon", nets=5, epochs=8, validation=0.2))
+    model = fitted.model
+    assert len(model.networks) == len(fitted.histories) == 5
+    x = model.features.transform(table)
+    each = [network.predict_proba(x) for network in model.networks]
+    assert model.predict_proba(table) == pytest.approx(np.mean(each, axis=0), abs=1e-6)
+    assert len(fitted.train.y_true) == len(fitted.validation.y_true) == len(table)
+    settings = Settings("moon", validation=0.2)
+    first = hold_out(table, settings, "classification", 0)[1]
+    assert np.array_equal(fitted.validation.y_pred[: len(first)], each[0][first].argmax(axis=1))
+
+
+def test_one_network_of_several_is_trained_as_if_alone(rng):
+    table = moons(rng)
+    several = fit(table, Settings("moon", nets=2, epochs=2, pieces=0)).model.networks
+    again = fit(table, Settings("moon", nets=2, epochs=2, pieces=0)).model.networks
+    assert [np.array_equal(a.flat, b.flat) for a, b in zip(several, again, strict=True)] == [1, 1]
+    assert not np.array_equal(several[0].flat, several[1].flat)
+
+
+def test_a_file_holds_all_networks(rng, tmp_path):
+    table, path = moons(rng), tmp_path / "model.safetensors"
+    model = fit(table, Settings("moon", nets=3, epochs=2)).model
+    model.save(path)
+    again = TableModel.load(path)
+    assert np.array_equal(again.predict_proba(table), model.predict_proba(table))
+    with pytest.raises(ValueError, match="expected one network, got several"):
+        serialization.load(path)
+    with pytest.raises(ValueError, match="expected a single one, got 3"):
+        _ = again.network
+
+
+def test_the_command_line_knows_a_model_of_several(command, rng, empty_folder):
+    write("train.csv", HEADER, tracks(rng))
+    status, out, _ = command("fit", "train.csv", "--target", "genre", "--nets", "3")
+    assert status == 0
+    assert "3 networks in" in out
+    assert command("predict", "model.safetensors", "train.csv", "--score")[0] == 0
+    status, out, err = command("info", "model.safetensors")
+    assert (status, err) == (0, "")
+    assert out.count("Network: ") == 3
+
+
+def test_altered_files_of_several_are_refused(rng, tmp_path):
+    from densenet._files import container
+
+    path = tmp_path / "model.safetensors"
+    fit(moons(rng), Settings("moon", nets=2, epochs=1)).model.save(path)
+    about, arrays = container.read(path)
+    for change in ({"networks": []}, {"networks": about["networks"][:1]}, {"networks": 3}):
+        changed = {key: (about | change)[key] for key in ("networks", "attachments")}
+        container.write(path, changed, arrays)
+        with pytest.raises(ValueError, match=r"model\.safetensors: "):
+            TableModel.load(path)
