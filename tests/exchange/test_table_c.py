@@ -123,7 +123,7 @@ int main(void) {
 # ---- what cannot be exported ---------------------------------------------------------------------
 
 
-class Dates(Numbers):
+class Moods(Numbers):
     """A column of another kind."""
 
 
@@ -139,9 +139,9 @@ def refused(model, tmp_path, message, error=ValueError, name="model"):
 
 
 def test_columns_of_another_kind_are_refused(tmp_path):
-    model = model_of(Features((NUMBER, Dates("born", 0.0, 0.0, 1.0))), TARGETS["values"])
+    model = model_of(Features((NUMBER, Moods("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Dates "
+        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Moods "
         "for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)

@@ -152,7 +152,7 @@ def test_a_network_whose_last_layer_makes_probabilities(rng, session):
 # ---- what cannot be exported ---------------------------------------------------------------------
 
 
-class Dates(Numbers):
+class Moods(Numbers):
     """A column of another kind."""
 
 
@@ -165,9 +165,9 @@ def refused(model, tmp_path, message):
 
 
 def test_columns_of_another_kind_and_without_a_name_are_refused(tmp_path):
-    model = model_of(Features((FIRST, Dates("born", 0.0, 0.0, 1.0))), TARGETS["values"])
+    model = model_of(Features((FIRST, Moods("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Dates "
+        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Moods "
         "for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)

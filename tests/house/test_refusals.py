@@ -23,6 +23,8 @@ ELSEWHERE = {
     "densenet.cli": "words of a command line, see test_cli.py",
     "densenet.demo": "part of the command line",
     "densenet.tables.cells": "part of the command line, see test_table_same.py",
+    "densenet.tables.date_formats": "part of the command line, see test_dates.py",
+    "densenet.tables.ids": "part of the command line, see test_ids.py",
     "densenet.tables.facts": "part of the command line, see test_table_models.py",
     "densenet.tables.files": "part of the command line, see test_tables.py",
     "densenet.tables.file_kinds": "part of the command line, see test_table_reading.py",

@@ -238,11 +238,6 @@ def test_rows_without_a_target_are_left_out_and_counted(command, rng, train):
     assert "note: 7 rows without 'genre' are left out" in out
 
 
-def test_a_column_that_numbers_the_rows_is_pointed_out(command, rng, train):
-    out = command("fit", "train.csv", "--target", "genre", *QUICK)[1]
-    assert "note: 'track_id' numbers the rows: leave it out unless that is meant" in out
-
-
 # ---- info --------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 @pytest.fixture
 def model():
-    table = Table.from_columns({"x y": np.arange(40.0), "pet": ["cat", "dog"] * 20})
+    table = Table.from_columns({"x y": np.arange(40.0) % 7, "pet": ["cat", "dog"] * 20})
     model = fit(table, Settings("pet", epochs=1)).model
     model.save("model.safetensors")
     return model

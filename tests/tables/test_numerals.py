@@ -163,7 +163,7 @@ def test_two_meanings_are_asked_about(text, message):
 
 def test_a_column_that_is_not_used_is_not_asked_about(command, refused):
     cells = [f"{1 + i % 9},{100 + i}" for i in range(60)]
-    columns("t.csv", ";", header=True, a=cells, x=range(60), y=["u", "v"] * 30)
+    columns("t.csv", ";", header=True, a=cells, x=np.arange(60) ** 2, y=["u", "v"] * 30)
     assert "column 'a': '1,100' may be" in refused("fit", "t.csv", "--target", "y", *QUICK)
     for option in ("--ignore", "a"), ("--id", "a"), ("--text", "a"):
         assert command("fit", "t.csv", "--target", "y", *option, *QUICK)[0] == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import Table
+from densenet.tables import Numbers, Table
 from densenet.tables.files import MISSING, read_table
 from densenet.tables.model import TableModel
 from tests.support.paths import GOLDEN
@@ -193,6 +193,62 @@ def test_whole_numbers_with_a_gap_are_exact(kind):
     ids = [2**53 + 1, None, 2**63 - 1]
     parquet_of("t.parquet", n=arrow.array(ids, kind))
     assert read_table("t.parquet").texts("n").tolist() == ["9007199254740993", "", str(2**63 - 1)]
+
+
+def test_long_numbers_are_compared_digit_by_digit():
+    long = ["9007199254740993.25", "9007199254740993.5", "0.1234567890123456781"]
+    other = ["9007199254740993.250", "90071992547409935e-1", "+.12345678901234567810"]
+    assert Table.from_columns({"n": long}).keys("n") == Table.from_columns({"n": other}).keys("n")
+    assert len(set(Table.from_columns({"n": [*long, "0.1234567890123456782"]}).keys("n"))) == 4
+    same = [
+        "0.1",
+        "0.10000000000000001",
+        "1e-1",
+        "0.100000000000000000000",
+        "10e22",
+        "1" + "0" * 23,
+    ]
+    assert len(set(Table.from_columns({"n": same}).keys("n"))) == 2
+    tiny = ["0.000010000000000000000000", "1e-5", "1e-400", "0"]
+    assert len(set(Table.from_columns({"n": tiny}).keys("n"))) == 2
+
+
+def test_decimals_of_two_tables_are_one_id():
+    arrow = pytest.importorskip("pyarrow")
+    cents = [Decimal("9007199254740993.25"), Decimal("9007199254740993.50")]
+    parquet_of("t.parquet", n=arrow.array(cents, arrow.decimal128(38, 2)))
+    assert len(set(read_table("t.parquet").keys("n"))) == 2
+
+
+@pytest.mark.parametrize("of", ["parquet", "python"])
+def test_decimals_mean_what_they_say_beside_decimal_commas(of):
+    spec = Numbers.fit(Table.from_columns({"x": ["1.234,5", "7,5"]}), "x")
+    column = np.array([Decimal("1.234"), Decimal("1E+1")], object)
+    table = Table.from_columns({"x": column})
+    if of == "parquet":
+        arrow = pytest.importorskip("pyarrow")
+        parquet_of("t.parquet", x=arrow.array(column, arrow.decimal128(10, 3)))
+        table = read_table("t.parquet")
+    assert table.numbers("x", spec.numerals).tolist() == [1.234, 10]
+
+
+def test_nothing_is_missing_in_any_type_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    columns = {
+        "text": pandas.array(["a", None, "b"], "string"),
+        "object": np.array(["a", np.nan, "NaN"], object),
+        "flag": pandas.array([True, None, False], "boolean"),
+        "whole": pandas.array([2**53 + 1, None, 3], "Int64"),
+        "kind": pandas.Categorical(["x", None, "y"]),
+        "moment": pandas.to_datetime(["2024-01-01", None, "2024-01-02"]).tz_localize("UTC"),
+        "decimal": [Decimal("0.10"), Decimal("NaN"), None],
+    }
+    table = Table.from_columns(pandas.DataFrame(columns))
+    assert [table.texts(name)[1] for name in columns] == [""] * 7
+    assert table.texts("object").tolist() == ["a", "", "NaN"]
+    assert table.texts("whole").tolist() == [str(2**53 + 1), "", "3"]
+    assert table.texts("decimal").tolist() == ["0.10", "", ""]
+    assert table.kind("flag") == "booleans"
 
 
 def test_decimals_are_written_out():

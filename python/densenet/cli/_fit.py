@@ -69,6 +69,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
     add("--task", choices=("auto", "classification", "regression"))
     add("--ignore", type=_options.names, metavar="A,B", help="columns to leave out")
     add("--text", type=_options.names, metavar="A,B", help="columns to read as categories")
+    add("--numbers", type=_options.names, metavar="A,B", help="columns to read as numbers, ids too")
     add("--missing", type=_options.names, metavar="A,B", help="further words for missing cells")
     add(
         "--present",
@@ -169,9 +170,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(arguments).items() if name in options}
     settings = Settings(**{**PRESETS[arguments.preset], **given})
     _tables.spare(
-        [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
+        _tables.inputs(arguments),
+        [arguments.out] if arguments.no_picture else [arguments.out, output],
     )
-    table = _tables.read(arguments, settings.missing, settings.present)
+    table = _tables.read(
+        arguments, settings.missing, settings.present, settings.ignore.__contains__
+    )
     workers = _workers()
     progress = find_spec("tqdm") is not None
     fitted = fit(table, settings, progress=progress, workers=workers)

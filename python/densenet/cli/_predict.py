@@ -37,10 +37,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     from densenet.tables.files import write_csv
     from densenet.tables.model import TableModel
 
-    _tables.spare([arguments.model, arguments.table], [arguments.out])
+    _tables.spare([arguments.model, *_tables.inputs(arguments)], [arguments.out])
     model = TableModel.load(arguments.model)
-    table = _tables.read(arguments, model.missing, model.present)
+    used = {*model.features.columns, model.target.column, model.id}
+    table = _tables.read(arguments, model.missing, model.present, lambda name: name not in used)
     predictions = model.answer(table, arguments.probabilities)
+    if arguments.on is not None:  # rows without a partner are not there
+        predictions = {arguments.on: table.texts(arguments.on).tolist(), **predictions}
     evaluation = model.score(table) if arguments.score else None
     write_csv(arguments.out, predictions)
     for column, surprise in model.features.surprises(table).items():

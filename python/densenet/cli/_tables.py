@@ -1,7 +1,9 @@
 """What commands that read a table share: options of reading, and the reading itself."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
     add("--decimal", metavar="M", help="decimal mark, as , in 3,14 (default: recognised)")
     add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
+    add("--join", metavar="FILE", help="a table whose columns are added to rows of the same key")
+    add("--on", metavar="COLUMN", help="the column of both tables that has the keys of --join")
     add(
         "--threads",
         type=_options.integer(1),
@@ -28,14 +32,26 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]) -> "Table":
+def read(
+    arguments: argparse.Namespace,
+    missing: Sequence[str],
+    present: Sequence[str],
+    unused: Callable[[str], bool],
+) -> "Table":
+    """Read the table, joined with that of ``--join``; tell how many rows have no partner in it.
+
+    Columns that are unused, by name, are not added to the table.
+    """
     from densenet.config import set_num_threads
     from densenet.tables.files import read_table
+    from densenet.tables.joining import join
 
+    if (arguments.join is None) != (arguments.on is None):
+        raise ValueError("--join and --on: expected both, a table and its key, got one of them")
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
-    return read_table(
-        arguments.table,
+    load = partial(
+        read_table,
         header=not arguments.no_header,
         delimiter=arguments.delimiter,
         encoding=arguments.encoding,
@@ -44,11 +60,29 @@ def read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequenc
         decimal=arguments.decimal,
         thousands=arguments.thousands,
     )
+    table = load(arguments.table)
+    if arguments.join is None:
+        return table
+    other = load(arguments.join)
+    joined = join(table, other, arguments.on, ignore=filter(unused, other.columns))
+    alone = len(table) - len(joined)
+    if alone:
+        print(
+            f"densenet: note: {alone:,} of {len(table):,} rows have no partner in "
+            f"{arguments.join} and are left out",
+            file=sys.stderr,
+        )
+    return joined
 
 
-def spare(inputs: Sequence[str | Path], outputs: Sequence[Path]) -> None:
+def inputs(arguments: argparse.Namespace) -> list[str]:
+    """Give the files that `read` reads."""
+    return [path for path in (arguments.table, arguments.join) if path is not None]
+
+
+def spare(read: Sequence[str | Path], outputs: Sequence[Path]) -> None:
     """Raise a ValueError if an output file is one of the input files."""
     for output in outputs:
-        for path in map(Path, inputs):
+        for path in map(Path, read):
             if path.exists() and output.exists() and path.samefile(output):
                 raise ValueError(f"{output}: expected another file to write than {path}, the input")

@@ -105,50 +105,42 @@ _ADD_UP = """\
   for (int i = 0; i < ${NAME}_OUTPUTS; ++i) total[i] += (double)y[i];
 """
 
+_TOTAL = "  double total[${NAME}_OUTPUTS] = {0};\n"
+_MEAN = "  for (int i = 0; i < ${NAME}_OUTPUTS; ++i) y[i] = ($real)(total[i] / $count);\n"
+
 
 class _Networks:
     """Collects the arrays and functions of networks; ``network`` averages their predictions."""
 
-    def __init__(self, networks: Sequence[Network], name: str, words: Mapping[str, str]) -> None:
+    def __init__(self, networks: Sequence[Network], words: Mapping[str, str]) -> None:
+        self.words = words
         self.arrays: list[str] = []
         self.functions: dict[str, str] = {}  # of layers
         self.texts: list[str] = []  # of networks
         self.scratch = 0
         if len(networks) == 1:
-            self._add(networks[0], name, words, "network")
+            self._add(networks[0], "network")
             return
         functions = [f"network_{index}" for index in range(len(networks))]
         for network, function in zip(networks, functions, strict=True):
-            self._add(network, name, words, function, f"{function}_")
+            self._add(network, function, f"{function}_")
         self.scratch += 8 * networks[0].outputs
-        statements = [Template(_ADD_UP).substitute(words, function=name) for name in functions]
-        mean = f"y[i] = ({words['real']})(total[i] / {len(networks)});\n"
-        statements.append(f"  for (int i = 0; i < {words['NAME']}_OUTPUTS; ++i) {mean}")
-        buffers = f"  double total[{words['NAME']}_OUTPUTS] = {{0}};\n"
-        self._define(words, "network", buffers, "".join(statements))
+        sums = [Template(_ADD_UP).substitute(words, function=each) for each in functions]
+        mean = Template(_MEAN).substitute(words, count=len(networks))
+        total = Template(_TOTAL).substitute(words)
+        self._define("network", total, "".join([*sums, mean]))
 
-    def _add(
-        self,
-        network: Network,
-        name: str,
-        words: Mapping[str, str],
-        function: str,
-        prefix: str = "",
-    ) -> None:
-        writer = Writer(network, name, prefix)
+    def _add(self, network: Network, function: str, prefix: str = "") -> None:
+        writer = Writer(network, self.words["name"], prefix)
         statements = writer.forward() + writer.probabilities()
         self.arrays += writer.arrays
         self.functions |= writer.functions
         self.scratch = max(self.scratch, writer.scratch)
-        self._define(words, function, writer.declarations, statements)
+        self._define(function, writer.declarations, statements)
 
-    def _define(
-        self, words: Mapping[str, str], function: str, buffers: str, statements: str
-    ) -> None:
-        text = Template(_NETWORK).substitute(
-            words, function=function, buffers=buffers, statements=statements
-        )
-        self.texts.append(text)
+    def _define(self, function: str, buffers: str, statements: str) -> None:
+        given = {"function": function, "buffers": buffers, "statements": statements}
+        self.texts.append(Template(_NETWORK).substitute(self.words, **given))
 
 
 # ---- targets -------------------------------------------------------------------------------------
@@ -339,7 +331,7 @@ def _header(model: TableModel, name: str) -> str:
         "NAME": name.upper(),
         "real": "double" if dtype == np.float64 else "float",
     }
-    read, predictor = _Columns(model, name), _Networks(networks, name, words)
+    read, predictor = _Columns(model, name), _Networks(networks, words)
     functions = predictor.functions | {
         function: Template(_FUNCTIONS[function]).substitute(words)
         for function in sorted(read.functions)

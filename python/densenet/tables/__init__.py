@@ -7,9 +7,11 @@ as the command ``densenet fit`` does.
 """
 
 from densenet.tables.columns import Categories, Numbers
+from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
+from densenet.tables.joining import join
 from densenet.tables.model import TableModel
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.settings import Settings
@@ -19,6 +21,7 @@ from densenet.tables.targets import Classes, Values, fit_target, infer_task
 __all__ = [
     "Categories",
     "Classes",
+    "Dates",
     "Features",
     "Fitted",
     "Numbers",
@@ -30,6 +33,7 @@ __all__ = [
     "fit",
     "fit_target",
     "infer_task",
+    "join",
     "read_table",
     "write_csv",
 ]

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
 __all__ = [
@@ -33,7 +34,7 @@ MARKS = ("-", "--", "---", "–", "—", "..", "...", "…")
 _WHOLE = re.compile(r"([-+]?)0*([0-9]+)(?:\.0*)?")
 _DATE = re.compile(
     r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2}))"
-    r"(?:[T ][0-9:.,]+ *(?:[AaPp][Mm]|Z|UTC|[-+][0-9:]+)?)?"
+    r"(?:[T ][0-9:.,]+ *(?:[AaPp][Mm]|Z|UTC|[-+][0-9:]+)?)?|[0-9]{4}-(?:0[1-9]|1[0-2])"
 )
 
 
@@ -130,8 +131,8 @@ def kind_of(cells: Iterable[str]) -> Kind:
 def key_of(kind: Kind) -> Callable[[str], str]:
     """Give a function from a cell to its key: cells that mean the same, as `kind`, have equal keys.
 
-    Whole numbers are compared digit by digit, other numbers as float64. The key of a cell of
-    another kind is the cell itself.
+    Whole numbers, those beyond 2**53 and those of more than 17 digits are compared digit by digit,
+    other numbers as float64. The key of a cell of another kind is the cell itself.
 
     Examples
     --------
@@ -179,16 +180,22 @@ def _number_key(cell: str) -> str:
         return cell
     if math.isnan(value):
         return ""
+    if (abs(value) >= 2**53 or len(cell) > 17) and 1e-300 < abs(value) < math.inf:
+        digits = f"{Decimal(cell.replace('−', '-')):f}"
+        if "." in digits:
+            digits = digits.rstrip("0").rstrip(".")
+        if abs(value) >= 2**53 or len(digits.lstrip("-0.")) > 18:  # 17 tell float64s apart
+            return digits
     return str(int(value)) if value.is_integer() else repr(value)
 
 
 def looks_like_a_date(cell: str) -> bool:
-    """Return whether a cell is a date in digits, with or without a time.
+    """Return whether a cell is a date in digits, with or without a time, or a month of a year.
 
     Examples
     --------
     >>> from densenet.tables.cells import looks_like_a_date
-    >>> [looks_like_a_date(text) for text in ("2024-02-29", "1/2/24 10:30", "2024", "1.2.3.4")]
+    >>> [looks_like_a_date(text) for text in ("1/2/24 10:30", "2024-02", "2024", "1.2.3.4")]
     [True, True, False, False]
     """
     return _DATE.fullmatch(cell) is not None

@@ -9,16 +9,19 @@ import numpy as np
 from densenet import _checks
 from densenet.tables import specs
 from densenet.tables.columns import Categories, Imputation, Numbers, Rows
+from densenet.tables.dates import Dates, moments
+from densenet.tables.ids import are_uuids
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Features"]
 
-Part: TypeAlias = Numbers | PiecewiseLinear | Categories
+Part: TypeAlias = Numbers | PiecewiseLinear | Categories | Dates
 _KINDS: dict[str, type[Part]] = {
     "numbers": Numbers,
     "piecewiselinear": PiecewiseLinear,
     "categories": Categories,
+    "dates": Dates,
 }
 
 
@@ -28,7 +31,7 @@ class Features:
 
     Parameters
     ----------
-    parts : sequence of Numbers, PiecewiseLinear or Categories
+    parts : sequence of Numbers, PiecewiseLinear, Categories or Dates
         The encoding of each column.
     left_out : mapping of str to str
         Columns of the training rows that are not read, and why.
@@ -88,6 +91,7 @@ class Features:
         columns: Iterable[str],
         *,
         text: Collection[str] = (),
+        numbers: Collection[str] = (),
         impute: Imputation = "median",
         most_categories: int = 100,
         pieces: int = 0,
@@ -99,13 +103,15 @@ class Features:
         table : Table
             Training rows.
         columns : iterable of str
-            A column whose cells are all numbers is read as `PiecewiseLinear` or `Numbers`, any
-            other as `Categories`. It is left out if it is empty, constant, or made of texts
-            of which more than half differ, as those of an id do.
+            A column whose cells are all numbers is read as `PiecewiseLinear` or `Numbers`, one of
+            dates as `Dates`, any other as `Categories`. It is left out if it is empty, constant, or
+            made of texts of which more than half differ, as those of an id do.
         text : collection of str
             Columns to read as categories whatever they hold.
+        numbers : collection of str
+            Columns to read as numbers even if they are among `Table.unnamed`.
         impute : "median" or "mean"
-            What takes the place of missing numbers.
+            What takes the place of missing numbers and dates.
         most_categories : int
             The most features of a column of texts, not counting "other", which rarer ones share.
         pieces : int
@@ -114,25 +120,34 @@ class Features:
         Raises
         ------
         ValueError
-            If no column is left, or a few cells of a column, at most a tenth, are no numbers while
-            the others are.
+            If no column is left, or a few cells of a column, at most a tenth, are no numbers, or
+            no dates, while the others are.
         """
         as_table(table)
         text = _checks.texts("text", text)
-        table.require(text)
+        numbers = _checks.texts("numbers", numbers)
+        table.require([*text, *numbers])
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)
         _checks.count("pieces", pieces, 0)
         parts: list[Part] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
-            if column in table.unnamed and column not in text:
+            if column in table.unnamed and column not in (*text, *numbers):
                 left_out[column] = table.unnamed[column]
                 continue
-            as_text = column in text or table.is_text(column)
-            reason = _useless(table, column, as_text, forced=column in text)
+            as_dates = column in table.date_guesses and column not in (*text, *numbers)
+            as_text = column in text or not (
+                as_dates or column in numbers or not table.is_text(column)
+            )
+            if as_dates:
+                reason = _useless_dates(table, column)
+            else:
+                reason = _useless(table, column, as_text, forced=column in text)
             if reason:
                 left_out[column] = reason
+            elif as_dates:
+                parts.append(Dates.fit(table, column, impute))
             elif as_text:
                 parts.append(Categories.fit(table, column, most_categories))
             elif pieces:
@@ -207,6 +222,15 @@ class Features:
         return cls(tuple(specs.from_json(_KINDS, part) for part in parts), left_out)
 
 
+def _useless_dates(table: Table, column: str) -> str:
+    """Say why nothing can be learned from a column of dates; give "" if something can."""
+    when = moments(table, column)
+    known = when[when == when]
+    if not len(known):
+        return "empty"
+    return "constant" if known.min() == known.max() else ""
+
+
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     """Say why nothing can be learned from a column; give "" if something can."""
     if table.missing(column).all():
@@ -220,5 +244,7 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     if different == 1:
         return "constant"
     if different > len(texts) / 2 and not forced:
+        if are_uuids(texts):
+            return f"UUIDs, as ids are: {different:,} different ones in {len(texts):,} rows"
         return f"text that hardly repeats: {different:,} different cells in {len(texts):,} rows"
     return ""

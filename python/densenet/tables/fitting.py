@@ -16,6 +16,7 @@ from densenet.metrics import accuracy, r2
 from densenet.network import Network
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
+from densenet.tables.ids import find_ids
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
@@ -108,13 +109,16 @@ def fit(
     known = [name for name in (settings.target, settings.id) if name is not None]
     if len(set(known)) < len(known):
         raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
-    table.require([*known, *settings.ignore, *settings.text])
+    asked = [*settings.ignore, *settings.text, *settings.numbers]
+    table.require([*known, *asked])
     missing = table.missing(settings.target)
     if missing.all():
         raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
+    ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
+    table = replace(table, unnamed={**table.unnamed, **ids})
     whole, table = table, table.take(np.flatnonzero(~missing))
     task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
-    said = notes(whole, settings.target, task, settings.id, {*settings.ignore, *settings.text})
+    said = notes(whole, settings.target, task, settings.id, asked)
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
     target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held out
@@ -128,6 +132,7 @@ def fit(
         training_rows,
         [name for name in [*table.columns, *table.unreadable] if name not in skipped],
         text=settings.text,
+        numbers=settings.numbers,
         impute=settings.impute,
         most_categories=settings.most_categories,
         pieces=settings.pieces,

@@ -2,12 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from densenet.tables.cells import looks_like_a_date, number
+from densenet.tables.dates import example
+from densenet.tables.ids import are_uuids
 from densenet.tables.table import Table
 from densenet.tables.targets import MOST_CLASSES, Task
 
@@ -30,7 +32,7 @@ def notes(
     id : str, optional
         The column that names rows.
     asked : collection of str
-        Columns that are left out or read as categories because the owner asked for it.
+        Columns that are left out, or read as categories or numbers, because the owner asked for it.
 
     Returns
     -------
@@ -40,15 +42,15 @@ def notes(
     ------
     ValueError
         If a few cells of a column, at most a tenth, are no numbers while the others are, or if its
-        numbers may mean two things.
+        numbers or dates may mean two things.
 
     Examples
     --------
     >>> from densenet.tables.notes import notes
     >>> from densenet.tables import Table
-    >>> rows = {"when": ["2024-01-01", "2024-01-02"], "price": ["1,5", "2"], "y": [0, 1]}
+    >>> rows = {"when": ["31.1.24", "2.1.24"], "price": ["1,5", "2"], "y": [0, 1]}
     >>> print("\n".join(notes(Table.from_columns(rows), "y", "classification")))
-    'when' holds dates, read as mere texts: give columns of year, month or day
+    'when' looks like dates, read as mere texts: write them like 2024-12-31
     'price': '1,5' is read as 1.5
     """
     said = []
@@ -65,6 +67,8 @@ def notes(
             continue
         if name == target and task == "classification":
             said += _about_texts(table, name) + _about_numerals(table, name)
+        elif name in table.date_guesses and name != target:
+            said += _about_dates(table, name)
         elif table.is_text(name):
             said += _about_texts(table, name)
         else:
@@ -86,6 +90,12 @@ def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
     return [f"{name!r} {words} (--id {name} or --ignore {name})"]
 
 
+def _about_dates(table: Table, name: str) -> list[str]:
+    """Say how a column's dates are read, if they do not begin with the year."""
+    said = example(table, name)
+    return [f"{name!r}: {said}"] if said else []
+
+
 def _about_numerals(table: Table, name: str) -> list[str]:
     """Say how a column's numbers are read, if they are not written as programs write them."""
     guess = table.guesses.get(name)
@@ -96,19 +106,23 @@ def _about_numerals(table: Table, name: str) -> list[str]:
 def _about_texts(table: Table, name: str) -> list[str]:
     """Point out texts that look like dates or numbers."""
     counts = Counter(text for text in table.texts(name).tolist() if text)
-    if not counts or table.columns[name].dtype != object:
+    if not counts or table.columns[name].dtype != object or are_uuids(counts):
         return []
 
     def share(texts: Collection[str]) -> float:
         return sum(counts[text] for text in texts) / counts.total()
 
-    if share([text for text in counts if looks_like_a_date(text)]) >= _MOST:
-        return [f"{name!r} holds dates, read as mere texts: give columns of year, month or day"]
+    dates = {text for text in counts if looks_like_a_date(text)}
+    if share(dates) >= _MOST:
+        return [f"{name!r} looks like dates, read as mere texts: write them like 2024-12-31"]
+    if share(dates) >= 0.5:
+        others = [text for text, _ in counts.most_common() if text not in dates]
+        part = f"{share(dates):.0%} of the cells look like dates, but it is read as text"
+        return [f"{name!r}: {part}{_because(others)}"]
     others = [text for text, _ in counts.most_common() if number(text) is None]
     like = [text for text in others if _BEGINS_AS_NUMBER.fullmatch(text)]
     because = [text for text in others if text not in set(like)] or others
-    words = ", ".join(map(_short, because[:3])) + (", ..." if len(because) > 3 else "")
-    reason = f" because of {words} (--missing takes words as missing)"
+    reason = _because(because)
     if 0.5 <= 1 - share(others) < 1:
         part = f"{1 - share(others):.0%} of the cells are numbers"
         return [f"{name!r}: {part}, but it is read as text{reason}"]
@@ -116,6 +130,11 @@ def _about_texts(table: Table, name: str) -> list[str]:
         part = f"cells such as {_short(like[0])} are read as texts, not as numbers"
         return [f"{name!r}: {part}{'' if because is others else reason}"]
     return []
+
+
+def _because(texts: Sequence[str]) -> str:
+    words = ", ".join(map(_short, texts[:3])) + (", ..." if len(texts) > 3 else "")
+    return f" because of {words} (--missing takes words as missing)"
 
 
 def _short(text: str) -> str:

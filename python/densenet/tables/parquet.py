@@ -11,12 +11,14 @@ import numpy as np
 from densenet._extras import require
 from densenet._typing import Array
 from densenet.tables.cells import clean
+from densenet.tables.date_formats import without_midnights
 from densenet.tables.numerals import PLAIN, Guess
 from densenet.tables.table import Table, check_names
 
 __all__ = ["read_parquet"]
 
 _INDEX = re.compile(r"__index_level_\d+__")
+_ZEROS = re.compile(r"\.0+(?=$|Z$|[-+])")  # after the seconds, which CSV files leave out
 
 
 def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
@@ -105,8 +107,8 @@ def _from_arrow(column: Any, words: Collection[str]) -> Array:
         durations: Array = counts / seconds
         return durations
     texts = [text or "" for text in column.cast("string").to_pylist()]
-    if types.is_timestamp(kind):
-        texts = _without_zeros(texts)
+    if types.is_timestamp(kind) or types.is_time(kind):
+        texts = without_midnights([_ZEROS.sub("", text) for text in texts])
     return np.array(clean(texts, words), object)
 
 
@@ -115,12 +117,3 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-def _without_zeros(timestamps: list[str]) -> list[str]:
-    """Shorten timestamps as CSV has them: no fractions of 0; dates alone if all are midnights."""
-    short = [re.sub(r"\.0+(?=$|Z$|[-+])", "", text) for text in timestamps]
-    midnight = " 00:00:00"
-    if all(text.endswith(midnight) for text in short if text):
-        return [text.removesuffix(midnight) for text in short]
-    return short

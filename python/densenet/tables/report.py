@@ -10,6 +10,7 @@ from densenet._extras import require
 from densenet._rounding import rounded
 from densenet.metrics import confusion_matrix
 from densenet.tables.columns import Categories
+from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
 from densenet.tables.model import Evaluation, TableModel
@@ -181,12 +182,15 @@ def _about_training(fitted: Fitted) -> list[str]:
 
 
 def _about_columns(model: TableModel) -> list[str]:
+    dates = [part for part in model.features.parts if isinstance(part, Dates)]
     categories = sum(isinstance(part, Categories) for part in model.features.parts)
-    numbers = len(model.features.parts) - categories
+    numbers = len(model.features.parts) - categories - len(dates)
+    of_dates = f", {len(dates)} of dates" if dates else ""
     lines = [
         _about_target(model.target),
-        f"columns: {numbers} of numbers, {categories} of categories; "
+        f"columns: {numbers} of numbers, {categories} of categories{of_dates}; "
         f"{len(model.features.names)} features",
+        *(f"dates: {part.column}: {part.about}" for part in dates),
     ]
     if model.id is not None:
         lines.insert(1, f"id: {model.id}")
@@ -233,6 +237,10 @@ def _every_column(features: Features) -> list[str]:
         elif isinstance(part, PiecewiseLinear):
             about = f"{part.edges[0]:.4g} to {part.edges[-1]:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, f"{len(part.edges) - 1} pieces", about))
+        elif isinstance(part, Dates):
+            about = f"{part.spell(part.mean)} ± {part.scale:.4g} days"
+            about = f"{about}; {part.spell(part.fill)} where missing"
+            rows.append((part.column, "dates", about))
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))

@@ -76,8 +76,9 @@ class Settings:
         The column to predict.
     id : str, optional
         A column that names the rows. Nothing is learned from it; predictions carry it along.
-    ignore, text : sequence of str
-        Columns to leave out; columns to read as categories even if they hold numbers.
+    ignore, text, numbers : sequence of str
+        Columns to leave out; columns to read as categories even if they hold numbers; columns to
+        read as numbers even if they seem to name the rows.
     missing : sequence of str
         Words for a missing cell that the table was read with, in addition to
         `densenet.tables.files.MISSING`.
@@ -165,13 +166,17 @@ class Settings:
     nets: int = 1
     seed: int = 0
     present: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
         if self.id is not None:
             _checks.text("id", self.id)
-        for name in ("ignore", "text", "missing", "present"):
+        for name in ("ignore", "text", "missing", "present", "numbers"):
             object.__setattr__(self, name, tuple(_checks.texts(name, getattr(self, name))))
+        both = [name for name in self.numbers if name in self.text]
+        if both:
+            raise ValueError(f"numbers: expected other columns than text, got {both[0]!r} in both")
         if self.hidden is not None:
             widths = _checks.sequence("hidden", self.hidden, "widths")
             widths = tuple(_checks.count(f"hidden[{i}]", width) for i, width in enumerate(widths))

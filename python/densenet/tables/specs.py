@@ -15,17 +15,22 @@ _Spec = TypeVar("_Spec")
 
 
 def check_numbers(spec: Any) -> None:
-    """Check that a spec's numbers are finite, a scale > 0; make `Numerals` of a dict."""
+    """Check that a spec's numbers are finite and its scale > 0; make `Numerals` of a dict."""
+    check_statistics(spec)
+    if isinstance(spec.numerals, dict):  # from JSON
+        object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
+    if not isinstance(spec.numerals, Numerals):
+        raise ValueError(f"numerals: expected marks, got {spec.numerals!r}")
+
+
+def check_statistics(spec: Any) -> None:
+    """Check that a spec's column is a name, its numbers are finite and its scale is > 0."""
     _check_column(spec.column)
     for setting in fields(spec):
         value = getattr(spec, setting.name)
         if setting.type is float and not (isinstance(value, float) and math.isfinite(value)):
             raise ValueError(f"{setting.name}: expected a finite number, got {value!r}")
-    if isinstance(spec.numerals, dict):  # from JSON
-        object.__setattr__(spec, "numerals", Numerals(**spec.numerals))
-    if not isinstance(spec.numerals, Numerals):
-        raise ValueError(f"numerals: expected marks, got {spec.numerals!r}")
-    if getattr(spec, "scale", 1.0) <= 0:
+    if spec.scale <= 0:
         raise ValueError(f"scale: expected a number > 0, got {spec.scale!r}")
 
 

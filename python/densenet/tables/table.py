@@ -9,7 +9,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from decimal import Decimal
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.cells import Kind, key_of, kind_of, number
+from densenet.tables.date_formats import DateGuess, as_texts, recognise_dates
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
 
 __all__ = ["Table"]
@@ -44,7 +46,10 @@ class Table:
     guesses : mapping of str to Guess
         How the numbers of a column are written, if not as programs write them.
     unnamed : mapping of str to str
-        Columns that are features only on request, and why: an index that pandas wrote.
+        Columns that are features only on request, and why: an index that pandas wrote, an id, the
+        key of a join.
+    date_guesses : mapping of str to DateGuess
+        The columns of dates, and how each is written.
 
     Examples
     --------
@@ -78,23 +83,35 @@ class Table:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     guesses: Mapping[str, Guess] = field(default_factory=dict)
     unnamed: Mapping[str, str] = field(default_factory=dict)
+    date_guesses: Mapping[str, DateGuess] = field(default_factory=dict)
     _numbers: dict[tuple[str, Numerals], tuple[Numbers, Flags]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
-        """Make a table of sequences of one length; cells that are no numbers become texts."""
+        """Make a table of sequences of one length; cells that are no numbers become texts.
+
+        Those of datetime64 become texts of ISO 8601, those of timedelta64 seconds.
+        """
         _checks.text("source", source)
         cells = dict(_vectors(columns))
+        guesses = {}
         for name, values in cells.items():
-            if values.dtype.kind not in "iuf":
-                texts = ["" if cell is None else str(cell) for cell in values.tolist()]
-                cells[name] = np.array(texts, object)
+            if values.dtype.kind == "m":
+                cells[name] = values / np.timedelta64(1, "s")
+            elif values.dtype.kind == "M":
+                cells[name] = np.array(as_texts(values), object)
+            elif values.dtype.kind not in "iuf":
+                objects = values.tolist()
+                cells[name] = np.array([_text(cell) for cell in objects], object)
+                if not any(isinstance(cell, str) for cell in objects):  # such as decimals
+                    guesses[name] = Guess(PLAIN)
         lengths = sorted({len(values) for values in cells.values()})
         if len(lengths) != 1:
             raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
-        return cls(source, cells, np.arange(1, 1 + lengths[0]), "row").with_guesses()
+        places = np.arange(1, 1 + lengths[0])
+        return cls(source, cells, places, "row", guesses=guesses).with_guesses()
 
     def with_guesses(
         self, *, delimiter: str = "", decimal: str | None = None, thousands: str | None = None
@@ -102,11 +119,12 @@ class Table:
         """Give the table with `guesses` by `densenet.tables.numerals.recognise`.
 
         Columns that have a guess already are not looked at. Parameters and errors are those of that
-        function.
+        function. `date_guesses` are those of `densenet.tables.date_formats.recognise_dates`.
         """
         unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
         guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
-        return replace(self, guesses=guesses)
+        dates = recognise_dates(self.columns)
+        return replace(self, guesses={**self.guesses, **guesses}, date_guesses=dates)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -327,10 +345,21 @@ def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]
         got = _checks.describe(columns)
         raise TypeError(f"columns: expected a mapping from names to cells, got {got}")
     for name, values in items():
+        kind = getattr(getattr(values, "dtype", None), "kind", "")
+        if kind in ("i", "u") and getattr(values, "hasnans", False):  # a column of pandas
+            values = cast(Any, values).to_numpy(object)  # not float64, which is inexact
         cells = _checks.as_array(f"columns[{_checks.text('columns', name)!r}]", values)
         if cells.ndim != 1:
             raise ValueError(f"columns[{name!r}]: expected shape (rows,), got {cells.shape}")
         yield name, cells
+
+
+def _text(cell: object) -> str:
+    """Write a cell as a text, "" if it is None, NaN, or what pandas has for a missing one."""
+    if isinstance(cell, str):
+        return cell
+    text = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
+    return "" if text in ("None", "nan", "NaN", "NaT", "<NA>") else text
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:

@@ -11,19 +11,26 @@ from densenet import Linear, MeanSquaredError, Network
 from densenet.tables import (
     Categories,
     Classes,
+    Dates,
     Features,
     Numbers,
     PiecewiseLinear,
     Table,
     TableModel,
     Values,
+    join,
 )
 from tests.support.refusals.subjects import Subject
 
 
 def _table() -> Table:
     return Table.from_columns(
-        {"age": [20, 60, 40, 40], "color": ["red", "blue", "red", "blue"], "n": ["1", "2", "", "4"]}
+        {
+            "age": [20, 60, 40, 40],
+            "color": ["red", "blue", "red", "blue"],
+            "n": ["1", "2", "", "4"],
+            "day": ["2024-01-01", "", "2024-01-02", "2024-01-03"],
+        }
     )
 
 
@@ -44,6 +51,7 @@ def subjects() -> list[Subject]:
         "scale": 3.0,
         "gaps": False,
     }
+    dates = {"column": "day", "fill": 1.0, "mean": 2.0, "scale": 3.0, "cycles": ("week",)}
     categories = {"column": "color", "values": ("blue", "red"), "others": 0}
     features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
     classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
@@ -86,6 +94,19 @@ def subjects() -> list[Subject]:
         ),
         of("PiecewiseLinear.transform", PiecewiseLinear(**pieces).transform, table=_table()),
         of("PiecewiseLinear.surprise", PiecewiseLinear(**pieces).surprise, table=_table()),
+        of("Dates", Dates, {"cycles": "some texts"}, **dates, missing=True),
+        of("Dates.fit", Dates.fit, table=_table(), column="day", impute="median"),
+        of("Dates.transform", Dates(**dates).transform, table=_table()),
+        of("Dates.surprise", Dates(**dates).surprise, table=_table()),
+        of(
+            "join",
+            join,
+            {"ignore": "some texts"},
+            table=_table(),
+            other=Table.from_columns({"age": [20, 40], "size": [1, 2]}),
+            on="age",
+            ignore=["size"],
+        ),
         of("Categories", Categories, **categories),
         of(
             "Categories.fit",
@@ -102,10 +123,11 @@ def subjects() -> list[Subject]:
         of(
             "Features.fit",
             Features.fit,
-            {"columns": "columns of a table"},
+            {"columns": "columns of a table", "numbers": "some texts"},
             table=_table(),
             columns=["age", "color"],
             text=["n"],
+            numbers=["age"],
             impute="mean",
             most_categories=5,
             pieces=3,
@@ -131,6 +153,7 @@ def subjects() -> list[Subject]:
                 "id": "optional text",
                 "ignore": "some texts",
                 "text": "some texts",
+                "numbers": "some texts",
                 "hidden": "widths",
                 "activation": "choice",
                 "optimizer": "choice",
@@ -152,6 +175,7 @@ def subjects() -> list[Subject]:
             id="n",
             ignore=["color"],
             text=["age"],
+            numbers=["size"],
             hidden=(3, 2),
             activation="relu",
             dropout=0.5,

@@ -1,0 +1,171 @@
+"""Columns of dates in files and frames, and what the commands say of them."""
+
+import datetime
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densenet.tables import Dates, Features, Table
+from densenet.tables.dates import moments
+from densenet.tables.files import read_table
+from densenet.tables.model import TableModel
+from densenet.tables.notes import notes
+from tests.support.tables import write
+
+QUICK = ("--epochs", "3", "--no-picture")
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+# ---- files and frames --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ms", "us", "ns"])
+def test_moments_of_numpy_are_dates(unit):
+    cells = np.array(["2024-02-29", "NaT", "2024-03-01"], f"M8[{unit}]")
+    table = Table.from_columns({"when": cells, "wait": cells - cells[0]})
+    assert table.texts("when").tolist() == ["2024-02-29", "", "2024-03-01"]
+    np.testing.assert_array_equal(table.numbers("wait"), [0, np.nan, 86400])
+    assert Dates.fit(table, "when").names[-1] == "when: missing"
+
+
+def test_frames_csv_and_parquet_are_one(rng):
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    seconds = pandas.to_datetime(rng.integers(1e9, 2e9, 50), unit="s")
+    frame = pandas.DataFrame(
+        {
+            "day": seconds.date,
+            "moment": seconds,
+            "zoned": seconds.tz_localize("UTC").tz_convert("Europe/Berlin"),
+            "time": seconds.time,
+        }
+    )
+    frame.loc[3, "moment"] = None
+    frame.to_csv("t.csv", index=False)
+    frame.to_parquet("t.parquet", index=False)
+    tables = [Table.from_columns(frame), read_table("t.csv"), read_table("t.parquet")]
+    first = Features.fit(tables[0], frame.columns)
+    assert [type(part) for part in first.parts] == [Dates] * 4
+    for table in tables:
+        assert Features.fit(table, frame.columns) == first
+        np.testing.assert_array_equal(first.transform(table), first.transform(tables[0]))
+    hours = moments(tables[0], "zoned") - moments(tables[0], "moment")
+    assert set(hours[~np.isnat(hours)].tolist()) == {datetime.timedelta(0)}
+
+
+# ---- the command line --------------------------------------------------------------------------
+
+
+def days(count, spell):
+    first = datetime.date(2024, 2, 27)
+    return [spell(first + datetime.timedelta(days=i)) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("spell", "note"),
+    [
+        (datetime.date.isoformat, None),
+        (lambda day: f"{day:%d.%m.%Y}", "'when': '01.01.2025' is read as 2025-01-01"),
+        (lambda day: f"{day:%m/%d/%Y}", "'when': '01/01/2025' is read as 2025-01-01"),
+        (
+            lambda day: f"{day}T10:00+01:00",
+            "'when': '2024-02-27T10:00+01:00' is read as 2024-02-27 09:00:00 UTC",
+        ),
+    ],
+)
+def test_seasons_are_learned(command, spell, note):
+    rows = [
+        [when, "hot" if 4 <= int(iso[5:7]) <= 9 else "cold"]
+        for when, iso in zip(days(400, spell), days(400, str), strict=True)
+    ]
+    write("t.csv", ["when", "weather"], rows)
+    status, out, err = command("fit", "t.csv", "--target", "weather", "--no-picture")
+    assert (status, err) == (0, "")
+    assert "columns: 0 of numbers, 0 of categories, 1 of dates; 5 features" in out
+    assert "dates: when: elapsed time, place in year, week (sine and cosine)\n" in out
+    assert [line[6:] for line in out.splitlines() if line.startswith("note: ")] == [note] * bool(
+        note
+    )
+    model = TableModel.load("model.safetensors")
+    next_year = Table.from_columns({"when": ["2025-07-01", "2026-01-01"]})
+    if note is None:
+        assert model.predict(next_year) == ["hot", "cold"]
+    out = command("info", "model.safetensors")[1]
+    assert re.search(
+        r"when  dates  2024-09-\d\d ± 1\d\d\.?\d? days; 2024-09-\d\d where missing", out
+    )
+
+
+@pytest.mark.parametrize("spell", ["%m/%d/%y", "%Y-%m", "%d.%m.%y %H:%M"])
+def test_dates_that_may_be_something_else_are_pointed_out(command, rng, spell):
+    spelled = days(5, lambda day: f"{day:{spell}}") * 20
+    write(
+        "t.csv",
+        ["when", "x", "y"],
+        zip(spelled, rng.normal(size=100), rng.choice(["a", "b"], 100), strict=True),
+    )
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    assert "note: 'when' looks like dates, read as mere texts: write them like 2024-12-31" in out
+
+
+def test_words_among_dates_are_pointed_out(command):
+    spelled = [when if i % 5 else "later" for i, when in enumerate(days(100, str))]
+    rows = zip(spelled, range(7, 1000, 10), "ab" * 50, strict=False)
+    write("t.csv", ["when", "x", "y"], rows)
+    out = command("fit", "t.csv", "--target", "y", *QUICK)[1]
+    assert (
+        "note: 'when': 80% of the cells look like dates, but it is read as text because of 'later' "
+        "(--missing takes words as missing)"
+    ) in out
+    out = command("fit", "t.csv", "--target", "y", "--missing", "later", *QUICK)[1]
+    assert (
+        "dates: when: elapsed time, place in year, week (sine and cosine), whether missing" in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["2024-01-01T10:30Z", "2024-01-01 10:30:05+00:00"], ""),
+        (
+            ["2024-01-01T10:30Z", "2024-01-01T10:30+01:00"],
+            "10:30+01:00' is read as 2024-01-01 09:30",
+        ),
+        (["2024-01-01 10:30:00", "2024-02-01 00:00:00.5"], ""),
+        (["2024-01-01T10", "2024-01-01T11"], ""),
+        (["31.1.2024 10:00"] * 2, "'31.1.2024 10:00' is read as 2024-01-31 10:00:00"),
+        (["2:30", "10:30"], "'10:30' is read as the time of day 10:30:00"),
+        (["2024/01/02", "2024/01/03"], ""),
+        (["2024.01.02", "2024-01-03"], "'2024.01.02' is read as 2024-01-02"),
+        (["2024-01-02"] * 20 + ["soon"], ""),
+    ],
+)
+def test_only_what_is_not_plain_is_told(cells, said):
+    rows = {"when": cells, "y": ["a"] * len(cells)}
+    told = notes(Table.from_columns(rows), "y", "classification")
+    assert len(told) == bool(said)
+    assert said in "".join(told)
+
+
+def test_dates_to_predict_are_told_of(command):
+    write(
+        "t.csv",
+        ["when", "y"],
+        zip(days(100, lambda day: f"{day:%d/%m/%Y}"), ["a", "b"] * 50, strict=True),
+    )
+    assert command("fit", "t.csv", "--target", "y", *QUICK)[0] == 0
+    write("new.csv", ["when"], [["12/31/2024"], [""]])
+    err = command("predict", "model.safetensors", "new.csv")[2]
+    told = "note: column 'when': '12/31/2024' is read as 2024-12-31, 1 cell missing, taken as 2024-"
+    assert told in err
+
+
+def test_two_meanings_get_one_line(refused, command):
+    Path("t.csv").write_text("when,x,y\n" + "1/2/2024,1,a\n2/1/2024,2,b\n" * 20)
+    assert "t.csv, column 'when': '1/2/2024' may be 2024-02-01 or 2024-01-02" in refused(
+        "fit", "t.csv", "--target", "y", *QUICK
+    )
+    assert command("fit", "t.csv", "--target", "y", "--ignore", "when", *QUICK)[0] == 0
