@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from densenet.exchange import table_to_c
-from densenet.tables import Categories, Classes, Features, Numbers, Table
+from densenet.tables import Categories, Classes, Dates, Features, Numbers, Table
 from tests.support.c import LANGUAGES, build
 from tests.support.exported_tables import (
     NAMES,
@@ -35,8 +35,14 @@ def test_raw_rows_become_the_same_features_and_predictions(
     model = awkward_model(train, kind, dtype, pieces, count)
     table = surprising_table(rng, train)
     features, y = run_in_c(model, table, tmp_path, language)
-    np.testing.assert_array_equal(features, model.features.transform(table))
-    assert np.abs(features).max() == (3 if pieces else 1000)  # where they are cut off
+    of_dates = np.concatenate(
+        [[isinstance(part, Dates)] * len(part.names) for part in model.features.parts]
+    )
+    assert of_dates.sum() == 24
+    expected = model.features.transform(table)
+    np.testing.assert_array_equal(features[:, ~of_dates], expected[:, ~of_dates])
+    assert np.abs(features[:, ~of_dates]).max() == (3 if pieces else 1000)  # where they are cut off
+    np.testing.assert_allclose(features, expected, rtol=0, atol=1e-9)  # days are rounded
     assert_predictions(model, y, table)
 
 
@@ -90,6 +96,26 @@ int main(void) {
     assert done.stdout.split() == ["".join(map(str, row)) for row in codes]
 
 
+def test_days_of_dates(tmp_path):
+    model = model_of(Features((Dates("day", 0.0, 0.0, 1.0),)), TARGETS["values"])
+    table_to_c(model, tmp_path / "model.h")
+    source = """
+#include <stdio.h>
+#include "model.h"
+int main(void) {
+  for (int year = 1; year < 3000; year += 33)
+    for (int month = 1; month < 13; ++month) printf("%.17g\\n", model_days(year, month, 28));
+  return 0;
+}
+"""
+    build(tmp_path / "program", "c", source)
+    done = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
+    dates = [f"{y:04}-{m:02}-28" for y in range(1, 3000, 33) for m in range(1, 13)]
+    np.testing.assert_array_equal(
+        np.array(done.stdout.split(), float), np.array(dates, "M8[D]").astype(int)
+    )
+
+
 def test_places_of_columns_have_names_that_differ(rng, tmp_path):
     columns = ["a b", "A_B", "a_b_2", "???", "naïve", "x" * 50, "x" * 51, "9"]
     parts = tuple(Numbers(column, 0.0, 0.0, 1.0) for column in columns)
@@ -141,8 +167,8 @@ def refused(model, tmp_path, message, error=ValueError, name="model"):
 def test_columns_of_another_kind_are_refused(tmp_path):
     model = model_of(Features((NUMBER, Moods("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Moods "
-        "for column 'born', which cannot be exported"
+        "model: expected one of Numbers, PiecewiseLinear, Categories, Dates for each column, "
+        "got Moods for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)
 

@@ -167,8 +167,8 @@ def refused(model, tmp_path, message):
 def test_columns_of_another_kind_and_without_a_name_are_refused(tmp_path):
     model = model_of(Features((FIRST, Moods("born", 0.0, 0.0, 1.0))), TARGETS["values"])
     message = (
-        "model: expected one of Numbers, PiecewiseLinear, Categories for each column, got Moods "
-        "for column 'born', which cannot be exported"
+        "model: expected one of Numbers, PiecewiseLinear, Categories, Dates for each column, "
+        "got Moods for column 'born', which cannot be exported"
     )
     refused(model, tmp_path, message)
     model = model_of(Features((Numbers("", 0.0, 0.0, 1.0),)), TARGETS["values"])

@@ -6,8 +6,9 @@ import numpy as np
 
 import densenet as dn
 from densenet.exchange import table_to_c
-from densenet.tables import Categories, Classes, Features, Table, TableModel, Values
+from densenet.tables import Categories, Classes, Dates, Features, Table, TableModel, Values
 from densenet.tables.cells import index_of
+from densenet.tables.dates import moments
 from tests.support.c import build
 
 NAMES = [
@@ -49,6 +50,7 @@ def awkward_table(rng, count=200):
         else:
             cells[name] = np.where(rng.random(count) < 0.1, np.nan, rng.normal(size=count) + i)
     cells["Age"][0] = "rare"  # one more feature, for others
+    cells |= awkward_dates(rng, count)
     cells["flag"] = rng.choice(["1", "0", ""], count).astype(object)
     return Table.from_columns(cells)
 
@@ -56,8 +58,11 @@ def awkward_table(rng, count=200):
 def surprising_table(rng, train, count=60):
     """Rows that training did not have: extreme numbers, gaps, unknown categories."""
     extreme = [np.nan, 0.0, 1e308, -1e308, 5e-324, 1e15, 3e38, -1e5]
-    cells = {}
+    cells = awkward_dates(rng, count)
+    cells["when"][::5] = cells["zone"][::6] = ""
     for name, known in train.columns.items():
+        if name in cells:
+            continue
         if known.dtype == object:
             cells[name] = rng.choice([*known, "unknown", "", "1.0"], count).astype(object)
         else:
@@ -66,6 +71,29 @@ def surprising_table(rng, train, count=60):
             )
     return Table.from_columns(cells)
 
+
+def awkward_dates(rng, count):
+    """Dates, times of day and dates with offsets, of which some have gaps."""
+    days = np.datetime64("1890-01-01", "s") + rng.integers(0, 8_000_000_000, count)
+    times = rng.integers(0, 86_400, count).astype("M8[s]").astype(str)
+    cells = {
+        "when": [*EDGES, *days.astype(str)[len(EDGES) :]],
+        "day": days.astype("M8[D]").astype(str),
+        "time": [text[11:] for text in times],
+        "zone": [f"{text}+02:00" for text in days.astype(str)],
+    }
+    dates = {name: np.array(texts, object) for name, texts in cells.items()}
+    dates["day"][::7] = dates["time"][::9] = ""
+    return dates
+
+
+EDGES = [
+    *("0001-01-01T00:00:00", "0004-12-31T23:59:59", "1600-02-29T12:00:00", "1969-12-31T23:59:59"),
+    *("1899-12-31T23:59:59", "1900-01-01T00:00:00", "1900-12-31T23:59:59", "1970-01-01T00:00:00"),
+    *("2000-12-31T23:59:59", "2001-01-01T00:00:00", "2024-12-31T00:00:00", "9999-12-31T23:59:59"),
+    *("2023-12-31T00:00:00", "2024-02-29T18:00:00", "2100-12-31T23:59:59", "2101-01-01T00:00:00"),
+]
+"""Where a year, a leap year or a century begins or ends."""
 
 TARGETS = {"classes": Classes("which ??/ */", tuple(NAMES)), "values": Values("price", 1e6, 250.0)}
 
@@ -98,6 +126,10 @@ def raw(model, table):
             index = index_of(part.values, part.compared)
             codes = [index(name) for name in table.names(part.column).tolist()]
             cells[part.column] = np.array(codes, np.int64)
+        elif isinstance(part, Dates):
+            when = moments(table, part.column, part.format)
+            days = when.astype(np.int64) / 86_400_000_000
+            cells[part.column] = np.where(np.isnat(when), np.nan, days)
         else:
             cells[part.column] = table.numbers(part.column, part.numerals)
     return cells
@@ -112,14 +144,19 @@ def deviations(model, predictions):
 
 
 def assert_predictions(model, actual, table):
-    """Compare with what densenet predicts; sums are of up to 1,000 times a weight."""
+    """Compare with what densenet predicts.
+
+    Sums are of up to 1,000 times a weight. Days since 1970 in float64 are not exact.
+    """
+    has_dates = any(isinstance(part, Dates) for part in model.features.parts)
+    limit = 2000 * np.finfo(model.networks[0].dtype).eps
     is_classes = isinstance(model.target, Classes)
     desired = model.predict_proba(table) if is_classes else model.predict(table)
     np.testing.assert_allclose(
         deviations(model, actual),
         deviations(model, desired),
         rtol=0,
-        atol=2000 * np.finfo(model.networks[0].dtype).eps,
+        atol=max(limit, 1e-9) if has_dates else limit,
     )
 
 

@@ -97,9 +97,9 @@ def test_columns_of_a_kind_without_an_encoding_are_refused(command, monkeypatch)
     features = Features((Numbers("x", 0.0, 0.0, 1.0),))
     model_of(features, Classes("y", ("a", "c"))).save("bad.safetensors")
     message = (
-        "model: expected one of PiecewiseLinear, Categories for each column, got Numbers for "
-        "column 'x', which cannot be exported"
+        "model: expected one of PiecewiseLinear, Categories, Dates for each column, got Numbers "
+        "for column 'x', which cannot be exported"
     )
-    for kinds, out in ((table_c._ENCODINGS, "model.h"), (table_onnx._KINDS, "model.onnx")):
+    for kinds, out in ((table_c._ENCODINGS, "model.h"), (table_onnx.KINDS, "model.onnx")):
         monkeypatch.delitem(kinds, Numbers)
         refused(command, message, out)

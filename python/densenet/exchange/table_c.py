@@ -4,6 +4,7 @@ Columns are encoded in double, as `Features.transform` encodes them, and rounded
 network is written as `densenet.exchange.to_c` writes it.
 """
 
+import math
 import os
 import re
 import unicodedata
@@ -19,8 +20,9 @@ from densenet._version import __version__
 from densenet.exchange._tables import check_model
 from densenet.exchange.c import Writer, check_name, literal
 from densenet.network import Network
-from densenet.tables import columns, pieces
+from densenet.tables import columns, dates, pieces
 from densenet.tables.columns import Categories, Numbers
+from densenet.tables.dates import CYCLES, Dates
 from densenet.tables.model import TableModel
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import Classes, Values
@@ -211,6 +213,48 @@ static inline void ${{name}}_pieces(double cell, double fill, const double *edge
   if (gaps) x[pieces] = isnan(cell) ? 1.0f : 0.0f;
 }}
 """,
+    "date": f"""\
+/* Days from 1970 to the beginning of a year. */
+static inline double ${{name}}_new_year(double year) {{
+  const double past = year - 1;
+  return 365 * past + floor(past / 4) - floor(past / 100) + floor(past / 400) - 719162;
+}}
+
+/* Days from 1970 to a date. Add the time as a share of the day: 0.75 is 18:00. */
+static inline double ${{name}}_days(int year, int month, int day) {{
+  const double begin = ${{name}}_new_year(year);
+  const int is_leap = ${{name}}_new_year(year + 1) - begin > 365.5;
+  return begin + (367 * month - 362) / 12 - (month < 3 ? 0 : 2 - is_leap) + day - 1;
+}}
+
+static inline double ${{name}}_place_in_year(double days) {{
+  double year = floor((days + 719160) / 365.2425) + 1; /* it, or the one before */
+  if (days >= ${{name}}_new_year(year + 1)) ++year;
+  const double begin = ${{name}}_new_year(year);
+  return (days - begin) / (${{name}}_new_year(year + 1) - begin);
+}}
+
+static inline double ${{name}}_place_in_week(double days) {{
+  const double since_monday = floor(days) + 3; /* 1970 began on a Thursday */
+  return (since_monday - 7 * floor(since_monday / 7)) / 7;
+}}
+
+/* Cycles are 0 for the year, 1 for the week, 2 for the day, and -1 for no more. */
+static inline void ${{name}}_date(double cell, double fill, double mean, double scale, int first,
+    int second, int third, int missing, $real *x) {{
+  const int cycles[3] = {{first, second, third}};
+  const double latest = {dates.FURTHEST_DAY}, given = isnan(cell) ? fill : cell;
+  const double days = given < -latest ? -latest : given > latest ? latest : given;
+  ${{name}}_standardize(days, fill, mean, scale, x++);
+  for (int i = 0; i < 3 && cycles[i] >= 0; ++i, x += 2) {{
+    const double place = cycles[i] == 0 ? ${{name}}_place_in_year(days)
+      : cycles[i] == 1 ? ${{name}}_place_in_week(days) : days - floor(days);
+    x[0] = isnan(cell) ? 0.0f : (float)sin({2 * math.pi!r} * place);
+    x[1] = isnan(cell) ? 0.0f : (float)cos({2 * math.pi!r} * place);
+  }}
+  if (missing) *x = isnan(cell) ? 1.0f : 0.0f;
+}}
+""",
     "one_hot": """\
 /* x[i] is 1 for the category i, and after those of the `values` there may be one for others, -1. */
 static inline void ${name}_one_hot(double cell, int missing, int values, int others, $real *x) {
@@ -232,12 +276,18 @@ class _Encoding(NamedTuple):
     arguments : sequence of str, int or list of float
         A list becomes an array.
     names : sequence of str, optional
-        What a cell is an index in; without them it is a number.
+        What a cell is an index in.
+    cell : str
+        What a cell is otherwise; ``${name}`` stands for the header's name.
+    needs : sequence of str
+        Functions that the function calls.
     """
 
     function: str
     arguments: Sequence[str | int | list[float]]
     names: Sequence[str] | None = None
+    cell: str = "a number"
+    needs: Sequence[str] = ()
 
 
 def _numbers(part: Numbers) -> _Encoding:
@@ -256,10 +306,24 @@ def _categories(part: Categories) -> _Encoding:
     return _Encoding("one_hot", arguments, part.values)
 
 
+def _dates(part: Dates) -> _Encoding:
+    cycles = [CYCLES.index(name) for name in part.cycles]
+    cycles += [-1] * (len(CYCLES) - len(cycles))
+    fill, mean, scale = literal(part.fill), literal(part.mean), literal(part.scale)
+    arguments: list[str | int] = [fill, mean, scale, *cycles, int(part.missing)]
+    if part.format.clock:
+        cell = "a time, as a share of the day"
+    else:
+        utc = ", in UTC" if part.format.zone else ""
+        cell = f"days since 1970, see ${{name}}_days{utc}"
+    return _Encoding("date", arguments, cell=cell, needs=["standardize"])
+
+
 _ENCODINGS: Mapping[type, Callable[[Any], _Encoding]] = {
     Numbers: _numbers,
     PiecewiseLinear: _pieces,
     Categories: _categories,
+    Dates: _dates,
 }
 """Each kind of column that can be exported."""
 
@@ -280,8 +344,9 @@ def table_to_c(model: TableModel, path: str | os.PathLike[str], name: str = "mod
     - ``model_index(names, text)``: the index of a text in an array of names.
 
     A row has one double for each column that the model reads. A number is itself, a category is its
-    index in the column's array, such as ``model_names_color``, and -1 if it is not there. NaN is a
-    missing cell in either. Infinite numbers are clipped as large ones are.
+    index in the column's array, such as ``model_names_color``, and -1 if it is not there. A date is
+    in days since 1970, with the time as a fraction, as ``model_days(year, month, day)`` gives them.
+    NaN is a missing cell in each. Infinite numbers are clipped as large ones are.
 
     Parameters
     ----------
@@ -334,7 +399,8 @@ def _header(model: TableModel, name: str) -> str:
     read, predictor = _Columns(model, name), _Networks(networks, words)
     functions = predictor.functions | {
         function: Template(_FUNCTIONS[function]).substitute(words)
-        for function in sorted(read.functions)
+        for function in _FUNCTIONS
+        if function in read.functions
     }
     width, outputs = len(model.features.names), model.target.outputs
     return Template(_HEADER).substitute(
@@ -369,13 +435,16 @@ class _Columns:
         for index, identifier in enumerate(_identifiers(model.features.columns)):
             part = model.features.parts[index]
             encoding = _ENCODINGS[type(part)](part)
-            place, cell = f"{name.upper()}_COLUMN_{identifier}", "a number"
+            place, cell = (
+                f"{name.upper()}_COLUMN_{identifier}",
+                encoding.cell.replace("${name}", name),
+            )
             if encoding.names is not None:
                 array = f"{name}_names_{identifier.lower()}"
                 self.names[array] = encoding.names
                 cell = f"an index in {array}"
             self.places.append(f"  {place} = {index}, /* {_comment(part.column)}: {cell} */\n")
-            self.functions.add(encoding.function)
+            self.functions |= {*encoding.needs, encoding.function}
             arguments = ", ".join(
                 self._numbers(f"{name}_edges_{identifier.lower()}", argument)
                 if isinstance(argument, list)
