@@ -24,11 +24,10 @@ Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the file
 PYTHON_FLOORS: Floors = (
     {"package": ["__init__", "__main__"]},
     {"cli": []},
-    {"demo": ["demo"]},
+    {"demo": ["demo"], "exchange": []},
     {"estimators": []},
     {
         "tables": [],
-        "exchange": [],
         "tools": ["lr_range", "gradient_check", "many", "chunks"],
     },
     {"network": ["network", "serialization"]},

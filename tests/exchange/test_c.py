@@ -12,6 +12,7 @@ import densenet as dn
 from densenet.exchange import to_c
 from densenet.exchange.c import header
 from tests.support.assertions import assert_same_bits, assert_ulp
+from tests.support.c import COMPILERS, LANGUAGES, build
 from tests.support.exchange import CASES, close, random_network, rows
 from tests.support.functions import units_allowed
 from tests.support.losses import Squares
@@ -20,20 +21,7 @@ from tests.support.networks import ACTIVATIONS, make
 if shutil.which("cc") is None:
     pytest.skip("needs a C compiler", allow_module_level=True)
 
-STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow"]
-LANGUAGES = {"c": "-std=c99", "cpp": "-std=c++17"}
-COMPILERS = {"cc": {"c": "cc", "cpp": "c++"}, "clang": {"c": "clang", "cpp": "clang++"}}
 POINTER = {"float32": ctypes.POINTER(ctypes.c_float), "float64": ctypes.POINTER(ctypes.c_double)}
-
-
-def build(output, language, source, *others, compiler="cc", options=()):
-    """Compile a source text, and more files, as strictly as can be."""
-    main = output.with_suffix(f".{language}")
-    main.write_text(source)
-    command = [COMPILERS[compiler][language], LANGUAGES[language], *STRICT, *options]
-    command += [main, *others, "-lm", "-o", output]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
 
 
 class Compiled:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import densenet
 from densenet import datasets, lr_range_test
+from tests.support.c import build
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -131,8 +133,10 @@ def test_the_guide_names_every_layer_and_optimizer():
 
 def test_the_commands_run(empty_folder, command):
     pytest.importorskip("matplotlib")
+    pytest.importorskip("onnx")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
-    assert [line[1] for line in lines] == ["-c", "explore", "fit", "predict", "info"]
+    commands = ["-c", "explore", "fit", "predict", "info", "export", "export"]
+    assert [line[1] for line in lines] == commands
     for program, *arguments in lines:
         if program == "python":
             exec(arguments[1], {})
@@ -142,6 +146,11 @@ def test_the_commands_run(empty_folder, command):
         assert status == 0, arguments
         assert out
     assert (empty_folder / "digits.png").exists()
+    if shutil.which("cc"):
+        [block] = blocks(COMMANDS, "c")
+        include, statements = block.split("\n", 1)
+        program = f"#include <stdio.h>\n{include}\nint main(void) {{{statements}return 0; }}\n"
+        build(empty_folder / "program", "c", program)
 
 
 def test_the_report_is_what_the_command_prints(empty_folder, command):

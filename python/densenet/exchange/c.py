@@ -207,39 +207,42 @@ def header(network: Network, name: str = "model") -> str:
     /* line: a dense neural network with 2 inputs and 1 outputs, in float.
     """
     check_network(network)
-    if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"name: expected a letter, then letters, digits or _, got {name!r}")
-    inputs, outputs = network.inputs, network.outputs
-    writer = _Writer(network, name)
-    writer.layers(network.layers, "", inputs)
-    writer.call("copy", writer.current, "y", outputs)
-    forward = writer.statements
-    writer.current, writer.statements = "y", []
-    last = probability_layer(network.loss_function)
-    if last is not None:
-        writer.layer(last, "", outputs)
+    check_name(name)
+    writer = Writer(network, name)
+    forward, predict = writer.forward(), writer.probabilities()
+    has_probabilities = probability_layer(network.loss_function) is not None
     return Template(_HEADER).substitute(
         writer.words,
         NAME=name.upper(),
-        inputs=inputs,
-        outputs=outputs,
-        gives="the same" if last is None else "probabilities",
-        scratch=sum(writer.buffers.values()) * network.dtype.itemsize,
+        inputs=network.inputs,
+        outputs=network.outputs,
+        gives="probabilities" if has_probabilities else "the same",
+        scratch=writer.scratch,
         version=__version__,
         arrays="\n".join(writer.arrays),
         functions="\n".join(writer.functions.values()),
-        buffers="".join(f"  {writer.real} {b}[{width}];\n" for b, width in writer.buffers.items()),
-        forward="".join(forward),
-        predict="".join(writer.statements),
+        buffers=writer.declarations,
+        forward=forward,
+        predict=predict,
     )
 
 
-class _Writer:
-    """Collects a header's arrays, functions and statements. `current` names the latest values."""
+def check_name(name: object) -> None:
+    """Raise ValueError unless C's names may begin with `name`."""
+    if not isinstance(name, str) or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"name: expected a letter, then letters, digits or _, got {name!r}")
 
-    def __init__(self, network: Network, name: str) -> None:
+
+class Writer:
+    """Collects a network's arrays, functions and statements. `current` names the latest values.
+
+    `prefix` begins the names of its arrays, after `name`.
+    """
+
+    def __init__(self, network: Network, name: str, prefix: str = "") -> None:
         self.network = network
         self.name = name
+        self.prefix = prefix
         self.wide = network.dtype == np.float64
         self.real = "double" if self.wide else "float"
         self.words = {"name": name, "real": self.real, "f": "" if self.wide else "f"}
@@ -249,6 +252,34 @@ class _Writer:
         self.buffers: dict[str, int] = {}  # name to length
         self.current = "x"
         self._values = network.parameters | network.running_moments
+
+    @property
+    def declarations(self) -> str:
+        """Declarations of the buffers."""
+        return "".join(f"  {self.real} {b}[{width}];\n" for b, width in self.buffers.items())
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of the buffers."""
+        return sum(self.buffers.values()) * self.network.dtype.itemsize
+
+    def forward(self) -> str:
+        """Give the statements that compute the outputs ``y`` from the inputs ``x``."""
+        self.layers(self.network.layers, "", self.network.inputs)
+        self.call("copy", self.current, "y", self.network.outputs)
+        return self._taken()
+
+    def probabilities(self) -> str:
+        """Give those that then make probabilities of ``y``; none if the loss has no such."""
+        self.current = "y"
+        last = probability_layer(self.network.loss_function)
+        if last is not None:
+            self.layer(last, "", self.network.outputs)
+        return self._taken()
+
+    def _taken(self) -> str:
+        statements, self.statements = self.statements, []
+        return "".join(statements)
 
     def layers(self, layers: Sequence[Layer], prefix: str, width: int, depth: int = 1) -> None:
         """Append a sequence of layers, the first of which has `width` inputs.
@@ -292,7 +323,7 @@ class _Writer:
                 self.call("batch_norm", self.current, mean, scale, bias, width)
             case LayerNorm():
                 weight, bias = self.parameter(f"{name}.weight"), self.parameter(f"{name}.bias")
-                eps = _literal(layer.eps)
+                eps = literal(layer.eps)
                 self.call("layer_norm", self.current, weight, bias, eps, width)
             case Softmax():
                 self.call("softmax", self.current, width)
@@ -344,7 +375,7 @@ class _Writer:
         """Append an array; give its name in C."""
         if not np.isfinite(values).all():
             raise ValueError(f"network: expected finite numbers, got NaN or infinity in {name}")
-        in_c = f"{self.name}_{name.replace('.', '_')}"
+        in_c = f"{self.name}_{self.prefix}{name.replace('.', '_')}"
         numbers = [self.number(value) for value in values.ravel().tolist()]
         lines = (
             ", ".join(numbers[first : first + _NUMBERS_PER_LINE])
@@ -356,10 +387,10 @@ class _Writer:
 
     def number(self, value: float) -> str:
         """Write a number in the network's element type."""
-        return _literal(float(self.network.dtype.type(value))) + self.words["f"]
+        return literal(float(self.network.dtype.type(value))) + self.words["f"]
 
 
-def _literal(value: float) -> str:
+def literal(value: float) -> str:
     """Write a double exactly, in the hexadecimal of C99."""
     digits, power = value.hex().split("p")
     return f"{digits.rstrip('0').rstrip('.')}p{power}"

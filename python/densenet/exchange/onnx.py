@@ -5,11 +5,12 @@ alone. In a float64 network basic operators take their place, so that it predict
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from densenet import _checks
 from densenet._activations import ACTIVATIONS
@@ -106,66 +107,62 @@ def model(network: Network) -> Any:
     ['Gemm', 'Relu', 'Gemm', 'Softmax']
     """
     check_network(network)
-    if network.flat.nbytes > _LIMIT:
-        raise ValueError(
-            f"network: expected at most {_LIMIT} bytes of weights, got {network.flat.nbytes}"
-        )
-    onnx = _onnx()
-    graph = _Graph(network, onnx)
-    graph.name(graph.layers(network.layers, "", "inputs"), "outputs")
+    check_size(network)
+    onnx = import_onnx("to_onnx")
+    graph = Graph(onnx, network.dtype)
+    layers = Layers(graph, network)
+    graph.name(layers.outputs("inputs"), "outputs")
     results = ["outputs"]
-    last = probability_layer(network.loss_function)
-    if last is not None:
-        graph.name(graph.layer(last, "", "outputs"), "probabilities")
+    probabilities = layers.probabilities("outputs")
+    if probabilities is not None:
+        graph.name(probabilities, "probabilities")
         results.append("probabilities")
 
     def rows(name: str, width: int) -> Any:
-        return onnx.helper.make_tensor_value_info(name, graph.type, ["batch", width])
+        return graph.rows(name, network.dtype, width)
 
-    made = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "network",
-            [rows("inputs", network.inputs)],
-            [rows(name, network.outputs) for name in results],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="densenet",
-        producer_version=__version__,
+    loss = network.loss_function
+    return graph.model(
+        [rows("inputs", network.inputs)],
+        [rows(name, network.outputs) for name in results],
+        {"loss": repr(loss) if isinstance(loss, Loss) else type(loss).__name__},
         doc_string=", ".join(map(describe_layer, network.layers)),
     )
-    loss = network.loss_function
-    name = repr(loss) if isinstance(loss, Loss) else type(loss).__name__
-    onnx.helper.set_model_props(made, {"loss": name})
-    return made
 
 
-def _onnx() -> Any:
-    require("to_onnx", "onnx", "onnx")
+def check_size(*networks: Network) -> None:
+    """Raise ValueError if a file cannot hold the weights of networks."""
+    size = sum(network.flat.nbytes for network in networks)
+    if size > _LIMIT:
+        raise ValueError(f"network: expected at most {_LIMIT} bytes of weights, got {size}")
+
+
+def import_onnx(who: str) -> Any:
+    """Import onnx for a function of the name `who`."""
+    require(who, "onnx", "onnx")
     import onnx
 
     return onnx
 
 
-class _Graph:
-    """Collects the nodes and constants of a graph. A value is known by its name."""
+class Graph:
+    """Collects the nodes and constants of a graph. A value is known by its name.
 
-    def __init__(self, network: Network, onnx: Any) -> None:
-        self.network = network
-        self.wide = network.dtype == np.float64
-        self.type = onnx.TensorProto.DOUBLE if self.wide else onnx.TensorProto.FLOAT
+    Bare numbers become constants of `dtype`. The names of nodes and constants begin with `prefix`.
+    """
+
+    def __init__(self, onnx: Any, dtype: np.dtype[Any], prefix: str = "") -> None:
+        self.dtype = dtype
+        self.prefix = prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._onnx = onnx
-        self._arrays = network.parameters | network.running_moments
 
     def add(
         self, op: str, *inputs: str | float | Array, output: str = "", **attributes: Any
     ) -> str:
         """Append a node; give the name of its output. Numbers among the inputs become constants."""
-        output = output or f"{op}_{len(self.nodes)}"
+        output = output or f"{self.prefix}{op}_{len(self.nodes)}"
         names = [
             value if isinstance(value, str) else self.constant(f"{output}.{index}", value)
             for index, value in enumerate(inputs)
@@ -186,16 +183,70 @@ class _Graph:
         (node,) = (node for node in self.nodes if value in node.output)
         node.output[0] = node.name = result
 
+    def cast(self, x: str, dtype: npt.DTypeLike) -> str:
+        """Append a conversion to another type."""
+        return self.add("Cast", x, to=self._type(dtype))
+
     def constant(self, name: str, value: float | Array) -> str:
-        """Append a constant: integers (axes) as int64, other numbers in the network's type."""
-        array = np.asarray(value)
-        array = array.astype(np.int64 if array.dtype.kind == "i" else self.network.dtype, "C")
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        """Append a constant: a bare number in the graph's type, an array in its own."""
+        array = value if isinstance(value, np.ndarray) else np.array(value, self.dtype)
+        self.constants.append(
+            self._onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
+        )
         return name
+
+    def rows(self, name: str, dtype: npt.DTypeLike, *width: int) -> Any:
+        """Describe an input or a result of the model, of shape (batch, width) or (batch,)."""
+        shape = ["batch", *width]
+        return self._onnx.helper.make_tensor_value_info(name, self._type(dtype), shape)
+
+    def model(
+        self, inputs: list[Any], outputs: list[Any], about: Mapping[str, str], doc_string: str
+    ) -> Any:
+        """Make the model of all that was appended; `about` becomes its metadata."""
+        helper = self._onnx.helper
+        made = helper.make_model(
+            helper.make_graph(self.nodes, "network", inputs, outputs, self.constants),
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="densenet",
+            producer_version=__version__,
+            doc_string=doc_string,
+        )
+        helper.set_model_props(made, dict(about))
+        return made
+
+    def _type(self, dtype: npt.DTypeLike) -> int:
+        number: int = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return number
+
+
+class Layers:
+    """Appends a network's layers to a graph of its type.
+
+    `prefix` begins the names of parameters, after the graph's own.
+    """
+
+    def __init__(self, graph: Graph, network: Network, prefix: str = "") -> None:
+        self.network = network
+        self.wide = network.dtype == np.float64
+        self.add = graph.add
+        self.constant = graph.constant
+        self.prefix = graph.prefix + prefix
+        self._arrays = network.parameters | network.running_moments
+
+    def outputs(self, x: str) -> str:
+        """Append all layers; give the name of the last one's output."""
+        return self.layers(self.network.layers, "", x)
+
+    def probabilities(self, outputs: str) -> str | None:
+        """Append the layer that makes probabilities of outputs; None if the loss has none."""
+        last = probability_layer(self.network.loss_function)
+        return None if last is None else self.layer(last, "", outputs)
 
     def array(self, name: str) -> str:
         """Append a parameter or a running moment; give its name."""
-        return self.constant(name, self._arrays[name])
+        return self.constant(f"{self.prefix}{name}", self._arrays[name])
 
     def layers(self, layers: Sequence[Layer], prefix: str, x: str) -> str:
         """Append a sequence of layers; give the name of the last one's output."""
@@ -215,7 +266,7 @@ class _Graph:
             case Residual():
                 return add("Add", x, self.layers(layer.layers, f"{name}.", x))
             case BatchNorm():
-                scale = self.constant(f"{name}.scale", batch_norm_scale(self.network, name, layer))
+                scale = batch_norm_scale(self.network, name, layer)
                 centred = add("Sub", x, self.array(f"{name}.running_mean"))
                 return add("Add", add("Mul", centred, scale), self.array(f"{name}.bias"))
             case LayerNorm():

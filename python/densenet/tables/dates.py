@@ -24,7 +24,8 @@ __all__ = ["Dates"]
 
 Moments: TypeAlias = "npt.NDArray[np.datetime64]"
 
-_FURTHEST_DAY = 3_000_000  # since 1970: that of year 9999
+FURTHEST_DAY = 3_000_000
+"""Days since 1970, and more than until year 9999."""
 
 CYCLES = ("year", "week", "day")
 """The cycles in which a date has a place. That in the week is its day, without the time."""
@@ -89,7 +90,7 @@ class Dates:
     def __post_init__(self) -> None:
         specs.check_statistics(self)
         for name in "fill", "mean":
-            if abs(getattr(self, name)) > _FURTHEST_DAY:
+            if abs(getattr(self, name)) > FURTHEST_DAY:
                 raise ValueError(
                     f"{name}: expected days since 1970 up to year 9999, got {getattr(self, name)!r}"
                 )

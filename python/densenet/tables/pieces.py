@@ -16,7 +16,8 @@ from densenet.tables.table import Table, as_table
 
 __all__ = ["PiecewiseLinear"]
 
-_FURTHEST = 1e6  # where the smooth clip has long come to rest
+FURTHEST = 1e6
+"""Scales from the center at which the smooth clip has long come to rest."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class PiecewiseLinear:
         n = len(edges) - 1
         first = 0 if n == 1 else 1
         if first:
-            z = _ratio(filled, self.center, self.scale / 2).clip(-_FURTHEST, _FURTHEST)
+            z = _ratio(filled, self.center, self.scale / 2).clip(-FURTHEST, FURTHEST)
             features[:, 0] = z / np.hypot(1, z / 3)
         at = np.clip(np.searchsorted(edges, filled, side="right") - 1, 0, n - 1)
         widths = edges[at + 1] / 2 - edges[at] / 2

@@ -16,6 +16,7 @@ from densenet.layers import Linear, Sigmoid
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tests.support.refusals.accepted import KIND_OF
 from tests.support.refusals.subjects import Subject, accuracy, data, default, parameters_of, trained
+from tests.support.refusals.table_subjects import table_model
 
 # ---- other programs ------------------------------------------------------------------------------
 
@@ -32,9 +33,13 @@ def _exchange() -> list[Subject]:
         of("state_dict", network=network, convert=np.asarray),
         of("load_state_dict", network=network, state=exchange.state_dict(network)),
         of("to_c", {"name": "identifier"}, network=network, path="net.h", name="net"),
+        of("table_to_c", {"name": "identifier"}, model=table_model(), path="table.h", name="net"),
     ]
     if installed("onnx"):
-        subjects.append(of("to_onnx", network=network, path="net.onnx"))
+        subjects += [
+            of("to_onnx", network=network, path="net.onnx"),
+            of("table_to_onnx", model=table_model(), path="table.onnx"),
+        ]
     if installed("sklearn"):
         softmax = Network([Linear(5, 3)], SoftmaxCrossEntropy(), seed=1)
         subjects += [

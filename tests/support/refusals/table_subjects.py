@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet import Linear, Network, SoftmaxCrossEntropy
+from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy
 from densenet.tables import (
     Categories,
     Classes,
@@ -34,6 +34,13 @@ def _table() -> Table:
             "day": ["2024-01-01", "", "2024-01-02", "2024-01-03"],
         }
     )
+
+
+def table_model() -> TableModel:
+    """A model of one column of numbers."""
+    network = Network([Linear(1, 1)], MeanSquaredError(), seed=1)
+    features = Features((Numbers("age", 1.0, 2.0, 3.0),))
+    return TableModel((network,), features, Values("n", 2.0, 1.0))
 
 
 def subjects() -> list[Subject]:
