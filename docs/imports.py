@@ -24,10 +24,10 @@ Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the file
 PYTHON_FLOORS: Floors = (
     {"package": ["__init__", "__main__"]},
     {"cli": []},
-    {"demo": ["demo"], "exchange": []},
+    {"demo": ["demo"]},
+    {"estimators": [], "exchange": []},
     {
         "tables": [],
-        "estimators": [],
         "tools": ["lr_range", "gradient_check", "many", "chunks"],
     },
     {"network": ["network", "serialization"]},

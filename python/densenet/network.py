@@ -344,7 +344,7 @@ class Network(Passes):
         epochs: int = 10,
         batch_size: int = 128,
         optimizer: Optimizer | None = None,
-        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        validation_data: tuple[npt.ArrayLike, ...] | None = None,
         metrics: Sequence[training.Metric] = (),
         shuffle: bool | Literal["blocks"] | None = None,
         drop_last: bool = False,
@@ -388,8 +388,9 @@ class Network(Passes):
             the rows that are left.
         optimizer : optimizer, optional
             `Adam` by default. The network keeps its moments and count, as in `train_step`.
-        validation_data : (x, y), optional
-            Rows whose loss and metrics are measured after each epoch.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Rows whose loss and metrics are measured after each epoch; the weights count in the
+            loss.
         metrics : sequence of functions ``f(y_true, y_pred) -> float``
             Measured on the validation data, under ``"val_" + f.__name__``.
         shuffle : bool or "blocks", optional

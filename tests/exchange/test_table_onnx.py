@@ -15,7 +15,7 @@ import onnxruntime
 
 import densenet as dn
 from densenet.exchange import table_to_onnx
-from densenet.tables import Categories, Features, Numbers, PiecewiseLinear, Table
+from densenet.tables import Categories, Classes, Features, Numbers, PiecewiseLinear, Table
 from tests.support.exported_tables import (
     NAMES,
     TARGETS,
@@ -25,6 +25,7 @@ from tests.support.exported_tables import (
     model_of,
     raw,
     surprising_table,
+    with_threshold,
 )
 
 
@@ -147,6 +148,18 @@ def test_a_network_whose_last_layer_makes_probabilities(rng, session):
     found = run(session(model), model, table)["probabilities"]
     expected = model.network.predict_proba(model.features.transform(table))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_threshold_decides_between_two_classes(index, dtype, session):
+    features, target = Features((Numbers("x", 0.0, 0.0, 1.0),)), Classes("y", ("a", "b"))
+    table = Table.from_columns({"x": np.arange(-9.0, 9.0)})
+    model = with_threshold(model_of(features, target, dtype=dtype), table, index)
+    found = run(session(model), model, table)["class"]
+    assert found.shape == (18,)
+    assert [target.values[i] for i in found] == model.predict(table)
+    assert set(found) == {0, 1}
+    assert found.tolist() != model.predict_proba(table).argmax(axis=1).tolist()
 
 
 # ---- what cannot be exported ---------------------------------------------------------------------

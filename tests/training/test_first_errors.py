@@ -61,7 +61,7 @@ FIT = [
     ({"validation_data": 0.2}, f"{_PAIR} float"),
     ({"validation_data": {"x": X, "y": Y}}, f"{_PAIR} dict"),
     ({"validation_data": (X,)}, f"{_PAIR} 1 elements"),
-    ({"validation_data": (X, Y, Y)}, f"{_PAIR} 3 elements"),
+    ({"validation_data": (X, Y, Y, Y)}, f"{_PAIR} 4 elements"),
     (
         {"validation_data": (X, X)},
         "validation_data: y: expected shape (6, 3), got (6, 5)",

@@ -148,6 +148,18 @@ def test_validation_measures_other_rows_after_each_epoch(network, data, rng, kin
     assert history.epochs[0]["val_loss"] != last["val_loss"]
 
 
+def test_rows_of_the_validation_loss_may_have_weights(network, data, rng):
+    x, y = rng.normal(size=(8, 7)), rng.integers(0, 3, 8)
+    weights = rng.random(8)
+    history = network.fit(*data, validation_data=(x, y, weights), metrics=[mean_class])
+    last = history.epochs[-1]
+    assert last["val_loss"] == pytest.approx(network.loss(x, y, weights), rel=1e-6)
+    assert last["val_loss"] != pytest.approx(network.loss(x, y), rel=1e-3)
+    assert last["val_mean_class"] == mean_class(y, network.predict(x))
+    with pytest.raises(ValueError, match=r"^validation_data: sample_weight: "):
+        network.fit(*data, validation_data=(x, y, weights[:3]))
+
+
 def test_validation_changes_nothing(engine, data, rng):
     validation = rng.normal(size=(8, 7)), rng.integers(0, 3, 8)
     with_it, without = make(engine), make(engine)

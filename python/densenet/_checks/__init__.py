@@ -60,6 +60,7 @@ from densenet._checks.objects import (
     sequence_of,
     text,
     texts,
+    weighted_pair,
     within,
 )
 from densenet._checks.targets import (
@@ -130,6 +131,7 @@ __all__ = [
     "update",
     "value_targets",
     "vector_to_write",
+    "weighted_pair",
     "weights",
     "within",
     "writeable",

@@ -119,6 +119,13 @@ def pair(name: str, value: Any) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
+def weighted_pair(name: str, value: Any) -> tuple[Any, ...]:
+    """Check a pair (x, y) of rows and targets, or with the rows' weights (x, y, sample_weight)."""
+    if isinstance(value, tuple | list) and len(value) == 3:
+        return tuple(value)
+    return pair(name, value)
+
+
 def mapping(name: str, value: Any, words: str = "a mapping") -> Mapping[Any, Any]:
     """Check a mapping."""
     if not isinstance(value, Mapping):

@@ -58,6 +58,12 @@ def add(commands: Commands) -> None:
     add("--target", required=True, metavar="COLUMN", help="the column to predict")
     _add_columns(parser, default)
     _add_training(parser, default)
+    add(
+        "--folds",
+        type=_options.integer(2),
+        metavar="K",
+        help="first score K models, each on a part of the rows that it has not seen",
+    )
     _tables.add_reading(parser)
     parser.set_defaults(run=_fit)
 
@@ -90,6 +96,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings of network and training; those not given stay out of the result."""
+    from densenet.tables.monitors import MONITORS
     from densenet.tables.settings import ACTIVATIONS, OPTIMIZERS
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
@@ -115,6 +122,8 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="P",
         help=f"share of a target that goes to all classes (default: {default.label_smoothing:g})",
     )
+    add("--normalization", choices=("batch", "layer"), help="after hidden linear layers")
+    add("--residual", action="store_true", help="add its input to a hidden layer of the same width")
     add("--optimizer", choices=sorted(OPTIMIZERS), help=f"(default: {default.optimizer})")
     add(
         "--weight-decay",
@@ -122,6 +131,8 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="R",
         help=f"of adamw (default: {default.weight_decay:g})",
     )
+    add("--l1", type=_options.from_zero, metavar="R", help="penalty that gives exact zeros")
+    add("--l2", type=_options.from_zero, metavar="R", help="penalty on squares of weights")
     add("--lr", type=_options.rate, metavar="R", help="highest learning rate")
     add(
         "--schedule",
@@ -130,12 +141,21 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     )
     add("--epochs", type=_options.integer(1), metavar="N", help=by_rows)
     add("--batch-size", type=_options.integer(1), metavar="B", help=by_rows)
-    add(
+    held_out = parser.add_mutually_exclusive_group()
+    held_out.add_argument(
         "--validation",
+        default=argparse.SUPPRESS,
         type=_options.share,
         metavar="P",
         help="share of the rows to hold out, by which the best epoch is chosen "
         "(default: 500 rows, but 0.1 to 0.2)",
+    )
+    held_out.add_argument("--validation-file", metavar="FILE", help="a table of rows to hold out")
+    add(
+        "--monitor",
+        choices=MONITORS,
+        help="the score of rows held out by which the best epoch is chosen "
+        "(default: accuracy, or the loss of values)",
     )
     add(
         "--patience",
@@ -150,6 +170,23 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         help=f"networks that are trained and averaged (default: {default.nets})",
     )
     add(
+        "--class-weight",
+        type=_options.class_weights,
+        metavar="A=W,B=W",
+        help="weights of the rows of classes; balanced gives each class as much as any other",
+    )
+    add(
+        "--threshold",
+        type=_options.threshold,
+        metavar="P",
+        help="predict the rarer of two classes from this probability on; auto: that of its best F1",
+    )
+    add(
+        "--calibrate",
+        action="store_true",
+        help="divide the logits by the temperature that suits the rows held out",
+    )
+    add(
         "--seed",
         type=_options.integer(0),
         metavar="S",
@@ -159,7 +196,7 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import Settings, fit
+    from densenet.tables import Settings, cross_validate, fit
     from densenet.tables import report as table_report
     from densenet.tables.settings import PRESETS
 
@@ -176,12 +213,21 @@ def _fit(arguments: argparse.Namespace) -> int:
     table = _tables.read(
         arguments, settings.missing, settings.present, settings.ignore.__contains__
     )
+    validation = None
+    if arguments.validation_file is not None:
+        other = argparse.Namespace(**{**vars(arguments), "table": arguments.validation_file})
+        validation = _tables.read(
+            other, settings.missing, settings.present, settings.ignore.__contains__
+        )
     workers = _workers()
     progress = find_spec("tqdm") is not None
-    fitted = fit(table, settings, progress=progress, workers=workers)
+    scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
+    fitted = fit(table, settings, validation=validation, progress=progress, workers=workers)
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
     fitted.model.save(arguments.out)
+    if scores:
+        print(f"{table_report.folds_report(scores)}\n")
     print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         table_report.picture(fitted).savefig(output, dpi=150)

@@ -58,6 +58,21 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def class_weights(text: str) -> str | dict[str, float]:
+    """Read "balanced", or a weight for each of some classes: a=2,b=0.5."""
+    if text == "balanced":
+        return text
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    if not all(separator for _, separator, _ in pairs):
+        raise argparse.ArgumentTypeError(f"must be balanced or such as a=2,b=0.5, got {text}")
+    return {name.strip(): from_zero(weight) for name, _, weight in pairs}
+
+
+def threshold(text: str) -> float | str:
+    """Read "auto" or a probability."""
+    return text if text == "auto" else share(text)
+
+
 def widths(text: str) -> tuple[int, ...]:
     """Read the widths of hidden layers; an empty text stands for none, a linear model."""
     return tuple(map(integer(1), text.split(","))) if text else ()

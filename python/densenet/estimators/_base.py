@@ -41,6 +41,17 @@ def has_partial_fit(estimator: "DenseEstimator") -> bool:
     return True
 
 
+@contextmanager
+def unchanged_by_errors(estimator: BaseEstimator) -> Iterator[None]:
+    """Put all attributes of an estimator back if training raises."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
+
+
 @dataclass(eq=False, repr=False)
 class DenseEstimator(BaseEstimator):
     """Parameters and training of `DenseClassifier` and `DenseRegressor`."""
@@ -114,16 +125,6 @@ class DenseEstimator(BaseEstimator):
         return None
 
     # ---- training --------------------------------------------------------------------------------
-
-    @contextmanager
-    def _unchanged_by_errors(self) -> Iterator[None]:
-        """Put all attributes back if training raises."""
-        before = self.__dict__.copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
 
     def _fit(
         self, x: Any, y: Any, sample_weight: Any, held_out: tuple[Any, Any, Any], incremental: bool

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from densenet._typing import Array
-from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit
+from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._objective import Objective, for_classes
 
 
@@ -175,7 +175,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
             If a parameter is outside its range, an array does not fit, a frame has a column that
             is not of numbers, which is named, or the weights have become infinite.
         """
-        with self._unchanged_by_errors():
+        with unchanged_by_errors(self):
             self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val), incremental=False)
         return self
 

@@ -3,7 +3,7 @@
 Data flows one way. `read_table` turns a file into a `Table` of cells. `Features` turns its columns
 into the rows that a network reads, and a target (`Classes` or `Values`) turns the column to predict
 into what it learns. A `TableModel` is a network together with both. `fit` trains one by `Settings`,
-as the command ``densenet fit`` does.
+as the command ``densenet fit`` does; `cross_validate` scores that on every row.
 """
 
 from densenet.tables.columns import Categories, Numbers
@@ -11,6 +11,7 @@ from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.files import read_table, write_csv
 from densenet.tables.fitting import Fitted, fit
+from densenet.tables.folds import cross_validate
 from densenet.tables.joining import join
 from densenet.tables.model import TableModel
 from densenet.tables.pieces import PiecewiseLinear
@@ -30,6 +31,7 @@ __all__ = [
     "Table",
     "TableModel",
     "Values",
+    "cross_validate",
     "fit",
     "fit_target",
     "infer_task",

@@ -12,17 +12,19 @@ import numpy as np
 from densenet import _checks, training
 from densenet._typing import Array
 from densenet._version import __version__
-from densenet.metrics import accuracy, r2
 from densenet.network import Network
+from densenet.tables.calibration import calibrate
+from densenet.tables.deciding import check_decisions, weights_of, with_threshold
 from densenet.tables.features import Features
 from densenet.tables.holding_out import hold_out
 from densenet.tables.ids import find_ids
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
+from densenet.tables.monitors import metrics_of, rule_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Classes, Target, fit_target, infer_task
-from densenet.training import EarlyStopping, History
+from densenet.training import History
 from densenet.workers import Workers
 
 __all__ = ["Fitted", "fit"]
@@ -67,7 +69,12 @@ class Fitted(NamedTuple):
 
 
 def fit(
-    table: Table, settings: Settings, *, progress: bool = False, workers: Workers | None = None
+    table: Table,
+    settings: Settings,
+    *,
+    validation: Table | None = None,
+    progress: bool = False,
+    workers: Workers | None = None,
 ) -> Fitted:
     """Train a model on a table.
 
@@ -77,6 +84,9 @@ def fit(
     ----------
     table : Table
     settings : Settings
+    validation : Table, optional
+        Rows to hold out, in place of a share of `table`, which is trained on as a whole. Those
+        without a target are left out.
     progress : bool
         True shows a progress bar.
     workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
@@ -122,8 +132,12 @@ def fit(
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
     target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held out
-    settings = settings.chosen_for(len(table), target)
-    parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    if validation is None:
+        settings = settings.chosen_for(len(table), target)
+        parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    else:
+        settings = replace(settings, validation=0.0).chosen_for(len(table), target)
+        parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     target = fit_target(training_rows, settings.target, task)
@@ -138,42 +152,57 @@ def fit(
         pieces=settings.pieces,
     )
     x, y = features.transform(table), target.encode(table)
-    trained = [
-        _train(x, y, rows, held_out, settings, target, number, progress, workers)
-        for number, (rows, held_out) in enumerate(parts)
-    ]
-    networks, histories = [network for network, _ in trained], [history for _, history in trained]
+    if validation is None:
+        held = [(x[held_out], y[held_out]) for _, held_out in parts if len(held_out)]
+    else:
+        held = [_encoded(validation, features, target)] * settings.nets
+    check_decisions(settings, target, [targets for _, targets in held])
+    networks, histories = [], []
+    for number, (rows, _) in enumerate(parts):
+        network, history = _train(
+            (x[rows], y[rows]),
+            held[number] if held else None,
+            settings,
+            target,
+            number,
+            progress,
+            workers,
+        )
+        if settings.calibrate:
+            calibrate(network, *held[number])
+        networks.append(network)
+        histories.append(history)
     model = TableModel(
         tuple(networks), features, target, settings.id, settings.missing, present=settings.present
     )
+    judged = None
+    if validation is not None:
+        judged = model.outputs(held[0][0]), held[0][1]
+    elif held:
+        each = [outputs_of(network, of[0]) for network, of in zip(networks, held, strict=True)]
+        judged = np.concatenate(each), np.concatenate([classes for _, classes in held])
+    if isinstance(target, Classes) and settings.threshold is not None:
+        target = with_threshold(target, settings.threshold, y[seen], judged)
+        model = replace(model, target=target)
     train = score(target, model.outputs(x[seen]), y[seen])
-    validation = None
-    judged = np.concatenate([held_out for _, held_out in parts])
-    if len(judged):
-        each = [
-            outputs_of(network, x[held_out])
-            for network, (_, held_out) in zip(networks, parts, strict=True)
-        ]
-        validation = score(target, np.concatenate(each), y[judged])
+    judgement = score(target, *judged) if judged else None
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,
         "training_rows": len(seen),
-        "validation_rows": len(judged),
+        "validation_rows": len(judged[1]) if judged else 0,
         "epochs": len(histories[0].epochs),
         "stopped": histories[0].stopped,
         "settings": asdict(settings),
         "training": train.scores,
-        "validation": validation.scores if validation else {},
+        "validation": judgement.scores if judgement else {},
     }
-    return Fitted(replace(model, facts=facts), histories, train, validation, said)
+    return Fitted(replace(model, facts=facts), histories, train, judgement, said)
 
 
 def _train(
-    x: Array,
-    y: Array,
-    rows: Array,
-    held_out: Array,
+    rows: tuple[Array, Array],
+    held: tuple[Array, Array] | None,
     settings: Settings,
     target: Target,
     number: int,
@@ -182,28 +211,34 @@ def _train(
 ) -> tuple[Network, History]:
     """Train network `number` on some rows; keep its best epoch by the rows held out."""
     seed = settings.seed + number
-    network = settings.make_network(x.shape[1], target, seed)
-    is_classes = isinstance(target, Classes)
+    network = settings.make_network(rows[0].shape[1], target, seed)
     epochs = _checks.count("epochs", settings.epochs)
-    stopping = EarlyStopping(
-        "val_accuracy" if is_classes else "val_loss", patience=settings.patience or epochs
-    )
+    weights = weights_of(settings, target, rows[1])
+    rule = rule_of(target, settings.monitor, weighted=weights is not None)
     history = training.fit(
         network,
-        x[rows],
-        y[rows],
+        *rows,
         epochs=epochs,
         batch_size=_checks.count("batch_size", settings.batch_size),
-        optimizer=settings.make_optimizer(len(rows)),
-        validation_data=(x[held_out], y[held_out]) if len(held_out) else None,
-        metrics=(accuracy if is_classes else r2,),
-        early_stopping=stopping if len(held_out) else None,
+        optimizer=settings.make_optimizer(len(rows[0])),
+        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
+        metrics=metrics_of(target, rule),
+        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
         progress=progress,
         seed=seed,
         workers=workers,
     )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
+    if history.stopped == "diverged" or not np.isfinite(network.forward(rows[0])).all():
         raise ValueError(
             f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
         )
     return network, history
+
+
+def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
+    """Encode the rows of a table that have a target, to hold them out."""
+    table = table.take(np.flatnonzero(~table.missing(target.column)))
+    if not len(table):
+        raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
+    return features.transform(table), target.encode(table)

@@ -142,8 +142,9 @@ class TableModel:
             If a column is missing, or a cell of a column of numbers is no finite number.
         """
         outputs = self.outputs(self.features.transform(table))
-        is_classes = isinstance(self.target, Classes)
-        return self.target.decode(outputs.argmax(axis=1) if is_classes else outputs)
+        if isinstance(self.target, Classes):
+            return self.target.decode(self.target.choose(outputs))
+        return self.target.decode(outputs)
 
     def predict_proba(self, table: Table) -> Array:
         """Compute the probability of each class, (rows, classes).
@@ -203,7 +204,7 @@ class TableModel:
             columns[self.target.column] = [f"{value:.7g}" for value in self.predict(table)]
             return columns
         shares = self.predict_proba(table)
-        columns[self.target.column] = self.target.decode(shares.argmax(axis=1))
+        columns[self.target.column] = self.target.decode(self.target.choose(shares))
         if probabilities:
             for name, share in zip(self.target.values, shares.T, strict=True):
                 columns[f"P({name})"] = [rounded(value, 6, "g") for value in share]
@@ -378,7 +379,7 @@ def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:
     known = np.flatnonzero(encoded < target.outputs)
     shares = outputs[known, encoded[known]].astype(np.float64)
     loss = -np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean() if len(known) else np.nan
-    predicted = outputs.argmax(axis=1)
+    predicted = target.choose(outputs)
     precision, recall, f1 = precision_recall_fbeta(encoded, predicted, 1.0, "macro")
     baseline = np.bincount(encoded).max() / len(encoded)
     return Evaluation(

@@ -14,13 +14,14 @@ from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
 from densenet.tables.model import Evaluation, TableModel
+from densenet.tables.monitors import rule_of
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import TASK_RULES, Classes, Target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["describe", "fit_report", "picture", "score_report"]
+__all__ = ["describe", "fit_report", "folds_report", "picture", "score_report"]
 
 _MOST_CLASSES = 12  # of a matrix that fits a terminal
 _MOST_PAIRS = 10  # of classes most often mistaken for each other
@@ -83,6 +84,35 @@ def fit_report(fitted: Fitted) -> str:
         _confusion(model.target, judged, "validation" if fitted.validation else "training"),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def folds_report(scores: Mapping[str, Sequence[float]]) -> str:
+    """Report the scores of a cross-validation: means over the folds, and their spread.
+
+    Parameters
+    ----------
+    scores : mapping of str to sequence of float
+        What `densenet.tables.folds.cross_validate` gives.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from densenet.tables import report
+    >>> print(report.folds_report({"accuracy": [0.75, 0.85]}))
+    2 folds, each predicted by a model of the others: mean and standard deviation
+                    mean      spread
+    accuracy      80.00%       5.00%
+    """
+    folds = len(next(iter(scores.values())))
+    table = {
+        "mean": {name: float(np.mean(each)) for name, each in scores.items()},
+        "spread": {name: float(np.std(each)) for name, each in scores.items()},
+    }
+    about = "each predicted by a model of the others: mean and standard deviation"
+    return "\n".join([f"{folds} folds, {about}", *_table_of(table)])
 
 
 def score_report(model: TableModel, evaluation: Evaluation) -> str:
@@ -174,11 +204,17 @@ def _about_training(fitted: Fitted) -> list[str]:
         return [f"{count} networks in {seconds:.1f} s; each held out other rows"]
     best = ""
     if fitted.validation:
-        is_classes = isinstance(fitted.model.target, Classes)
-        monitored, sign = ("val_accuracy", -1) if is_classes else ("val_loss", 1)
-        course = [sign * record[monitored] for record in fitted.history.epochs]
-        best = f"; the best is number {1 + int(np.nanargmin(course))}, and was kept"
+        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
     return [f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"]
+
+
+def _best_epoch(fitted: Fitted) -> int:
+    """Give the number of the epoch whose weights were kept."""
+    settings = fitted.model.facts["settings"]
+    weighted = settings["class_weight"] is not None
+    rule = rule_of(fitted.model.target, settings["monitor"], weighted)
+    scores = np.array([record[rule.monitor] for record in fitted.history.epochs])
+    return 1 + int(np.nanargmax(rule.sign * scores))
 
 
 def _about_columns(model: TableModel) -> list[str]:
@@ -209,21 +245,29 @@ def _about_target(target: Target) -> str:
     if isinstance(target, Classes):
         names = ", ".join(target.values[:_MOST_CLASSES])
         more = ", ..." if len(target.values) > _MOST_CLASSES else ""
-        return f"target: {target.column}: {len(target.values)} classes: {names}{more}"
+        rule = ""
+        if target.threshold is not None:
+            index, least = target.threshold
+            rule = f"; {_clipped(target.values[index])} from a probability of {least:.3g} on"
+        return f"target: {target.column}: {len(target.values)} classes: {names}{more}{rule}"
     return f"target: {target.column}: values, {target.mean:.4g} ± {target.scale:.4g}"
 
 
 def _about_network(model: TableModel) -> list[str]:
     chosen = model.facts["settings"]
     widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
-    dropout = f", dropout {chosen['dropout']:g}" if chosen["dropout"] else ""
-    rate = "" if chosen["lr"] is None else f", learning rate {chosen['lr']:g}"
+    of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]
+    if chosen["normalization"]:
+        of_network.append(f"{chosen['normalization']} normalization")
+    of_network += ["residual"] if chosen["residual"] else []
+    of_network += [f"dropout {chosen['dropout']:g}"] if chosen["dropout"] else []
+    of_training = [chosen["optimizer"]]
+    of_training += [] if chosen["lr"] is None else [f"learning rate {chosen['lr']:g}"]
+    of_training += [f"{name} {chosen[name]:g}" for name in ("l1", "l2") if chosen[name]]
+    of_training += [f"batches of {chosen['batch_size']}", f"seed {chosen['seed']}"]
     count = len(model.networks)
     which = "network" if count == 1 else f"{count} networks"
-    return [
-        f"{which}: {'-'.join(map(str, widths))}, {chosen['activation']}{dropout}; "
-        f"{chosen['optimizer']}{rate}, batches of {chosen['batch_size']}, seed {chosen['seed']}"
-    ]
+    return [f"{which}: {', '.join(of_network)}; {', '.join(of_training)}"]
 
 
 def _every_column(features: Features) -> list[str]:

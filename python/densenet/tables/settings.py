@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from densenet import _activations, _checks
-from densenet.layers import Dropout, Layer, Linear
+from densenet.layers import BatchNorm, Dropout, Layer, LayerNorm, Linear, Residual
 from densenet.losses import MeanSquaredError, SoftmaxCrossEntropy
 from densenet.network import Network
 from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from densenet.schedules import CosineLR, Schedule, WarmupLR
 from densenet.tables.columns import Imputation
+from densenet.tables.monitors import MONITORS
 from densenet.tables.targets import Classes, Target, Task
 
 __all__ = ["ACTIVATIONS", "OPTIMIZERS", "PRESETS", "Settings"]
@@ -42,12 +43,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 """For each preset the settings that differ from the defaults."""
 
-_CHOICES = {
+_NORMS: dict[str, type[BatchNorm] | type[LayerNorm]] = {"batch": BatchNorm, "layer": LayerNorm}
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "task": ("auto", "classification", "regression"),
     "impute": ("median", "mean"),
     "activation": tuple(ACTIVATIONS),
     "optimizer": tuple(OPTIMIZERS),
     "schedule": ("cosine", "constant"),
+    "monitor": (None, *MONITORS),
+    "normalization": (None, *_NORMS),
 }
 _COUNTS = {
     "most_categories": 0,
@@ -57,6 +61,8 @@ _COUNTS = {
     "seed": 0,
 }
 _OPTIONAL_COUNTS = ("epochs", "batch_size", "patience")
+_RATES = ("weight_decay", "l1", "l2")
+_FLAGS = ("calibrate", "residual")
 _SHARES = ("dropout", "label_smoothing")
 _WIDTHS = (128, 64)
 _LR = 3e-3  # of Adam and AdamW, with batches of 64
@@ -110,7 +116,8 @@ class Settings:
         By default from 8 for a few hundred rows to 64 for two thousand, and 256 for a million.
     validation : float in [0, 1), optional
         Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. The epoch
-        with the best score on them is kept: the highest accuracy, or the lowest loss of values.
+        with the best score on them is kept: the highest accuracy, or the lowest loss of values,
+        unless `monitor` is another score.
     patience : int, optional
         Epochs without a better score after which training stops; by default it does not.
     nets : int
@@ -120,6 +127,23 @@ class Settings:
         Decides the rows held out, the initial weights, the order of the rows and dropout.
     present : sequence of str
         Words of `densenet.tables.files.MISSING` that were values when the table was read.
+    class_weight : "balanced" or mapping of str to float, optional
+        The weights of the rows of each class in training, 1 for those that are not named.
+        "balanced" gives all classes together the same weight.
+    monitor : str, optional
+        The score of the rows held out that decides which epoch is kept and when training stops, one
+        of `densenet.tables.monitors.MONITORS`; by default the accuracy, or the loss of values.
+    calibrate : bool
+        True divides the logits by the temperature that suits the rows held out.
+    threshold : float in [0, 1) or "auto", optional
+        The probability from which on the rarer of two classes is predicted. "auto" is the one for
+        which its F1 is highest on the rows held out.
+    l1, l2 : float
+        Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
+    normalization : "batch" or "layer", optional
+        The normalisation after each hidden linear layer.
+    residual : bool
+        True adds to each hidden layer its input, where both have the same width.
 
     Raises
     ------
@@ -167,6 +191,14 @@ class Settings:
     seed: int = 0
     present: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = None
+    monitor: str | None = None
+    calibrate: bool = False
+    threshold: float | Literal["auto"] | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    normalization: Literal["batch", "layer"] | None = None
+    residual: bool = False
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
@@ -192,7 +224,13 @@ class Settings:
             object.__setattr__(self, name, _checks.share(name, getattr(self, name)))
         if self.validation is not None:
             object.__setattr__(self, "validation", _checks.share("validation", self.validation))
-        object.__setattr__(self, "weight_decay", _checks.rate("weight_decay", self.weight_decay))
+        for name in _RATES:
+            object.__setattr__(self, name, _checks.rate(name, getattr(self, name)))
+        for name in _FLAGS:
+            object.__setattr__(self, name, _checks.flag(name, getattr(self, name)))
+        object.__setattr__(self, "class_weight", _class_weight(self.class_weight))
+        if self.threshold is not None and self.threshold != "auto":
+            object.__setattr__(self, "threshold", _checks.share("threshold", self.threshold))
         if self.lr is not None:
             object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
 
@@ -227,8 +265,9 @@ class Settings:
         """Make the optimizer, with a learning rate for the steps of all epochs over the rows."""
         lr = self._rate(_checks.count("rows", rows))
         if self.optimizer == "adamw":
-            return AdamW(lr=lr, beta2=_BETA2, weight_decay=self.weight_decay)
-        return OPTIMIZERS[self.optimizer](lr=lr)
+            decay = self.weight_decay
+            return AdamW(lr=lr, beta2=_BETA2, weight_decay=decay, l1=self.l1, l2=self.l2)
+        return OPTIMIZERS[self.optimizer](lr=lr, l1=self.l1, l2=self.l2)
 
     def _widths_for(self, target: Target) -> tuple[int, ...]:
         if self.hidden is not None:
@@ -249,7 +288,7 @@ class Settings:
         if self.schedule == "constant":
             return self.highest_lr
         epochs, batch = _checks.count("epochs", self.epochs), self.batch_size or _batch_for(rows)
-        steps = epochs * math.ceil(rows / batch)
+        steps = epochs * -(-rows // batch)
         rise = int(_WARMUP * steps)
         fall = CosineLR(self.highest_lr, steps=steps - rise)
         return WarmupLR(fall, steps=rise) if rise else fall
@@ -266,19 +305,49 @@ class Settings:
         """
         hidden = self._widths_for(target)
         widths = (inputs, *hidden)
-        init = _activations.ACTIVATIONS[self.activation].init
+        pairs = list(zip(widths, hidden, strict=False))
+        if self.residual and not any(width == following for width, following in pairs):
+            raise ValueError(
+                f"residual: expected a hidden layer as wide as its input, got widths {widths}"
+            )
         layers: list[Layer] = []
-        for width, following in zip(widths, hidden, strict=False):
-            layers += [Linear(width, following, init=init), ACTIVATIONS[self.activation]()]
-            if self.dropout:
-                layers.append(Dropout(self.dropout))
+        for width, following in pairs:
+            block = self._hidden(width, following)
+            layers += [Residual(block)] if self.residual and width == following else block
         layers.append(Linear(widths[-1], target.outputs))
         classes = isinstance(target, Classes)
         loss = SoftmaxCrossEntropy(self.label_smoothing) if classes else MeanSquaredError()
         return Network(layers, loss, seed=self.seed if seed is None else seed)
+
+    def _hidden(self, width: int, following: int) -> list[Layer]:
+        """Make a hidden layer: linear, then normalisation, activation, dropout as asked for."""
+        init = _activations.ACTIVATIONS[self.activation].init
+        block: list[Layer] = [Linear(width, following, init=init)]
+        if self.normalization is not None:
+            block.append(_NORMS[self.normalization](following))
+        block.append(ACTIVATIONS[self.activation]())
+        if self.dropout:
+            block.append(Dropout(self.dropout))
+        return block
 
 
 def _batch_for(rows: int) -> int:
     """Choose a power of two: steps enough for few rows, and not more than needed for many."""
     few, many = int(math.log2(rows / 32)), int(math.log2(rows / 2048))
     return 1 << max(min(6, max(3, few)), min(8, many))
+
+
+def _class_weight(value: object) -> Literal["balanced"] | dict[str, float] | None:
+    """Check the weights of classes, given by name."""
+    if value is None:
+        return None
+    words = "'balanced' or a mapping from classes to weights"
+    if isinstance(value, str):
+        if value != "balanced":
+            raise ValueError(f"class_weight: expected {words}, got {value!r}")
+        return "balanced"
+    given = _checks.mapping("class_weight", value, words)
+    return {
+        _checks.text("class_weight", name): _checks.rate(f"class_weight[{name!r}]", weight)
+        for name, weight in given.items()
+    }

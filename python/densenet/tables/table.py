@@ -7,10 +7,9 @@ one class or category in a column of numbers. How a column is encoded is decided
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.cells import Kind, key_of, kind_of, number
-from densenet.tables.date_formats import DateGuess, as_texts, recognise_dates
+from densenet.tables.date_formats import DateGuess, recognise_dates
+from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
 
 __all__ = ["Table"]
@@ -90,23 +90,17 @@ class Table:
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
-        """Make a table of sequences of one length; cells that are no numbers become texts.
+        """Make a table of sequences of one length, or of a frame of pandas or polars.
 
-        Those of datetime64 become texts of ISO 8601, those of timedelta64 seconds.
+        Cells that are no numbers become texts, by `densenet.tables.frames.cells_of`.
         """
         _checks.text("source", source)
-        cells = dict(_vectors(columns))
-        guesses = {}
-        for name, values in cells.items():
-            if values.dtype.kind == "m":
-                cells[name] = values / np.timedelta64(1, "s")
-            elif values.dtype.kind == "M":
-                cells[name] = np.array(as_texts(values), object)
-            elif values.dtype.kind not in "iuf":
-                objects = values.tolist()
-                cells[name] = np.array([_text(cell) for cell in objects], object)
-                if not any(isinstance(cell, str) for cell in objects):  # such as decimals
-                    guesses[name] = Guess(PLAIN)
+        cells, guesses = {}, {}
+        for label, column in columns_of("columns", columns):
+            name = _checks.text("columns", label)
+            cells[name], are_own = cells_of(f"columns[{name!r}]", column)
+            if not are_own:  # texts that Python writes, such as those of decimals
+                guesses[name] = Guess(PLAIN)
         lengths = sorted({len(values) for values in cells.values()})
         if len(lengths) != 1:
             raise ValueError(f"columns: expected sequences of one length, got lengths {lengths}")
@@ -336,30 +330,6 @@ class Table:
                 f"got {self.unreadable[name]}"
             )
         return self.columns[name]
-
-
-def _vectors(columns: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
-    """Yield the columns of a mapping or frame, by name, as arrays of shape (rows,)."""
-    items = getattr(columns, "items", None)
-    if not callable(items):
-        got = _checks.describe(columns)
-        raise TypeError(f"columns: expected a mapping from names to cells, got {got}")
-    for name, values in items():
-        kind = getattr(getattr(values, "dtype", None), "kind", "")
-        if kind in ("i", "u") and getattr(values, "hasnans", False):  # a column of pandas
-            values = cast(Any, values).to_numpy(object)  # not float64, which is inexact
-        cells = _checks.as_array(f"columns[{_checks.text('columns', name)!r}]", values)
-        if cells.ndim != 1:
-            raise ValueError(f"columns[{name!r}]: expected shape (rows,), got {cells.shape}")
-        yield name, cells
-
-
-def _text(cell: object) -> str:
-    """Write a cell as a text, "" if it is None, NaN, or what pandas has for a missing one."""
-    if isinstance(cell, str):
-        return cell
-    text = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
-    return "" if text in ("None", "nan", "NaN", "NaT", "<NA>") else text
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:

@@ -1,12 +1,13 @@
 """The column that a network predicts: encode its cells as targets, decode outputs as cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.tables import specs
 from densenet.tables.cells import index_of, kind_of, number
 from densenet.tables.numerals import PLAIN, Numerals
@@ -38,14 +39,19 @@ class Classes:
     column : str
     values : sequence of str
         At least two names of classes, in the order of the network's outputs.
+    threshold : pair of int and float, optional
+        The index of one of two classes, and the probability from which on it is predicted; by
+        default the more probable class is.
 
     Raises
     ------
     ValueError
-        If there are fewer than two values, or they repeat.
+        If there are fewer than two values, or they repeat; if there is a threshold, but not two
+        classes, or it is no probability of one of them.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from densenet.tables import Table
     >>> from densenet.tables import Classes
     >>> train = Table.from_columns({"genre": ["Rock", "Pop", "Rock"]})
@@ -57,15 +63,21 @@ class Classes:
     >>> places, unknown = genre.places(Table.from_columns({"genre": ["Jazz", "Pop"]}))
     >>> places.tolist(), unknown
     ([2, 0], ['Jazz'])
+    >>> careful = Classes("genre", ("Pop", "Rock"), threshold=(1, 0.3))
+    >>> careful.choose(np.array([[0.6, 0.4], [0.9, 0.1]])).tolist()
+    [1, 0]
     """
 
     column: str
     values: tuple[str, ...]
+    threshold: tuple[int, float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         specs.check_values(self)
         if len(self.values) < 2:
             raise ValueError(f"values: expected at least two classes, got {list(self.values)}")
+        if self.threshold is not None:
+            object.__setattr__(self, "threshold", self._check_threshold())
 
     @classmethod
     def fit(cls, table: Table, column: str) -> "Classes":
@@ -114,6 +126,26 @@ class Classes:
                 f"got {table.names(self.column)[row]!r}"
             )
         return indices
+
+    def choose(self, shares: Array) -> npt.NDArray[np.int64]:
+        """Give the index of the class to predict for probabilities (rows, classes), (rows,)."""
+        if self.threshold is None:
+            chosen: npt.NDArray[np.int64] = shares.argmax(axis=1)
+            return chosen
+        index, least = self.threshold
+        return np.where(shares[:, index] >= least, index, 1 - index)
+
+    def _check_threshold(self) -> tuple[int, float]:
+        """Check the threshold, which JSON gives as a list."""
+        given: Any = self.threshold
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise ValueError(f"threshold: expected an index and a probability, got {given!r}")
+        index, least = given
+        if len(self.values) != 2 or type(index) is not int or index not in (0, 1):
+            raise ValueError(f"threshold: expected one of two classes, got {index!r}")
+        if type(least) is not float or not 0 <= least <= 1:
+            raise ValueError(f"threshold: expected a probability, got {least!r}")
+        return index, least
 
     def decode(self, outputs: npt.ArrayLike) -> list[str]:
         """Give the names of class indices, (rows,)."""

@@ -72,7 +72,7 @@ def _train(
     epochs: int,
     batch_size: int,
     optimizer: Optimizer | None,
-    validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    validation_data: tuple[npt.ArrayLike, ...] | None,
     metrics: Sequence[Metric],
     shuffle: Shuffle | None,
     drop_last: bool,
@@ -116,9 +116,9 @@ def _train(
             examples = examples._replace(sample_weight=weights)
     validation = None
     if validation_data is not None:
-        pair = _checks.pair("validation_data", validation_data)
+        given = _checks.weighted_pair("validation_data", validation_data)
         with _checks.within("validation_data"):
-            validation = learner.examples(*pair)
+            validation = learner.examples(*given)
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
     batch_size = _checks.count("batch_size", batch_size)

@@ -52,7 +52,7 @@ def words_of(
         {} if state is None else {**state.moments, "rule": state.rule.__name__, "step": state.step}
     )
     layers = [(p.name, p.kind, p.inputs, p.outputs, p.parameter) for p in learner.layout.places]
-    measured = None if validation is None else (validation.x, validation.targets)
+    measured = None if validation is None else tuple(validation)
     values = {
         # What a schedule of one's own does not tell of itself, its steps will.
         **{name: re.sub(r" at 0x\w+", "", text) for name, text in conditions.items()},

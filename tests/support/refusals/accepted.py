@@ -127,6 +127,9 @@ ACCEPTED = {
     + _of_array(f"{_LAYOUTS}; a row less; a row more; no row of it; its first row; a list")
     + "; array: its columns halved; array: as objects; array: as int64",
     "each layer": f"{_BELOW_1}; [0.5]; in a list; in an array",
+    "count or None": f"None; {_LARGE}",
+    "count from 0 or None": f"None; 0; {_LARGE}",
+    "columns by name or position": "[]; (); it twice; one less",
     "patience": f"inf; {_LARGE}",
     "verbosity": f"True; numpy True; 0; {_LARGE}",
     "random state": "None; 0; 2; numpy int",
@@ -208,7 +211,7 @@ KIND_OF = {
         "objects": "callbacks",
         "average": "dtype normalization",
         "optional function": "layers",
-        "choice": "activation solver learning_rate loss precision",
+        "choice": "activation solver learning_rate loss precision impute",
         "scikit-learn's": "scoring class_weight",
     }.items()
     for name in names.split()

@@ -206,6 +206,10 @@ UNENDING = {
     ("fit_many", "epochs"): {"10**30", "10**400"},
     ("DenseClassifier(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
     ("DenseRegressor(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
+    ("DenseTableClassifier(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
+    ("DenseTableRegressor(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
+    ("DenseTableClassifier(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
+    ("DenseTableRegressor(...).fit (max_iter)", "max_iter"): {"10**30", "10**400"},
     ("DenseEnsembleRegressor(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
     ("DenseEnsembleClassifier(...).fit (n_members)", "n_members"): {"10**30", "10**400"},
 }

@@ -194,6 +194,78 @@ def _estimators() -> list[Subject]:
     return subjects
 
 
+def _estimators_of_tables() -> list[Subject]:
+    if not installed("sklearn"):
+        return []
+    estimators = importlib.import_module("densenet.estimators")
+    x, y = data()
+    kinds = {
+        "hidden_layer_sizes": "hidden sizes",
+        "preset": "choice",
+        "learning_rate_init": "optional positive",
+        "validation_fraction": "optional decay",
+        "dropout": "optional decay",
+        "max_categories": "count from 0",
+        "max_iter": "count or None",
+        "batch_size": "count or None",
+        "visits": "count or None",
+        "n_iter_no_change": "count or None",
+        "n_members": "count or None",
+        "pieces": "count from 0 or None",
+        "categorical_features": "columns by name or position",
+        "numeric_features": "columns by name or position",
+        "verbose": "flag",
+        "scoring": "average",
+        "class_weight": "class weights",
+        "calibrate": "flag",
+        "residual": "flag",
+        "weight_decay": "rate",
+        "l1": "rate",
+        "l2": "rate",
+        "label_smoothing": "decay",
+    }
+    few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
+    few |= {"validation_fraction": 0.0, "categorical_features": [0]}
+    few |= {"numeric_features": [1]}
+    subjects = []
+    for name, goal in {"DenseTableClassifier": y, "DenseTableRegressor": x[:, 0].copy()}.items():
+        made = getattr(estimators, name)
+
+        def construct(made=made, goal=goal, **given: Any) -> Any:
+            if "residual" in given:
+                given["hidden_layer_sizes"] = (x.shape[1],)
+            return made(**few | given).fit(x, goal)
+
+        subjects += [
+            Subject(
+                f"{name}(...).fit ({setting})",
+                lambda _, call=construct: call,
+                lambda setting=setting, value=value: {setting: copy.deepcopy(value)},
+                {setting: kinds.get(setting) or KIND_OF[f"estimator's {setting}"]},
+                also="layers: expected at most|learning_rate_init: expected a learning rate",
+                most=15,
+            )
+            for setting, value in {
+                n: few.get(n, default(p)) for n, p in parameters_of(made)
+            }.items()
+        ]
+        fitted = made(**few).fit(x, goal)
+        for method in ("fit", "predict", "score"):
+            known = {"X": x, "y": goal, "X_val": x, "y_val": goal}
+            parameters = {key for key, _ in parameters_of(getattr(made, method))}
+            given = {key: known[key] for key in known if key in parameters}
+            subjects.append(
+                Subject(
+                    f"{name}.{method}",
+                    lambda _, fitted=fitted, method=method: getattr(copy.deepcopy(fitted), method),
+                    lambda given=given: copy.deepcopy(given),
+                    dict.fromkeys(given, "scikit-learn's"),
+                    most=10,
+                )
+            )
+    return subjects
+
+
 # ---- tuning --------------------------------------------------------------------------------------
 
 
@@ -217,4 +289,4 @@ def _tuning() -> list[Subject]:
 @functools.cache
 def subjects() -> tuple[Subject, ...]:
     """Those whose packages are installed."""
-    return (*_exchange(), *_plotting(), *_estimators(), *_tuning())
+    return (*_exchange(), *_plotting(), *_estimators(), *_estimators_of_tables(), *_tuning())

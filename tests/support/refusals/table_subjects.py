@@ -15,9 +15,11 @@ from densenet.tables import (
     Features,
     Numbers,
     PiecewiseLinear,
+    Settings,
     Table,
     TableModel,
     Values,
+    cross_validate,
     join,
 )
 from tests.support.refusals.subjects import Subject
@@ -136,6 +138,15 @@ def subjects() -> list[Subject]:
         of("Features.surprises", features.surprises, table=_table()),
         of("Features.from_json", Features.from_json, data=features.to_json())._replace(
             also="features: |parts: |left_out: |kind: "
+        ),
+        of(
+            "cross_validate",
+            cross_validate,
+            {"settings": "object", "folds": "bounded count"},
+            table=_table(),
+            settings=Settings("color", epochs=1, validation=0.0),
+            folds=2,
+            progress=False,
         ),
         of("Classes", Classes, {"values": "texts"}, column="color", values=("blue", "red")),
         of("Classes.fit", Classes.fit, table=_table(), column="color"),

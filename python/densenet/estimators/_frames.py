@@ -1,0 +1,99 @@
+"""Turns X, a frame as people have it, into the columns of a table."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+
+from densenet import _checks
+from densenet.estimators._rows import is_frame
+from densenet.tables.cells import clean, missing_words
+from densenet.tables.frames import cells_of, columns_of, is_categorical
+from densenet.tables.table import check_names
+
+
+class Columns(NamedTuple):
+    """The columns of X: their cells by name, and which of them are of a type for categories."""
+
+    cells: dict[str, Any]
+    categories: tuple[str, ...]
+
+    def named(self, parameter: str, given: Collection[Any]) -> tuple[str, ...]:
+        """Give the names of columns that a parameter gives by name or by position."""
+        names = list(self.cells)
+        found = set()
+        for one in _checks.sequence(parameter, given, "names or positions of columns"):
+            if isinstance(one, str) and one in names:
+                found.add(one)
+            elif isinstance(one, int | np.integer) and 0 <= one < len(names):
+                found.add(names[one])
+            else:
+                raise ValueError(
+                    f"{parameter}: expected names or positions of the {len(names)} columns, "
+                    f"got {one!r}"
+                )
+        return tuple(name for name in names if name in found)
+
+
+def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X") -> Columns:
+    """Check X, or X_val, and give its columns; with `fresh`, note the names of its features.
+
+    Columns keep the names that they had in `fit`; those of arrays are named c0, c1, ..., as
+    ``densenet predict`` names those of a file without a header. Words for missing cells are those
+    of files, too. `least` is the fewest rows.
+    """
+    _checks.unmasked(name, x)
+    if isinstance(x, Mapping) and not issparse(x):  # a matrix of scipy may be a dict
+        check_names(name, list(x))
+        _note(estimator, name, list(x), fresh)
+    elif is_frame(x):
+        check_names(name, list(map(str, x.columns)))
+        validate_data(estimator, x, reset=fresh, skip_check_array=True)
+    else:
+        x = validate_data(
+            estimator,
+            x,
+            reset=fresh,
+            dtype=None,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=least,
+        )
+    columns = [column for _, column in columns_of(name, x)]
+    names = getattr(estimator, "feature_names_in_", [f"c{i}" for i in range(len(columns))])
+    names = list(names)
+    cells = {
+        label: _cleaned(f"{name}, column {label!r}", column)
+        for label, column in zip(names, columns, strict=True)
+    }
+    rows, *others = sorted({len(column) for column in cells.values()})
+    if others:
+        raise ValueError(f"{name}: expected columns of one length, got {[rows, *others]} rows")
+    if rows < least:
+        raise ValueError(f"{name}: expected at least {least} rows, got {rows}")
+    pairs = zip(names, columns, strict=True)
+    return Columns(cells, tuple(label for label, column in pairs if is_categorical(column)))
+
+
+def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
+    """Note the names of a mapping's columns or compare them, as scikit-learn does with frames."""
+    names = _checks.texts(name, names)
+    if fresh:
+        estimator.feature_names_in_ = np.array(names, object)
+        estimator.n_features_in_ = len(names)
+        return
+    known = list(getattr(estimator, "feature_names_in_", names))
+    if names != known or len(names) != estimator.n_features_in_:
+        raise ValueError(
+            f"{name}: The feature names should match those that were passed during fit: expected "
+            f"{known}, got {names}"
+        )
+
+
+def _cleaned(name: str, column: Any) -> Any:
+    """Empty the words for missing cells in a column that has texts of its own."""
+    cells, are_own = cells_of(name, column)
+    if cells.dtype != object:
+        return cells
+    return np.array(clean(cells, missing_words()), object) if are_own else column

@@ -1,0 +1,361 @@
+"""Dense networks for tables: estimators that take a frame as it is, and encode it themselves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
+
+from densenet import _checks
+from densenet._typing import Array
+from densenet.config import limit_this_thread
+from densenet.estimators import _frames, _settings
+from densenet.estimators._base import unchanged_by_errors
+from densenet.tables.fitting import fit
+from densenet.tables.model import TableModel
+from densenet.tables.settings import Settings
+from densenet.tables.table import Table
+from densenet.tables.targets import Classes, Task
+
+
+@dataclass(eq=False, repr=False)
+class _TableEstimator(BaseEstimator):
+    """Parameters and training of `DenseTableClassifier` and `DenseTableRegressor`."""
+
+    hidden_layer_sizes: int | Sequence[int] | None = None
+    activation: str = Settings.activation
+    _: KW_ONLY
+    preset: Literal["fast", "default", "best"] = "default"
+    solver: str = Settings.optimizer
+    weight_decay: float = Settings.weight_decay
+    l1: float = Settings.l1
+    l2: float = Settings.l2
+    learning_rate: Literal["cosine", "constant"] = Settings.schedule
+    learning_rate_init: float | None = None
+    batch_size: int | None = None
+    max_iter: int | None = None
+    visits: int | None = None
+    n_iter_no_change: int | None = None
+    validation_fraction: float | None = None
+    scoring: str | None = None
+    n_members: int | None = None
+    dropout: float | None = None
+    normalization: Literal["batch", "layer"] | None = None
+    residual: bool = False
+    pieces: int | None = None
+    impute: Literal["median", "mean"] = Settings.impute
+    max_categories: int = Settings.most_categories
+    categorical_features: Sequence[str] | Sequence[int] = ()
+    numeric_features: Sequence[str] | Sequence[int] = ()
+    random_state: Any = None
+    verbose: bool = False
+    n_threads: int | None = None
+
+    def _learn(self, x: Any, y: Any, held_out: tuple[Any, Any], task: Task) -> None:
+        """Check all that is given, and train."""
+        _settings.check(self)
+        columns = _frames.read(self, x, fresh=True, least=2)
+        name = _free_name(y, columns.cells)
+        targets = self._targets(y, True)
+        table = _beside(columns.cells, name, targets)
+        validation = None
+        if (held_out[0] is None) != (held_out[1] is None):
+            raise ValueError("X_val: expected both X_val and y_val, or none, got one of them")
+        if held_out[0] is not None:
+            cells = _frames.read(self, held_out[0], fresh=False, name="X_val").cells
+            validation = _beside(cells, name, self._targets(held_out[1], False), "X_val")
+        with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
+            settings = _settings.settings_of(self, name, task, columns)
+            fitted = fit(table, settings, validation=validation, progress=self.verbose)
+        self.model_: TableModel = fitted.model
+        self.histories_ = fitted.histories
+        self.n_iter_ = len(fitted.history.epochs)
+
+    def _targets(self, y: Any, fresh: bool) -> Array:
+        """Check y, and give what the network learns to predict, as numbers.
+
+        Without `fresh` it is y_val, whose classes are those of y.
+        """
+        raise NotImplementedError
+
+    def _table(self, x: Any) -> Table:
+        """Give the rows to predict as a table."""
+        check_is_fitted(self)
+        return Table.from_columns(_frames.read(self, x, fresh=False).cells, "X")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+
+@dataclass(eq=False, repr=False)
+class DenseTableClassifier(ClassifierMixin, _TableEstimator):
+    """Predict classes from a table as it is: numbers, texts, categories, booleans, gaps.
+
+    It trains what ``densenet fit`` trains: columns of numbers are cut into pieces and their gaps
+    filled, any others become a feature for each frequent category, and rows are held out, by which
+    the best epoch is chosen. A column that has nothing to learn from is left out. Parameters that
+    are None are chosen by the preset, the number of rows and the classes.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, optional
+        Widths of the hidden layers.
+    activation : str
+        That of the hidden layers, by a name that `DenseClassifier` knows.
+    preset : "fast", "default" or "best"
+        Settings for less time or for better predictions; "best" averages five networks.
+    solver : "adam", "adamw", "rmsprop" or "sgd"
+    weight_decay : float
+        For ``solver="adamw"``.
+    l1, l2 : float
+        Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
+    learning_rate : "cosine" or "constant"
+        The course of the learning rate: with "cosine" it rises in the first tenth of all steps and
+        then falls to 0.
+    learning_rate_init : float, optional
+        The highest learning rate.
+    batch_size : int, optional
+        Rows of a step.
+    max_iter : int, optional
+        Most epochs.
+    visits : int, optional
+        Rows that are visited in all, which decide the number of epochs, from 5 to 60, if `max_iter`
+        is None.
+    n_iter_no_change : int, optional
+        Epochs without a better validation score after which training stops; by default it does not.
+    validation_fraction : float in [0, 1), optional
+        Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. With 0 all
+        are trained on.
+    scoring : str, optional
+        The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1"; by
+        default the accuracy. The weights of the best epoch are kept.
+    n_members : int, optional
+        How many networks are trained and averaged, each of which holds out other rows.
+    dropout : float in [0, 1), optional
+        Probability with which a training step sets an output of a hidden layer to 0.
+    normalization : "batch", "layer" or None
+        The normalisation after each hidden linear layer.
+    residual : bool
+        True adds to each hidden layer its input, where both have the same width.
+    pieces : int, optional
+        The most pieces of a column of numbers; with 0 it is standardised.
+    impute : "median" or "mean"
+        What fills the gaps of a column of numbers.
+    max_categories : int
+        The most features of a column of categories, not counting the one that rarer ones share.
+    categorical_features : sequence of str or int
+        Names or positions of columns to read as categories even if they hold numbers. Columns of a
+        frame's type for categories are read so, too.
+    numeric_features : sequence of str or int
+        Names or positions of columns to read as numbers even if they seem to name the rows, as
+        whole numbers do that differ in all of them. Such columns are left out otherwise.
+    random_state : int, RandomState or None
+        Source of the rows held out, the initial weights, the order of rows and dropout.
+    verbose : bool
+        True shows a progress bar (tqdm).
+    n_threads : int, optional
+        Threads for this estimator; the results do not depend on it.
+    class_weight : dict, "balanced" or None
+        Factors of the rows' weights by class, in training alone.
+    label_smoothing : float in [0, 1)
+        Share of a class's target that goes to all classes alike.
+    calibrate : bool
+        True divides the logits by the temperature that suits the rows held out, so that
+        probabilities come true as often as they say.
+
+    Attributes
+    ----------
+    model_ : densenet.tables.TableModel
+        The trained networks with the encoding of the columns. ``model_.save`` writes the file that
+        ``densenet predict`` reads; ``model_.facts`` has the scores of the rows held out.
+    classes_ : array of shape (classes,)
+    histories_ : list of densenet.History
+        The course of each network's training.
+    n_iter_ : int
+        The number of epochs, of the first network.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        If X has names.
+
+    Examples
+    --------
+    >>> from densenet.estimators import DenseTableClassifier
+    >>> pets = {"weight": [4.0, 30.0, None, 25.0] * 25, "says": ["meow", "woof", "meow", None] * 25}
+    >>> kinds = ["cat", "dog"] * 50
+    >>> classifier = DenseTableClassifier(8, random_state=0).fit(pets, kinds)
+    >>> classifier.classes_, classifier.score(pets, kinds)
+    (array(['cat', 'dog'], dtype='<U3'), 1.0)
+    >>> classifier.predict({"weight": [28.0], "says": ["woof"]})
+    array(['dog'], dtype='<U3')
+    """
+
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
+    label_smoothing: float = Settings.label_smoothing
+    calibrate: bool = False
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+    ) -> "DenseTableClassifier":
+        """Encode a table and train on it, always anew.
+
+        Parameters
+        ----------
+        X : frame, mapping of columns, or array of shape (n, features)
+            Of pandas or polars, a dict, or whatever is an array, of objects too.
+        y : array of shape (n,)
+        X_val, y_val : optional
+            Rows to hold out, in place of a part of X.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            If a parameter is of a wrong type, or X or y has a mask.
+        ValueError
+            If a parameter is outside its range, X and y do not fit, y has a single class, or
+            nothing can be learned from any column.
+        """
+        with unchanged_by_errors(self):
+            self._learn(X, y, (X_val, y_val), "classification")
+            names = Table.from_columns({"y": self.classes_}).texts("y").tolist()
+            target = Classes(self.model_.target.column, tuple(names))
+            self.model_ = replace(self.model_, target=target)
+        return self
+
+    def predict_proba(self, X: Any) -> Array:  # noqa: N803
+        """Compute the probability of each class, of shape (n, classes).
+
+        Examples
+        --------
+        >>> from densenet.estimators import DenseTableClassifier
+        >>> x, y = {"color": ["red", "blue"] * 20}, [1, 0] * 20
+        >>> classifier = DenseTableClassifier(8, max_iter=200, random_state=0).fit(x, y)
+        >>> bool(classifier.predict_proba({"color": ["red"]})[0, 1] > 0.9)
+        True
+        """
+        table = self._table(X)
+        with limit_this_thread(self.n_threads):
+            return self.model_.predict_proba(table)
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Predict the most probable class, of shape (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        classes: Array = self.classes_[best]
+        return classes
+
+    def _targets(self, y: Any, fresh: bool) -> Array:
+        """Give the number of each row's class, so that a class may be of any type."""
+        labels = _vector(self, y, "y" if fresh else "y_val")
+        check_classification_targets(labels)
+        classes, numbers = np.unique(labels, return_inverse=True)
+        if fresh:
+            if len(classes) < 2:
+                got = f"1 class, {classes.tolist()}"
+                raise ValueError(f"y: expected at least two classes, got {got}")
+            self.classes_: Array = classes
+            return numbers
+        unknown = np.setdiff1d(classes, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val: expected classes among {self.classes_}, got {unknown}")
+        return np.searchsorted(self.classes_, classes)[numbers]
+
+
+@dataclass(eq=False, repr=False)
+class DenseTableRegressor(RegressorMixin, _TableEstimator):
+    """Predict values from a table as it is: numbers, texts, categories, booleans, gaps.
+
+    It trains as `DenseTableClassifier` does, with the squared error of standardised values.
+
+    Parameters
+    ----------
+    scoring : str, optional
+        The validation score: "loss", "r2", "rmse" or "mae"; by default the loss.
+    hidden_layer_sizes, activation, solver, ...
+        All others are those of `DenseTableClassifier`, without `class_weight`,
+        `label_smoothing` and `calibrate`.
+
+    Attributes
+    ----------
+    model_, histories_, n_iter_, n_features_in_, feature_names_in_
+        Those of `DenseTableClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.estimators import DenseTableRegressor
+    >>> rooms = np.arange(200) % 7 + 1
+    >>> town = np.array(["Ayr", "Bath"])[np.arange(200) % 2]
+    >>> rent = 100 * rooms + 300 * (town == "Bath")
+    >>> regressor = DenseTableRegressor(random_state=0).fit({"rooms": rooms, "town": town}, rent)
+    >>> regressor.predict({"rooms": [2, 2], "town": ["Ayr", "Bath"]}).round(-2)
+    array([200., 500.])
+    """
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        *,
+        X_val: Any = None,  # noqa: N803
+        y_val: Any = None,
+    ) -> "DenseTableRegressor":
+        """Encode a table and train on it, always anew.
+
+        Parameters, result and errors are those of `DenseTableClassifier.fit`, but y has values.
+        """
+        with unchanged_by_errors(self):
+            self._learn(X, y, (X_val, y_val), "regression")
+        return self
+
+    def predict(self, X: Any) -> Array:  # noqa: N803
+        """Predict values, of shape (n,)."""
+        table = self._table(X)
+        with limit_this_thread(self.n_threads):
+            return np.asarray(self.model_.predict(table))
+
+    def _targets(self, y: Any, fresh: bool) -> Array:
+        """Give the values as float64."""
+        name = "y" if fresh else "y_val"
+        return _vector(self, y, name, y_numeric=True).astype(np.float64)
+
+
+def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
+    """Check that y is one finite value for each row; a column becomes a vector, with a warning."""
+    _checks.unmasked(name, y)
+    if y is None:  # in scikit-learn's words
+        kind = type(estimator).__name__
+        raise ValueError(f"{kind} requires y to be passed, but the target {name} is None")
+    values: Array = _check_y(y, estimator=estimator, **checks)
+    return values
+
+
+def _beside(cells: dict[str, Array], name: str, targets: Array, source: str = "X") -> Table:
+    """Make a table of columns and targets; the arrays of numbers are not copied."""
+    check_consistent_length(next(iter(cells.values())), targets)
+    return Table.from_columns({**cells, name: targets}, source)
+
+
+def _free_name(y: Any, taken: Any) -> str:
+    """Give the name of y, or "y", changed until no column of X has it."""
+    name = getattr(y, "name", None)
+    name = name if isinstance(name, str) and name else "y"
+    while name in taken:
+        name += "_"
+    return name

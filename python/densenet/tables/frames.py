@@ -1,0 +1,128 @@
+"""The columns of frames, mappings and arrays: which there are, and their cells."""
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from densenet import _checks
+from densenet._typing import Array
+from densenet.tables.date_formats import as_texts
+
+__all__ = ["cells_of", "columns_of", "is_categorical"]
+
+
+def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
+    """Give the columns of a frame (pandas, polars), mapping or matrix, each with its label.
+
+    Nothing is copied. The label of a matrix's column is its number.
+
+    Parameters
+    ----------
+    name : str
+        The argument that `data` is, for error messages.
+    data : frame, mapping or array of shape (rows, columns)
+
+    Raises
+    ------
+    TypeError
+        If `data` is none of these.
+
+    Examples
+    --------
+    >>> from densenet.tables.frames import columns_of
+    >>> columns_of("X", {"a": [1, 2], "b": ["x", "y"]})
+    [('a', [1, 2]), ('b', ['x', 'y'])]
+    """
+    if hasattr(data, "dtypes") and hasattr(data, "columns"):
+        by_position = getattr(data, "iloc", data)  # pandas allows a label twice
+        return [(label, by_position[:, i]) for i, label in enumerate(data.columns)]
+    if callable(getattr(data, "items", None)):
+        return list(data.items())
+    if isinstance(data, np.ndarray) and data.ndim == 2:
+        return list(enumerate(data.T))
+    got = _checks.describe(data)
+    raise TypeError(f"{name}: expected a mapping from names to cells, got {got}")
+
+
+def cells_of(name: str, column: Any) -> tuple[Array, bool]:
+    """Give the cells of a column as numbers, NaN where missing, or as texts, "" where missing.
+
+    Numbers in an array of numbers are not copied. Dates become texts in the form of ISO 8601, time
+    spans become seconds, whatever else becomes its text. Missing are None, NaN, and what pandas
+    marks as such.
+
+    Parameters
+    ----------
+    name : str
+        What to call the column in error messages.
+    column : array-like of shape (rows,)
+
+    Returns
+    -------
+    cells : array of shape (rows,)
+    are_own : bool
+        False if they are texts that stand for other things, such as decimals.
+
+    Raises
+    ------
+    ValueError
+        If a column has another shape, or its cells are complex numbers or sequences.
+
+    Examples
+    --------
+    >>> from densenet.tables.frames import cells_of
+    >>> cells, are_own = cells_of("size", ["S", None, float("nan")])
+    >>> cells.tolist(), are_own
+    (['S', '', ''], True)
+    >>> import numpy as np
+    >>> cells_of("day", np.array(["2024-02-29", "NaT"], "datetime64[ns]"))[0].tolist()
+    ['2024-02-29', '']
+    """
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
+        column = column.to_numpy(object)  # not float64, which is inexact
+    values = _checks.as_array(name, column)
+    if values.ndim != 1:
+        raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
+    match values.dtype.kind:
+        case "i" | "u" | "f":
+            return values, True
+        case "m":
+            return values / np.timedelta64(1, "s"), True
+        case "M":
+            return np.array(as_texts(values), object), True
+        case "c":
+            raise ValueError(f"{name}: Complex data not supported: expected numbers or texts")
+    cells = values.tolist()
+    kinds = set(map(type, cells))
+    nested = kinds & {list, tuple, dict, set, np.ndarray}
+    if nested:
+        raise ValueError(f"{name}: expected numbers or texts, got a {nested.pop().__name__}")
+    are_own = any(issubclass(kind, str) for kind in kinds)
+    return np.array([_text(cell) for cell in cells], object), are_own
+
+
+def _text(cell: object) -> str:
+    """Write a cell as a text, "" if it is None, NaN, or what pandas has for a missing one."""
+    if isinstance(cell, str):
+        return cell
+    text = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
+    return "" if text in ("None", "nan", "NaN", "NaT", "<NA>") else text
+
+
+def is_categorical(column: Any) -> bool:
+    """Tell whether a column of pandas or polars is of a type for categories.
+
+    Examples
+    --------
+    >>> from densenet.tables.frames import is_categorical
+    >>> import numpy as np
+    >>> is_categorical(np.array([1, 2]))
+    False
+    """
+    kind = getattr(column, "dtype", None)
+    return getattr(kind, "name", None) == "category" or str(kind).partition("(")[0] in (
+        "Categorical",
+        "Enum",
+    )

@@ -1,0 +1,70 @@
+"""Methods for tables beside each other, on a table that is made here."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import records
+import table_data
+import table_methods
+import tables
+from tests.support.tables import write
+
+
+@pytest.fixture
+def phonemes(rng, tmp_path, monkeypatch):
+    """A table in the place and form of the published one: five numbers, and a class."""
+    x = rng.normal(size=(200, 5))
+    folder = tmp_path / "tabular"
+    folder.mkdir()
+    write(folder / "phoneme.csv", [], np.column_stack([x, x[:, 0] > x[:, 1]]).tolist())
+    monkeypatch.setenv("DENSENET_DATA", str(tmp_path))
+    return tmp_path
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["bench/tables.py", *map(str, arguments)])
+    return tables.main()
+
+
+def test_methods_are_measured(monkeypatch, phonemes, capsys):
+    given = ("--data", "phoneme", "--methods", "fast", "--seeds", "2")
+    files = ("--json", phonemes / "rows.jsonl", "--markdown", phonemes / "tables.md")
+    assert run(monkeypatch, *given, *files) == 0
+    out = capsys.readouterr().out
+    assert "| phoneme " in out
+    rows = records.read(phonemes / "rows.jsonl")
+    assert [row["measured"]["part"] for row in rows] == ["reading", "training", "predicting"]
+    assert rows[0]["measured"]["score"] > 0.8
+    assert rows[0]["measured"]["peak_bytes"] > 1e7
+    assert "| densenet, fast |" in (phonemes / "tables.md").read_text("utf-8")
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations")  # of scikit-learn's MLP
+@pytest.mark.parametrize("method", table_methods.METHODS)
+def test_every_method_learns(phonemes, method):
+    for needed in {"LightGBM": ["lightgbm", "pandas"]}.get(method, ["pandas", "sklearn"]):
+        pytest.importorskip(needed)
+    found = table_methods.measure(method, table_data.DATA["phoneme"], 0)
+    assert found["score"] > 0.8
+    assert {"importing", "reading", "training", "predicting", "peak"} < found.keys()
+
+
+def test_what_fails_is_told(monkeypatch, phonemes, capsys):
+    (phonemes / "tabular" / "phoneme.csv").write_text("")
+    assert run(monkeypatch, "--data", "phoneme", "--methods", "fast", "--seeds", "1") == 1
+    assert "expected a table, got an empty file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [("--data", "iris"), ("--methods", "magic")])
+def test_unknown_names_are_refused(monkeypatch, capsys, option):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *option)
+    assert "must be of " in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_named(monkeypatch):
+    monkeypatch.delenv("DENSENET_DATA", raising=False)
+    with pytest.raises(FileNotFoundError, match="DENSENET_DATA: expected a folder"):
+        table_data.folder()

@@ -1,0 +1,420 @@
+"""Choices of a training on a table: weights of classes, a monitor, rows to hold out, folds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from densenet.losses import SoftmaxCrossEntropy
+from densenet.tables import Classes, Settings, Table, TableModel, cross_validate, fit, write_csv
+from densenet.tables.calibration import temperature_of
+from densenet.tables.holding_out import divide, hold_out
+from densenet.tables.thresholds import best_threshold
+from tests.support.tables import HEADER, tracks, write
+
+for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
+    pytest.importorskip(needed)
+
+QUICK = ("--epochs", "3", "--no-picture")
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+def overlapping(n=600, seed=0, share=0.2):
+    """Give a table of two classes that no rule divides, of which one is rarer."""
+    rng = np.random.default_rng(seed)
+    rare = rng.random(n) < share
+    x = rng.normal(rare, 1.0)
+    return Table.from_columns({"x": x, "z": rng.normal(size=n), "y": np.where(rare, "b", "a")})
+
+
+def values(n=300):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n)
+    return Table.from_columns({"x": x, "y": x + 0.1 * rng.normal(size=n)})
+
+
+# ---- weights of classes ------------------------------------------------------------------------
+
+
+def test_a_heavier_class_is_predicted_more_often():
+    def share(class_weight):
+        settings = Settings("y", class_weight=class_weight, epochs=20, monitor="loss")
+        return np.mean(fit(overlapping(), settings).train.y_pred)
+
+    plain, heavy, light = share(None), share({"b": 4}), share({"b": 0.1})
+    assert light < plain < heavy
+    assert share("balanced") > plain
+    assert share({"a": 1.0}) == plain
+
+
+def test_the_loss_by_which_an_epoch_is_kept_is_weighted():
+    table = overlapping()
+    fitted = fit(table, Settings("y", class_weight={"b": 5}, label_smoothing=0, epochs=20))
+    best = min(record["val_loss"] for record in fitted.history.epochs)
+    is_rare = fitted.validation.y_true == 1
+    model, x = fitted.model, table
+    _, held_out = hold_out(table, replace(Settings("y"), validation=0.2), "classification")
+    shares = model.predict_proba(x.take(held_out))[np.arange(len(is_rare)), is_rare.astype(int)]
+    weights = np.where(is_rare, 5, 1)
+    assert np.average(-np.log(shares), weights=weights) == pytest.approx(best, rel=1e-4)
+
+
+def test_class_weights_are_facts_of_the_file(tmp_path):
+    model = fit(overlapping(), Settings("y", class_weight={"b": 2}, epochs=1)).model
+    model.save(tmp_path / "m.safetensors")
+    facts = TableModel.load(tmp_path / "m.safetensors").facts
+    assert facts["settings"]["class_weight"] == {"b": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"class_weight": "equal"}, "class_weight: expected 'balanced'"),
+        ({"class_weight": {"c": 2}}, "class_weight: expected classes of 'a', 'b', got 'c'"),
+        ({"class_weight": {"b": -1}}, r"class_weight\['b'\] must be"),
+        ({"monitor": "auc"}, "monitor: expected None, 'loss', 'accuracy'"),
+        ({"monitor": "r2"}, "monitor: expected loss, accuracy, recall, f1 for a target of classes"),
+        ({"l1": -1}, "l1 must be"),
+        ({"l2": np.inf}, "l2 must be"),
+        ({"label_smoothing": 1}, "label_smoothing must be"),
+        ({"normalization": "both"}, "normalization: expected None, 'batch' or 'layer'"),
+        ({"residual": True}, r"residual: expected a hidden layer as wide as .* \(50, 128, 64\)"),
+        ({"calibrate": True, "validation": 0}, "calibrate: expected rows held out, got none"),
+    ],
+    ids=str,
+)
+def test_wrong_choices_are_refused_by_name(wrong, message):
+    with pytest.raises(ValueError, match=rf"^{message}"):
+        fit(overlapping(), Settings("y", **wrong))
+
+
+@pytest.mark.parametrize("wrong", [{"class_weight": "balanced"}, {"calibrate": True}], ids=str)
+def test_choices_for_classes_are_refused_for_values(wrong):
+    with pytest.raises(ValueError, match=rf"^{next(iter(wrong))}: expected classes, but 'y' has"):
+        fit(values(), Settings("y", **wrong))
+    with pytest.raises(ValueError, match=r"^monitor: expected loss, r2, rmse, mae for"):
+        fit(values(), Settings("y", monitor="f1"))
+
+
+# ---- when to stop ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "recall", "f1"])
+def test_the_epoch_of_the_best_score_is_kept(monitor):
+    fitted = fit(overlapping(), Settings("y", monitor=monitor, patience=4))
+    scores = [record[f"val_{monitor}"] for record in fitted.history.epochs]
+    assert fitted.validation.scores[monitor] == pytest.approx(max(scores))
+    assert len(scores) == 1 + int(np.argmax(scores)) + 4
+    assert all("val_accuracy" in record for record in fitted.history.epochs)
+
+
+@pytest.mark.parametrize("monitor", ["rmse", "mae"])
+def test_errors_of_values_are_watched_too(monitor):
+    fitted = fit(values(), Settings("y", monitor=monitor, patience=3))
+    scores = [record[f"val_{monitor}"] for record in fitted.history.epochs]
+    scale = fitted.model.target.scale
+    assert fitted.validation.scores[monitor] == pytest.approx(scale * min(scores), rel=1e-5)
+
+
+def test_the_report_names_the_epoch_that_was_kept(command, rng):
+    write("train.csv", HEADER, tracks(rng))
+    _, out, _ = command("fit", "train.csv", "--target", "genre", "--monitor", "recall", *QUICK)
+    model = TableModel.load("model.safetensors")
+    assert model.facts["settings"]["monitor"] == "recall"
+    assert "the best is number" in out
+
+
+# ---- network and penalties ---------------------------------------------------------------------
+
+
+def layers_of(**settings):
+    return [
+        layer.kind
+        for layer in fit(overlapping(60), Settings("y", epochs=1, **settings)).model.network.layers
+    ]
+
+
+def test_hidden_layers_are_normalised_and_residual():
+    assert layers_of(hidden=(4,), normalization="batch") == [
+        "linear",
+        "batch_norm",
+        "relu",
+        "linear",
+    ]
+    given = {
+        "pieces": 0,
+        "hidden": (2, 4, 4),
+        "normalization": "layer",
+        "residual": True,
+        "dropout": 0.1,
+    }
+    network = fit(overlapping(60), Settings("y", epochs=1, **given)).model.network
+    assert [layer.kind for layer in network.layers] == [
+        "residual",
+        *("linear", "layer_norm", "relu", "dropout"),
+        "residual",
+        "linear",
+    ]
+    inner = network.layers[0].layers
+    assert [layer.kind for layer in inner] == ["linear", "layer_norm", "relu", "dropout"]
+
+
+def test_penalties_reach_the_optimizer():
+    for name in ("adam", "adamw", "rmsprop", "sgd"):
+        rule = Settings("y", optimizer=name, epochs=5, l1=0.1, l2=0.2).make_optimizer(100)
+        assert (rule.l1, rule.l2) == (0.1, 0.2)
+    weights = fit(overlapping(), Settings("y", l1=0.03)).model.network.parameters["0.weight"]
+    assert 0.2 < np.mean(weights == 0) < 1
+
+
+def test_label_smoothing_reaches_the_loss():
+    network = fit(overlapping(60), Settings("y", epochs=1, label_smoothing=0.2)).model.network
+    assert network.loss_function == SoftmaxCrossEntropy(0.2)
+
+
+# ---- rows of one's own to hold out -------------------------------------------------------------
+
+
+def test_a_table_of_ones_own_is_held_out():
+    table, other = overlapping(), overlapping(100, seed=1)
+    fitted = fit(table, Settings("y"), validation=other)
+    assert fitted.model.facts["training_rows"] == len(fitted.train.y_true) == 600
+    assert fitted.model.facts["validation_rows"] == 100
+    assert fitted.validation.scores == fitted.model.score(other).scores
+    scores = [record["val_accuracy"] for record in fitted.history.epochs]
+    assert fitted.validation.scores["accuracy"] == pytest.approx(max(scores))
+
+
+def test_rows_to_hold_out_must_fit():
+    table = overlapping()
+    with pytest.raises(ValueError, match=r"^other, row 2, column 'y': expected one of the classes"):
+        fit(
+            table,
+            Settings("y"),
+            validation=Table.from_columns({"x": [1, 2], "z": [0, 0], "y": ["a", "c"]}, "other"),
+        )
+    with pytest.raises(ValueError, match=r"^other, column 'y': expected targets, got none"):
+        fit(
+            table,
+            Settings("y"),
+            validation=Table.from_columns({"x": [1], "z": [0], "y": [""]}, "other"),
+        )
+
+
+def test_the_command_holds_a_file_out(command, refused, rng):
+    write("train.csv", HEADER, tracks(rng))
+    write("other.csv", HEADER, tracks(rng, 50))
+    options = ("--target", "genre", "--id", "track_id", "--validation-file", "other.csv")
+    _, out, _ = command("fit", "train.csv", *options, *QUICK)
+    assert "300 rows to train on, 50 to validate" in out
+
+
+# ---- folds -------------------------------------------------------------------------------------
+
+
+def test_every_row_is_scored_once_by_a_model_of_the_others():
+    table, settings = overlapping(), Settings("y", epochs=3, task="classification")
+    scores = cross_validate(table, settings, 3)
+    part = divide(table, settings, "classification", 3)
+    for fold in range(3):
+        model = fit(table.take(part != fold), settings).model
+        held_out = table.take(part == fold)
+        right = np.mean(held_out.texts("y") == model.predict(held_out))
+        assert scores["accuracy"][fold] == right
+
+
+def test_folds_are_even_and_keep_ids_together():
+    y = ["a"] * 50 + ["b"] * 10
+    ids = [f"{i // 2}" for i in range(59)] + [""]
+    table = Table.from_columns({"id": ids, "y": y})
+    part = divide(table, Settings("y"), "classification", 5)
+    assert [np.bincount(part[:50]).tolist(), np.bincount(part[50:]).tolist()] == [[10] * 5, [2] * 5]
+    together = divide(table, Settings("y", id="id"), "classification", 5)
+    assert (together[0:58:2] == together[1:58:2]).all()
+    assert set(together) == set(range(5))
+
+
+def test_more_folds_than_rows_are_refused():
+    table = Table.from_columns({"x": [1, 2, 3], "y": ["a", "b", ""]})
+    with pytest.raises(ValueError, match=r"^folds: expected at least 3 rows with a target, got 2"):
+        cross_validate(table, Settings("y"), 3)
+
+
+def test_the_command_scores_folds_first(command, rng):
+    write("train.csv", HEADER, tracks(rng))
+    plain = command("fit", "train.csv", "--target", "genre", *QUICK)[1]
+    status, out, _ = command("fit", "train.csv", "--target", "genre", "--folds", "3", *QUICK)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("3 folds, each predicted by a model of the others")
+    assert lines[1].split() == ["mean", "spread"]
+    assert "240 rows to train on, 60 to validate" in out
+    assert out.split("confusion")[1] == plain.split("confusion")[1]
+
+
+# ---- probabilities -----------------------------------------------------------------------------
+
+
+def test_a_temperature_minimises_the_cross_entropy(rng):
+    logits = 5 * rng.normal(size=(200, 3))
+    classes = np.array([rng.choice(3, p=p / p.sum()) for p in np.exp(logits / 3)])
+
+    def cross_entropy(temperature):
+        scaled = logits / temperature
+        of_class = scaled[np.arange(200), classes]
+        return np.mean(np.log(np.exp(scaled).sum(axis=1)) - of_class)
+
+    best = temperature_of(logits, classes)
+    assert 2 < best < 4.5
+    assert all(cross_entropy(best) < cross_entropy(best * factor) for factor in (0.97, 1.03))
+    assert temperature_of(logits, logits.argmax(axis=1)) == pytest.approx(0.05)
+    assert temperature_of(logits, logits.argmin(axis=1)) == pytest.approx(20)
+
+
+def test_calibration_lowers_the_loss_and_changes_no_class():
+    table = overlapping(200)
+    settings = {"epochs": 60, "patience": 60, "lr": 0.01, "monitor": "accuracy"}
+    plain = fit(table, Settings("y", **settings))
+    calibrated = fit(table, Settings("y", calibrate=True, **settings))
+    assert calibrated.validation.scores["loss"] < plain.validation.scores["loss"]
+    assert calibrated.validation.scores["accuracy"] == plain.validation.scores["accuracy"]
+    assert calibrated.model.predict(table) == plain.model.predict(table)
+
+
+# ---- a threshold for a rare class --------------------------------------------------------------
+
+
+def f1_from(shares, is_rare, threshold):
+    taken = shares >= threshold
+    return 2 * np.sum(taken & is_rare) / (np.sum(taken) + np.sum(is_rare))
+
+
+def test_the_best_threshold_has_the_highest_f1(rng):
+    for n in (1, 2, 7, 200):
+        shares = rng.integers(0, 20, n) / 20
+        is_rare = rng.random(n) < shares
+        is_rare[0] = True
+        found = best_threshold(shares, is_rare)
+        best = max(f1_from(shares, is_rare, threshold) for threshold in np.arange(0, 1, 0.025))
+        assert f1_from(shares, is_rare, found) == pytest.approx(best)
+        assert found not in shares or not shares.any()
+    with pytest.raises(ValueError, match=r"^is_rare: expected rows of the class"):
+        best_threshold(shares, np.zeros(200, bool))
+
+
+def test_a_threshold_decides_every_prediction(tmp_path):
+    table = overlapping()
+    model = fit(table, Settings("y", threshold=0.25)).model
+    model.save(tmp_path / "m.safetensors")
+    for each in (model, TableModel.load(tmp_path / "m.safetensors")):
+        expected = np.where(each.predict_proba(table)[:, 1] >= 0.25, "b", "a")
+        assert each.predict(table) == each.answer(table)["y"] == expected.tolist()
+        right = np.mean(expected == table.texts("y"))
+        assert each.score(table).scores["accuracy"] == pytest.approx(right)
+    plain = fit(table, Settings("y")).model
+    assert 2 * plain.predict(table).count("b") < model.predict(table).count("b")
+    np.testing.assert_array_equal(plain.network.flat, model.network.flat)
+
+
+def test_a_threshold_may_be_found_on_the_rows_held_out():
+    plain, found = (fit(overlapping(), Settings("y", threshold=each)) for each in (None, "auto"))
+    assert found.validation.scores["f1"] > plain.validation.scores["f1"]
+    index, least = found.model.target.threshold
+    assert index == 1
+    assert 0.05 < least < 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threshold": 1.5}, "threshold must be"),
+        ({"threshold": "best"}, "threshold must be"),
+        (
+            {"threshold": "auto", "validation": 0},
+            "threshold: expected rows of both classes held out",
+        ),
+    ],
+    ids=str,
+)
+def test_wrong_thresholds_are_refused(settings, message):
+    with pytest.raises((TypeError, ValueError), match=rf"^{message}"):
+        fit(overlapping(), Settings("y", **settings))
+    three = Table.from_columns({"x": np.arange(60) % 7, "y": ["a", "b", "c"] * 20})
+    for table, got in ((three, "3 classes"), (values(), "values")):
+        with pytest.raises(ValueError, match=rf"^threshold: expected .* two classes, got {got}"):
+            fit(table, Settings("y", threshold=0.3))
+
+
+@pytest.mark.parametrize("wrong", [0.3, (2, 0.3), (0, 2.0), (0.0, 0.3), [1], "x"], ids=str)
+def test_a_file_with_a_wrong_threshold_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"^threshold: expected"):
+        Classes("y", ("a", "b"), threshold=wrong)
+    with pytest.raises(ValueError, match=r"^threshold: expected one of two classes"):
+        Classes("y", ("a", "b", "c"), threshold=(0, 0.3))
+
+
+# ---- several networks --------------------------------------------------------------------------
+
+
+def test_choices_hold_for_several_networks():
+    table = overlapping()
+    given = {"nets": 2, "epochs": 8, "hidden": (8,), "class_weight": {"b": 2}, "calibrate": True}
+    fitted = fit(table, Settings("y", threshold="auto", **given))
+    assert len(fitted.model.networks) == 2
+    expected = np.where(
+        fitted.model.predict_proba(table)[:, 1] >= fitted.model.target.threshold[1], "b", "a"
+    )
+    assert fitted.model.predict(table) == expected.tolist()
+    other = overlapping(100, seed=1)
+    fitted = fit(table, Settings("y", **given), validation=other)
+    assert fitted.validation.scores == fitted.model.score(other).scores
+    assert fitted.model.facts["training_rows"] == 600
+    scores = cross_validate(table, Settings("y", **given), 2)
+    assert len(scores["loss"]) == 2
+
+
+# ---- the command -------------------------------------------------------------------------------
+
+
+def test_the_command_has_all_choices(command, rng):
+    write("train.csv", HEADER, tracks(rng))
+    options = ["--class-weight", "Rock=2, Pop=0.5", "--monitor", "f1", "--calibrate"]
+    options += ["--l1", "1e-5", "--l2", "2e-5", "--normalization", "batch", "--residual"]
+    options += ["--hidden", "8,8"]
+    status, out, err = command("fit", "train.csv", "--target", "genre", *options, *QUICK)
+    assert (status, err) == (0, "")
+    assert "-8-8-3, relu, batch normalization, residual; adamw, l1 1e-05, l2 2e-05, batches" in out
+    settings = TableModel.load("model.safetensors").facts["settings"]
+    assert settings["class_weight"] == {"Rock": 2.0, "Pop": 0.5}
+    assert (settings["monitor"], settings["calibrate"]) == ("f1", True)
+
+
+def test_the_command_tells_the_threshold(command):
+    table = overlapping(200)
+    columns = {name: table.texts(name).tolist() for name in ("x", "y")}
+    write_csv("train.csv", columns)
+    options = ("--target", "y", "--no-picture")
+    _, out, _ = command("fit", "train.csv", *options, "--threshold", "0.3")
+    assert "target: y: 2 classes: a, b; b from a probability of 0.3 on" in out
+    _, out, _ = command("fit", "train.csv", *options, "--threshold", "auto")
+    assert "; b from a probability of 0." in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--threshold", "2"), "must be a number in [0, 1), got 2"),
+        (("--class-weight", "Rock"), "must be balanced or such as a=2,b=0.5, got Rock"),
+        (("--class-weight", "Rock=x"), "must be a number >= 0, got x"),
+        (("--class-weight", "Jazz=2"), "class_weight: expected classes of"),
+        (("--folds", "1"), "must be an integer >= 2, got 1"),
+        (("--monitor", "x"), "--monitor"),
+        (("--validation", "0.1", "--validation-file", "train.csv"), "not allowed with"),
+        (("--validation-file", "none.csv"), "none.csv: No such file"),
+    ],
+    ids=str,
+)
+def test_wrong_options_get_one_line(refused, rng, options, message):
+    write("train.csv", HEADER, tracks(rng))
+    assert message in refused("fit", "train.csv", "--target", "genre", *options, *QUICK)

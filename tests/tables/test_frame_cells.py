@@ -1,0 +1,99 @@
+"""Columns of frames, mappings and arrays become cells of a table, gaps in every form too."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from densenet.tables import Table
+from densenet.tables.frames import cells_of, columns_of, is_categorical
+
+pd = pytest.importorskip("pandas")
+pl = pytest.importorskip("polars")
+
+COLUMNS = {
+    "text": ["a", None, "b"],
+    "whole": [1, None, 3],
+    "real": [1.5, float("nan"), 2.0],
+    "flag": [True, None, False],
+    "day": [date(2024, 2, 29), None, date(2024, 3, 1)],
+    "time": [datetime(2024, 2, 29, 10, 30), None, datetime(2024, 3, 1)],
+    "span": [timedelta(hours=1), None, timedelta(seconds=1)],
+}
+CELLS = {
+    "text": ["a", "", "b"],
+    "whole": [1.0, None, 3.0],
+    "real": [1.5, None, 2.0],
+    "flag": ["True", "", "False"],
+    "day": ["2024-02-29", "", "2024-03-01"],
+    "span": [3600.0, None, 1.0],
+}
+
+
+def shown(table, name):
+    cells = table.columns[name]
+    return cells.tolist() if cells.dtype == object else table.texts(name).tolist()
+
+
+def as_texts(cells):
+    return ["" if cell is None else str(cell).removesuffix(".0") for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pl.DataFrame,
+        pd.DataFrame,
+        lambda data: pd.DataFrame(data).convert_dtypes(),
+        lambda data: pd.DataFrame(data).assign(day=pd.to_datetime(data["day"])),
+    ],
+    ids=["polars", "pandas", "nullable", "dates"],
+)
+def test_a_frame_becomes_a_table(frame):
+    table = Table.from_columns(frame(COLUMNS))
+    for name, cells in CELLS.items():
+        assert [text.removesuffix(".0") for text in shown(table, name)] == as_texts(cells), name
+    assert [text[:10] for text in shown(table, "time")] == ["2024-02-29", "", "2024-03-01"]
+    assert "10:30" in shown(table, "time")[0]
+    assert not table.is_text("span")
+    assert np.array_equal(table.numbers("real"), [1.5, np.nan, 2.0], equal_nan=True)
+
+
+def test_numbers_are_not_copied(rng):
+    x = rng.normal(size=(5, 3))
+    (label, column), *_ = columns_of("X", x)
+    assert label == 0
+    assert np.shares_memory(cells_of("X", column)[0], x)
+    frame = pd.DataFrame({"a": x[:, 0].copy()})
+    assert np.shares_memory(Table.from_columns(frame).columns["a"], frame["a"].to_numpy())
+
+
+def test_gaps_in_objects_are_missing():
+    cells = ["a", None, float("nan"), np.nan, pd.NA, pd.NaT, "nan"]
+    assert cells_of("x", np.array(cells, object))[0].tolist() == ["a", "", "", "", "", "", "nan"]
+    assert cells_of("x", ["1.10", None])[1]
+    for values, texts in (
+        ([Decimal("1.10"), None], ["1.10", ""]),
+        ([10**30, None], [f"{10**30}", ""]),
+    ):
+        found, are_own = cells_of("x", values)
+        assert (found.tolist(), are_own) == (texts, False)
+
+
+def test_types_for_categories_are_known():
+    texts = ["1", "2", "1"]
+    assert is_categorical(pd.Series(texts, dtype="category"))
+    assert is_categorical(pl.Series(texts, dtype=pl.Categorical))
+    assert is_categorical(pl.Series(texts, dtype=pl.Enum(["1", "2"])))
+    for other in (pd.Series(texts), pl.Series(texts), pd.Series([1, 2]), texts):
+        assert not is_categorical(other)
+
+
+def test_what_is_no_column_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^columns\['a'\]: expected numbers or texts, got a list"):
+        Table.from_columns({"a": np.array([[1], None], object)})
+    with pytest.raises(ValueError, match=r"^columns\['a'\]: Complex data not supported"):
+        Table.from_columns({"a": [1j, 2]})
+    with pytest.raises(TypeError, match=r"^X: expected a mapping from names to cells, got int"):
+        columns_of("X", 3)
