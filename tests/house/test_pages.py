@@ -135,7 +135,8 @@ def test_the_commands_run(empty_folder, command):
     pytest.importorskip("matplotlib")
     pytest.importorskip("onnx")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
-    assert [line[1] for line in lines] == ["-c", "fit", "predict", "info", "export", "export"]
+    names = [line[1] for line in lines]
+    assert names == ["-c", "explore", "fit", "predict", "info", "export", "export"]
     for program, *arguments in lines:
         if program == "python":
             exec(arguments[1], {})
@@ -154,13 +155,14 @@ def test_the_commands_run(empty_folder, command):
 
 def test_the_report_is_what_the_command_prints(empty_folder, command):
     datasets.write_digits()
-    [told] = blocks(COMMANDS, "")
-    given = ("digits-train.csv", "--target", "digit", "--epochs", "1", "--no-picture")
-    out = command("fit", *given)[1]
-    lines = [line for line in told.splitlines() if line and line[0] not in " 0123456789"]
-    for line in lines:
-        name = re.split(r"  +", line)[0]
-        assert any(printed.startswith(name) for printed in out.splitlines()), line
+    given = ("digits-train.csv", "--target", "digit", "--no-picture")
+    commands = ("fit", *given, "--epochs", "1"), ("explore", *given)
+    for told, arguments in zip(blocks(COMMANDS, ""), commands, strict=True):
+        out = command(*arguments)[1]
+        lines = [line for line in told.splitlines() if line and line[0] not in " 0123456789"]
+        for line in lines:
+            name = re.split(r"  +", line)[0]
+            assert any(printed.startswith(name) for printed in out.splitlines()), line
 
 
 def test_contributing_names_every_command_of_make():

@@ -14,7 +14,7 @@ import polars as pl
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import DataConversionWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -255,10 +255,10 @@ def test_classes_may_be_of_any_type(classes):
 def test_one_seed_gives_the_same_bits_whatever_the_threads(estimator, keep_threads):
     x, y = frames()["pandas"], goal(estimator)
     before = densenet.get_num_threads()
-    one, two = (quick(estimator, n_threads=n, dropout=0.2).fit(x, y) for n in (1, 3))
+    one, two = (quick(estimator, n_threads=n, dropout=0.2, max_iter=2).fit(x, y) for n in (1, 3))
     assert densenet.get_num_threads() == before
     np.testing.assert_array_equal(one.model_.network.flat, two.model_.network.flat)
-    other = quick(estimator, random_state=1, dropout=0.2).fit(x, y)
+    other = quick(estimator, random_state=1, dropout=0.2, max_iter=2).fit(x, y)
     assert (other.model_.network.flat != one.model_.network.flat).any()
     drawn = [quick(estimator, random_state=np.random.RandomState(5)).fit(x, y) for _ in range(2)]
     np.testing.assert_array_equal(*(each.model_.network.flat for each in drawn))
@@ -296,6 +296,13 @@ def test_searches_pipelines_and_scores(estimator):
     search = GridSearchCV(make_pipeline(quick(estimator)), grid, cv=3).fit(x, y)
     assert search.best_params_[f"{name}__hidden_layer_sizes"] == (16, 16)
     assert search.best_estimator_[-1].n_iter_ <= 30
+
+
+def test_a_threshold_is_tuned():
+    x, y = frames()["pandas"], goal(DenseTableClassifier) == "high"
+    tuned = TunedThresholdClassifierCV(quick(), scoring="f1", cv=2, random_state=0).fit(x, y)
+    expected = tuned.predict_proba(x)[:, 1] >= tuned.best_threshold_
+    np.testing.assert_array_equal(tuned.predict(x), expected)
 
 
 def test_probabilities_are_calibrated():

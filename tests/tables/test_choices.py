@@ -188,6 +188,10 @@ def test_a_table_of_ones_own_is_held_out():
 
 def test_rows_to_hold_out_must_fit():
     table = overlapping()
+    some = Table.from_columns({"x": [1, 2, 3], "z": [0, 0, 0], "y": ["a", "", "b"]})
+    fitted = fit(table, Settings("y", epochs=1), validation=some)
+    assert fitted.model.facts["validation_rows"] == 2
+    assert "1 rows to hold out without 'y' are left out" in fitted.notes
     with pytest.raises(ValueError, match=r"^other, row 2, column 'y': expected one of the classes"):
         fit(
             table,

@@ -9,7 +9,7 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, report
+from densenet.tables import Settings, Table, fit, permutation_importance, pictures, report
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def scored(fitted, **scores):
 def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
     pytest.importorskip("matplotlib")
     fitted = scored(values, r2=r2)
-    heading = report.picture(fitted).get_suptitle()
+    heading = pictures.fit_picture(fitted).get_suptitle()
     shown = float(heading.split("R² ")[1].split()[0])
     assert shown < 1
     assert shown == pytest.approx(r2, abs=0.005)
@@ -75,14 +75,30 @@ def test_a_picture_of_values_is_headed_by_what_they_are(values, r2):
 def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
     pytest.importorskip("matplotlib")
     fitted = scored(classes, accuracy=accuracy, f1=accuracy)
-    heading = report.picture(fitted).get_suptitle()
+    heading = pictures.fit_picture(fitted).get_suptitle()
     assert "100" not in heading.split(" of ")[0]
     text = report.fit_report(fitted)
     for name in "accuracy  ", "F1":
         line = next(line for line in text.splitlines() if line.startswith(name))
         assert float(line.split()[-1].rstrip("%")) < 100
     perfect = scored(classes, accuracy=1.0)
-    assert "says: 100.0% of 20" in report.picture(perfect).get_suptitle()
+    assert "says: 100.0% of 20" in pictures.fit_picture(perfect).get_suptitle()
+
+
+def test_a_picture_names_the_most_important_columns(rng):
+    pytest.importorskip("matplotlib")
+    x = rng.normal(size=(10, 100))
+    columns = {f"$x{i}$": row for i, row in enumerate(x)}
+    fitted = fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=40))
+    found = permutation_importance(fitted.model, fitted.judged_rows)
+    figure = pictures.fit_picture(fitted, found)
+    figure.canvas.draw()
+    bars = figure.axes[-1]
+    assert bars.get_title(loc="left") == "Importance of columns, the first 8 of 10"
+    assert bars.get_yticklabels()[0].get_text() == r"\$x7\$"
+    assert len(bars.patches) == 8
+    assert bars.patches[0].get_width() == found.columns[0].loss
+    assert len(pictures.fit_picture(fitted).axes) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from densenet._version import __version__
-from densenet.cli import _demo, _export, _fit, _info, _predict
+from densenet.cli import _demo, _explore, _export, _fit, _info, _predict
 from densenet.cli._options import Parser
 
 __all__ = ["main"]
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="densenet", description="Dense neural networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"densenet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
-    for command in (_demo, _fit, _predict, _export, _info):
+    for command in (_demo, _explore, _fit, _predict, _export, _info):
         command.add(commands)
     arguments = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):

@@ -50,6 +50,12 @@ def add(commands: Commands) -> None:
     )
     add("--no-picture", action="store_true", help="draw no picture")
     add(
+        "--page",
+        type=_options.page,
+        metavar="FILE",
+        help="write a page, .html, too: the report, pictures, importance and partial dependence",
+    )
+    add(
         "--preset",
         choices=tuple(PRESETS),
         default="default",
@@ -196,20 +202,23 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import Settings, cross_validate, fit
+    from densenet._files.whole import written_whole
+    from densenet.tables import Settings, cross_validate, fit, pictures
     from densenet.tables import report as table_report
+    from densenet.tables.importance import permutation_importance
+    from densenet.tables.page import fit_page
     from densenet.tables.settings import PRESETS
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
+    if arguments.page:
+        require("densenet fit, with --page,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
     options = {field.name for field in fields(Settings)}
     given = {name: value for name, value in vars(arguments).items() if name in options}
     settings = Settings(**{**PRESETS[arguments.preset], **given})
-    _tables.spare(
-        _tables.inputs(arguments),
-        [arguments.out] if arguments.no_picture else [arguments.out, output],
-    )
+    outputs = [arguments.out, None if arguments.no_picture else output, arguments.page]
+    _tables.spare(_tables.inputs(arguments), [path for path in outputs if path is not None])
     table = _tables.read(
         arguments, settings.missing, settings.present, settings.ignore.__contains__
     )
@@ -228,10 +237,16 @@ def _fit(arguments: argparse.Namespace) -> int:
     fitted.model.save(arguments.out)
     if scores:
         print(f"{table_report.folds_report(scores)}\n")
-    print(f"{table_report.fit_report(fitted)}\n\nmodel: {arguments.out}")
+    importances = permutation_importance(fitted.model, fitted.judged_rows, seed=settings.seed)
+    print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
-        table_report.picture(fitted).savefig(output, dpi=150)
+        pictures.fit_picture(fitted, importances).savefig(output, dpi=150)
         print(f"picture: {output}")
+    if arguments.page:
+        with written_whole(arguments.page) as file:
+            text = fit_page(fitted, importances)
+            file.write(text.encode("utf-8", "xmlcharrefreplace"))
+        print(f"page: {arguments.page}")
     return 0
 
 

@@ -102,3 +102,4 @@ def writable(*suffixes: str) -> Callable[[str], Path]:
 picture = writable(".png", ".svg", ".pdf")
 model = writable(".safetensors")
 csv = writable(".csv")
+page = writable(".html")

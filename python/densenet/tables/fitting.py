@@ -43,6 +43,8 @@ class Fitted(NamedTuple):
         networks, each judges the rows that it held out.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
+    judged_rows : Table
+        The rows that were held out or, if there are none, those trained on.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Fitted(NamedTuple):
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
+    judged_rows: Table
 
     @property
     def history(self) -> History:
@@ -136,6 +139,9 @@ def fit(
         settings = settings.chosen_for(len(table), target)
         parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
     else:
+        bare = int(validation.missing(settings.target).sum())
+        if bare:
+            said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
         settings = replace(settings, validation=0.0).chosen_for(len(table), target)
         parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
@@ -197,7 +203,14 @@ def fit(
         "training": train.scores,
         "validation": judgement.scores if judgement else {},
     }
-    return Fitted(replace(model, facts=facts), histories, train, judgement, said)
+    model = replace(model, facts=facts)
+    if validation is not None:
+        judged_rows = _labelled(validation, target)
+    elif held:
+        judged_rows = table.take(np.concatenate([held_out for _, held_out in parts]))
+    else:
+        judged_rows = training_rows
+    return Fitted(model, histories, train, judgement, said, judged_rows)
 
 
 def _train(
@@ -238,7 +251,12 @@ def _train(
 
 def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
     """Encode the rows of a table that have a target, to hold them out."""
-    table = table.take(np.flatnonzero(~table.missing(target.column)))
+    table = _labelled(table, target)
     if not len(table):
         raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
     return features.transform(table), target.encode(table)
+
+
+def _labelled(table: Table, target: Target) -> Table:
+    """Give the rows of a table that have a target."""
+    return table.take(np.flatnonzero(~table.missing(target.column)))

@@ -1,58 +1,43 @@
-"""What the command line tells about a table's model: a report in words, and one picture."""
+"""What the command line tells about a table's model, in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from densenet import plotting
-from densenet._extras import require
-from densenet._rounding import rounded
+from densenet._typing import Array
 from densenet.metrics import confusion_matrix
 from densenet.tables.columns import Categories
 from densenet.tables.dates import Dates
 from densenet.tables.features import Features
 from densenet.tables.fitting import Fitted
+from densenet.tables.importance import Importances
 from densenet.tables.model import Evaluation, TableModel
 from densenet.tables.monitors import rule_of
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import TASK_RULES, Classes, Target
+from densenet.tables.wording import SCORES, aligned, clipped, score_text, shortened
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["describe", "fit_report", "folds_report", "picture", "score_report"]
+__all__ = ["describe", "fit_report", "folds_report", "score_report"]
 
 _MOST_CLASSES = 12  # of a matrix that fits a terminal
 _MOST_PAIRS = 10  # of classes most often mistaken for each other
-
-_SCORES = {
-    "loss": "loss",
-    "accuracy": "accuracy",
-    "precision": "precision, mean over classes",
-    "recall": "recall, mean over classes",
-    "f1": "F1, mean over classes",
-    "baseline": "accuracy of the most frequent class",
-    "r2": "R²",
-    "rmse": "root mean squared error",
-    "mae": "mean absolute error",
-}
+_MOST_IMPORTANT = 10  # columns that are named as important
 
 
-# ---- words -------------------------------------------------------------------------------------
-
-
-def fit_report(fitted: Fitted) -> str:
+def fit_report(fitted: Fitted, importances: Importances | None = None) -> str:
     r"""Report what was read, how training went and how good the model is.
 
     Parameters
     ----------
     fitted : Fitted
+    importances : Importances, optional
+        Of its columns, by `densenet.tables.importance.permutation_importance`.
 
     Returns
     -------
     str
-        Paragraphs: columns, training, scores and, for classes, the confusion matrix.
+        Paragraphs: columns, training, scores, for classes the confusion matrix, and the most
+        important columns.
 
     Examples
     --------
@@ -66,24 +51,49 @@ def fit_report(fitted: Fitted) -> str:
       meow    10     .
       woof     .    10
     """
-    model, facts = fitted.model, fitted.model.facts
+    judged = fitted.validation or fitted.train
+    which = "validation" if fitted.validation else "training"
+    paragraphs = [
+        [*about_table(fitted), *(f"note: {note}" for note in fitted.notes)],
+        about_training(fitted),
+        _table_of(scores_of(fitted)),
+        _confusion(fitted.model.target, judged, which),
+        _importance(importances, which) if importances else [],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def about_table(fitted: Fitted) -> list[str]:
+    """Say in lines what was read."""
+    facts = fitted.model.facts
+    return [
+        f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
+        f"{facts['validation_rows']:,} to validate",
+        _about_task(fitted.model),
+        *_about_columns(fitted.model),
+    ]
+
+
+def about_training(fitted: Fitted) -> list[str]:
+    """Say in lines how training went."""
+    facts, count = fitted.model.facts, len(fitted.histories)
+    about = _about_network(fitted.model)
+    seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
+    if count > 1:
+        return [f"{count} networks in {seconds:.1f} s; each held out other rows", *about]
+    best = ""
+    if fitted.validation:
+        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
+    ended = f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"
+    return [ended, *about]
+
+
+def scores_of(fitted: Fitted) -> dict[str, dict[str, float]]:
+    """Give the scores of the rows trained on, and of those held out if there are any."""
     scores = {"training": fitted.train.scores}
     if fitted.validation:
         scores["validation"] = fitted.validation.scores
-    judged = fitted.validation or fitted.train
-    paragraphs = [
-        [
-            f"{facts['source']}: {facts['training_rows']:,} rows to train on, "
-            f"{facts['validation_rows']:,} to validate",
-            _about_task(model),
-            *_about_columns(model),
-            *(f"note: {note}" for note in fitted.notes),
-        ],
-        [*_about_training(fitted), *_about_network(model)],
-        _table_of(scores),
-        _confusion(model.target, judged, "validation" if fitted.validation else "training"),
-    ]
-    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+    return scores
 
 
 def folds_report(scores: Mapping[str, Sequence[float]]) -> str:
@@ -143,7 +153,7 @@ def score_report(model: TableModel, evaluation: Evaluation) -> str:
         notes.append(f"note: rows without a target, not scored: {evaluation.unlabelled:,}")
     if evaluation.unknown:
         rows = int(np.sum(evaluation.y_true >= model.target.outputs))
-        names = ", ".join(map(_clipped, evaluation.unknown[:_MOST_CLASSES]))
+        names = ", ".join(map(clipped, evaluation.unknown[:_MOST_CLASSES]))
         more = ", ..." if len(evaluation.unknown) > _MOST_CLASSES else ""
         notes.append(
             f"note: rows of classes that training had not ({names}{more}): {rows:,}, which count "
@@ -190,22 +200,11 @@ def describe(model: TableModel) -> str:
         ]
     paragraphs = [
         [*_about_columns(model), *training],
-        _every_column(model.features),
+        aligned(about_columns(model.features)),
         [repr(network) for network in model.networks],
         _table_of(scores),
     ]
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
-
-
-def _about_training(fitted: Fitted) -> list[str]:
-    facts, count = fitted.model.facts, len(fitted.histories)
-    seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
-    if count > 1:
-        return [f"{count} networks in {seconds:.1f} s; each held out other rows"]
-    best = ""
-    if fitted.validation:
-        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
-    return [f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"]
 
 
 def _best_epoch(fitted: Fitted) -> int:
@@ -248,7 +247,7 @@ def _about_target(target: Target) -> str:
         rule = ""
         if target.threshold is not None:
             index, least = target.threshold
-            rule = f"; {_clipped(target.values[index])} from a probability of {least:.3g} on"
+            rule = f"; {clipped(target.values[index])} from a probability of {least:.3g} on"
         return f"target: {target.column}: {len(target.values)} classes: {names}{more}{rule}"
     return f"target: {target.column}: values, {target.mean:.4g} ± {target.scale:.4g}"
 
@@ -270,7 +269,8 @@ def _about_network(model: TableModel) -> list[str]:
     return [f"{which}: {', '.join(of_network)}; {', '.join(of_training)}"]
 
 
-def _every_column(features: Features) -> list[str]:
+def about_columns(features: Features) -> list[tuple[str, str, str]]:
+    """Say of each column what it is read as, and how."""
     rows = []
     for part in features.parts:
         if isinstance(part, Categories):
@@ -288,12 +288,7 @@ def _every_column(features: Features) -> list[str]:
         else:
             about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
             rows.append((part.column, "numbers", about))
-    return _aligned(rows)
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
-    return [f"  {a:<{first}}  {b:<{second}}  {c}" for a, b, c in rows]
+    return rows
 
 
 def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -301,32 +296,23 @@ def _table_of(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     if not scores:
         return []
     names = list(next(iter(scores.values())))
-    width = max(len(_SCORES[name]) for name in names)
+    width = max(len(SCORES[name]) for name in names)
     lines = [" " * width + "".join(f"{which:>12}" for which in scores)]
     for name in names:
-        values = "".join(f"{_number(name, one[name]):>12}" for one in scores.values())
-        lines.append(f"{_SCORES[name]:<{width}}{values}")
+        values = "".join(f"{score_text(name, one[name]):>12}" for one in scores.values())
+        lines.append(f"{SCORES[name]:<{width}}{values}")
     return lines
-
-
-def _number(name: str, value: float) -> str:
-    if name in ("loss", "rmse", "mae"):
-        return f"{value:.4g}"
-    return rounded(value, 4, "g") if name == "r2" else rounded(value, 2, "%")
 
 
 def _confusion(target: Target, evaluation: Evaluation, which: str) -> list[str]:
     """Write the confusion matrix of some rows; if it is too wide, the most frequent errors."""
     if not isinstance(target, Classes):
         return []
-    names = [_clipped(name) for name in (*target.values, *evaluation.unknown)]
+    names = [clipped(name) for name in (*target.values, *evaluation.unknown)]
     counts = confusion_matrix(evaluation.y_true, evaluation.y_pred, len(names))
     if len(names) > _MOST_CLASSES:
-        wrong = counts * ~np.eye(len(counts), dtype=bool)
-        pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
-        errors = [divmod(int(pair), len(names)) for pair in pairs]
-        errors = [(i, j) for i, j in errors if wrong[i, j]]
-        lines = [f"{wrong[i, j]:8,}  {names[i]} -> {names[j]}" for i, j in errors]
+        errors = frequent_errors(counts)
+        lines = [f"{count:8,}  {names[i]} -> {names[j]}" for count, i, j in errors]
         return [f"most frequent errors in {which} rows (true -> predicted)", *lines]
     left = max(map(len, names))
     widths = [2 + max(len(name), len(str(counts.max()))) for name in names]
@@ -346,72 +332,25 @@ def _confusion(target: Target, evaluation: Evaluation, which: str) -> list[str]:
     ]
 
 
-def _clipped(name: str, most: int = 18) -> str:
-    """Shorten a name and keep it on one line."""
-    name = " ".join(name.split())
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def frequent_errors(counts: Array) -> list[tuple[int, int, int]]:
+    """Give the most frequent errors of a confusion matrix: how many, true class, predicted one."""
+    wrong = counts * ~np.eye(len(counts), dtype=bool)
+    pairs = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
+    errors = [divmod(int(pair), len(counts)) for pair in pairs]
+    return [(int(wrong[i, j]), i, j) for i, j in errors if wrong[i, j]]
 
 
-# ---- the picture -------------------------------------------------------------------------------
-
-
-def picture(fitted: Fitted) -> "Figure":
-    """Draw the losses and, for the rows held out, the confusion matrix or the predictions.
-
-    Without rows held out it draws those trained on.
-
-    Parameters
-    ----------
-    fitted : Fitted
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Made without pyplot, which therefore does not show it.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-
-    Examples
-    --------
-    >>> from densenet.tables import report
-    >>> from densenet.tables import Settings, Table, fit
-    >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
-    >>> fitted = fit(Table.from_columns(rows), Settings("says"))
-    >>> [axes.get_title(loc="left") for axes in report.picture(fitted).axes]
-    ['Loss', 'Confusion matrix']
-    """
-    require("the picture", "plot", "matplotlib")
-    from matplotlib.figure import Figure
-
-    target, epochs = fitted.model.target, fitted.history.epochs
-    shown, which = fitted.validation or fitted.train, "training"
-    losses = {"training": [record["loss"] for record in epochs]}
-    if fitted.validation:
-        losses["validation"], which = [record["val_loss"] for record in epochs], "validation"
-    side = 4.5
-    if isinstance(target, Classes):
-        side = min(max(side, 0.3 * len(target.values) + 1), 9)
-        right = rounded(shown.scores["accuracy"], 1, "%")
-        result = f"{right} of {len(shown.y_true):,} {which} rows right"
-    else:
-        result = f"R² {rounded(shown.scores['r2'], 2, 'f')} on {len(shown.y_true):,} {which} rows"
-    figure = Figure(figsize=(6.5 + side, side + 0.6), layout=plotting.spacious(), facecolor="white")
-    figure.suptitle(
-        f"{_clipped(target.column, 40)}: {result}".replace("$", r"\$"),
-        x=0.01,
-        ha="left",
-        color=plotting.INK,
-        fontsize="x-large",
-    )
-    left, right = figure.subplots(1, 2, width_ratios=(5, side))
-    plotting.loss_curves(left, losses)
-    if isinstance(target, Classes):
-        names = [_clipped(name).replace("$", r"\$") for name in target.values]
-        counts = confusion_matrix(shown.y_true, shown.y_pred, len(names))
-        plotting.confusion_matrix(right, counts, names)
-    else:
-        plotting.predicted_against_true(right, shown.y_true, shown.y_pred)
-    return figure
+def _importance(importances: Importances, which: str) -> list[str]:
+    """Write what the loss and the score lose when the cells of a column are shuffled."""
+    shown, score = importances.columns[:_MOST_IMPORTANT], importances.score
+    rows = [("column", "loss rises by", f"{SCORES[score]} falls by")]
+    for one in shown:
+        fall = f"{one.score:.2%}" if score == "accuracy" else f"{one.score:.4g}"
+        rows.append((shortened(one.column, 40), f"{one.loss:.4f} ± {one.spread:.4f}", fall))
+    more = len(importances.columns) - len(shown)
+    return [
+        f"importance: the cells of one column shuffled, mean of {importances.repeats} times, "
+        f"{importances.rows:,} {which} rows",
+        *aligned(rows),
+        *([f"  and {more:,} less important column{'s' if more > 1 else ''}"] if more else []),
+    ]

@@ -71,6 +71,8 @@ class Table:
     >>> last = table.take([1])
     >>> len(last), last.where(0, "tempo")
     (1, "table, row 2, column 'tempo'")
+    >>> table.with_cells("tempo", [0, 0]).texts("tempo").tolist()
+    ['118.5', '118.5']
     >>> table.require(["genre"])
     Traceback (most recent call last):
     ValueError: table: expected column 'genre', got columns 'id', 'tempo'
@@ -148,6 +150,13 @@ class Table:
         columns = {name: cells[at] for name, cells in self.columns.items()}
         parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
         return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
+
+    def with_cells(self, name: str, rows: npt.ArrayLike) -> "Table":
+        """Give the table with one column's cells taken from others of its rows, (rows,)."""
+        cells = self._cells(name)
+        at = _checks.indices("rows", _checks.as_array("rows", rows), len(self), "rows")
+        _checks.same_length("rows", at, len(self))
+        return replace(self, columns={**self.columns, name: cells[at]}, _numbers={})
 
     def texts(self, name: str) -> Array:
         """Give a column's cells as texts, "" where missing, in an array of object.

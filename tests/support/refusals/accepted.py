@@ -84,7 +84,9 @@ ACCEPTED = {
     "own loss": "None",
     "choice": "",
     "average": "None",
+    "validation data": "None; one None among it",
     "optional": "None",
+    "validation data": "None; one None among it",  # the third, weights, may be None
     "optional function": "None; class; function; its class",
     "function": "class; function; its class",  # of the user's own: what it raises is its own
     # ---- containers
@@ -179,7 +181,8 @@ KIND_OF = {
         "reasons": "left_out",
         "learners": "trainable",
         "factors": "lr_factors",
-        "optional": "optimizer early_stopping validation_data workers",
+        "optional": "optimizer early_stopping workers",
+        "validation data": "validation_data",
         "function": "convert",
         "objects": "callbacks",
         "metrics": "metrics",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import densenet.tables
-from densenet import Linear, MeanSquaredError, Network
+from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy
 from densenet.tables import (
     Categories,
     Classes,
@@ -57,6 +57,8 @@ def subjects() -> list[Subject]:
     categories = {"column": "color", "values": ("blue", "red"), "others": 0}
     features = Features((Numbers(**numbers), Categories(**categories)), {"n": "empty"})
     classes, values = Classes("color", ("blue", "red")), Values("age", 40.0, 20.0)
+    network = Network([Linear(3, 2)], SoftmaxCrossEntropy(), seed=0)
+    model = TableModel((network,), features, classes)
 
     def of(name: str, call: Callable[..., Any], kinds: Mapping[str, str] = {}, /, **given: Any):
         also = "table: expected column"
@@ -71,6 +73,13 @@ def subjects() -> list[Subject]:
         ),
         of("Table.require", _table().require, names=["age", "n"]),
         of("Table.take", _table().take, {"rows": "indices"}, rows=np.array([0, 2])),
+        of(
+            "Table.with_cells",
+            _table().with_cells,
+            {"rows": "indices"},
+            name="n",
+            rows=np.array([0, 2, 1, 1]),
+        ),
         of("Table.where", _table().where, row=1, column="age"),
         *(
             of(f"Table.{method}", getattr(_table(), method), name="n")
@@ -210,6 +219,38 @@ def subjects() -> list[Subject]:
             table=_table(),
             column="age",
             task="auto",
+        ),
+        of(
+            "permutation_importance",
+            densenet.tables.permutation_importance,
+            {"repeats": "bounded count", "most_rows": "count", "seed": "count from 0"},
+            model=model,
+            table=_table(),
+            repeats=2,
+            most_rows=3,
+            seed=1,
+        ),
+        of(
+            "partial_dependence",
+            densenet.tables.partial_dependence,
+            {"most_cells": "count", "most_rows": "count", "seed": "count from 0"},
+            model=model,
+            table=_table(),
+            column="age",
+            most_cells=2,
+            most_rows=3,
+            seed=1,
+        ),
+        of(
+            "explore",
+            densenet.tables.explore,
+            {"target": "optional text", "ignore": "some texts", "seed": "count from 0"},
+            table=_table(),
+            target="age",
+            task="auto",
+            ignore=["n"],
+            text=["age"],
+            seed=1,
         ),
         of("infer_task", densenet.tables.infer_task, table=_table(), column="age"),
     ]

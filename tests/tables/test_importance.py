@@ -1,0 +1,182 @@
+"""The importance of columns, and how predictions depend on one."""
+
+import numpy as np
+import pytest
+
+from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy, tables
+from densenet.tables import Classes, Features, Settings, Table, TableModel, Values, report
+
+
+def model_of(table, columns, target, weight):
+    """A linear model of these columns whose weights, (outputs, features), are known."""
+    features = Features.fit(table, columns)
+    weight = np.atleast_2d(np.asarray(weight, np.float32))
+    loss = SoftmaxCrossEntropy() if isinstance(target, Classes) else MeanSquaredError()
+    network = Network([Linear(len(features.names), len(weight))], loss, seed=0)
+    network.parameters["0.weight"][:] = weight
+    network.parameters["0.bias"][:] = 0
+    return TableModel((network,), features, target)
+
+
+@pytest.fixture
+def table(rng):
+    x, unread = rng.normal(size=(2, 60))
+    color = rng.choice(["red", "blue", "green", ""], 60)
+    y = 2 * x + (color == "red") + rng.normal(size=60) / 9
+    return Table.from_columns({"x": x, "color": color, "unread": unread, "y": y})
+
+
+@pytest.fixture
+def model(table):
+    features = Features.fit(table, ["x", "color", "unread"])
+    weight = [1.2 * (name == "x") + 0.6 * (name == "color=red") for name in features.names]
+    return model_of(table, ["x", "color", "unread"], Values.fit(table, "y"), weight)
+
+
+# ---- importance --------------------------------------------------------------------------------
+
+
+def test_columns_are_ordered_by_what_the_loss_loses(model, table):
+    found = tables.permutation_importance(model, table)
+    assert [one.column for one in found.columns] == ["x", "color", "unread"]
+    x, color, unread = found.columns
+    assert x.loss > 1 > color.loss > 0.02
+    assert x.spread > 0
+    assert (unread.loss, unread.spread, unread.score) == (0, 0, 0)
+    assert (found.rows, found.repeats, found.score) == (60, 5, "r2")
+
+
+@pytest.mark.parametrize("column", ["x", "color"])
+def test_it_is_the_difference_that_shuffling_all_cells_of_a_column_makes(model, table, column):
+    rows = [int(np.argmax(table.texts("color") == name)) for name in ("red", "blue")]
+    two = table.take(rows)  # two rows can be shuffled in one way
+    cells = {name: two.texts(name).tolist() for name in two.columns}
+    turned = Table.from_columns(cells | {column: cells[column][::-1]})
+    before, after = model.score(two).scores, model.score(turned).scores
+    found = tables.permutation_importance(model, two, repeats=40)
+    one = next(one for one in found.columns if one.column == column)
+    times = round(40 * one.loss / (after["loss"] - before["loss"]))
+    assert 5 < times < 35
+    assert one.loss == pytest.approx(times / 40 * (after["loss"] - before["loss"]), rel=1e-5)
+    assert one.score == pytest.approx(times / 40 * (before["r2"] - after["r2"]), rel=1e-5)
+    spread = np.sqrt(times / 40 * (1 - times / 40)) * abs(after["loss"] - before["loss"])
+    assert one.spread == pytest.approx(spread, rel=1e-5)
+
+
+def test_classes_lose_accuracy(rng):
+    x = rng.normal(size=(2, 90))
+    table = Table.from_columns({"a": x[0], "b": x[1], "y": np.where(x[1] > 0, "plus", "minus")})
+    target = Classes.fit(table, "y")
+    model = model_of(table, ["a", "b"], target, [[0, -3], [0, 3]])
+    found = tables.permutation_importance(model, table)
+    assert found.score == "accuracy"
+    assert [one.column for one in found.columns] == ["b", "a"]
+    assert 0.3 < found.columns[0].score < 0.7
+
+
+def test_a_seed_decides_which_rows_and_how(model, table):
+    def found(**options):
+        return tables.permutation_importance(model, table, most_rows=20, **options)
+
+    assert found().rows == 20
+    assert found(seed=3) == found(seed=3) != found(seed=4)
+
+
+def test_many_columns_are_asked_of_fewer_rows(table, model, monkeypatch):
+    monkeypatch.setattr(tables.importance, "_MOST_FEATURES", 3 * 5 * 6 * 55)
+    assert tables.permutation_importance(model, table).rows == 55
+
+
+def test_what_is_said_is_that_shuffling_leaves_the_table_alone(model, table):
+    before = {name: cells.copy() for name, cells in table.columns.items()}
+    tables.permutation_importance(model, table)
+    tables.partial_dependence(model, table, "x")
+    for name, cells in before.items():
+        np.testing.assert_array_equal(table.columns[name], cells)
+
+
+# ---- partial dependence ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["x", "color"])
+def test_it_is_the_mean_over_rows_that_all_have_one_cell(model, table, column):
+    found = tables.partial_dependence(model, table, column, most_cells=4)
+    assert found.predictions.shape == (4, 1)
+    assert found.rows == 60
+    for cell, prediction in zip(found.cells, found.predictions, strict=True):
+        cells = {name: table.texts(name) for name in table.columns}
+        same = Table.from_columns(cells | {column: [cell] * 60})
+        assert prediction == pytest.approx(model.predict(same).mean(), rel=1e-5)
+
+
+def test_numbers_are_tried_at_quantiles(model, table):
+    found = tables.partial_dependence(model, table, "x", most_cells=2)
+    x = np.sort(table.numbers("x"))
+    assert found.numbers.tolist() == [x[3], x[56]]
+    assert found.cells == [str(number) for number in found.numbers]
+
+
+def test_few_numbers_are_all_tried():
+    table = Table.from_columns({"x": [0] * 97 + [7, 5, 7], "y": range(100)})
+    model = model_of(table, ["x"], Values.fit(table, "y"), [1])
+    assert tables.partial_dependence(model, table, "x", most_cells=3).cells == ["0", "5", "7"]
+
+
+def test_gaps_are_no_numbers_to_try():
+    table = Table.from_columns({"x": ["", "3", "1", "", "2"], "y": range(5)})
+    model = model_of(table, ["x"], Values.fit(table, "y"), [1])
+    found = tables.partial_dependence(model, table, "x")
+    assert (found.cells, found.numbers.tolist()) == (["1", "2", "3"], [1, 2, 3])
+    nothing = table.take([0, 3])
+    assert tables.partial_dependence(model, nothing, "x").cells == [""]
+
+
+def test_categories_are_tried_from_the_most_frequent_one():
+    pets = ["cat"] * 3 + ["dog"] * 5 + [""] * 4 + ["cow"]
+    table = Table.from_columns({"pet": pets, "says": ["meow"] * 3 + ["woof"] * 10})
+    target = Classes.fit(table, "says")
+    names = Features.fit(table, ["pet"]).names
+    weight = np.zeros((2, len(names)))
+    weight[0, names.index("pet=cat")] = 5
+    model = model_of(table, ["pet"], target, weight)
+    found = tables.partial_dependence(model, table, "pet", most_cells=3)
+    assert (found.cells, found.numbers) == (["dog", "", "cat"], None)
+    meow = 1 / (1 + np.exp(-5))
+    np.testing.assert_allclose(found.predictions[:, 0], [0.5, 0.5, meow], rtol=1e-5)
+    np.testing.assert_allclose(found.predictions.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_column_that_is_not_read_is_refused(model, table):
+    with pytest.raises(ValueError, match="column: expected one that the model reads, got 'y'"):
+        tables.partial_dependence(model, table, "y")
+    with pytest.raises(ValueError, match="table: expected rows, got none"):
+        tables.partial_dependence(model, table.take([]), "x")
+
+
+# ---- in the report -----------------------------------------------------------------------------
+
+
+def test_the_report_names_the_most_important_columns(rng):
+    x = rng.normal(size=(13, 200))
+    columns = {f"x{i}": row for i, row in enumerate(x)}
+    fitted = tables.fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=5))
+    assert len(fitted.judged_rows) == 40
+    found = tables.permutation_importance(fitted.model, fitted.judged_rows)
+    text = report.fit_report(fitted, found)
+    _, lines = text.split("importance: ")
+    assert lines.splitlines()[0].endswith("shuffled, mean of 5 times, 40 validation rows")
+    header, first, *rest = lines.splitlines()[1:]
+    assert header.split() == ["column", "loss", "rises", "by", "R²", "falls", "by"]
+    assert first.split()[0] == "x7"
+    assert len(rest) == 10
+    assert rest[-1] == "  and 3 less important columns"
+    assert "importance" not in report.fit_report(fitted)
+
+
+def test_without_rows_held_out_those_trained_on_are_judged():
+    rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
+    settings = Settings("says", epochs=2, validation=0)
+    fitted = tables.fit(Table.from_columns(rows), settings)
+    assert len(fitted.judged_rows) == 100
+    found = tables.permutation_importance(fitted.model, fitted.judged_rows)
+    assert "100 training rows" in report.fit_report(fitted, found)
