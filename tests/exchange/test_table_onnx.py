@@ -195,6 +195,10 @@ def test_networks_that_do_not_suit_the_columns_are_refused(tmp_path):
     model = model_of(Features((FIRST,)), TARGETS["values"], loss=dn.LogisticLoss())
     message = "model: expected a network whose loss predicts values, got LogisticLoss()"
     refused(model, tmp_path, message)
+    wide = model_of(Features((FIRST,)), TARGETS["values"], dtype="float64")
+    model = model_of(Features((FIRST,)), TARGETS["values"])
+    mixed = replace(model, networks=(*model.networks, *wide.networks))
+    refused(mixed, tmp_path, "model: expected networks of one type, got float32 and float64")
 
 
 def test_a_network_larger_than_a_file_can_be_is_refused(tmp_path, monkeypatch):
