@@ -47,6 +47,31 @@ def test_raw_rows_become_the_same_features_and_predictions(
     assert_predictions(model, y, table)
 
 
+@pytest.mark.parametrize(("index", "least"), [(0, 0.1), (1, 0.1), (1, 0.9)])
+def test_a_class_is_predicted_from_its_threshold_on(index, least, dtype, tmp_path):
+    target = Classes("y", ("a", "b"), threshold=(index, least))
+    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), target, dtype=dtype)
+    table_to_c(model, tmp_path / "model.h")
+    kind = "float" if dtype == np.float32 else "double"
+    source = f"""
+#include <stdio.h>
+#include "model.h"
+int main(void) {{
+  for (int i = 0; i < 21; ++i) {{
+    const {kind} y[2] = {{({kind})(1 - 0.05 * i), ({kind})(0.05 * i)}};
+    printf("%d", model_best(y));
+  }}
+  return 0;
+}}
+"""
+    build(tmp_path / "program", "c", source)
+    done = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
+    share = 0.05 * np.arange(21)
+    shares = np.column_stack([1 - share, share]).astype(dtype)
+    assert done.stdout == "".join(map(str, target.choose(shares)))
+    assert set(done.stdout) == {"0", "1"}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_are_those_of_the_table_to_the_byte(language, rng, tmp_path):
     model = awkward_model(awkward_table(rng), "classes")

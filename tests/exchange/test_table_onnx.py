@@ -66,6 +66,16 @@ def test_raw_rows_become_the_same_probabilities(pieces, count, dtype, rng, sessi
     assert [NAMES[index] for index in found["class_"]] == model.predict(table)
 
 
+@pytest.mark.parametrize(("index", "least"), [(0, 0.3), (1, 0.3), (1, 0.7)])
+def test_a_class_is_predicted_from_its_threshold_on(index, least, dtype, rng, session):
+    target = Classes("y", ("a", "b"), threshold=(index, least))
+    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), target, dtype=dtype)
+    table = Table.from_columns({"x": rng.normal(size=200, scale=3)})
+    found = run(session(model), model, table)
+    assert found["class"].tolist() == target.choose(model.predict_proba(table)).tolist()
+    assert found["class"].tolist() != model.predict_proba(table).argmax(axis=1).tolist()
+
+
 @ENCODINGS
 def test_raw_rows_become_the_same_values(pieces, count, dtype, rng, session):
     train = awkward_table(rng)

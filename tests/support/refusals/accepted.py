@@ -84,7 +84,6 @@ ACCEPTED = {
     "own loss": "None",
     "choice": "",
     "average": "None",
-    "validation data": "None; one None among it",
     "optional": "None",
     "validation data": "None; one None among it",  # the third, weights, may be None
     "optional function": "None; class; function; its class",
