@@ -24,8 +24,8 @@ Floors: TypeAlias = Sequence[Mapping[str, Sequence[str]]]  # rooms, and the file
 PYTHON_FLOORS: Floors = (
     {"package": ["__init__", "__main__"]},
     {"cli": []},
-    {"demo": ["demo"]},
-    {"estimators": [], "exchange": []},
+    {"demo": ["demo"], "exchange": []},
+    {"estimators": []},
     {
         "tables": [],
         "tools": ["lr_range", "gradient_check", "many", "chunks"],

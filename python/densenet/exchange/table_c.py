@@ -148,7 +148,7 @@ class _Networks:
 # ---- targets -------------------------------------------------------------------------------------
 
 _BEST = """
-/* The index of the class to predict: that of the highest probability. */
+/* The index of the class with the highest probability: the prediction. */
 static inline int ${name}_best(const $real *y) {
   int best = 0;
   for (int i = 1; i < ${NAME}_OUTPUTS; ++i) best = y[i] > y[best] ? i : best;
@@ -156,38 +156,32 @@ static inline int ${name}_best(const $real *y) {
 }
 """
 
-_FROM_THRESHOLD = """
-/* The index of the class to predict: $index from the probability $shown on, else $other. */
+_WITH_THRESHOLD = """
+/* The index of the class to predict: $index from a probability of $least on. */
 static inline int ${name}_best(const $real *y) {
-  return y[$index] >= $least ? $index : $other;
+  return y[$index] >= ($real)$least ? $index : $other;
 }
 """
 
 
 def _classes(target: Classes, words: Mapping[str, str]) -> dict[str, str]:
     name = words["name"]
+    chosen = "the highest"
+    last = Template(_BEST).substitute(words)
+    if target.threshold is not None:
+        index, least = target.threshold
+        chosen = "the one to predict"
+        last = Template(_WITH_THRESHOLD).substitute(
+            words, index=index, least=literal(least), other=1 - index
+        )
     return {
         "target": f"{_comment(target.column)}, one of {target.outputs} classes,",
         "meaning": f"y has the probability of each of {name}_classes.\n"
-        f"   {name}_best(y) gives the index of the one to predict.",
+        f"   {name}_best(y) gives the index of {chosen}.",
         "result": words["real"],
         "predict": f"  {name}_network(x, y);\n",
-        "last": _best(target, words),
+        "last": last,
     }
-
-
-def _best(target: Classes, words: Mapping[str, str]) -> str:
-    if target.threshold is None:
-        return Template(_BEST).substitute(words)
-    index, least = target.threshold
-    is_wide = words["real"] == "double"  # NumPy compares in the type of the probabilities
-    return Template(_FROM_THRESHOLD).substitute(
-        words,
-        index=index,
-        other=1 - index,
-        shown=f"{least:g}",
-        least=literal(least) if is_wide else f"{literal(float(np.float32(least)))}f",
-    )
 
 
 def _values(target: Values, words: Mapping[str, str]) -> dict[str, str]:
@@ -360,8 +354,7 @@ def table_to_c(model: TableModel, path: str | os.PathLike[str], name: str = "mod
     - ``model_predict(const double *row, float *y)``: the probability of each class, as
       `TableModel.predict_proba` gives them. For a target that is a number, ``y`` is a double: the
       value in the table's unit, as `TableModel.predict` gives it;
-    - ``model_best(const float *y)``: the index of the class to predict, in ``model_classes``,
-      by the model's threshold if it has one;
+    - ``model_best(const float *y)``: the index of the class to predict, in ``model_classes``;
     - ``model_predict_batch(const double *rows, float *y, long count)``: the same for many rows;
     - ``model_index(names, text)``: the index of a text in an array of names.
 

@@ -44,8 +44,8 @@ def table_to_onnx(model: TableModel, path: str | os.PathLike[str]) -> None:
     Categories are int64 codes: the category's index in the list for its column in the metadata's
     ``categories``, a JSON object, and -1 if it is not there. There, a missing cell is "".
 
-    For a target with classes the outputs are ``class``, (batch,), the index of the class to predict
-    in the metadata's ``classes``, a JSON list, and ``probabilities``, (batch, classes), as
+    For a target with classes the outputs are ``class``, (batch,), the index of each row's class in
+    the metadata's ``classes``, a JSON list, and ``probabilities``, (batch, classes), as
     `TableModel.predict_proba` gives them. For a target that is a number there is ``value``,
     (batch, 1), in the table's unit, as `TableModel.predict` gives it. An output whose name a column
     has, too, gets a ``_`` after it.
@@ -146,18 +146,18 @@ def _results(graph: Graph, model: TableModel, y: str) -> list[Any]:
         scaled = graph.add("Mul", value, np.array(target.scale))
         return [named(graph.add("Add", scaled, np.array(target.mean)), "value", np.float64, 1)]
     probabilities = named(y, "probabilities", graph.dtype, target.outputs)
-    chosen = _chosen(graph, target, probabilities.name)
-    return [named(chosen, "class", np.int64), probabilities]
+    best = _best(graph, target, probabilities.name)
+    return [named(best, "class", np.int64), probabilities]
 
 
-def _chosen(graph: Graph, target: Classes, probabilities: str) -> str:
-    """Append the index of the class to predict, (batch,), as `Classes.choose` does."""
+def _best(graph: Graph, target: Classes, probabilities: str) -> str:
+    """Append the choice of a class, by `Classes.choose`; give its index."""
     if target.threshold is None:
         return graph.add("ArgMax", probabilities, axis=1, keepdims=0)
     index, least = target.threshold
     share = graph.add("Gather", probabilities, np.array(index), axis=1)
-    is_enough = graph.add("GreaterOrEqual", share, least)
-    return graph.add("Where", is_enough, np.array(index), np.array(1 - index))
+    below = graph.add("Less", share, np.array(least, graph.dtype))
+    return graph.cast(below if index == 0 else graph.add("Not", below), np.int64)
 
 
 def _about(model: TableModel) -> dict[str, str]:

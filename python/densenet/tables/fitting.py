@@ -185,7 +185,9 @@ def fit(
     if validation is not None:
         judged = model.outputs(held[0][0]), held[0][1]
     elif held:
-        each = [outputs_of(network, of[0]) for network, of in zip(networks, held, strict=True)]
+        each = [
+            outputs_of(target, network, of[0]) for network, of in zip(networks, held, strict=True)
+        ]
         judged = np.concatenate(each), np.concatenate([classes for _, classes in held])
     if isinstance(target, Classes) and settings.threshold is not None:
         target = with_threshold(target, settings.threshold, y[seen], judged)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from densenet import _checks, serialization
 from densenet._rounding import rounded
 from densenet._typing import Array
-from densenet.losses import SoftmaxCrossEntropy
 from densenet.metrics import (
     accuracy,
     mean_absolute_error,
@@ -172,9 +171,9 @@ class TableModel:
         array of shape (rows, classes) or (rows,)
             Probabilities, or standardised values.
         """
-        total = outputs_of(self.networks[0], x)
+        total = outputs_of(self.target, self.networks[0], x)
         for network in self.networks[1:]:
-            total = total + outputs_of(network, x)
+            total = total + outputs_of(self.target, network, x)
         return total / len(self.networks)
 
     def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
@@ -327,20 +326,20 @@ class TableModel:
                 )
 
 
-def outputs_of(network: Network, x: Array) -> Array:
+def outputs_of(target: Target, network: Network, x: Array) -> Array:
     """Compute the probabilities (rows, classes) or standardised values (rows,) of one network.
 
     Examples
     --------
     >>> import numpy as np
     >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+    >>> from densenet.tables import Classes
     >>> from densenet.tables.model import outputs_of
-    >>> network = Network([Linear(2, 3, init="zeros")], SoftmaxCrossEntropy())
-    >>> outputs_of(network, np.ones((1, 2))).round(2).tolist()
-    [[0.33, 0.33, 0.33]]
+    >>> network = Network([Linear(2, 2, init="zeros")], SoftmaxCrossEntropy())
+    >>> outputs_of(Classes("pet", ("cat", "dog")), network, np.ones((1, 2))).tolist()
+    [[0.5, 0.5]]
     """
-    is_classes = isinstance(network.loss_function, SoftmaxCrossEntropy)
-    return network.predict_proba(x) if is_classes else network.predict(x)
+    return network.predict_proba(x) if isinstance(target, Classes) else network.predict(x)
 
 
 def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:

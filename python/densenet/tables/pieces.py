@@ -193,7 +193,11 @@ def _ratio(
     start: float | npt.NDArray[np.float64],
     half: float | npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows."""
+    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows.
+
+    The least of all widths is 0 when halved, and so is every distance within it.
+    """
+    half = np.maximum(half, np.finfo(np.float64).smallest_subnormal)
     with np.errstate(over="ignore"):
         ratio: npt.NDArray[np.float64] = (x / 2 - np.divide(start, 2)) / half
     return ratio
