@@ -9,7 +9,8 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, permutation_importance, pictures, report
+from densenet.tables import Settings, Table, fit, pictures, report
+from densenet.tables.importance import importances_of
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_picture_names_the_most_important_columns(rng):
     x = rng.normal(size=(10, 100))
     columns = {f"$x{i}$": row for i, row in enumerate(x)}
     fitted = fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=40))
-    found = permutation_importance(fitted.model, fitted.judged_rows)
+    found = importances_of(fitted)
     figure = pictures.fit_picture(fitted, found)
     figure.canvas.draw()
     bars = figure.axes[-1]

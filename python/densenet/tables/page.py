@@ -15,8 +15,8 @@ from densenet.tables.fitting import Fitted
 from densenet.tables.importance import (
     Dependence,
     Importances,
+    importances_of,
     partial_dependence,
-    permutation_importance,
 )
 from densenet.tables.targets import Classes
 from densenet.tables.wording import SCORES, clipped, headline, score_text
@@ -113,7 +113,7 @@ def fit_page(fitted: Fitted, importances: Importances | None = None) -> str:
     """
     require("the page", "plot", "matplotlib")
     if importances is None:
-        importances = permutation_importance(fitted.model, fitted.judged_rows)
+        importances = importances_of(fitted)
     which = "validation" if fitted.validation else "training"
     title = escape(headline(fitted))
     parts = [
@@ -276,7 +276,7 @@ def _dependences(fitted: Fitted, importances: Importances) -> str:
     columns = [one.column for one in importances.columns if one.loss > 0][:_MOST_DEPENDENCES]
     if not columns:
         return ""
-    model, rows = fitted.model, fitted.judged_rows
+    model, rows = fitted.model, fitted.judged_rows[0]
     found = [partial_dependence(model, rows, name, most_cells=_MOST_CELLS) for name in columns]
     figures = "".join(_dependence(fitted, one) for one in found)
     return (

@@ -45,10 +45,10 @@ def fit_picture(fitted: Fitted, importances: Importances | None = None) -> "Figu
     --------
     >>> from densenet.tables import pictures
     >>> from densenet.tables import Settings, Table, fit
-    >>> from densenet.tables.importance import permutation_importance
+    >>> from densenet.tables.importance import importances_of
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
-    >>> found = permutation_importance(fitted.model, fitted.judged_rows)
+    >>> found = importances_of(fitted)
     >>> [axes.get_title(loc="left") for axes in pictures.fit_picture(fitted, found).axes]
     ['Loss', 'Confusion matrix', 'Importance of columns']
     """
