@@ -86,6 +86,14 @@ def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
     assert "says: 100.0% of 20" in pictures.fit_picture(perfect).get_suptitle()
 
 
+def test_a_picture_says_whose_losses_it_draws():
+    pytest.importorskip("matplotlib")
+    x = np.linspace(-1, 1, 100)
+    fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y", epochs=2, nets=2))
+    drawn = pictures.fit_picture(fitted).axes[0]
+    assert drawn.get_title(loc="left") == "Loss of the first of 2 networks"
+
+
 def test_a_picture_names_the_most_important_columns(rng):
     pytest.importorskip("matplotlib")
     x = rng.normal(size=(10, 100))

@@ -73,7 +73,7 @@ tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 4rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 figure { margin: 0; max-width: 32rem; break-inside: avoid; }
 figcaption { font-weight: 600; margin-bottom: .3rem; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 @media (max-width: 30rem) { th, td { padding-right: .5rem; } .bar { min-width: 2.5rem; width: 20%; }
   .spread { display: none; } tbody th { min-width: 7rem; } }
@@ -256,7 +256,11 @@ def _importances(importances: Importances, which: str) -> str:
 
 
 def _training(fitted: Fitted, which: str) -> str:
-    figures = [_figure("Loss", 4.8, 3.0, lambda axes: pictures.draw_losses(axes, fitted))]
+    figures = [
+        _figure(
+            pictures.about_losses(fitted), 4.8, 3.0, lambda axes: pictures.draw_losses(axes, fitted)
+        )
+    ]
     if not isinstance(fitted.model.target, Classes):
         rows = len((fitted.validation or fitted.train).y_true)
         drawn = -(-rows // -(-rows // _MOST_DOTS))

@@ -81,6 +81,13 @@ def draw_losses(axes: "Axes", fitted: Fitted) -> None:
     if fitted.validation:
         losses["validation"] = [record["val_loss"] for record in epochs]
     plotting.loss_curves(axes, losses)
+    title(axes, about_losses(fitted))
+
+
+def about_losses(fitted: Fitted) -> str:
+    """Say whose losses `draw_losses` draws."""
+    count = len(fitted.histories)
+    return "Loss" if count == 1 else f"Loss of the first of {count} networks"
 
 
 def draw_predictions(axes: "Axes", fitted: Fitted, most_rows: int | None = None) -> None:
