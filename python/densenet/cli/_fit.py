@@ -205,7 +205,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet._files.whole import written_whole
     from densenet.tables import Settings, cross_validate, fit, pictures
     from densenet.tables import report as table_report
-    from densenet.tables.importance import permutation_importance
+    from densenet.tables.importance import importances_of
     from densenet.tables.page import fit_page
     from densenet.tables.settings import PRESETS
 
@@ -237,7 +237,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     fitted.model.save(arguments.out)
     if scores:
         print(f"{table_report.folds_report(scores)}\n")
-    importances = permutation_importance(fitted.model, fitted.judged_rows, seed=settings.seed)
+    importances = importances_of(fitted, seed=settings.seed)
     print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         pictures.fit_picture(fitted, importances).savefig(output, dpi=150)

@@ -182,6 +182,23 @@ class Dates:
         return deviations
 
 
+def years(table: Table, column: str, like: DateFormat | None = None) -> npt.NDArray[np.float64]:
+    """Give a column's dates as years, such as 2024.5, or times of day as hours; NaN where missing.
+
+    Parameters and errors are those of `moments`.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.dates import years
+    >>> years(Table.from_columns({"day": ["2024-07-02", ""]}), "day").round(1)
+    array([2024.5,    nan])
+    """
+    when = moments(table, column, like)
+    days = np.where(np.isnat(when), np.nan, _days(when))
+    return 24 * days if _format(table, column, like).clock else 1970 + days / 365.2425
+
+
 def moments(table: Table, column: str, like: DateFormat | None = None) -> Moments:
     """Give a column's dates as an array of datetime64, NaT where missing.
 

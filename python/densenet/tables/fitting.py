@@ -43,8 +43,9 @@ class Fitted(NamedTuple):
         networks, each judges the rows that it held out.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
-    judged_rows : Table
-        The rows that were held out or, if there are none, those trained on.
+    judged_rows : list of Table
+        For each network the rows that it held out. One table alone is of all networks: rows to
+        validate that were given or, if none were held out, those trained on.
 
     Examples
     --------
@@ -63,7 +64,7 @@ class Fitted(NamedTuple):
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
-    judged_rows: Table
+    judged_rows: list[Table]
 
     @property
     def history(self) -> History:
@@ -207,11 +208,11 @@ def fit(
     }
     model = replace(model, facts=facts)
     if validation is not None:
-        judged_rows = _labelled(validation, target)
+        judged_rows = [_labelled(validation, target)]
     elif held:
-        judged_rows = table.take(np.concatenate([held_out for _, held_out in parts]))
+        judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
-        judged_rows = training_rows
+        judged_rows = [training_rows]
     return Fitted(model, histories, train, judgement, said, judged_rows)
 
 

@@ -31,7 +31,7 @@ def fit_report(fitted: Fitted, importances: Importances | None = None) -> str:
     ----------
     fitted : Fitted
     importances : Importances, optional
-        Of its columns, by `densenet.tables.importance.permutation_importance`.
+        Of its columns, by `densenet.tables.importance.importances_of`.
 
     Returns
     -------

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from densenet._rounding import rounded
 from densenet.tables.fitting import Fitted
 from densenet.tables.targets import Classes
@@ -55,6 +57,13 @@ def number_text(value: float) -> str:
     """Write a number as a reader would: a whole one with marks between thousands."""
     whole = value.is_integer() and abs(value) < 1e9
     return f"{int(value):,}" if whole else f"{value:.5g}"
+
+
+def moment_text(value: float) -> str:
+    """Write a number of years as a date, or one of hours, which is at most 24, as a time of day."""
+    if value <= 24:
+        return f"{int(value)}:{int(value % 1 * 60):02}"
+    return str(np.datetime64(round((value - 1970) * 365.2425), "D"))
 
 
 def share_text(share: float) -> str:
