@@ -131,6 +131,7 @@ def test_the_guide_names_every_layer_and_optimizer():
 
 def test_the_commands_run(empty_folder, command):
     pytest.importorskip("matplotlib")
+    pytest.importorskip("pyarrow")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
     assert [line[1] for line in lines] == ["-c", "fit", "predict", "info"]
     for program, *arguments in lines:
@@ -145,6 +146,7 @@ def test_the_commands_run(empty_folder, command):
 
 
 def test_the_report_is_what_the_command_prints(empty_folder, command):
+    pytest.importorskip("pyarrow")
     datasets.write_digits()
     [told] = blocks(COMMANDS, "")
     given = ("digits-train.csv", "--target", "digit", "--epochs", "1", "--no-picture")

@@ -11,6 +11,8 @@ from densenet.tables.files import read_table
 from densenet.tables.model import TableModel
 from densenet.tables.numerals import Numerals
 
+pytest.importorskip("pyarrow")
+
 QUICK = ("--epochs", "3", "--no-picture")
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

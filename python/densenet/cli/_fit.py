@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     )
     default = Settings(target="")
     add = parser.add_argument
-    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    _tables.add_table(parser)
     add(
         "--out",
         type=_options.model,
@@ -144,10 +144,10 @@ def _fit(arguments: argparse.Namespace) -> int:
         **{name: value for name, value in vars(arguments).items() if name in options}
     )
     _tables.spare(
-        [arguments.table], [arguments.out] if arguments.no_picture else [arguments.out, output]
+        arguments.table, [arguments.out] if arguments.no_picture else [arguments.out, output]
     )
-    table = _tables.read(arguments, settings.missing, settings.present)
     workers = _workers()
+    table = _tables.read(arguments, settings.missing, settings.present)
     progress = find_spec("tqdm") is not None
     fitted = fit(table, settings, progress=progress, workers=workers)
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints

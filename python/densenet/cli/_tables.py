@@ -11,12 +11,35 @@ if TYPE_CHECKING:
     from densenet.tables.table import Table
 
 
+def add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table",
+        nargs="+",
+        metavar="TABLE",
+        help="a file, packed or not: .parquet, otherwise CSV; several, or a folder of them, are "
+        "one table; - is standard input",
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--no-header", action="store_true", help="CSV: name the columns c0, c1, ...")
-    add(
-        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first rows)"
+    header = parser.add_mutually_exclusive_group()
+    header.add_argument(
+        "--no-header", action="store_true", help="CSV: name the columns c0, c1, ..."
     )
+    header.add_argument(
+        "--header-rows",
+        type=_options.integer(1),
+        default=1,
+        metavar="N",
+        help="CSV: the first rows, whose cells are joined by _ to names (default: 1)",
+    )
+    add(
+        "--delimiter",
+        metavar="D",
+        help="CSV (default: as sep= says, else comma, semicolon or tab, by the first rows)",
+    )
+    add("--comment", metavar="C", help="CSV: what lines begin with that are skipped, such as #")
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
     add("--decimal", metavar="M", help="decimal mark, as , in 3,14 (default: recognised)")
     add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
@@ -36,13 +59,14 @@ def read(arguments: argparse.Namespace, missing: Sequence[str], present: Sequenc
         set_num_threads(arguments.threads)
     return read_table(
         arguments.table,
-        header=not arguments.no_header,
+        header=0 if arguments.no_header else arguments.header_rows,
         delimiter=arguments.delimiter,
         encoding=arguments.encoding,
         missing=missing,
         present=present,
         decimal=arguments.decimal,
         thousands=arguments.thousands,
+        comment=arguments.comment,
     )
 
 

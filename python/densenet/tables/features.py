@@ -154,7 +154,7 @@ class Features:
         features = np.empty((len(table), sum(widths)), np.float32)
         begin = 0
         for part, width in zip(self.parts, widths, strict=True):
-            features[:, begin : begin + width] = part.transform(table)
+            part.write(table, features[:, begin : begin + width])
             begin += width
         return features
 
@@ -204,10 +204,9 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
         values = table.numbers(column)
         values = values[values == values]
         return "constant" if values.min() == values.max() else ""
-    texts = table.keys(column)
-    different = len(set(texts))
+    different = len(table.key_counts(column))
     if different == 1:
         return "constant"
-    if different > len(texts) / 2 and not forced:
-        return f"text that hardly repeats: {different:,} different cells in {len(texts):,} rows"
+    if different > len(table) / 2 and not forced:
+        return f"text that hardly repeats: {different:,} different cells in {len(table):,} rows"
     return ""

@@ -120,25 +120,28 @@ def fit(
         impute=settings.impute,
         most_categories=settings.most_categories,
     )
-    x, y = features.transform(table), target.encode(table)
+    ordered = table.take(np.concatenate([rows, held_out]))
+    all_x, all_y = features.transform(ordered), target.encode(ordered)
+    x, x_held_out = np.split(all_x, [len(rows)])  # views
+    y, y_held_out = np.split(all_y, [len(rows)])
 
     network = settings.make_network(x.shape[1], target)
     validates = len(held_out) > 0
     history = training.fit(
         network,
-        x[rows],
-        y[rows],
+        x,
+        y,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         optimizer=settings.make_optimizer(),
-        validation_data=(x[held_out], y[held_out]) if validates else None,
+        validation_data=(x_held_out, y_held_out) if validates else None,
         metrics=(accuracy if isinstance(target, Classes) else r2,),
         early_stopping=EarlyStopping(patience=settings.patience) if validates else None,
         progress=progress,
         seed=settings.seed,
         workers=workers,
     )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(x[rows])).all():
+    if history.stopped == "diverged" or not np.isfinite(network.forward(x)).all():
         raise ValueError(
             f"lr: expected a learning rate at which training converges, got "
             f"{history.epochs[-1]['lr']:g}"
@@ -146,8 +149,8 @@ def fit(
     model = TableModel(
         network, features, target, settings.id, settings.missing, present=settings.present
     )
-    train = score(model, x[rows], y[rows])
-    validation = score(model, x[held_out], y[held_out]) if validates else None
+    train = score(model, x, y)
+    validation = score(model, x_held_out, y_held_out) if validates else None
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,

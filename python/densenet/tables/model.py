@@ -248,7 +248,7 @@ class TableModel:
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
             of_today = missing_words(words["missing"])
             words["present"] = [
-                one for values in known for one in values if one and one.casefold() in of_today
+                one for values in known for one in values if one and one.lower() in of_today
             ]
         check_facts(facts)
         return cls(
@@ -277,7 +277,9 @@ def score(model: TableModel, x: Array, encoded: Array) -> Evaluation:
 
     A class index beyond the model's classes stands for a class that it does not know.
     """
-    known = encoded < model.target.outputs if isinstance(model.target, Classes) else slice(None)
+    known: Array | slice = slice(None)  # of all rows, which copies none of them
+    if isinstance(model.target, Classes) and encoded.max(initial=0) >= model.target.outputs:
+        known = encoded < model.target.outputs
     loss = model.network.loss(x[known], encoded[known]) if len(encoded[known]) else np.nan
     outputs = model.network.predict(x)
     if isinstance(model.target, Classes):
