@@ -182,6 +182,13 @@ def strings(*texts: str) -> Any:
     return arrow.Array.from_buffers(arrow.string(), len(texts), buffers)
 
 
+def release_unused() -> None:
+    """Give back memory that reading has taken and holds no more."""
+    import pyarrow as arrow
+
+    arrow.default_memory_pool().release_unused()
+
+
 def _cleaned(cells: Any, words: Collection[str]) -> Any:
     """Strip cells of white space; make null what is empty or one of the words."""
     import pyarrow as arrow

@@ -11,6 +11,7 @@ from typing import IO
 
 from densenet import _checks
 from densenet._extras import require
+from densenet.tables.arrow_cells import release_unused
 from densenet.tables.cells import MISSING, missing_words
 from densenet.tables.csv_tables import CsvOptions, read_csv, store_texts
 from densenet.tables.parquet import read_parquet, store_typed
@@ -118,6 +119,7 @@ def read_table(
     stored, unreadable, guesses = (
         store_texts(part, words) if part.unit == "line" else store_typed(part, words)
     )
+    release_unused()
     table = Table(
         _title(given),
         Columns(stored),

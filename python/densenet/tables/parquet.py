@@ -10,11 +10,12 @@ from densenet.tables.arrow_cells import as_numpy, store, strings
 from densenet.tables.numerals import PLAIN, Guess
 from densenet.tables.parts import Part
 from densenet.tables.sources import Source
-from densenet.tables.stored import Stored, StoredNumbers
+from densenet.tables.stored import Stored, StoredNumbers, smallest
 from densenet.tables.table import check_names
 
 __all__ = ["read_parquet", "store_typed"]
 
+_READS = 64  # a few columns at a time, as pyarrow takes much room beside what it reads
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -44,21 +45,24 @@ def read_parquet(source: Source) -> Part:
     import pyarrow as arrow
     from pyarrow import parquet
 
-    name, file = source.name, source.stream
+    name, stream = source.name, source.stream
+    columns: dict[str, list[Any]] = {}
     try:
-        read = parquet.ParquetFile(
-            arrow.BufferReader(file.read()) if source.was_packed else file
-        ).read()
+        file = parquet.ParquetFile(
+            arrow.BufferReader(stream.read()) if source.was_packed else stream
+        )
+        names, rows = file.schema_arrow.names, file.metadata.num_rows
+        check_names(name, names)
+        if not rows:
+            raise ValueError(f"{name}: expected rows, got none")
+        for some in np.array_split(names, min(_READS, len(names))):
+            read = file.read(columns=some.tolist())
+            columns |= {one: read.column(one).chunks for one in some.tolist()}
     except (arrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{name}: not readable as Parquet: {reason}") from None
-    names = read.column_names
-    check_names(name, names)
-    if not len(read):
-        raise ValueError(f"{name}: expected rows, got none")
-    columns = {one: column.chunks for one, column in zip(names, read.columns, strict=True)}
     unnamed = [one for one in names if _INDEX.fullmatch(one)]
-    return Part(name, columns, np.arange(1, 1 + len(read), dtype=np.int32), "row", unnamed)
+    return Part(name, columns, np.arange(1, 1 + rows, dtype=np.int32), "row", unnamed)
 
 
 def store_typed(
@@ -139,7 +143,7 @@ def _stored(column: Any, words: Collection[str]) -> Stored:
     if types.is_floating(kind):
         return StoredNumbers(as_numpy(column))
     if types.is_integer(kind) and not column.null_count:
-        return StoredNumbers(as_numpy(column))
+        return StoredNumbers(smallest(as_numpy(column)))
     if types.is_duration(kind):
         seconds = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
         return StoredNumbers(as_numpy(column.cast("int64").cast("float64")) / seconds)
