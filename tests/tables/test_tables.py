@@ -166,6 +166,16 @@ def test_columns_are_of_one_length():
     }
 
 
+def test_columns_cannot_be_written_to():
+    """What is written to one would be lost, as it is made of what the table holds."""
+    values = np.arange(3.0)
+    table = Table.from_columns({"a": ["x", "y", "x"], "b": values})
+    for name in table.columns:
+        with pytest.raises(ValueError, match="read-only"):
+            table.columns[name][0] = table.columns[name][1]
+    values[0] = 7  # the caller's own array stays as it was
+
+
 def test_take():
     table = column("a", "b", "c").take(np.array([2, 0]))
     assert len(table) == 2

@@ -244,6 +244,7 @@ def _coded(cells: Any) -> Coded:
     """Find the texts that differ, "" for null."""
     import pyarrow as arrow
 
-    encoded = cells.fill_null(strings("")[0]).combine_chunks().dictionary_encode()
-    texts: list[str] = encoded.dictionary.to_pylist()
-    return Coded(texts, smallest(as_numpy(arrow.chunked_array([encoded.indices]))))
+    encoded = cells.fill_null(strings("")[0]).dictionary_encode().unify_dictionaries()
+    texts: list[str] = encoded.chunk(0).dictionary.to_pylist()
+    codes = as_numpy(arrow.chunked_array([chunk.indices for chunk in encoded.chunks]))
+    return Coded(texts, smallest(codes))

@@ -91,10 +91,6 @@ def read_csv(name: str, stream: IO[bytes], options: CsvOptions) -> Part:
             f"{name}: expected text in {options.encoding}, got the byte 0x{byte:02x}: name the "
             "encoding, such as latin-1 or utf-16"
         ) from None
-    except LookupError:
-        raise ValueError(
-            f"encoding: expected the name of a text encoding, got {options.encoding!r}"
-        ) from None
 
 
 def _read(name: str, lines: Lines, options: CsvOptions) -> Part:

@@ -86,10 +86,8 @@ def pieces(name: str, stream: IO[bytes], encoding: str) -> Iterator[str]:
 
     Raises
     ------
-    LookupError
-        If there is no such encoding of text.
     ValueError
-        If the file is in another encoding, or there is a null character, which UTF-16 read in
+        If there is no such encoding of text, the file is in another, or there is a null character, which UTF-16 read in
         another encoding is full of.
 
     Examples
@@ -101,7 +99,12 @@ def pieces(name: str, stream: IO[bytes], encoding: str) -> Iterator[str]:
     """
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"  # skips a byte order mark
-    io.TextIOWrapper(io.BytesIO(), encoding)  # refuses what is no encoding of text
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)
+    except LookupError:
+        raise ValueError(
+            f"encoding: expected the name of a text encoding, got {encoding!r}"
+        ) from None
     decoder = codecs.getincrementaldecoder(encoding)()
     held, line = "", 1
     while True:
@@ -141,7 +144,7 @@ class Lines(Iterator[str]):
 
     def __init__(self, texts: Iterable[str], before: int = 0) -> None:
         self.number = before
-        self._texts = iter(texts)
+        self._texts: Iterator[str] = iter(texts)
         self._text, self._at = "", 0  # the piece at hand, and how much of it is read
 
     def __next__(self) -> str:
@@ -165,7 +168,9 @@ class Lines(Iterator[str]):
 
     def resume(self, texts: Iterable[str], number: int) -> None:
         """Go on with other texts, after so many lines."""
-        self.__init__(texts, number)  # type: ignore[misc]
+        self.number = number
+        self._texts = iter(texts)
+        self._text, self._at = "", 0
 
     def rest(self) -> Iterator[str]:
         """Give what is left, in pieces."""

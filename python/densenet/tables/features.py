@@ -106,7 +106,7 @@ class Features:
             the others are.
         """
         as_table(table)
-        text = _checks.texts("text", text)
+        text = set(_checks.texts("text", text))
         table.require(text)
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)

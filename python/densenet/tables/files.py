@@ -6,6 +6,7 @@ pyarrow parses both. A table takes about as much memory as its file.
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from os import PathLike
 from pathlib import Path
 from typing import IO
 
@@ -110,7 +111,8 @@ def read_table(
     if comment is not None and (not comment or comment[0] in '"\r\n'):
         raise ValueError(f"comment: expected how lines to skip begin, got {comment!r}")
     require("reading tables", "tables", "pyarrow")
-    given = [path] if isinstance(path, str | Path) else list(path)
+    paths = [path] if isinstance(path, str | PathLike) else _checks.sequence("path", path, "paths")
+    given = [Path(_checks.path("path", one)) for one in paths]
     if not given:
         raise ValueError("path: expected at least one file, got none")
     files = find_files(given)
@@ -133,7 +135,7 @@ def read_table(
     return table.with_guesses(delimiter=part.delimiter, decimal=decimal, thousands=thousands)
 
 
-def _title(given: Sequence[str | Path]) -> str:
+def _title(given: Sequence[Path]) -> str:
     """Name a table by the first of what it was read from."""
     first = STANDARD_INPUT if str(given[0]) == "-" else str(given[0])
     return first if len(given) == 1 else f"{first} and {len(given) - 1} more"

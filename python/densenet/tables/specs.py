@@ -54,7 +54,10 @@ def mean_and_deviation(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def to_json(spec: Any) -> dict[str, Any]:
     """Give a spec as a dict: its settings, and its class in lower case as ``kind``."""
-    return {"kind": type(spec).__name__.lower(), **asdict(spec)}
+    settings = {setting.name: getattr(spec, setting.name) for setting in fields(spec)}
+    if "numerals" in settings:
+        settings["numerals"] = asdict(settings["numerals"])
+    return {"kind": type(spec).__name__.lower(), **settings}
 
 
 def from_json(kinds: Mapping[str, type[_Spec]], data: Any) -> _Spec:

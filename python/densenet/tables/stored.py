@@ -269,7 +269,9 @@ class Columns(Mapping[str, Array]):
         return name in self._stored
 
     def __getitem__(self, name: str) -> Array:
-        return self._taken(self._stored[name].array())
+        cells: Array = self._taken(self._stored[name].array()).view()
+        cells.flags.writeable = False  # nobody would see what is written to it
+        return cells
 
     def __repr__(self) -> str:
         return f"Columns({', '.join(map(repr, self))})"

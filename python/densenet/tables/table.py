@@ -35,7 +35,7 @@ class Table:
         The file's name, for error messages.
     columns : mapping of str to array of shape (rows,)
         Texts (of type object, "" where missing) or numbers (NaN where missing). They are held in
-        less room, and made into arrays when they are asked for.
+        less room, and made into arrays, which cannot be written to, when they are asked for.
     places : integer array of shape (rows,)
         For each row, the number of its first line in a text file, or of the row itself; in a table
         of several files the numbers go on from file to file.
@@ -239,7 +239,8 @@ class Table:
         """
         guess = self._guess(name)
         chosen = guess.numerals
-        if not guess.sure and self._is_of_texts(name):
+        self._check(name)
+        if not guess.sure and (like or guess.doubt) and self._stored.is_text(name):
             if like is not None and self._fits(name, like):
                 chosen = like
             elif guess.doubt:
@@ -262,7 +263,7 @@ class Table:
         Parameters and errors are those of `numerals`.
         """
         numerals = self.numerals(name, like)
-        if numerals == PLAIN or not self._is_of_texts(name):
+        if numerals == PLAIN or not self._stored.is_text(name):
             return ""
         texts = {text for text in self._coded(name).texts if number(text) is None}
         read = {text: numerals.plain(text) for text in texts}
@@ -334,10 +335,6 @@ class Table:
     def _coded(self, name: str) -> Coded:
         self._check(name)
         return self._stored.coded(name)
-
-    def _is_of_texts(self, name: str) -> bool:
-        self._check(name)
-        return self._stored.is_text(name)
 
     def _check(self, name: str) -> None:
         if _checks.text("name", name) in self.columns:
