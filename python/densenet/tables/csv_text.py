@@ -87,8 +87,8 @@ def pieces(name: str, stream: IO[bytes], encoding: str) -> Iterator[str]:
     Raises
     ------
     ValueError
-        If there is no such encoding of text, the file is in another, or there is a null character, which UTF-16 read in
-        another encoding is full of.
+        If there is no such encoding of text, the file is in another, or there is a null character,
+        which UTF-16 read in another encoding is full of.
 
     Examples
     --------
