@@ -256,3 +256,19 @@ def test_comments_are_skipped_where_a_row_begins(command, rng):
     assert command("fit", "u.csv", *options)[0] == 0
     assert command("predict", "model.safetensors", "u.csv", "--comment", "//")[0] == 0
     assert len(read("predictions.csv")) == 301
+
+
+@pytest.mark.parametrize("header", ["2", 1.5, None])
+def test_what_is_no_number_of_rows(header):
+    Path("t.csv").write_bytes(CSV)
+    with pytest.raises(TypeError, match="header must be an integer >= 0, got"):
+        read_table("t.csv", header=header)
+
+
+def test_columns_of_parquet_may_have_dots_in_their_names():
+    columns = {"a": [1, 2], "a.b": ["x", "y"], **{f"x{i}": [i, i] for i in range(150)}}
+    parquet("t.parquet", **columns)
+    table = read_table("t.parquet")
+    assert list(table.columns) == list(columns)
+    assert table.texts("a").tolist() == ["1", "2"]
+    assert table.texts("a.b").tolist() == ["x", "y"]

@@ -103,9 +103,8 @@ def read_table(
     [5.1, nan]
     """
     words = missing_words(missing, present)
-    options = CsvOptions(
-        _checks.count("header", int(header), 0), delimiter, encoding, comment or ""
-    )
+    header_rows = int(header) if isinstance(header, bool) else _checks.count("header", header, 0)
+    options = CsvOptions(header_rows, delimiter, encoding, comment or "")
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise ValueError(f"delimiter: expected one character, got {delimiter!r}")
     if comment is not None and (not comment or comment[0] in '"\r\n'):

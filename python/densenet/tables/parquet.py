@@ -15,7 +15,7 @@ from densenet.tables.table import check_names
 
 __all__ = ["read_parquet", "store_typed"]
 
-_READS = 64  # a few columns at a time, as pyarrow takes much room beside what it reads
+_READS = 64  # in so many parts are columns read, as pyarrow takes much room beside what it reads
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -55,9 +55,11 @@ def read_parquet(source: Source) -> Part:
         check_names(name, names)
         if not rows:
             raise ValueError(f"{name}: expected rows, got none")
-        for some in np.array_split(names, min(_READS, len(names))):
-            read = file.read(columns=some.tolist())
-            columns |= {one: read.column(one).chunks for one in some.tolist()}
+        width = -(-len(names) // _READS)
+        for begin in range(0, len(names), width):
+            some = names[begin : begin + width]
+            read = file.read(columns=some)
+            columns |= {one: read.column(one).chunks for one in some}
     except (arrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{name}: not readable as Parquet: {reason}") from None
