@@ -77,7 +77,8 @@ class StoredTexts:
 
     def parse(self, numerals: Numerals) -> Parsed:
         """Give the cells' numbers, and a flag for those that are no numbers."""
-        values = _numbers(self._cells) if numerals == PLAIN else None
+        plain = numerals == PLAIN
+        values = _numbers(self._cells) if plain else _marked_numbers(self._cells, numerals)
         if values is None:
             return parsed_by_texts(self.coded(), numerals)
         return as_numpy(values), np.zeros(len(self), bool)
@@ -214,6 +215,26 @@ def _numbers(cells: Any) -> Any:
     except arrow.ArrowInvalid:
         return None
     return None if compute.any(compute.is_nan(numbers)).as_py() else numbers
+
+
+def _marked_numbers(cells: Any, numerals: Numerals) -> Any:
+    """Read cells that are written with marks; give None if any is not, or if there is a unit."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    if numerals.unit:
+        return None
+    try:
+        fits = compute.match_substring_regex(cells, f"^(?:{numerals.pattern})$")
+    except arrow.ArrowInvalid:  # a mark that Arrow's regular expressions do not take
+        return None
+    if not compute.all(fits).as_py():
+        return None
+    for mark in numerals.between:
+        cells = compute.replace_substring(cells, mark, "")
+    for mark, plain in (numerals.decimal, "."), ("−", "-"):
+        cells = compute.replace_substring(cells, mark, plain)
+    return _numbers(cells)
 
 
 def _whole(cells: Any, numbers: Any) -> Array | None:

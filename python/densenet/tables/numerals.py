@@ -57,6 +57,8 @@ class Numerals:
     ('-1234.50', '12', None)
     >>> Numerals(unit="%").plain("52 %")
     '52'
+    >>> german.between, german.pattern[:6]
+    ('.', '[-+−]?')
     """
 
     decimal: str = "."
@@ -77,6 +79,16 @@ class Numerals:
                 f"thousands: expected another mark than {self.decimal!r}, got the same"
             )
 
+    @property
+    def between(self) -> str:
+        """The characters that may stand between groups of three digits."""
+        return _ALIKE.get(self.thousands, self.thousands)
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for a number, without its unit."""
+        return _pattern(self.decimal, self.thousands).pattern
+
     def plain(self, cell: str) -> str | None:
         """Write a cell's number as Python does; give "" for a missing cell, None for a text."""
         if not cell or cell in MARKS:
@@ -84,7 +96,7 @@ class Numerals:
         body = _without(self.unit, cell) if self.unit else cell
         if body is None or not _pattern(self.decimal, self.thousands).fullmatch(body):
             return None
-        for mark in _ALIKE.get(self.thousands, self.thousands):
+        for mark in self.between:
             body = body.replace(mark, "")
         return body.replace(self.decimal, ".").replace("−", "-")
 
@@ -281,8 +293,10 @@ def _unit(counts: "Counter[str]") -> tuple[str, str]:
         share = _share(counts, having)
         if share >= 1 - _MOST_OTHERS:
             return sign, ""
+        if share <= _MOST_OTHERS:
+            continue
         bare = [text for text in counts if number(text) is not None]
-        if share > _MOST_OTHERS and share + _share(counts, bare) >= 1 - _MOST_OTHERS:
+        if share + _share(counts, bare) >= 1 - _MOST_OTHERS:
             doubt = f"expected {sign} in all numbers or in none, got {having[0]!r} and {bare[0]!r}"
             return "", doubt
     return "", ""

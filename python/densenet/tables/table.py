@@ -265,10 +265,11 @@ class Table:
         numerals = self.numerals(name, like)
         if numerals == PLAIN or not self._stored.is_text(name):
             return ""
-        texts = {text for text in self._coded(name).texts if number(text) is None}
-        read = {text: numerals.plain(text) for text in texts}
-        shown = sorted((text for text in texts if read[text]), key=lambda text: (-len(text), text))
-        return f"{shown[0]!r} is read as {float(read[shown[0]] or 0):.15g}" if shown else ""
+        for text in sorted(self._coded(name).texts, key=lambda text: (-len(text), text)):
+            plain = numerals.plain(text) if number(text) is None else None
+            if plain:
+                return f"{text!r} is read as {float(plain):.15g}"
+        return ""
 
     def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
         """Give a column's cells as numbers, NaN where missing.
