@@ -126,13 +126,10 @@ class Table:
         """Say where a cell is, to begin an error message with."""
         _checks.count("row", row, 0, len(self) - 1)
         _checks.text("column", column)
-        place, source = int(self.places[row]), self.source
-        for before, name in self.files:
-            if place > before:
-                place_there, source = place - before, name
-        if self.files:
-            place = place_there
-        return f"{source}, {self.unit} {place}, column {column!r}"
+        place = int(self.places[row])
+        begun = [(before, name) for before, name in self.files if before < place]
+        before, source = begun[-1] if begun else (0, self.source)
+        return f"{source}, {self.unit} {place - before}, column {column!r}"
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a ValueError unless the table has columns of all these names."""
