@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     )
     default = Settings(target="")
     add = parser.add_argument
-    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    _tables.add_table(parser)
     add(
         "--out",
         type=_options.model,
@@ -219,16 +219,13 @@ def _fit(arguments: argparse.Namespace) -> int:
     settings = Settings(**{**PRESETS[arguments.preset], **given})
     outputs = [arguments.out, None if arguments.no_picture else output, arguments.page]
     _tables.spare(_tables.inputs(arguments), [path for path in outputs if path is not None])
-    table = _tables.read(
-        arguments, settings.missing, settings.present, settings.ignore.__contains__
-    )
+    workers = _workers()
+    ignored = settings.ignore.__contains__
+    table = _tables.read(arguments, settings.missing, settings.present, ignored)
     validation = None
     if arguments.validation_file is not None:
-        other = argparse.Namespace(**{**vars(arguments), "table": arguments.validation_file})
-        validation = _tables.read(
-            other, settings.missing, settings.present, settings.ignore.__contains__
-        )
-    workers = _workers()
+        other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
+        validation = _tables.read(other, settings.missing, settings.present, ignored)
     progress = find_spec("tqdm") is not None
     scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
     fitted = fit(table, settings, validation=validation, progress=progress, workers=workers)

@@ -145,6 +145,10 @@ def fit(
             said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
         settings = replace(settings, validation=0.0).chosen_for(len(table), target)
         parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
+    if len(parts) == 1:  # in the order of their use, rows of x are views
+        [(rows, held_out)] = parts
+        table = table.take(np.concatenate([rows, held_out]))
+        parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     target = fit_target(training_rows, settings.target, task)
@@ -160,14 +164,14 @@ def fit(
     )
     x, y = features.transform(table), target.encode(table)
     if validation is None:
-        held = [(x[held_out], y[held_out]) for _, held_out in parts if len(held_out)]
+        held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
     else:
         held = [_encoded(validation, features, target)] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
     networks, histories = [], []
     for number, (rows, _) in enumerate(parts):
         network, history = _train(
-            (x[rows], y[rows]),
+            (_of(x, rows), _of(y, rows)),
             held[number] if held else None,
             settings,
             target,
@@ -193,7 +197,7 @@ def fit(
     if isinstance(target, Classes) and settings.threshold is not None:
         target = with_threshold(target, settings.threshold, y[seen], judged)
         model = replace(model, target=target)
-    train = score(target, model.outputs(x[seen]), y[seen])
+    train = score(target, model.outputs(_of(x, seen)), y[seen])
     judgement = score(target, *judged) if judged else None
     facts = {
         "densenet": __version__,
@@ -258,6 +262,12 @@ def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, A
     if not len(table):
         raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
     return features.transform(table), target.encode(table)
+
+
+def _of(array: Array, rows: Array) -> Array:
+    """Give rows of an array, by growing numbers: a view if they lie one after the other."""
+    first, last = rows[0], rows[-1]
+    return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
 
 
 def _labelled(table: Table, target: Target) -> Table:

@@ -362,7 +362,7 @@ class _Remembering(Features):
             return super().transform(table)
         features: Rows = self.encoded.copy()
         for part in self.parts:
-            if table.columns[part.column] is not self.table.columns[part.column]:
+            if not table.shares(part.column, self.table):
                 changed = part.transform(table)
                 end = self.ends[part.column]
                 features[:, end - changed.shape[1] : end] = changed

@@ -233,7 +233,7 @@ class TableModel:
             encoded, unknown = self.target.places(labelled)
         else:
             encoded = self.target.encode(labelled)
-        evaluation = score(self.target, self.outputs(x[rows]), encoded)
+        evaluation = score(self.target, self.outputs(x)[rows], encoded)
         return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
 
     def save(self, path: str | Path) -> None:
@@ -301,7 +301,7 @@ class TableModel:
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
             of_today = missing_words(words["missing"])
             words["present"] = [
-                one for values in known for one in values if one and one.casefold() in of_today
+                one for values in known for one in values if one and one.lower() in of_today
             ]
         check_facts(facts)
         return cls(
