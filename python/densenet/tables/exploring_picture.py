@@ -288,7 +288,7 @@ def _draw_associations(axes: "Axes", found: Exploration) -> None:
     axes.tick_params(length=0, labelcolor=plotting.INK)
     kinds = sorted({one.measure for one in shown})
     axes.set_xlabel(", ".join(kinds), color=plotting.GREY, fontsize="small")
-    title(axes, plain(f"Associated with {shortened(found.target or '', 22)}"))
+    title(axes, plain(f"Associated with {shortened(found.target or '', 16)}"))
 
 
 def _frame(axes: "Axes") -> None:
