@@ -136,7 +136,7 @@ def test_the_commands_run(empty_folder, command):
     pytest.importorskip("onnx")
     pytest.importorskip("pyarrow")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
-    commands = ["-c", "explore", "fit", "predict", "info", "export", "export"]
+    commands = ["-c", "explore", "fit", "predict", "info", "fit", "export", "export"]
     assert [line[1] for line in lines] == commands
     for program, *arguments in lines:
         if program == "python":

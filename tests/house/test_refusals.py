@@ -47,6 +47,7 @@ ELSEWHERE = {
     "densenet.tables.pictures": "part of the command line, see test_pictures.py",
     "densenet.tables.report": "part of the command line",
     "densenet.tables.fitting": "part of the command line, see test_table_command.py",
+    "densenet.tables.going_on": "part of the command line, see test_going_on.py",
     "densenet.tables.holding_out": "part of the command line, see test_table_command.py",
     "densenet.tables.settings": "part of the command line, see test_table_command.py",
     "densenet.initializers": "called by networks, with checked arguments",

@@ -417,3 +417,63 @@ def test_bad_targets_are_refused():
         quick().fit(x.assign(size=np.inf), goal(DenseTableClassifier))
     with pytest.warns(DataConversionWarning):
         quick(max_iter=1).fit(x, goal(DenseTableClassifier)[:, None])
+
+
+# ---- going on from the previous fit --------------------------------------------------------------
+
+
+@BOTH
+def test_a_warm_start_goes_on_with_new_rows(estimator):
+    x, y = frames()["pandas"], goal(estimator)
+    first, second = np.arange(len(y)) < 160, np.arange(len(y)) >= 160
+    fitted = quick(estimator, warm_start=True).fit(x[first], y[first])
+    model, weights = fitted.model_, fitted.model_.network.flat.copy()
+    fitted.fit(x[second], y[second])
+    np.testing.assert_array_equal(model.network.flat, weights)
+    assert (fitted.model_.features, fitted.model_.target) == (model.features, model.target)
+    [before] = fitted.model_.facts["before"]
+    assert before["training_rows"] == 128
+    moved = np.abs(fitted.model_.network.flat - weights).max()
+    assert 0 < moved < np.abs(quick(estimator).fit(x, y).model_.network.flat - weights).max()
+    assert fitted.score(x, y) > 0.6
+
+
+def test_a_warm_start_may_lack_a_class_and_knows_no_other():
+    x, y = frames()["pandas"], goal(DenseTableClassifier)
+    fitted = quick(warm_start=True).fit(x, y)
+    classes, some = fitted.classes_, y != fitted.classes_[0]
+    fitted.fit(x[some], y[some])
+    np.testing.assert_array_equal(fitted.classes_, classes)
+    assert fitted.predict_proba(x).shape == (len(y), len(classes))
+    before = fitted.predict_proba(x)
+    with pytest.raises(ValueError, match="y: expected classes among"):
+        fitted.fit(x, np.where(some, y, "other"))
+    np.testing.assert_array_equal(fitted.predict_proba(x), before)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"hidden_layer_sizes": (3,)}, "hidden_layer_sizes: expected"),
+        ({"pieces": 5}, "pieces: expected 24, with which it was fitted before, got 5: set warm"),
+        ({"n_members": 2}, "n_members: expected 1,"),
+        ({"dropout": 0.2}, "dropout: expected 0.0,"),
+        ({"categorical_features": ["code"]}, "categorical_features: expected"),
+        ({"numeric_features": ["code"]}, "numeric_features: expected"),
+    ],
+)
+def test_a_warm_start_refuses_other_networks_and_encodings(estimator, given, message):
+    x, y = frames()["pandas"], goal(estimator)
+    fitted = quick(estimator, warm_start=True).fit(x, y)
+    with pytest.raises(ValueError, match=message):
+        fitted.set_params(**given).fit(x, y)
+    assert fitted.set_params(warm_start=False).fit(x, y).model_.facts.get("before") is None
+
+
+def test_a_warm_start_takes_a_category_by_type_as_before():
+    x, y = frames()["pandas"], goal(DenseTableClassifier)
+    typed = x.astype({"color": "category", "code": "category"})
+    fitted = quick(warm_start=True).fit(typed, y)
+    fitted.fit(x, y)
+    assert fitted.model_.facts["settings"]["text"] == ("color", "code")

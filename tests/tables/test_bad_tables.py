@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_learned_from(refused, content, message):
     [
         (["fit", "none.csv", "--target", "y"], "densenet: none.csv: No such file or directory"),
         (["fit", ".", "--target", "y"], ".: expected column 'y', got columns 'track_id', 'tempo'"),
-        (["fit", "train.csv"], "the following arguments are required: --target"),
+        (["fit", "train.csv"], "one of the arguments --target --from is required"),
         (
             ["fit", "train.csv", "--target", "genr"],
             "expected column 'genr', got columns 'track_id'",

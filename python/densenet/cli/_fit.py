@@ -12,7 +12,7 @@ from densenet.cli import _options, _tables
 from densenet.cli._options import Commands
 
 if TYPE_CHECKING:
-    from densenet.tables import Settings
+    from densenet.tables import Settings, Table, TableModel
     from densenet.workers import MPIWorkers
 
 
@@ -58,10 +58,17 @@ def add(commands: Commands) -> None:
     add(
         "--preset",
         choices=tuple(PRESETS),
-        default="default",
         help="settings for less time or better predictions; options given override them",
     )
-    add("--target", required=True, metavar="COLUMN", help="the column to predict")
+    learned = parser.add_mutually_exclusive_group(required=True)
+    learned.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    learned.add_argument(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help="go on from a model with new rows: what it reads and predicts stays, and its networks "
+        "are trained further",
+    )
     _add_columns(parser, default)
     _add_training(parser, default)
     add(
@@ -203,32 +210,31 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
     from densenet._files.whole import written_whole
-    from densenet.tables import Settings, cross_validate, fit, pictures
+    from densenet.tables import cross_validate, fit, pictures
     from densenet.tables import report as table_report
     from densenet.tables.importance import importances_of
     from densenet.tables.page import fit_page
-    from densenet.tables.settings import PRESETS
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
     if arguments.page:
         require("densenet fit, with --page,", "plot", "matplotlib")
     output = arguments.picture or arguments.out.with_suffix(".png")
-    options = {field.name for field in fields(Settings)}
-    given = {name: value for name, value in vars(arguments).items() if name in options}
-    settings = Settings(**{**PRESETS[arguments.preset], **given})
     outputs = [arguments.out, None if arguments.no_picture else output, arguments.page]
-    _tables.spare(_tables.inputs(arguments), [path for path in outputs if path is not None])
+    read = [*_tables.inputs(arguments), *([arguments.start] if arguments.start else [])]
+    _tables.spare(read, [path for path in outputs if path is not None])
     workers = _workers()
-    ignored = settings.ignore.__contains__
-    table = _tables.read(arguments, settings.missing, settings.present, ignored)
+    settings, start = _settings(arguments)
+    table = _read(arguments, settings, start)
     validation = None
     if arguments.validation_file is not None:
         other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
-        validation = _tables.read(other, settings.missing, settings.present, ignored)
+        validation = _read(other, settings, start)
     progress = find_spec("tqdm") is not None
     scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
-    fitted = fit(table, settings, validation=validation, progress=progress, workers=workers)
+    fitted = fit(
+        table, settings, start=start, validation=validation, progress=progress, workers=workers
+    )
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
     fitted.model.save(arguments.out)
@@ -245,6 +251,34 @@ def _fit(arguments: argparse.Namespace) -> int:
             file.write(text.encode("utf-8", "xmlcharrefreplace"))
         print(f"page: {arguments.page}")
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> "tuple[Settings, TableModel | None]":
+    """Give the settings, and the model to go on from, if there is one, which decides some."""
+    from densenet.tables import Settings, TableModel
+    from densenet.tables.going_on import DECIDED
+    from densenet.tables.settings import PRESETS
+
+    options = {field.name for field in fields(Settings)}
+    given = {name: value for name, value in vars(arguments).items() if name in options}
+    if arguments.start is None:
+        return Settings(**{**PRESETS[arguments.preset or "default"], **given}), None
+    del given["target"]  # argparse refuses one beside --from
+    refused = [name for name in ("preset", "folds") if getattr(arguments, name)]
+    for name in [*(name for name in given if name in DECIDED), *refused]:
+        option = "categories" if name == "most_categories" else name.replace("_", "-")
+        reason = "it scores models made anew" if name == "folds" else "the model decides that"
+        raise ValueError(f"--{option}: expected no such option with --from, as {reason}")
+    start = TableModel.load(arguments.start)
+    return Settings(start.target.column, **given), start
+
+
+def _read(
+    arguments: argparse.Namespace, settings: "Settings", start: "TableModel | None"
+) -> "Table":
+    if start is not None:
+        return _tables.read_for(start, arguments)
+    return _tables.read(arguments, settings.missing, settings.present, settings.ignore.__contains__)
 
 
 def _workers() -> "MPIWorkers | None":

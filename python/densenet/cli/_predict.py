@@ -42,8 +42,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     read = [arguments.model, *_tables.inputs(arguments)]
     _tables.spare(read, [] if to_standard_output else [arguments.out])
     model = TableModel.load(arguments.model)
-    used = {*model.features.columns, model.target.column, model.id}
-    table = _tables.read(arguments, model.missing, model.present, lambda name: name not in used)
+    table = _tables.read_for(model, arguments)
     predictions = model.answer(table, arguments.probabilities)
     if arguments.on is not None:  # rows without a partner are not there
         predictions = {arguments.on: table.texts(arguments.on).tolist(), **predictions}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from densenet.cli import _options
 
 if TYPE_CHECKING:
+    from densenet.tables.model import TableModel
     from densenet.tables.table import Table
 
 
@@ -103,6 +104,12 @@ def read(
             file=sys.stderr,
         )
     return joined
+
+
+def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
+    """Read the table as that was read which the model was trained on."""
+    used = {*model.features.columns, model.target.column, model.id}
+    return read(arguments, model.missing, model.present, lambda name: name not in used)
 
 
 def inputs(arguments: argparse.Namespace) -> list[str]:

@@ -13,6 +13,8 @@ from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
 from densenet.estimators._frames import Columns
+from densenet.tables.going_on import DECIDED
+from densenet.tables.model import TableModel
 from densenet.tables.settings import PRESETS, Settings
 from densenet.tables.targets import Task
 
@@ -43,6 +45,8 @@ SETTING_OF = {
     "calibrate": "calibrate",
 }
 """The setting that each parameter chooses; one that is None leaves the choice to the preset."""
+
+_COLUMNS = {"categorical_features": "text", "numeric_features": "numbers"}
 
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
@@ -89,6 +93,18 @@ def _by_number(class_weight: Mapping[Any, float], classes: Array) -> dict[str, f
     return {number_of[label]: weight for label, weight in class_weight.items()}
 
 
+def check_same(settings: Settings, start: TableModel) -> None:
+    """Check that parameters choose what they chose when the model to go on from was made."""
+    chosen = start.facts["settings"]
+    for parameter, setting in (SETTING_OF | _COLUMNS).items():
+        expected, got = chosen.get(setting), getattr(settings, setting)
+        if setting in DECIDED and got != expected and not (setting == "hidden" and got is None):
+            raise ValueError(
+                f"{parameter}: expected {expected!r}, with which it was fitted before, got "
+                f"{got!r}: set warm_start=False to begin anew"
+            )
+
+
 @contextmanager
 def errors_by_parameter() -> Iterator[None]:
     """Let errors about settings name the parameters that chose them."""
@@ -108,3 +124,4 @@ def check(estimator: Any) -> None:
     if estimator.n_threads is not None:
         _checks.count("n_threads", estimator.n_threads, most=_checks.MOST_THREADS)
     _checks.flag("verbose", estimator.verbose)
+    _checks.flag("warm_start", estimator.warm_start)

@@ -52,34 +52,46 @@ class _TableEstimator(BaseEstimator):
     numeric_features: Sequence[str] | Sequence[int] = ()
     random_state: Any = None
     verbose: bool = False
+    warm_start: bool = False
     n_threads: int | None = None
 
     def _learn(self, x: Any, y: Any, held_out: tuple[Any, Any], task: Task) -> None:
         """Check all that is given, and train."""
         _settings.check(self)
-        columns = _frames.read(self, x, fresh=True, least=2)
-        name = _free_name(y, columns.cells)
-        targets = self._targets(y, True)
+        start = self._coded_model() if self.warm_start and hasattr(self, "model_") else None
+        columns = _frames.read(self, x, fresh=start is None, least=2)
+        if start is None:
+            name = _free_name(y, columns.cells)
+        else:
+            name = start.target.column  # columns are read as before, whatever their types are now
+            columns = columns._replace(categories=start.facts["settings"]["text"])
+        targets = self._targets(y, start is None)
         table = _beside(columns.cells, name, targets)
         validation = None
         if (held_out[0] is None) != (held_out[1] is None):
             raise ValueError("X_val: expected both X_val and y_val, or none, got one of them")
         if held_out[0] is not None:
             cells = _frames.read(self, held_out[0], fresh=False, name="X_val").cells
-            validation = _beside(cells, name, self._targets(held_out[1], False), "X_val")
+            validation = _beside(cells, name, self._targets(held_out[1], False, "y_val"), "X_val")
         with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
             settings = _settings.settings_of(self, name, task, columns)
-            fitted = fit(table, settings, validation=validation, progress=self.verbose)
+            if start is not None:
+                _settings.check_same(settings, start)
+            fitted = fit(table, settings, start=start, validation=validation, progress=self.verbose)
         self.model_: TableModel = fitted.model
         self.histories_ = fitted.histories
         self.n_iter_ = len(fitted.history.epochs)
 
-    def _targets(self, y: Any, fresh: bool) -> Array:
-        """Check y, and give what the network learns to predict, as numbers.
+    def _targets(self, y: Any, fresh: bool, name: str = "y") -> Array:
+        """Check y, or y_val, and give what the network learns to predict, as numbers.
 
-        Without `fresh` it is y_val, whose classes are those of y.
+        Without `fresh` its classes are among those that are known.
         """
         raise NotImplementedError
+
+    def _coded_model(self) -> TableModel:
+        """Give the model with the target that `_targets` gives."""
+        return self.model_
 
     def _table(self, x: Any) -> Table:
         """Give the rows to predict as a table."""
@@ -161,6 +173,9 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         Source of the rows held out, the initial weights, the order of rows and dropout.
     verbose : bool
         True shows a progress bar (tqdm).
+    warm_start : bool
+        True makes `fit` go on from the networks and encodings of the previous fit, at a smaller
+        learning rate if none is given: see `densenet.tables.fit`.
     n_threads : int, optional
         Threads for this estimator; the results do not depend on it.
     class_weight : dict, "balanced" or None
@@ -210,7 +225,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         X_val: Any = None,  # noqa: N803
         y_val: Any = None,
     ) -> "DenseTableClassifier":
-        """Encode a table and train on it, always anew.
+        """Encode a table and train on it, anew unless `warm_start` is set.
 
         Parameters
         ----------
@@ -260,9 +275,14 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         classes: Array = self.classes_[best]
         return classes
 
-    def _targets(self, y: Any, fresh: bool) -> Array:
+    def _coded_model(self) -> TableModel:
+        """Give the model with the numbers of the classes as their names."""
+        numbers = tuple(map(str, range(len(self.classes_))))
+        return replace(self.model_, target=Classes(self.model_.target.column, numbers))
+
+    def _targets(self, y: Any, fresh: bool, name: str = "y") -> Array:
         """Give the number of each row's class, so that a class may be of any type."""
-        labels = _vector(self, y, "y" if fresh else "y_val")
+        labels = _vector(self, y, name)
         check_classification_targets(labels)
         classes, numbers = np.unique(labels, return_inverse=True)
         if fresh:
@@ -273,7 +293,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
             return numbers
         unknown = np.setdiff1d(classes, self.classes_)
         if len(unknown):
-            raise ValueError(f"y_val: expected classes among {self.classes_}, got {unknown}")
+            raise ValueError(f"{name}: expected classes among {self.classes_}, got {unknown}")
         return np.searchsorted(self.classes_, classes)[numbers]
 
 
@@ -316,7 +336,7 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
         X_val: Any = None,  # noqa: N803
         y_val: Any = None,
     ) -> "DenseTableRegressor":
-        """Encode a table and train on it, always anew.
+        """Encode a table and train on it, anew unless `warm_start` is set.
 
         Parameters, result and errors are those of `DenseTableClassifier.fit`, but y has values.
         """
@@ -330,9 +350,8 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
         with limit_this_thread(self.n_threads):
             return np.asarray(self.model_.predict(table))
 
-    def _targets(self, y: Any, fresh: bool) -> Array:
+    def _targets(self, y: Any, fresh: bool, name: str = "y") -> Array:
         """Give the values as float64."""
-        name = "y" if fresh else "y_val"
         return _vector(self, y, name, y_numeric=True).astype(np.float64)
 
 

@@ -70,7 +70,8 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     Raises
     ------
     ValueError
-        If a class is named that there is not, or the target has values.
+        If a class is named that there is not, a class to balance has no rows, or the target has
+        values.
 
     Examples
     --------
@@ -88,6 +89,9 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
         raise ValueError(f"class_weight: expected classes, but {target.column!r} has values")
     if isinstance(given, str):
         counts = np.bincount(classes, minlength=target.outputs)
+        if not counts.all():
+            absent = target.values[int(np.argmin(counts))]
+            raise ValueError(f"class_weight: expected rows of each class, got none of {absent!r}")
         return len(classes) / (target.outputs * counts)
     index = index_of(target.values)
     unknown = [name for name in given if index(name) < 0]

@@ -55,6 +55,19 @@ def check_facts(facts: Any) -> None:
         for name, value in facts[part].items():
             if name not in _SCORES or type(value) not in (int, float):
                 raise ValueError(f"facts: expected scores of {part}, got {name!r}: {value!r}")
+    if facts["training_rows"] < 1:
+        raise ValueError(f"facts: expected training_rows > 0, got {facts['training_rows']}")
+    before = facts.get("before", [])
+    if not isinstance(before, list) or not all(map(_is_earlier, before)):
+        raise ValueError(f"facts: expected before to list tables and their rows, got {before!r}")
     names = set(facts["training"])
     if facts["validation"] and set(facts["validation"]) != names:
         raise ValueError("facts: expected the same scores of training and validation")
+
+
+def _is_earlier(table: Any) -> bool:
+    """Tell whether something is what the facts say of a table that was trained on before."""
+    if not isinstance(table, Mapping):
+        return False
+    rows = table.get("training_rows")
+    return type(table.get("source")) is str and type(rows) is int and rows > 0

@@ -3,6 +3,7 @@
 This is the work of ``densenet fit``; what the command prints is made in `densenet.tables.report`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from densenet import _checks, training
+from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet._version import __version__
 from densenet.network import Network
 from densenet.tables.calibration import calibrate
 from densenet.tables.deciding import check_decisions, weights_of, with_threshold
 from densenet.tables.features import Features
+from densenet.tables.going_on import check_rows, gentler, network_from, settings_from, tables_of
 from densenet.tables.holding_out import hold_out
 from densenet.tables.ids import find_ids
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
@@ -23,7 +26,7 @@ from densenet.tables.monitors import metrics_of, rule_of
 from densenet.tables.notes import notes
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, Target, fit_target, infer_task
+from densenet.tables.targets import Classes, Target, Task, fit_target, infer_task
 from densenet.training import History
 from densenet.workers import Workers
 
@@ -76,11 +79,12 @@ def fit(
     table: Table,
     settings: Settings,
     *,
+    start: TableModel | None = None,
     validation: Table | None = None,
     progress: bool = False,
     workers: Workers | None = None,
 ) -> Fitted:
-    """Train a model on a table.
+    """Train a model on a table, or go on with new rows from a model.
 
     Rows without a target are left out. Statistics are computed from the rows trained on alone.
 
@@ -88,6 +92,10 @@ def fit(
     ----------
     table : Table
     settings : Settings
+    start : TableModel, optional
+        A model that `fit` made, to go on from with new rows. Its encodings of columns and target
+        are taken as they are, and its networks are trained further, by default at a smaller
+        learning rate (`densenet.tables.going_on.settings_from`). It does not change itself.
     validation : Table, optional
         Rows to hold out, in place of a share of `table`, which is trained on as a whole. Those
         without a target are left out.
@@ -107,7 +115,8 @@ def fit(
     ValueError
         If a column that the settings name is missing, the id is the target, no row has a target,
         the target is neither classes nor values, nothing can be learned from any column, no row
-        can be held out, or training diverged.
+        can be held out, or training diverged; if a setting is another than that of `start`, or
+        rows do not fit it, as those of a class that it does not know.
 
     Examples
     --------
@@ -120,22 +129,30 @@ def fit(
     >>> fitted.model.predict(question)
     ['minus', 'plus']
     """
+    if start is not None:
+        settings = settings_from(start, settings)
     known = [name for name in (settings.target, settings.id) if name is not None]
     if len(set(known)) < len(known):
         raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
     asked = [*settings.ignore, *settings.text, *settings.numbers]
-    table.require([*known, *asked])
+    table.require([*known, *(asked if start is None else start.features.columns)])
     missing = table.missing(settings.target)
     if missing.all():
         raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
-    ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
-    table = replace(table, unnamed={**table.unnamed, **ids})
+    if start is None:
+        ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
+        table = replace(table, unnamed={**table.unnamed, **ids})
     whole, table = table, table.take(np.flatnonzero(~missing))
-    task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
-    said = notes(whole, settings.target, task, settings.id, asked)
+    if start is None:
+        task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
+        said = notes(whole, settings.target, task, settings.id, asked)
+        target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held
+    else:
+        task, target = settings.task, start.target
+        said = check_rows(start, table)
+        settings = gentler(settings, start, len(table))
     if missing.any():
         said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held out
     if validation is None:
         settings = settings.chosen_for(len(table), target)
         parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
@@ -151,17 +168,10 @@ def fit(
         parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
-    target = fit_target(training_rows, settings.target, task)
-    skipped = {*known, *settings.ignore}
-    features = Features.fit(
-        training_rows,
-        [name for name in [*table.columns, *table.unreadable] if name not in skipped],
-        text=settings.text,
-        numbers=settings.numbers,
-        impute=settings.impute,
-        most_categories=settings.most_categories,
-        pieces=settings.pieces,
-    )
+    if start is None:
+        features, target = _encodings(training_rows, settings, task)
+    else:
+        features = start.features
     x, y = features.transform(table), target.encode(table)
     if validation is None:
         held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
@@ -170,12 +180,18 @@ def fit(
     check_decisions(settings, target, [targets for _, targets in held])
     networks, histories = [], []
     for number, (rows, _) in enumerate(parts):
-        network, history = _train(
+        seed = settings.seed + number
+        if start is None:
+            network = settings.make_network(x.shape[1], target, seed)
+        else:
+            network = network_from(start.networks[number])
+        history = _train(
+            network,
             (_of(x, rows), _of(y, rows)),
             held[number] if held else None,
             settings,
             target,
-            number,
+            seed,
             progress,
             workers,
         )
@@ -186,14 +202,10 @@ def fit(
     model = TableModel(
         tuple(networks), features, target, settings.id, settings.missing, present=settings.present
     )
-    judged = None
-    if validation is not None:
-        judged = model.outputs(held[0][0]), held[0][1]
-    elif held:
-        each = [
-            outputs_of(target, network, of[0]) for network, of in zip(networks, held, strict=True)
-        ]
-        judged = np.concatenate(each), np.concatenate([classes for _, classes in held])
+    one_set = validation is not None
+    judged = _judged(model, held, one_set)
+    if start is not None and (before := _judged(start, held, one_set)):
+        said.append(f"before, the validation {_headline(score(target, *before))}")
     if isinstance(target, Classes) and settings.threshold is not None:
         target = with_threshold(target, settings.threshold, y[seen], judged)
         model = replace(model, target=target)
@@ -210,6 +222,8 @@ def fit(
         "training": train.scores,
         "validation": judgement.scores if judgement else {},
     }
+    if start is not None:
+        facts["before"] = tables_of(start)
     model = replace(model, facts=facts)
     if validation is not None:
         judged_rows = [_labelled(validation, target)]
@@ -220,18 +234,33 @@ def fit(
     return Fitted(model, histories, train, judgement, said, judged_rows)
 
 
+def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
+    """Choose an encoding for each column of the training rows, and for the target."""
+    skipped = {settings.target, settings.id, *settings.ignore}
+    target = fit_target(rows, settings.target, task)
+    features = Features.fit(
+        rows,
+        [name for name in [*rows.columns, *rows.unreadable] if name not in skipped],
+        text=settings.text,
+        numbers=settings.numbers,
+        impute=settings.impute,
+        most_categories=settings.most_categories,
+        pieces=settings.pieces,
+    )
+    return features, target
+
+
 def _train(
+    network: Network,
     rows: tuple[Array, Array],
     held: tuple[Array, Array] | None,
     settings: Settings,
     target: Target,
-    number: int,
+    seed: int,
     progress: bool,
     workers: Workers | None,
-) -> tuple[Network, History]:
-    """Train network `number` on some rows; keep its best epoch by the rows held out."""
-    seed = settings.seed + number
-    network = settings.make_network(rows[0].shape[1], target, seed)
+) -> History:
+    """Train a network on some rows; keep its best epoch by the rows held out."""
     epochs = _checks.count("epochs", settings.epochs)
     weights = weights_of(settings, target, rows[1])
     rule = rule_of(target, settings.monitor, weighted=weights is not None)
@@ -253,7 +282,24 @@ def _train(
         raise ValueError(
             f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
         )
-    return network, history
+    return history
+
+
+def _judged(
+    model: TableModel, held: Sequence[tuple[Array, Array]], one_set: bool
+) -> tuple[Array, Array] | None:
+    """Give a model's outputs for the rows held out, and their targets; None if there are none.
+
+    With `one_set` all networks hold out the same rows; otherwise each judges its own.
+    """
+    if not held:
+        return None
+    if one_set:
+        x, targets = held[0]
+        return model.outputs(x), targets
+    pairs = zip(model.networks, held, strict=True)
+    each = [outputs_of(model.target, network, x) for network, (x, _) in pairs]
+    return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
 def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
@@ -273,3 +319,11 @@ def _of(array: Array, rows: Array) -> Array:
 def _labelled(table: Table, target: Target) -> Table:
     """Give the rows of a table that have a target."""
     return table.take(np.flatnonzero(~table.missing(target.column)))
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """Say in words the score by which a model is judged first."""
+    scores = evaluation.scores
+    if "accuracy" in scores:
+        return f"accuracy was {rounded(scores['accuracy'], 2, '%')}"
+    return f"R² was {rounded(scores['r2'], 4, 'g')}"
