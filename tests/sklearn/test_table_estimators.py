@@ -456,7 +456,7 @@ def test_a_warm_start_may_lack_a_class_and_knows_no_other():
     ("given", "message"),
     [
         ({"hidden_layer_sizes": (3,)}, "hidden_layer_sizes: expected"),
-        ({"pieces": 5}, "pieces: expected 24, with which it was fitted before, got 5: set warm"),
+        ({"pieces": 5}, "pieces: expected 12, with which it was fitted before, got 5: set warm"),
         ({"n_members": 2}, "n_members: expected 1,"),
         ({"dropout": 0.2}, "dropout: expected 0.0,"),
         ({"categorical_features": ["code"]}, "categorical_features: expected"),

@@ -79,7 +79,7 @@ def test_class_weights_are_facts_of_the_file(tmp_path):
         ({"l2": np.inf}, "l2 must be"),
         ({"label_smoothing": 1}, "label_smoothing must be"),
         ({"normalization": "both"}, "normalization: expected None, 'batch' or 'layer'"),
-        ({"residual": True}, r"residual: expected a hidden layer as wide as .* \(50, 128, 64\)"),
+        ({"residual": True}, r"residual: expected a hidden layer as wide as .* \(26, 64, 32\)"),
         ({"calibrate": True, "validation": 0}, "calibrate: expected rows held out, got none"),
     ],
     ids=str,

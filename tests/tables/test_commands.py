@@ -36,7 +36,7 @@ def test_classes(command, rng, train):
         "240 rows to train on, 60 to validate",
         "task: classification, as the target is text",
         "target: genre: 3 classes: Drum\nand Bass, Pop, Rock",
-        "columns: 2 of numbers, 1 of categories; 54 features",
+        "columns: 2 of numbers, 1 of categories; 30 features",
         "confusion matrix of validation rows",
         "model: model.safetensors",
         "picture: model.png",

@@ -276,8 +276,8 @@ def test_a_target_of_another_type(refused, trained, rng):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"hidden": (8,)}, r"hidden: expected that of the model, \(128, 64\), got \(8,\)"),
-        ({"pieces": 3}, "pieces: expected that of the model, 24, got 3"),
+        ({"hidden": (8,)}, r"hidden: expected that of the model, \(64, 32\), got \(8,\)"),
+        ({"pieces": 3}, "pieces: expected that of the model, 12, got 3"),
         ({"task": "regression"}, "task: expected that of the model, 'classification', got"),
         ({"id": "x"}, "id: expected that of the model, None, got 'x'"),
     ],

@@ -71,7 +71,7 @@ def test_it_tells_what_the_report_tells(rng):
         "validation rows right",
         "table: 96 rows to train on, 24 to validate",
         "target: pet: 3 classes: cat, cow, dog",
-        "network: 28-256-128-3",
+        "network: 16-128-64-3",
         "F1, mean over classes",
         "Confusion matrix of validation rows",
         "How much worse 24 validation rows are predicted",

@@ -34,6 +34,12 @@ def test_more_rows_take_fewer_epochs_and_larger_batches():
     assert few.validation > some.validation
 
 
+def test_few_rows_take_half_the_pieces_and_widths():
+    few, many = (Settings("y").chosen_for(n, VALUE) for n in (1999, 2000))
+    assert 2 * few.pieces == many.pieces
+    assert [2 * width for width in few.hidden] == list(many.hidden)
+
+
 def test_more_classes_take_more():
     two, many = (Settings("y").chosen_for(10_000, classes(n)) for n in (2, 20))
     assert many.epochs > 2 * two.epochs
@@ -41,7 +47,7 @@ def test_more_classes_take_more():
 
 
 def test_what_is_given_stays():
-    given = Settings("y", hidden=(5,), epochs=7, batch_size=3, validation=0.3)
+    given = Settings("y", pieces=9, hidden=(5,), epochs=7, batch_size=3, validation=0.3)
     assert given.chosen_for(10_000, classes(9)) == given
 
 

@@ -119,7 +119,7 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         type=_options.integer(0),
         metavar="N",
         help="pieces at most into which a column of numbers is cut; with 0 it is standardised "
-        f"(default: {default.pieces})",
+        f"{by_rows}",
     )
     add("--hidden", type=_options.widths, metavar="A,B", help=f"widths {by_rows}")
     add("--activation", choices=sorted(ACTIVATIONS), help=f"(default: {default.activation})")

@@ -98,7 +98,8 @@ def check_same(settings: Settings, start: TableModel) -> None:
     chosen = start.facts["settings"]
     for parameter, setting in (SETTING_OF | _COLUMNS).items():
         expected, got = chosen.get(setting), getattr(settings, setting)
-        if setting in DECIDED and got != expected and not (setting == "hidden" and got is None):
+        is_open = got is None and setting in ("hidden", "pieces")
+        if setting in DECIDED and got != expected and not is_open:
             raise ValueError(
                 f"{parameter}: expected {expected!r}, with which it was fitted before, got "
                 f"{got!r}: set warm_start=False to begin anew"

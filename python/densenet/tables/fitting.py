@@ -245,7 +245,7 @@ def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, T
         numbers=settings.numbers,
         impute=settings.impute,
         most_categories=settings.most_categories,
-        pieces=settings.pieces,
+        pieces=_checks.count("pieces", settings.pieces, 0),
     )
     return features, target
 

@@ -55,16 +55,17 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
 }
 _COUNTS = {
     "most_categories": 0,
-    "pieces": 0,
     "visits": 1,
     "nets": 1,
     "seed": 0,
 }
-_OPTIONAL_COUNTS = ("epochs", "batch_size", "patience")
+_OPTIONAL_COUNTS = {"pieces": 0, "epochs": 1, "batch_size": 1, "patience": 1}
 _RATES = ("weight_decay", "l1", "l2")
 _FLAGS = ("calibrate", "residual")
 _SHARES = ("dropout", "label_smoothing")
+_PIECES = 24
 _WIDTHS = (128, 64)
+_FEW = 2000  # rows, below which widths and pieces are halved
 _LR = 3e-3  # of Adam and AdamW, with batches of 64
 _BETA2 = 0.99  # of AdamW: trainings are short, and its default looks back a thousand steps
 _WARMUP = 0.1  # share of the steps in which a scheduled learning rate rises
@@ -90,11 +91,12 @@ class Settings:
         `densenet.tables.files.MISSING`.
     task, impute, most_categories
         As in `densenet.tables.targets.fit_target` and `densenet.tables.features.Features.fit`.
-    pieces : int
-        The most pieces of a column of numbers (`densenet.tables.PiecewiseLinear`); with 0 it is
-        standardised.
+    pieces : int, optional
+        The most pieces of a column of numbers (`densenet.tables.PiecewiseLinear`), by default 24;
+        with 0 it is standardised.
     hidden : sequence of int, optional
         Widths of the hidden layers; by default 128 and 64, twice that for three or more classes.
+        Below 2,000 rows these widths and the pieces are halved.
     activation, optimizer : str
         Names in `ACTIVATIONS` and `OPTIMIZERS`.
     dropout : float in [0, 1)
@@ -173,7 +175,7 @@ class Settings:
     task: Task = "auto"
     impute: Imputation = "median"
     most_categories: int = 100
-    pieces: int = 24
+    pieces: int | None = None
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float = 0.0
@@ -217,9 +219,9 @@ class Settings:
             _checks.choice(name, getattr(self, name), choices)
         for name, least in _COUNTS.items():
             object.__setattr__(self, name, _checks.count(name, getattr(self, name), least))
-        for name in _OPTIONAL_COUNTS:
+        for name, least in _OPTIONAL_COUNTS.items():
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
+                object.__setattr__(self, name, _checks.count(name, getattr(self, name), least))
         for name in _SHARES:
             object.__setattr__(self, name, _checks.share(name, getattr(self, name)))
         if self.validation is not None:
@@ -235,7 +237,7 @@ class Settings:
             object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
 
     def chosen_for(self, rows: int, target: Target) -> "Settings":
-        """Choose what was left open: rows held out, widths, epochs and batch.
+        """Choose what was left open: rows held out, pieces, widths, epochs and batch.
 
         Parameters
         ----------
@@ -245,7 +247,9 @@ class Settings:
         """
         _checks.count("rows", rows)
         classes = target.outputs if isinstance(target, Classes) else 1
-        epochs, validation = self.epochs, self.validation
+        epochs, validation, pieces = self.epochs, self.validation, self.pieces
+        if pieces is None:
+            pieces = _PIECES // 2 if rows < _FEW else _PIECES
         if validation is None:
             validation = min(0.2, max(0.1, _HELD_OUT / rows))
         trained = max(1, round(rows * (1 - validation)))
@@ -256,7 +260,10 @@ class Settings:
         return replace(
             self,
             validation=validation,
-            hidden=self._widths_for(target),
+            pieces=(_PIECES // 2 if rows < _FEW else _PIECES)
+            if self.pieces is None
+            else self.pieces,
+            hidden=self._widths_for(target, rows),
             epochs=epochs,
             batch_size=self.batch_size or _batch_for(trained),
         )
@@ -269,11 +276,11 @@ class Settings:
             return AdamW(lr=lr, beta2=_BETA2, weight_decay=decay, l1=self.l1, l2=self.l2)
         return OPTIMIZERS[self.optimizer](lr=lr, l1=self.l1, l2=self.l2)
 
-    def _widths_for(self, target: Target) -> tuple[int, ...]:
+    def _widths_for(self, target: Target, rows: int = _FEW) -> tuple[int, ...]:
         if self.hidden is not None:
             return self.hidden
         many = isinstance(target, Classes) and target.outputs > 2
-        return tuple(width * (2 if many else 1) for width in _WIDTHS)
+        return tuple(width * (2 if many else 1) // (2 if rows < _FEW else 1) for width in _WIDTHS)
 
     @property
     def highest_lr(self) -> float:

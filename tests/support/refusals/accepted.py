@@ -64,6 +64,7 @@ ACCEPTED = {
     "count": _LARGE,
     "count from 0": f"0; {_LARGE}",
     "optional large count": f"None; {_LARGE}",
+    "optional count from 0": f"None; 0; {_LARGE}",
     "bounded count": _COUNT,
     "optional count": "None; 2; numpy int",
     "threads": _COUNT,

@@ -189,7 +189,7 @@ def subjects() -> list[Subject]:
                 "schedule": "choice",
                 "visits": "count",
                 "nets": "count",
-                "pieces": "count from 0",
+                "pieces": "optional count from 0",
             },
             target="age",
             id="n",
