@@ -19,6 +19,7 @@ from tests.support.exported_tables import (
     model_of,
     run_in_c,
     surprising_table,
+    with_threshold,
 )
 
 if shutil.which("cc") is None:
@@ -141,6 +142,24 @@ int main(void) {
     )
 
 
+def test_a_threshold_is_compared_in_the_type_of_the_probabilities(dtype, tmp_path):
+    target = Classes("y", ("a", "b"), (1, 0.1))
+    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), target, dtype=dtype)
+    table_to_c(model, tmp_path / "model.h")
+    source = """
+#include "model.h"
+int main(void) {
+  const REAL at[2] = {(REAL)0.9, (REAL)0.1}, below[2] = {(REAL)0.9, (REAL)0.0999999};
+  return !(model_best(at) == 1 && model_best(below) == 0);
+}
+"""
+    real = {"float32": "float", "float64": "double"}[np.dtype(dtype).name]
+    build(tmp_path / "program", "c", source, options=[f"-DREAL={real}"])
+    assert subprocess.run([tmp_path / "program"]).returncode == 0
+    shares = np.array([[0.9, 0.1], [0.9, 0.0999999]], dtype)
+    assert target.choose(shares).tolist() == [1, 0]
+
+
 def test_places_of_columns_have_names_that_differ(rng, tmp_path):
     columns = ["a b", "A_B", "a_b_2", "???", "naïve", "x" * 50, "x" * 51, "9"]
     parts = tuple(Numbers(column, 0.0, 0.0, 1.0) for column in columns)
@@ -149,25 +168,31 @@ def test_places_of_columns_have_names_that_differ(rng, tmp_path):
     assert places == ["A_B", "A_B_2", "A_B_2_2", "3", "NAIVE", 40 * "X", f"{40 * 'X'}_2", "9"]
 
 
-def test_the_best_class_is_the_one_that_densenet_predicts(rng, tmp_path):
-    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), TARGETS["classes"])
+@pytest.mark.parametrize("threshold", [None, 0, 1])
+def test_the_best_class_is_the_one_that_densenet_predicts(threshold, dtype, tmp_path):
+    target = TARGETS["classes"] if threshold is None else Classes("y", ("a", "b"))
+    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), target, dtype=dtype)
+    table = Table.from_columns({"x": np.arange(-9.0, 9.0)})
+    if threshold is not None:
+        model = with_threshold(model, table, threshold)
     table_to_c(model, tmp_path / "model.h")
     source = """
 #include <stdio.h>
 #include "model.h"
 int main(void) {
   for (double x = -9; x < 9; ++x) {
-    float y[MODEL_OUTPUTS];
+    REAL y[MODEL_OUTPUTS];
     model_predict(&x, y);
     printf("%d ", model_best(y));
   }
   return 0;
 }
 """
-    build(tmp_path / "program", "c", source)
+    real = {"float32": "float", "float64": "double"}[np.dtype(dtype).name]
+    build(tmp_path / "program", "c", source, options=[f"-DREAL={real}"])
     done = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
-    best = [NAMES[int(index)] for index in done.stdout.split()]
-    assert best == model.predict(Table.from_columns({"x": np.arange(-9.0, 9.0)}))
+    best = [target.values[int(index)] for index in done.stdout.split()]
+    assert best == model.predict(table)
     assert len(set(best)) > 1
 
 

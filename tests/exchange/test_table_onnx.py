@@ -25,6 +25,7 @@ from tests.support.exported_tables import (
     model_of,
     raw,
     surprising_table,
+    with_threshold,
 )
 
 
@@ -159,6 +160,18 @@ def test_a_network_whose_last_layer_makes_probabilities(rng, session):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_threshold_decides_between_two_classes(index, dtype, session):
+    features, target = Features((Numbers("x", 0.0, 0.0, 1.0),)), Classes("y", ("a", "b"))
+    table = Table.from_columns({"x": np.arange(-9.0, 9.0)})
+    model = with_threshold(model_of(features, target, dtype=dtype), table, index)
+    found = run(session(model), model, table)["class"]
+    assert found.shape == (18,)
+    assert [target.values[i] for i in found] == model.predict(table)
+    assert set(found) == {0, 1}
+    assert found.tolist() != model.predict_proba(table).argmax(axis=1).tolist()
+
+
 # ---- what cannot be exported ---------------------------------------------------------------------
 
 
@@ -192,6 +205,10 @@ def test_networks_that_do_not_suit_the_columns_are_refused(tmp_path):
     model = model_of(Features((FIRST,)), TARGETS["values"], loss=dn.LogisticLoss())
     message = "model: expected a network whose loss predicts values, got LogisticLoss()"
     refused(model, tmp_path, message)
+    wide = model_of(Features((FIRST,)), TARGETS["values"], dtype="float64")
+    model = model_of(Features((FIRST,)), TARGETS["values"])
+    mixed = replace(model, networks=(*model.networks, *wide.networks))
+    refused(mixed, tmp_path, "model: expected networks of one type, got float32 and float64")
 
 
 def test_a_network_larger_than_a_file_can_be_is_refused(tmp_path, monkeypatch):

@@ -134,6 +134,7 @@ def test_the_guide_names_every_layer_and_optimizer():
 def test_the_commands_run(empty_folder, command):
     pytest.importorskip("matplotlib")
     pytest.importorskip("onnx")
+    pytest.importorskip("pyarrow")
     lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
     commands = ["-c", "explore", "fit", "predict", "info", "fit", "export", "export"]
     assert [line[1] for line in lines] == commands
@@ -154,6 +155,7 @@ def test_the_commands_run(empty_folder, command):
 
 
 def test_the_report_is_what_the_command_prints(empty_folder, command):
+    pytest.importorskip("pyarrow")
     datasets.write_digits()
     given = ("digits-train.csv", "--target", "digit", "--no-picture")
     commands = ("fit", *given, "--epochs", "1"), ("explore", *given)

@@ -123,6 +123,7 @@ def test_a_lost_rank_ends_all(run):
 
 @needs("mpi4py", MPIEXEC)
 def test_the_command_line_trains_in_all_ranks_and_writes_once(tmp_path):
+    pytest.importorskip("pyarrow")
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))
     rows = [f"{a:.3f},{b:.3f},{'yes' if a > b else 'no'}" for a, b in x]

@@ -1,6 +1,7 @@
 """A table with all that is awkward, models of it, and the raw rows that exported models get."""
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 
@@ -116,6 +117,13 @@ def awkward_model(train, kind, dtype="float32", pieces=0, count=1):
     features = Features.fit(train, train.columns, text=["flag"], pieces=pieces)
     assert set(features.left_out) == {"constant"}
     return model_of(features, TARGETS[kind], dtype=dtype, count=count)
+
+
+def with_threshold(model, table, index):
+    """The model with a threshold for one of two classes, at which the rows of a table part."""
+    shares = model.predict_proba(table)[:, index]
+    threshold = (index, float(np.quantile(shares, 0.8)))
+    return replace(model, target=replace(model.target, threshold=threshold))
 
 
 def raw(model, table):

@@ -12,7 +12,7 @@ from densenet import serialization
 from densenet.tables.model import TableModel
 from tests.support.tables import HEADER, read, tracks, write
 
-for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
+for needed in ("matplotlib", "pyarrow", "tqdm"):  # by `densenet fit`
     pytest.importorskip(needed)
 
 QUICK = ("--epochs", "3", "--no-picture")
@@ -57,7 +57,7 @@ def test_a_table_that_cannot_be_learned_from(refused, content, message):
     ("arguments", "message"),
     [
         (["fit", "none.csv", "--target", "y"], "densenet: none.csv: No such file or directory"),
-        (["fit", ".", "--target", "y"], ".: expected one file, got a folder: name a file, such as"),
+        (["fit", ".", "--target", "y"], ".: expected column 'y', got columns 'track_id', 'tempo'"),
         (["fit", "train.csv"], "one of the arguments --target --from is required"),
         (
             ["fit", "train.csv", "--target", "genr"],

@@ -11,7 +11,7 @@ from densenet import datasets, metrics, serialization
 from densenet.tables.model import TableModel
 from tests.support.tables import HEADER, read, tracks, write
 
-for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
+for needed in ("matplotlib", "pyarrow", "tqdm"):  # by `densenet fit`
     pytest.importorskip(needed)
 
 QUICK = ("--epochs", "3", "--no-picture")

@@ -38,6 +38,7 @@ def test_test_rows_are_those_of_scikit_learn() -> None:
 
 
 def test_tables_hold_every_number(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
     digits = load_digits()
     parts = (digits.x_train, digits.y_train), (digits.x_test, digits.y_test)
     for path, (x, y) in zip(write_digits(tmp_path), parts, strict=True):

@@ -90,13 +90,29 @@ def test_columns_that_are_no_features(empty_folder):
 
     Path("a.csv").write_text(",x,y\n0,5,1.5\n1,2,2.5\n2,3,2.5\n", encoding="utf-8")
     found = explore(read_table("a.csv"), "y")
-    assert [one.kind for one in found.columns] == ["index", "numbers", "numbers"]
+    assert [one.kind for one in found.columns] == ["id", "numbers", "numbers"]
     assert found.numeric == ["x", "y"]
     assert [one.column for one in found.associations] == ["x"]
     parquet.write_table(pa.table({"x": [1, 2, 3], "lists": [[1], [2], [3]]}), "b.parquet")
     found = explore(read_table("b.parquet"))
     assert [one.kind for one in found.columns] == ["numbers", "unreadable"]
     assert "list" in exploration_report(found).splitlines()[-1]
+
+
+def test_dates_are_numbers_of_years():
+    days = ["2024-01-01", "2024-07-01", "2024-12-31", ""]
+    hours = ["06:00", "12:30", "18:00", "06:00"]
+    table = Table.from_columns({"day": days, "hour": hours, "y": [1.5, 2.5, 3.5, 9.5]})
+    found = explore(table, "y")
+    day, hour, _ = found.columns
+    assert (day.kind, day.gaps, day.distinct) == ("dates", 1, 3)
+    assert day.quantiles[0] == pytest.approx(2024, abs=0.01)
+    assert (hour.quantiles[0], hour.quantiles[-1]) == (6, 18)
+    assert found.associations[0][0] == "day"
+    assert found.associations[0].strength > 0.99
+    text = exploration_report(found)
+    assert "2024-01-01 … 2024-12-31, median 2024-07-01" in text
+    assert "6:00 … 18:00, median 9:15" in text
 
 
 def test_numbers_are_read_as_categories_on_request():
@@ -217,7 +233,7 @@ def test_without_a_picture_or_a_target(command, train):
     assert status == 0
     assert "picture" not in out
     assert "associated" not in out
-    assert "note: 'track_id' numbers the rows" in out
+    assert "  track_id  id  " in out
     assert not Path("explore.png").exists()
 
 

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy, tables
-from densenet.tables import Classes, Features, Settings, Table, TableModel, Values, report
+from densenet.tables import (
+    Classes,
+    Features,
+    Settings,
+    Table,
+    TableModel,
+    Values,
+    importance,
+    report,
+)
 
 
 def model_of(table, columns, target, weight):
@@ -116,6 +125,18 @@ def test_numbers_are_tried_at_quantiles(model, table):
     assert found.cells == [str(number) for number in found.numbers]
 
 
+def test_dates_are_tried_in_their_order():
+    days = [f"{day:02}.07.2024" for day in range(1, 29)] * 2
+    table = Table.from_columns({"day": days, "y": range(56)})
+    features = Features.fit(table, ["day"])
+    weight = [float(name == "day") for name in features.names]
+    model = model_of(table, ["day"], Values.fit(table, "y"), weight)
+    found = tables.partial_dependence(model, table, "day", most_cells=3)
+    assert found.cells[0] == "02.07.2024"
+    assert found.numbers.tolist() == sorted(found.numbers)
+    assert (np.diff(found.predictions[:, 0]) > 0).all()
+
+
 def test_few_numbers_are_all_tried():
     table = Table.from_columns({"x": [0] * 97 + [7, 5, 7], "y": range(100)})
     model = model_of(table, ["x"], Values.fit(table, "y"), [1])
@@ -160,8 +181,8 @@ def test_the_report_names_the_most_important_columns(rng):
     x = rng.normal(size=(13, 200))
     columns = {f"x{i}": row for i, row in enumerate(x)}
     fitted = tables.fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=5))
-    assert len(fitted.judged_rows) == 40
-    found = tables.permutation_importance(fitted.model, fitted.judged_rows)
+    assert len(fitted.judged_rows[0]) == 40
+    found = importance.importances_of(fitted)
     text = report.fit_report(fitted, found)
     _, lines = text.split("importance: ")
     assert lines.splitlines()[0].endswith("shuffled, mean of 5 times, 40 validation rows")
@@ -173,10 +194,28 @@ def test_the_report_names_the_most_important_columns(rng):
     assert "importance" not in report.fit_report(fitted)
 
 
+def test_each_of_several_networks_is_asked_of_the_rows_that_it_held_out(rng):
+    x = rng.normal(size=(2, 300))
+    table = Table.from_columns({"a": x[0], "b": x[1], "y": 3 * x[1]})
+    fitted = tables.fit(table, Settings("y", epochs=8, nets=3))
+    assert [len(rows) for rows in fitted.judged_rows] == [60, 60, 60]
+    found = importance.importances_of(fitted, seed=2)
+    assert found.rows == 180
+    each = [
+        tables.permutation_importance(
+            TableModel((network,), fitted.model.features, fitted.model.target), rows, seed=2
+        )
+        for network, rows in zip(fitted.model.networks, fitted.judged_rows, strict=True)
+    ]
+    losses = [next(one.loss for one in part.columns if one.column == "b") for part in each]
+    assert found.columns[0].column == "b"
+    assert found.columns[0].loss == pytest.approx(np.mean(losses))
+
+
 def test_without_rows_held_out_those_trained_on_are_judged():
     rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     settings = Settings("says", epochs=2, validation=0)
     fitted = tables.fit(Table.from_columns(rows), settings)
-    assert len(fitted.judged_rows) == 100
-    found = tables.permutation_importance(fitted.model, fitted.judged_rows)
+    assert len(fitted.judged_rows[0]) == 100
+    found = importance.importances_of(fitted)
     assert "100 training rows" in report.fit_report(fitted, found)

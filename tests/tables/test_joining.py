@@ -225,3 +225,15 @@ def test_tables_of_two_kinds_of_file_are_joined(command, tracks):
         models.append(TableModel.load("model.safetensors"))
     assert models[0].features == models[1].features
     assert models[0].network.flat.tobytes() == models[1].network.flat.tobytes()
+
+
+def test_each_file_has_its_own_rows_of_names(command):
+    lines = ["mfcc,", "mean,", ",album"] + [f"{i % 9},{i:03}" for i in range(60)]
+    Path("features.csv").write_text("\n".join(lines) + "\n")
+    genres = [[f"{i:03}", "Pop" if i % 9 < 5 else "Rock"] for i in range(60)]
+    write("genres.csv", ["album", "genre"], genres)
+    given = ("--target", "genre", "--join", "genres.csv", "--on", "album", "--no-picture")
+    rows = ("--header-rows", "3", "--join-header-rows", "1")
+    status, out, err = command("fit", "features.csv", *given, *rows)
+    assert (status, err) == (0, "")
+    assert "columns: 1 of numbers" in out

@@ -11,6 +11,8 @@ from densenet.tables.files import read_table
 from densenet.tables.model import TableModel
 from densenet.tables.numerals import Numerals
 
+pytest.importorskip("pyarrow")
+
 QUICK = ("--epochs", "3", "--no-picture")
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -331,3 +333,22 @@ def test_numerals_are_refused():
     for wrong in {"decimal": 1}, {"unit": "kg"}, {"thousands": "."}, {"decimal": None}:
         with pytest.raises(ValueError, match="expected"):
             Numerals(**wrong)
+
+
+@pytest.mark.parametrize("marks", [",.", ", ", ",", ".,", ".'", "·"])
+def test_long_columns_with_marks_are_read_as_cell_by_cell(rng, marks):
+    """Most are read at once by pyarrow; a text among them, and each is read by itself."""
+    decimal, thousands = marks[0], marks[1:]
+    swap = str.maketrans(",.", f"{thousands or '_'}{decimal}")
+    numbers = rng.normal(0, 10**5, 1500).round(3)
+    cells = [f"{v:,.3f}".translate(swap).replace("_", "") for v in numbers]
+    cells[:4] = [f"5{decimal}", f"−7{decimal}5", f"+{decimal}25", f"1{decimal}5e3"]
+    numbers[:4] = [5, -7.5, 0.25, 1500]
+    numerals = Numerals(decimal, thousands)
+    for extra in [], ["x"], ["-", ""]:
+        write = "\n".join(f'"{cell}"' for cell in ["c", *cells, *extra])
+        found = table(write, delimiter=";", decimal=decimal, thousands=thousands or None)
+        values, others = found.columns.parse("c", numerals)
+        np.testing.assert_array_equal(values[:1500], numbers)
+        assert np.isnan(values[1500:]).all()
+        assert others.sum() == (extra == ["x"])

@@ -9,7 +9,8 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, permutation_importance, pictures, report
+from densenet.tables import Settings, Table, fit, pictures, report
+from densenet.tables.importance import importances_of
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,20 @@ def test_a_picture_of_classes_is_headed_by_what_they_are(classes, accuracy):
     assert "says: 100.0% of 20" in pictures.fit_picture(perfect).get_suptitle()
 
 
+def test_a_picture_says_whose_losses_it_draws():
+    pytest.importorskip("matplotlib")
+    x = np.linspace(-1, 1, 100)
+    fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y", epochs=2, nets=2))
+    drawn = pictures.fit_picture(fitted).axes[0]
+    assert drawn.get_title(loc="left") == "Loss of the first of 2 networks"
+
+
 def test_a_picture_names_the_most_important_columns(rng):
     pytest.importorskip("matplotlib")
     x = rng.normal(size=(10, 100))
     columns = {f"$x{i}$": row for i, row in enumerate(x)}
     fitted = fit(Table.from_columns(columns | {"y": 3 * x[7]}), Settings("y", epochs=40))
-    found = permutation_importance(fitted.model, fitted.judged_rows)
+    found = importances_of(fitted)
     figure = pictures.fit_picture(fitted, found)
     figure.canvas.draw()
     bars = figure.axes[-1]

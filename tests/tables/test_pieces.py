@@ -72,6 +72,8 @@ def test_huge_numbers_neither_overflow_nor_become_nan():
     tiny = PiecewiseLinear.fit(column([0.0, 1e-300, 2e-300]), "x")
     features = tiny.transform(column([1.7e308, -1.7e308]))
     assert features[:, 0] == pytest.approx([3, -3])
+    least = PiecewiseLinear.fit(column([0.0, 5e-324, 1e-323]), "x")
+    assert np.isfinite(least.transform(column([0.0, 5e-324, 1e-323, 1.0]))).all()
 
 
 def test_a_file_holds_them():

@@ -13,6 +13,8 @@ from densenet.tables.model import TableModel
 from tests.support.paths import GOLDEN
 from tests.support.tables import read, write
 
+pytest.importorskip("pyarrow")
+
 QUICK = ("--epochs", "3", "--no-picture")
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
         "two leading principal components, coloured by that column, as one picture.",
     )
     add = parser.add_argument
-    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    _tables.add_table(parser)
     add("--target", metavar="COLUMN", help="the column that is to be predicted")
     add("--task", choices=("auto", "classification", "regression"), default="auto")
     add(

@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     )
     default = Settings(target="")
     add = parser.add_argument
-    add("table", metavar="TABLE", help="the file: .parquet, otherwise CSV")
+    _tables.add_table(parser)
     add(
         "--out",
         type=_options.model,
@@ -212,7 +212,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet._files.whole import written_whole
     from densenet.tables import cross_validate, fit, pictures
     from densenet.tables import report as table_report
-    from densenet.tables.importance import permutation_importance
+    from densenet.tables.importance import importances_of
     from densenet.tables.page import fit_page
 
     if not arguments.no_picture:
@@ -224,12 +224,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     read = [*_tables.inputs(arguments), *([arguments.start] if arguments.start else [])]
     _tables.spare(read, [path for path in outputs if path is not None])
     settings, start = _settings(arguments)
+    workers = _workers()
     table = _read(arguments, settings, start)
     validation = None
     if arguments.validation_file is not None:
-        other = argparse.Namespace(**{**vars(arguments), "table": arguments.validation_file})
+        other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
         validation = _read(other, settings, start)
-    workers = _workers()
     progress = find_spec("tqdm") is not None
     scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
     fitted = fit(
@@ -240,7 +240,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     fitted.model.save(arguments.out)
     if scores:
         print(f"{table_report.folds_report(scores)}\n")
-    importances = permutation_importance(fitted.model, fitted.judged_rows, seed=settings.seed)
+    importances = importances_of(fitted, seed=settings.seed)
     print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         pictures.fit_picture(fitted, importances).savefig(output, dpi=150)

@@ -99,7 +99,14 @@ def writable(*suffixes: str) -> Callable[[str], Path]:
     return convert
 
 
+STANDARD_OUTPUT = "-"
+"""What stands for standard output in place of a file."""
+
+
+def csv_or_standard_output(text: str) -> Path:
+    return Path(text) if text == STANDARD_OUTPUT else writable(".csv")(text)
+
+
 picture = writable(".png", ".svg", ".pdf")
 model = writable(".safetensors")
-csv = writable(".csv")
 page = writable(".html")

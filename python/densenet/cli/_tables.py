@@ -14,16 +14,45 @@ if TYPE_CHECKING:
     from densenet.tables.table import Table
 
 
+def add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table",
+        nargs="+",
+        metavar="TABLE",
+        help="a file, packed or not: .parquet, otherwise CSV; several, or a folder of them, are "
+        "one table; - is standard input",
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--no-header", action="store_true", help="CSV: name the columns c0, c1, ...")
-    add(
-        "--delimiter", metavar="D", help="CSV (default: comma, semicolon or tab, by the first rows)"
+    header = parser.add_mutually_exclusive_group()
+    header.add_argument(
+        "--no-header", action="store_true", help="CSV: name the columns c0, c1, ..."
     )
+    header.add_argument(
+        "--header-rows",
+        type=_options.integer(1),
+        default=1,
+        metavar="N",
+        help="CSV: the first rows, whose cells are joined by _ to names (default: 1)",
+    )
+    add(
+        "--delimiter",
+        metavar="D",
+        help="CSV (default: as sep= says, else comma, semicolon or tab, by the first rows)",
+    )
+    add("--comment", metavar="C", help="CSV: what lines begin with that are skipped, such as #")
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")
     add("--decimal", metavar="M", help="decimal mark, as , in 3,14 (default: recognised)")
     add("--thousands", metavar="M", help="mark between thousands (default: recognised)")
     add("--join", metavar="FILE", help="a table whose columns are added to rows of the same key")
+    add(
+        "--join-header-rows",
+        type=_options.integer(1),
+        metavar="N",
+        help="CSV: those of --join (default: as --header-rows)",
+    )
     add("--on", metavar="COLUMN", help="the column of both tables that has the keys of --join")
     add(
         "--threads",
@@ -53,18 +82,19 @@ def read(
         set_num_threads(arguments.threads)
     load = partial(
         read_table,
-        header=not arguments.no_header,
         delimiter=arguments.delimiter,
         encoding=arguments.encoding,
         missing=missing,
         present=present,
         decimal=arguments.decimal,
         thousands=arguments.thousands,
+        comment=arguments.comment,
     )
-    table = load(arguments.table)
+    rows = 0 if arguments.no_header else arguments.header_rows
+    table = load(arguments.table, header=rows)
     if arguments.join is None:
         return table
-    other = load(arguments.join)
+    other = load(arguments.join, header=rows and (arguments.join_header_rows or rows))
     joined = join(table, other, arguments.on, ignore=filter(unused, other.columns))
     alone = len(table) - len(joined)
     if alone:
@@ -84,7 +114,7 @@ def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
 
 def inputs(arguments: argparse.Namespace) -> list[str]:
     """Give the files that `read` reads."""
-    return [path for path in (arguments.table, arguments.join) if path is not None]
+    return [*arguments.table, *([] if arguments.join is None else [arguments.join])]
 
 
 def spare(read: Sequence[str | Path], outputs: Sequence[Path]) -> None:

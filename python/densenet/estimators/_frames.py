@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from densenet import _checks
 from densenet.estimators._rows import is_frame
-from densenet.tables.cells import clean, missing_words
+from densenet.tables.cells import missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 from densenet.tables.table import check_names
 
@@ -96,4 +96,7 @@ def _cleaned(name: str, column: Any) -> Any:
     cells, are_own = cells_of(name, column)
     if cells.dtype != object:
         return cells
-    return np.array(clean(cells, missing_words()), object) if are_own else column
+    if not are_own:
+        return column
+    words, texts = missing_words(), [cell.strip() for cell in cells]
+    return np.array(["" if text.lower() in words else text for text in texts], object)

@@ -22,8 +22,8 @@ def check_model(model: object, kinds: Collection[type]) -> None:
     TypeError
         If `model` is not a TableModel.
     ValueError
-        If a column has another encoding than `kinds`, the network has not as many inputs and
-        outputs as the columns need, or its loss does not suit the target.
+        If a column has another encoding than `kinds`, networks differ in their types, or one has
+        not as many inputs and outputs as the columns need, or a loss that does not suit the target.
     """
     if not isinstance(model, TableModel):
         raise TypeError(f"model: expected a TableModel, got {_checks.describe(model)}")
@@ -35,6 +35,9 @@ def check_model(model: object, kinds: Collection[type]) -> None:
                 f"column {part.column!r}, which cannot be exported"
             )
     wanted = len(model.features.names), model.target.outputs
+    types = sorted({network.dtype.name for network in model.networks})
+    if len(types) > 1:
+        raise ValueError(f"model: expected networks of one type, got {' and '.join(types)}")
     needed = "classes" if isinstance(model.target, Classes) else "values"
     for network in model.networks:
         if (network.inputs, network.outputs) != wanted:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -10,7 +10,6 @@ __all__ = [
     "MARKS",
     "MISSING",
     "are_numbers",
-    "clean",
     "index_of",
     "key_of",
     "kind_of",
@@ -39,7 +38,7 @@ _DATE = re.compile(
 
 
 def missing_words(missing: Iterable[str] = (), present: Iterable[str] = ()) -> frozenset[str]:
-    """Give the words for a missing cell, in the form that `clean` takes.
+    """Give the words for a missing cell, in lower case.
 
     Parameters
     ----------
@@ -55,24 +54,8 @@ def missing_words(missing: Iterable[str] = (), present: Iterable[str] = ()) -> f
     >>> "unknown" in words, "none" in words, "n/a" in words
     (True, False, True)
     """
-    words = {word.casefold() for word in (*MISSING, *missing)}
-    return frozenset(words - {word.casefold() for word in present if word})
-
-
-def clean(cells: Iterable[str], words: Collection[str]) -> list[str]:
-    """Strip cells of white space; empty those that are in `words`, in upper or lower case.
-
-    Examples
-    --------
-    >>> from densenet.tables.cells import clean, missing_words
-    >>> clean([" 1.5", "n/a", "None ", "."], missing_words())
-    ['1.5', '', '', '']
-    """
-    stripped = list(map(str.strip, cells))
-    folded = "\0".join(stripped).casefold().split("\0")  # much faster than cell by cell
-    if len(folded) != len(stripped):  # a cell of Parquet may contain a null character
-        folded = [cell.casefold() for cell in stripped]
-    return ["" if word in words else cell for cell, word in zip(stripped, folded, strict=True)]
+    words = {word.lower() for word in (*MISSING, *missing)}
+    return frozenset(words - {word.lower() for word in present if word})
 
 
 def are_numbers(cells: Sequence[str]) -> bool:

@@ -5,7 +5,6 @@ and standardised, texts become categories. They hold all that is needed to encod
 and can be written as JSON.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -52,6 +51,7 @@ class Numbers:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from densenet.tables import Numbers
     >>> from densenet.tables import Table
     >>> train = Table.from_columns({"age": ["20", "", "60", "40"]})
@@ -60,6 +60,10 @@ class Numbers:
     (40.0, 40.0)
     >>> age.transform(train)[:, 0].round(2)
     array([-1.41,  0.  ,  1.41,  0.  ], dtype=float32)
+    >>> features = np.empty((4, 1), np.float32)
+    >>> age.write(train, features)  # the same, into an array that is there
+    >>> bool(features[0] == features.min())
+    True
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
     """
@@ -95,8 +99,14 @@ class Numbers:
 
     def transform(self, table: Table) -> Rows:
         """Standardise the column, (rows, 1), and clip it to `FURTHEST` on both sides."""
-        deviations = self._deviations(table).clip(-FURTHEST, FURTHEST)
-        return deviations[:, np.newaxis].astype(np.float32)
+        features = np.empty((len(as_table(table)), 1), np.float32)
+        self.write(table, features)
+        return features
+
+    def write(self, table: Table, features: Rows) -> None:
+        """Write what `transform` gives into an array of its shape."""
+        deviations = self._deviations(table)
+        features[:, 0] = deviations.clip(-FURTHEST, FURTHEST, out=deviations)
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
@@ -146,6 +156,7 @@ class Categories:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from densenet.tables import Categories
     >>> from densenet.tables import Table
     >>> train = Table.from_columns({"color": ["red", "blue", "red", "blue", "green"]})
@@ -154,6 +165,10 @@ class Categories:
     ['color=blue', 'color=red', 'color: other']
     >>> color.transform(train)[[0, 1, 4]].tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    >>> features = np.empty((5, 3), np.float32)
+    >>> color.write(train, features)  # the same, into an array that is there
+    >>> features.sum(axis=0).tolist()
+    [2.0, 2.0, 1.0]
     >>> color.surprise(train)
     "1 cell of no known category ('green') taken as other"
     """
@@ -179,7 +194,7 @@ class Categories:
         """Keep the ``most`` most frequent categories, those of at least ``least_rows`` rows."""
         most = _checks.count("most", most, 0)
         least_rows = _checks.count("least_rows", least_rows, 0)
-        counts = Counter(as_table(table).keys(_checks.text("column", column)))
+        counts = as_table(table).key_counts(_checks.text("column", column))
         names = table.spellings(column)
         order = sorted(counts, key=lambda key: (-counts[key], names[key]))
         kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
@@ -195,29 +210,36 @@ class Categories:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features): zeros, and at most one 1 in a row."""
+        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        self.write(table, features)
+        return features
+
+    def write(self, table: Table, features: Rows) -> None:
+        """Write what `transform` gives into an array of its shape."""
         indices = self._indices(table)
-        features = np.zeros((len(indices), len(self.names)), np.float32)
+        features[:] = 0
         indices[indices < 0] = len(self.values)  # "other", if there is such a feature
         rows = np.flatnonzero(indices < features.shape[1])
         features[rows, indices[rows]] = 1
-        return features
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
-        unknown = as_table(table).names(self.column)[self._indices(table) < 0].tolist()
+        indices = self._indices(table)
+        unknown = int(np.sum(indices < 0))
         if not unknown:
             return ""
-        different = sorted(set(unknown))
+        names, codes = table.distinct(self.column)
+        different = sorted({names[code] for code in np.unique(codes[indices < 0])})
         examples = ", ".join(map(repr, different[:3])) + (", ..." if len(different) > 3 else "")
         taken = "other" if self.others else "none of them"
-        return f"{_cells(len(unknown))} of no known category ({examples}) taken as {taken}"
+        return f"{_cells(unknown)} of no known category ({examples}) taken as {taken}"
 
     def _indices(self, table: Table) -> npt.NDArray[np.intp]:
         """Give each row's index into `values`, (rows,); -1 where its category is none of them."""
-        names = as_table(table).names(self.column).tolist()
-        index = index_of(self.values, self.compared)
-        known = {name: index(name) for name in set(names)}
-        return np.array([known[name] for name in names], np.intp)
+        names, codes = as_table(table).distinct(self.column)
+        known = list(map(index_of(self.values, self.compared), names))
+        indices: npt.NDArray[np.intp] = np.array(known, np.intp)[codes]
+        return indices
 
 
 def _cells(count: int) -> str:

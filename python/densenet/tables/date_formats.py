@@ -10,7 +10,7 @@ follow, and its offset from UTC. Years of two digits are not read, as their cent
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias
@@ -19,6 +19,7 @@ import numpy as np
 
 from densenet._typing import Array
 from densenet.tables.cells import MARKS
+from densenet.tables.stored import Stored
 
 __all__ = [
     "ISO",
@@ -147,13 +148,13 @@ class DateGuess(NamedTuple):
     doubt: str = ""
 
 
-def recognise_dates(columns: Mapping[str, Array]) -> dict[str, DateGuess]:
+def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, DateGuess]:
     """Find a table's columns of dates, and how each is written.
 
     Parameters
     ----------
-    columns : mapping of str to array of shape (rows,)
-        Only columns of type object are looked at.
+    columns : mapping of str to Stored
+        Columns of texts.
 
     Returns
     -------
@@ -162,10 +163,10 @@ def recognise_dates(columns: Mapping[str, Array]) -> dict[str, DateGuess]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from densenet.tables.date_formats import recognise_dates
+    >>> from densenet.tables.stored import StoredCodes
     >>> cells = {"a": ["31/12/2024", "1/2/2024"], "b": ["1/2/2024", ""], "c": ["2024-12-31", "x"]}
-    >>> found = recognise_dates({name: np.array(texts, object) for name, texts in cells.items()})
+    >>> found = recognise_dates({name: StoredCodes.of(texts) for name, texts in cells.items()})
     >>> found["a"].format.order, list(found)
     ('day first', ['a', 'b'])
     >>> found["b"].format.order  # as the other column of the table
@@ -174,9 +175,10 @@ def recognise_dates(columns: Mapping[str, Array]) -> dict[str, DateGuess]:
     found: dict[str, DateGuess] = {}
     unsettled: dict[str, Counter[str]] = {}
     for name, cells in columns.items():
-        if cells.dtype != object or not _may_be_dates(cells):
+        if cells.are_numbers() or not _may_be_dates(cells):
             continue
-        counts = Counter(text for text in cells.tolist() if text and text not in MARKS)
+        every = cells.coded().counts()
+        counts = Counter({text: every[text] for text in every if text and text not in MARKS})
         plain = read_plain(list(counts)) is not None
         guess = DateGuess(ISO) if plain else _guess(counts)
         if guess is not None:
@@ -244,15 +246,15 @@ def without_midnights(texts: list[str]) -> list[str]:
     return texts
 
 
-def _may_be_dates(cells: Array) -> bool:
+def _may_be_dates(cells: Stored) -> bool:
     """Return whether at least half of a sample of the cells are written like dates."""
     step = max(1, len(cells) // _SAMPLE)
-    some = _present(cells[::step]) or _present(cells)
+    some = _present(map(cells.text, range(0, len(cells), step))) or _present(cells.coded().texts)
     return bool(some) and 2 * sum(_parts(text) is not None for text in some) >= len(some)
 
 
-def _present(cells: Array) -> set[str]:
-    return {text for text in cells.tolist() if text and text not in MARKS}
+def _present(texts: Iterable[str]) -> set[str]:
+    return {text for text in texts if text and text not in MARKS}
 
 
 def _guess(counts: "Counter[str]") -> DateGuess | None:

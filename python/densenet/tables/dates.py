@@ -68,7 +68,9 @@ class Dates:
     >>> day = Dates.fit(train, "day")
     >>> day.names
     ['day', 'day: week sin', 'day: week cos', 'day: missing']
-    >>> day.transform(train).round(2)  # Monday, Wednesday, none, Monday
+    >>> features = day.transform(train)
+    >>> day.write(train, features)  # the same, into an array that is there
+    >>> features.round(2)  # Monday, Wednesday, none, Monday
     array([[-1.06,  0.  ,  1.  ,  0.  ],
            [-0.29,  0.97, -0.22,  0.  ],
            [-0.29,  0.  ,  0.  ,  1.  ],
@@ -143,15 +145,22 @@ class Dates:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features)."""
+        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        self.write(table, features)
+        return features
+
+    def write(self, table: Table, features: Rows) -> None:
+        """Write what `transform` gives into an array of its shape."""
         when = moments(as_table(table), self.column, self.format)
         missing = np.isnat(when)
-        features = [self._deviations(when).clip(-FURTHEST, FURTHEST)]
+        columns = [self._deviations(when).clip(-FURTHEST, FURTHEST)]
         for name in self.cycles:
             angle = 2 * np.pi * _place(when, name)
-            features += [np.where(missing, 0, np.sin(angle)), np.where(missing, 0, np.cos(angle))]
+            columns += [np.where(missing, 0, np.sin(angle)), np.where(missing, 0, np.cos(angle))]
         if self.missing:
-            features.append(missing)
-        return np.stack(features, axis=1).astype(np.float32)
+            columns.append(missing)
+        for place, column in enumerate(columns):
+            features[:, place] = column
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
@@ -180,6 +189,23 @@ class Dates:
         with np.errstate(over="ignore"):
             deviations: npt.NDArray[np.float64] = (days - self.mean) / self.scale
         return deviations
+
+
+def years(table: Table, column: str, like: DateFormat | None = None) -> npt.NDArray[np.float64]:
+    """Give a column's dates as years, such as 2024.5, or times of day as hours; NaN where missing.
+
+    Parameters and errors are those of `moments`.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.dates import years
+    >>> years(Table.from_columns({"day": ["2024-07-02", ""]}), "day").round(1)
+    array([2024.5,    nan])
+    """
+    when = moments(table, column, like)
+    days = np.where(np.isnat(when), np.nan, _days(when))
+    return 24 * days if _format(table, column, like).clock else 1970 + days / 365.2425
 
 
 def moments(table: Table, column: str, like: DateFormat | None = None) -> Moments:

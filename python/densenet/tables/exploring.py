@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.associations import correlation_ratio, correlations, cramers_v
+from densenet.tables.dates import years
 from densenet.tables.features import Features
+from densenet.tables.ids import find_ids
 from densenet.tables.notes import notes
 from densenet.tables.table import Table, as_table
 from densenet.tables.targets import Task, infer_task
@@ -30,12 +33,13 @@ class Column(NamedTuple):
     Attributes
     ----------
     name : str
-    kind : "numbers", "categories", "index", "empty" or "unreadable"
-        An index is one that pandas wrote into the file.
+    kind : "numbers", "dates", "categories", "id", "empty" or "unreadable"
+        An id names the rows.
     gaps, distinct : int
         How many cells are missing, and how many of the others differ.
     quantiles : tuple of float
-        Of numbers: the least, the three quartiles and the greatest.
+        Of numbers: the least, the three quartiles and the greatest. Those of dates are years, or
+        hours of a day.
     bins : integer array
         How many numbers are in each of several bins of one width; or how many cells hold each of
         the most frequent categories.
@@ -213,13 +217,18 @@ def explore(
     if target is not None and task == "auto":
         task = infer_task(table, target)
     as_texts = set(text) | ({target} if target and task == "classification" else set())
+    asked = {*ignore, *text, *wanted}
+    ids = find_ids(table, [name for name in table.columns if name not in asked])
+    table = replace(table, unnamed={**table.unnamed, **ids})
     columns = [_column(table, name, name in as_texts) for name in names]
     said = notes(table, target or "", task, None, {*ignore, *text})
 
     rows = np.sort(rng.permutation(len(table))[:_MOST_ROWS])
     some = table.take(rows)
-    numeric = [one.name for one in columns if one.kind == "numbers" and one.distinct > 1]
-    numbers = np.array([some.numbers(name) for name in numeric]).reshape(len(numeric), len(rows)).T
+    numeric = [one.name for one in columns if one.kind in ("numbers", "dates") and one.distinct > 1]
+    numbers = (
+        np.array([_numbers(some, name) for name in numeric]).reshape(len(numeric), len(rows)).T
+    )
     matrix = correlations(numbers)
     found = [] if target is None else _associations(some, columns, target, numeric, matrix)
     others = [name for name in names if name != target]
@@ -240,14 +249,16 @@ def _column(table: Table, name: str, as_text: bool) -> Column:
     gaps = int(missing.sum())
     if missing.all():
         return Column(name, "empty", gaps, 0, (), np.zeros(0, int), [])
-    if as_text or table.is_text(name):
+    is_date = name in table.date_guesses and not as_text
+    if as_text or (not is_date and table.is_text(name)):
         spelt = table.spellings(name)
         counts = Counter(table.keys(name))
         counts.pop("", None)
         frequent = [(spelt[key], count) for key, count in counts.most_common(_BINS)]
         bins = np.array([count for _, count in frequent])
         return Column(name, "categories", gaps, len(counts), (), bins, frequent)
-    values = table.numbers(name)[~missing]
+    values = _numbers(table, name)
+    values = values[values == values]
     quantiles = 2 * np.quantile(values / 2, (0, 0.25, 0.5, 0.75, 1))  # halves do not overflow
     half = quantiles[-1] / 2 - quantiles[0] / 2
     places = np.zeros(len(values)) if half == 0 else (values / 2 - quantiles[0] / 2) / half
@@ -255,7 +266,7 @@ def _column(table: Table, name: str, as_text: bool) -> Column:
     count = int(2 * half) + 1 if whole else _BINS  # one for each whole number
     bins = np.bincount((places * count).astype(int).clip(0, count - 1), minlength=count)
     distinct = len(np.unique(values))
-    kind = "index" if name in table.unnamed else "numbers"
+    kind = "id" if name in table.unnamed else "dates" if is_date else "numbers"
     return Column(name, kind, gaps, distinct, tuple(quantiles.tolist()), bins, [])
 
 
@@ -271,15 +282,19 @@ def _associations(
     groups = None if target in numeric else _codes(labelled, target)
     found = []
     for one in columns:
-        if one.name == target or one.kind not in ("numbers", "categories") or not len(labelled):
+        if (
+            one.name == target
+            or one.kind not in ("numbers", "dates", "categories")
+            or not len(labelled)
+        ):
             continue
-        if one.kind == "numbers" and groups is None:
+        if one.kind != "categories" and groups is None:
             row, column = numeric.index(target), one.name
             r = matrix[row, numeric.index(column)] if column in numeric else np.nan
             strength, measure = abs(float(r)), "correlation"
-        elif one.kind == "numbers":
+        elif one.kind != "categories":
             assert groups is not None
-            strength = correlation_ratio(groups, labelled.numbers(one.name))
+            strength = correlation_ratio(groups, _numbers(labelled, one.name))
             measure = "correlation ratio"
         elif groups is None:
             strength = correlation_ratio(_codes(labelled, one.name), labelled.numbers(target))
@@ -289,6 +304,11 @@ def _associations(
         if strength == strength:
             found.append(Association(one.name, strength, measure))
     return sorted(found, key=lambda one: -one.strength)
+
+
+def _numbers(table: Table, column: str) -> npt.NDArray[np.float64]:
+    """Give a column's numbers, or its dates as years, NaN where missing."""
+    return years(table, column) if column in table.date_guesses else table.numbers(column)
 
 
 def _codes(table: Table, column: str) -> Array:

@@ -13,7 +13,7 @@ from densenet.tables.cells import number
 from densenet.tables.exploring import Column, Components, Exploration
 from densenet.tables.exploring_report import few_words, leading, pairs
 from densenet.tables.table import Table
-from densenet.tables.wording import clipped, number_text, plain, share_text, shortened
+from densenet.tables.wording import clipped, moment_text, number_text, plain, share_text, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,7 +141,8 @@ def _draw_distribution(axes: "Axes", column: Column, place: int) -> None:
 def _fitting(column: Column, rows: int) -> str:
     """Tell a column's range or categories in two short lines."""
     if column.quantiles and column.quantiles[0] < column.quantiles[-1]:
-        least, _, median, _, greatest = map(number_text, column.quantiles)
+        text = moment_text if column.kind == "dates" else number_text
+        least, _, median, _, greatest = map(text, column.quantiles)
         return f"{least} … {greatest}\nmedian {median}"
     named = [(clipped(name, 20), count) for name, count in column.frequent[:2]]
     if column.kind == "categories" and named[0][1] > 1:
@@ -287,7 +288,7 @@ def _draw_associations(axes: "Axes", found: Exploration) -> None:
     axes.tick_params(length=0, labelcolor=plotting.INK)
     kinds = sorted({one.measure for one in shown})
     axes.set_xlabel(", ".join(kinds), color=plotting.GREY, fontsize="small")
-    title(axes, plain(f"Associated with {shortened(found.target or '', 22)}"))
+    title(axes, plain(f"Associated with {shortened(found.target or '', 16)}"))
 
 
 def _frame(axes: "Axes") -> None:

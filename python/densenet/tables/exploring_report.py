@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from densenet.tables.exploring import Column, Components, Exploration
-from densenet.tables.wording import aligned, clipped, number_text, share_text, shortened
+from densenet.tables.wording import (
+    aligned,
+    clipped,
+    moment_text,
+    number_text,
+    share_text,
+    shortened,
+)
 
 __all__ = ["exploration_report", "few_words", "leading", "pairs"]
 
@@ -67,10 +74,10 @@ def few_words(column: Column, rows: int, most: int = _MOST_FREQUENT) -> str:
     """
     if column.quantiles:
         least, _, median, _, greatest = column.quantiles
+        text = moment_text if column.kind == "dates" else number_text
         if least == greatest:
-            return f"always {number_text(least)}"
-        ends = f"{number_text(least)} … {number_text(greatest)}"
-        return f"{ends}, median {number_text(median)}"
+            return f"always {text(least)}"
+        return f"{text(least)} … {text(greatest)}, median {text(median)}"
     named = column.frequent[:most]
     if not named or (named[0][1] == 1 and column.distinct > 2):
         return f"each once, as {clipped(named[0][0])}" if named else ""

@@ -124,8 +124,8 @@ class Features:
             no dates, while the others are.
         """
         as_table(table)
-        text = _checks.texts("text", text)
-        numbers = _checks.texts("numbers", numbers)
+        text = set(_checks.texts("text", text))
+        numbers = set(_checks.texts("numbers", numbers))
         table.require([*text, *numbers])
         _checks.choice("impute", impute, ("median", "mean"))
         _checks.count("most_categories", most_categories, 0)
@@ -133,10 +133,11 @@ class Features:
         parts: list[Part] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
-            if column in table.unnamed and column not in (*text, *numbers):
+            forced = column in text or column in numbers
+            if column in table.unnamed and not forced:
                 left_out[column] = table.unnamed[column]
                 continue
-            as_dates = column in table.date_guesses and column not in (*text, *numbers)
+            as_dates = column in table.date_guesses and not forced
             as_text = column in text or not (
                 as_dates or column in numbers or not table.is_text(column)
             )
@@ -184,7 +185,7 @@ class Features:
         features = np.empty((len(table), sum(widths)), np.float32)
         begin = 0
         for part, width in zip(self.parts, widths, strict=True):
-            features[:, begin : begin + width] = part.transform(table)
+            part.write(table, features[:, begin : begin + width])
             begin += width
         return features
 
@@ -239,12 +240,11 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
         values = table.numbers(column)
         values = values[values == values]
         return "constant" if values.min() == values.max() else ""
-    texts = table.keys(column)
-    different = len(set(texts))
+    different = len(table.key_counts(column))
     if different == 1:
         return "constant"
-    if different > len(texts) / 2 and not forced:
-        if are_uuids(texts):
-            return f"UUIDs, as ids are: {different:,} different ones in {len(texts):,} rows"
-        return f"text that hardly repeats: {different:,} different cells in {len(texts):,} rows"
+    if different > len(table) / 2 and not forced:
+        if are_uuids(table.distinct(column)[0]):
+            return f"UUIDs, as ids are: {different:,} different ones in {len(table):,} rows"
+        return f"text that hardly repeats: {different:,} different cells in {len(table):,} rows"
     return ""

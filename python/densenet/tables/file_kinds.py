@@ -1,20 +1,23 @@
 """Recognise what a file is, and refuse with advice what is neither CSV nor Parquet."""
 
-import os
 import zipfile
 from pathlib import Path
+from typing import IO
 
-__all__ = ["is_parquet", "refuse_others"]
+__all__ = ["beginning", "is_parquet", "packing_of", "refuse_others"]
 
 _PARQUET = b"PAR1"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the latter is empty
+_PACKINGS = (
+    (b"\x1f\x8b", "gzip"),
+    *((b"BZh%d1AY&SY" % level, "bzip2") for level in range(1, 10)),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+)
 _UNPACK = "unpack it first, or name an unpacked table"
 _SAVE = "save the sheet as CSV first"
 _CONVERT = "convert it to CSV or Parquet first"
 _KINDS = (
-    (b"\x1f\x8b", "compressed by gzip", _UNPACK),
-    *((b"BZh%d1AY&SY" % level, "compressed by bzip2", _UNPACK) for level in range(1, 10)),
-    (b"\xfd7zXZ\x00", "compressed by xz", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", _UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook of the old kind", _SAVE),
     (b"ARROW1\x00\x00", "an Arrow or Feather file", _CONVERT),
@@ -22,6 +25,7 @@ _KINDS = (
     (b"SQLite format 3\x00", "an SQLite database", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
     (b"%PDF-", "a PDF document", _CONVERT),
+    *((mark, f"a file packed twice, by {what} inside", _UNPACK) for mark, what in _PACKINGS),
 )
 _IN_ARCHIVES = (
     ("xl/", "an Excel workbook", _SAVE),
@@ -29,74 +33,87 @@ _IN_ARCHIVES = (
 )
 
 
-def is_parquet(path: Path) -> bool:
-    """Return whether a file is Parquet, by its name or its content.
+def beginning(file: IO[bytes]) -> bytes:
+    """Give the first bytes of a file, and go back to its beginning.
 
     Examples
     --------
+    >>> import io
+    >>> from densenet.tables.file_kinds import beginning
+    >>> beginning(io.BytesIO(b"a,b"))
+    b'a,b'
+    """
+    first = file.read(16)
+    file.seek(0)
+    return first
+
+
+def packing_of(name: str, file: IO[bytes]) -> str:
+    """Give how a file is packed: gzip, bzip2, xz, Zstandard, a ZIP archive, or "" if it is not.
+
+    Raises
+    ------
+    ValueError
+        If a ZIP archive is a workbook.
+
+    Examples
+    --------
+    >>> import gzip, io
+    >>> from densenet.tables.file_kinds import packing_of
+    >>> packing_of("a.gz", io.BytesIO(gzip.compress(b"a,b"))), packing_of("a", io.BytesIO(b"a,b"))
+    ('gzip', '')
+    """
+    first = beginning(file)
+    for mark, packing in _PACKINGS:
+        if first.startswith(mark):
+            return packing
+    if not first.startswith(_ZIP):
+        return ""
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+    file.seek(0)
+    for part, what, advice in _IN_ARCHIVES:
+        if any(one.startswith(part) for one in names):
+            raise ValueError(f"{name}: expected CSV or Parquet, got {what}: {advice}")
+    return "a ZIP archive"
+
+
+def is_parquet(path: Path, file: IO[bytes]) -> bool:
+    """Return whether a file is Parquet, by its name or its content.
+
+    Parameters
+    ----------
+    path : Path
+        Its name, without an ending that tells of packing.
+    file : binary file
+
+    Examples
+    --------
+    >>> import io
     >>> from pathlib import Path
     >>> from densenet.tables.file_kinds import is_parquet
-    >>> is_parquet(Path("a.parquet")), is_parquet(Path("a.csv"))
+    >>> is_parquet(Path("a.parquet"), io.BytesIO()), is_parquet(Path("a.csv"), io.BytesIO(b"a,b"))
     (True, False)
     """
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return True
-    if not _beginning(path).startswith(_PARQUET):
-        return False
-    with path.open("rb") as file:  # the first column of a CSV file may be called PAR1
-        file.seek(-len(_PARQUET), os.SEEK_END)
-        return file.read() == _PARQUET
+    first = beginning(file)
+    # The first column of a CSV file may be called PAR1; a comma or the like follows then.
+    follows = first[len(_PARQUET) :][:1]
+    is_by_content = first.startswith(_PARQUET) and follows < b" " and follows not in b"\t\r\n"
+    return path.suffix.lower() in (".parquet", ".pq") or is_by_content
 
 
-def refuse_others(path: Path) -> None:
+def refuse_others(name: str, file: IO[bytes]) -> None:
     """Raise a ValueError that says what a file is and what to do, if it is no CSV or Parquet.
 
     Examples
     --------
-    >>> import gzip, tempfile
-    >>> from pathlib import Path
+    >>> import io
     >>> from densenet.tables.file_kinds import refuse_others
-    >>> path = Path(tempfile.mkdtemp(), "a.csv.gz")
-    >>> _ = path.write_bytes(gzip.compress(b"a,b"))
-    >>> refuse_others(path)  # doctest: +ELLIPSIS
+    >>> refuse_others("a.pdf", io.BytesIO(b"%PDF-1.7"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: ...a.csv.gz: expected CSV or Parquet, got a file compressed by gzip: unpack it ...
+    ValueError: a.pdf: expected CSV or Parquet, got a PDF document: convert it to CSV or ...
     """
-    if str(path) == "-" and not path.exists():
-        raise ValueError(
-            "-: expected a file, got standard input: write the table into a file first"
-        )
-    if path.is_dir():
-        tables = sorted(one.name for one in path.iterdir() if one.suffix in (".csv", ".parquet"))
-        inside = f", such as {tables[0]} in it" if tables else ""
-        raise ValueError(f"{path}: expected one file, got a folder: name a file{inside}")
-    what, advice = _kind(path)
-    if what:
-        raise ValueError(f"{path}: expected CSV or Parquet, got {what}: {advice}")
-
-
-def _beginning(path: Path) -> bytes:
-    """Give the first bytes of a file; none of a pipe, which can be read only once."""
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(16)
-
-
-def _kind(path: Path) -> tuple[str, str]:
-    """Say what a file is and what to do about it; two empty texts if it may be a table."""
-    first = _beginning(path)
+    first = beginning(file)
     for mark, what, advice in _KINDS:
         if first.startswith(mark):
-            return what if what.startswith("a") else f"a file {what}", advice
-    if not first.startswith(b"PK\x03\x04"):
-        return "", ""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        names = []
-    for part, what, advice in _IN_ARCHIVES:
-        if any(name.startswith(part) for name in names):
-            return what, advice
-    return "a ZIP archive", _UNPACK
+            raise ValueError(f"{name}: expected CSV or Parquet, got {what}: {advice}")

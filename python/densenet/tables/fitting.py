@@ -46,8 +46,9 @@ class Fitted(NamedTuple):
         networks, each judges the rows that it held out.
     notes : list of str
         Lines about what in the table may be other than its owner thinks.
-    judged_rows : Table
-        The rows that were held out or, if there are none, those trained on.
+    judged_rows : list of Table
+        For each network the rows that it held out. One table alone is of all networks: rows to
+        validate that were given or, if none were held out, those trained on.
 
     Examples
     --------
@@ -66,7 +67,7 @@ class Fitted(NamedTuple):
     train: Evaluation
     validation: Evaluation | None
     notes: list[str]
-    judged_rows: Table
+    judged_rows: list[Table]
 
     @property
     def history(self) -> History:
@@ -161,6 +162,10 @@ def fit(
             said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
         settings = replace(settings, validation=0.0).chosen_for(len(table), target)
         parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
+    if len(parts) == 1:  # in the order of their use, rows of x are views
+        [(rows, held_out)] = parts
+        table = table.take(np.concatenate([rows, held_out]))
+        parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     if start is None:
@@ -169,7 +174,7 @@ def fit(
         features = start.features
     x, y = features.transform(table), target.encode(table)
     if validation is None:
-        held = [(x[held_out], y[held_out]) for _, held_out in parts if len(held_out)]
+        held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
     else:
         held = [_encoded(validation, features, target)] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
@@ -182,7 +187,7 @@ def fit(
             network = network_from(start.networks[number])
         history = _train(
             network,
-            (x[rows], y[rows]),
+            (_of(x, rows), _of(y, rows)),
             held[number] if held else None,
             settings,
             target,
@@ -204,7 +209,7 @@ def fit(
     if isinstance(target, Classes) and settings.threshold is not None:
         target = with_threshold(target, settings.threshold, y[seen], judged)
         model = replace(model, target=target)
-    train = score(target, model.outputs(x[seen]), y[seen])
+    train = score(target, model.outputs(_of(x, seen)), y[seen])
     judgement = score(target, *judged) if judged else None
     facts = {
         "densenet": __version__,
@@ -221,11 +226,11 @@ def fit(
         facts["before"] = tables_of(start)
     model = replace(model, facts=facts)
     if validation is not None:
-        judged_rows = _labelled(validation, target)
+        judged_rows = [_labelled(validation, target)]
     elif held:
-        judged_rows = table.take(np.concatenate([held_out for _, held_out in parts]))
+        judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
-        judged_rows = training_rows
+        judged_rows = [training_rows]
     return Fitted(model, histories, train, judgement, said, judged_rows)
 
 
@@ -292,7 +297,10 @@ def _judged(
     if one_set:
         x, targets = held[0]
         return model.outputs(x), targets
-    each = [outputs_of(network, x) for network, (x, _) in zip(model.networks, held, strict=True)]
+    each = [
+        outputs_of(model.target, network, x)
+        for network, (x, _) in zip(model.networks, held, strict=True)
+    ]
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
@@ -302,6 +310,12 @@ def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, A
     if not len(table):
         raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
     return features.transform(table), target.encode(table)
+
+
+def _of(array: Array, rows: Array) -> Array:
+    """Give rows of an array, by growing numbers: a view if they lie one after the other."""
+    first, last = rows[0], rows[-1]
+    return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
 
 
 def _labelled(table: Table, target: Target) -> Table:

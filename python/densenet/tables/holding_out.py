@@ -7,6 +7,7 @@ order. So they have every class in its proportion.
 import numpy as np
 
 from densenet._typing import Array
+from densenet.tables.cells import key_of
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table
 from densenet.tables.targets import Task
@@ -94,6 +95,8 @@ def _sorted(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]
 
 def _codes(table: Table, column: str) -> Array:
     """Give equal cells of a column equal integers, (rows,): NumPy compares texts slowly."""
-    keys = table.keys(column)
+    names, rows = table.distinct(column)
+    keys = list(map(key_of(table.kind(column)), names))
     codes = {key: i for i, key in enumerate(sorted(set(keys)))}
-    return np.array([codes[key] for key in keys])
+    each: Array = np.array([codes[key] for key in keys])[rows]
+    return each

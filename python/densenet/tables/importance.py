@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet.tables.columns import Categories, Rows
+from densenet.tables.dates import Dates, years
 from densenet.tables.features import Features
+from densenet.tables.fitting import Fitted
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table, as_table
 from densenet.tables.targets import Classes
@@ -23,6 +25,7 @@ __all__ = [
     "Dependence",
     "Importance",
     "Importances",
+    "importances_of",
     "partial_dependence",
     "permutation_importance",
 ]
@@ -30,6 +33,7 @@ __all__ = [
 _MOST_FEATURES = 500_000_000
 """The most features of all rows that importance is computed from: a few seconds of predictions."""
 _LEAST_ROWS = 50
+_MOST_ROWS = 2000
 _MOST_REPEATS = 1000
 _LEAST_SHARE = 0.05
 """The share of the numbers below the least that predictions are asked for: it is no outlier."""
@@ -88,7 +92,7 @@ class Importances(NamedTuple):
 
 
 def permutation_importance(
-    model: TableModel, table: Table, *, repeats: int = 5, most_rows: int = 2000, seed: int = 0
+    model: TableModel, table: Table, *, repeats: int = 5, most_rows: int = _MOST_ROWS, seed: int = 0
 ) -> Importances:
     """Shuffle the cells of each column in turn, and tell how much worse the predictions become.
 
@@ -127,7 +131,7 @@ def permutation_importance(
     >>> useful, noise = rng.normal(size=(2, 200))
     >>> rows = {"noise": noise, "useful": useful, "y": 3 * useful}
     >>> fitted = fit(Table.from_columns(rows), Settings("y"))
-    >>> found = permutation_importance(fitted.model, fitted.judged_rows)
+    >>> found = permutation_importance(fitted.model, fitted.judged_rows[0])
     >>> [(one.column, one.loss > 1) for one in found.columns], found.rows
     ([('useful', True), ('noise', False)], 40)
     """
@@ -157,6 +161,50 @@ def permutation_importance(
     return Importances(tuple(found), len(table), repeats, score)
 
 
+def importances_of(fitted: Fitted, *, seed: int = 0) -> Importances:
+    """Compute the importance of columns for a model that was just trained.
+
+    Of several networks, each predicts rows that it held out, and means are over the networks.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    seed : int
+        As for `permutation_importance`.
+
+    Returns
+    -------
+    Importances
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Settings, Table, fit
+    >>> from densenet.tables.importance import importances_of
+    >>> x = np.linspace(-1, 1, 200)
+    >>> fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y", nets=2))
+    >>> importances_of(fitted).rows
+    80
+    """
+    model, parts = fitted.model, fitted.judged_rows
+    models = [replace(model, networks=(network,)) for network in model.networks]
+    if len(parts) < len(models):  # rows that all networks predict
+        models = [model]
+    most = -(-_MOST_ROWS // len(models))
+    each = [
+        permutation_importance(one, rows, most_rows=most, seed=seed)
+        for one, rows in zip(models, parts, strict=True)
+    ]
+    by_column = [{one.column: one for one in found.columns} for found in each]
+    columns = [
+        Importance(name, *np.mean([one[name][1:] for one in by_column], axis=0).tolist())
+        for name in by_column[0]
+    ]
+    columns.sort(key=lambda one: -one.loss)
+    rows = sum(found.rows for found in each)
+    return Importances(tuple(columns), rows, each[0].repeats, each[0].score)
+
+
 class Dependence(NamedTuple):
     """What a model predicts on average where all rows have the same cell in one column.
 
@@ -166,7 +214,8 @@ class Dependence(NamedTuple):
     cells : list of str
         The cells, as the table writes them.
     numbers : array of shape (cells,), or None
-        The cells as numbers, ascending; None for categories, of which the most frequent is first.
+        The cells as numbers, ascending, those of dates as years; None for categories, of which the
+        most frequent is first.
     predictions : array of shape (cells, outputs)
         The mean probability of each class, or the mean value in the target's unit.
     rows : int
@@ -232,7 +281,7 @@ def partial_dependence(
     >>> from densenet.tables.importance import partial_dependence
     >>> x = np.linspace(-1, 1, 200)
     >>> fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y"))
-    >>> found = partial_dependence(fitted.model, fitted.judged_rows, "x", most_cells=2)
+    >>> found = partial_dependence(fitted.model, fitted.judged_rows[0], "x", most_cells=2)
     >>> found.numbers.round(1).tolist(), found.predictions[:, 0].round().tolist()
     ([-0.9, 0.9], [-3.0, 3.0])
     """
@@ -247,11 +296,15 @@ def partial_dependence(
     most_cells = _checks.count("most_cells", most_cells)
     most_rows = _checks.count("most_rows", most_rows)
     rng = np.random.default_rng(_checks.count("seed", seed, 0))
-    by_name = isinstance(parts[column], Categories) or table.is_text(column)
-    if by_name or table.missing(column).all():
+    part = parts[column]
+    if isinstance(part, Categories) or table.missing(column).all():
         rows, numbers = _frequent(table, column, most_cells), None
     else:
-        rows, numbers = _quantiles(table, column, most_cells)
+        if isinstance(part, Dates):
+            numbers = years(table, column, part.format)
+        else:
+            numbers = table.numbers(column)
+        rows, numbers = _quantiles(numbers, most_cells)
     cells = table.names(column)[rows].tolist()
     chosen = _some(len(table), most_rows, rng)
     # The rows that are predicted, and after them those that have the cells to try.
@@ -276,9 +329,10 @@ def _frequent(table: Table, column: str, most: int) -> list[int]:
     return [first[key] for key in sorted(counts, key=lambda key: (-counts[key], key))[:most]]
 
 
-def _quantiles(table: Table, column: str, most: int) -> tuple[list[int], npt.NDArray[np.float64]]:
+def _quantiles(
+    numbers: npt.NDArray[np.float64], most: int
+) -> tuple[list[int], npt.NDArray[np.float64]]:
     """Give rows whose numbers are all that there are or, of many, quantiles at even distances."""
-    numbers = table.numbers(column)
     values, first = np.unique(numbers, return_index=True)
     known = values == values
     if known.sum() <= most:
@@ -308,7 +362,7 @@ class _Remembering(Features):
             return super().transform(table)
         features: Rows = self.encoded.copy()
         for part in self.parts:
-            if table.columns[part.column] is not self.table.columns[part.column]:
+            if not table.shares(part.column, self.table):
                 changed = part.transform(table)
                 end = self.ends[part.column]
                 features[:, end - changed.shape[1] : end] = changed

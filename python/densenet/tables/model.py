@@ -11,7 +11,6 @@ import numpy.typing as npt
 from densenet import _checks, serialization
 from densenet._rounding import rounded
 from densenet._typing import Array
-from densenet.losses import SoftmaxCrossEntropy
 from densenet.metrics import (
     accuracy,
     mean_absolute_error,
@@ -172,9 +171,9 @@ class TableModel:
         array of shape (rows, classes) or (rows,)
             Probabilities, or standardised values.
         """
-        total = outputs_of(self.networks[0], x)
+        total = outputs_of(self.target, self.networks[0], x)
         for network in self.networks[1:]:
-            total = total + outputs_of(network, x)
+            total = total + outputs_of(self.target, network, x)
         return total / len(self.networks)
 
     def answer(self, table: Table, probabilities: bool = False) -> dict[str, list[str]]:
@@ -234,7 +233,7 @@ class TableModel:
             encoded, unknown = self.target.places(labelled)
         else:
             encoded = self.target.encode(labelled)
-        evaluation = score(self.target, self.outputs(x[rows]), encoded)
+        evaluation = score(self.target, self.outputs(x)[rows], encoded)
         return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
 
     def save(self, path: str | Path) -> None:
@@ -302,7 +301,7 @@ class TableModel:
             known = [part.values for part in (*features.parts, target) if hasattr(part, "values")]
             of_today = missing_words(words["missing"])
             words["present"] = [
-                one for values in known for one in values if one and one.casefold() in of_today
+                one for values in known for one in values if one and one.lower() in of_today
             ]
         check_facts(facts)
         return cls(
@@ -327,20 +326,20 @@ class TableModel:
                 )
 
 
-def outputs_of(network: Network, x: Array) -> Array:
+def outputs_of(target: Target, network: Network, x: Array) -> Array:
     """Compute the probabilities (rows, classes) or standardised values (rows,) of one network.
 
     Examples
     --------
     >>> import numpy as np
     >>> from densenet import Linear, Network, SoftmaxCrossEntropy
+    >>> from densenet.tables import Classes
     >>> from densenet.tables.model import outputs_of
-    >>> network = Network([Linear(2, 3, init="zeros")], SoftmaxCrossEntropy())
-    >>> outputs_of(network, np.ones((1, 2))).round(2).tolist()
-    [[0.33, 0.33, 0.33]]
+    >>> network = Network([Linear(2, 2, init="zeros")], SoftmaxCrossEntropy())
+    >>> outputs_of(Classes("pet", ("cat", "dog")), network, np.ones((1, 2))).tolist()
+    [[0.5, 0.5]]
     """
-    is_classes = isinstance(network.loss_function, SoftmaxCrossEntropy)
-    return network.predict_proba(x) if is_classes else network.predict(x)
+    return network.predict_proba(x) if isinstance(target, Classes) else network.predict(x)
 
 
 def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:

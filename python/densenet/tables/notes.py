@@ -55,8 +55,8 @@ def notes(
     """
     said = []
     if id is not None:
-        ids = [key for key in table.keys(id) if key]
-        repeated = len(ids) - len(set(ids))
+        ids = [rows for key, rows in table.key_counts(id).items() if key]
+        repeated = sum(ids) - len(ids)
         if repeated:
             said.append(
                 f"{repeated:,} rows have the {id!r} of another: such rows are not divided "
@@ -105,8 +105,8 @@ def _about_numerals(table: Table, name: str) -> list[str]:
 
 def _about_texts(table: Table, name: str) -> list[str]:
     """Point out texts that look like dates or numbers."""
-    counts = Counter(text for text in table.texts(name).tolist() if text)
-    if not counts or table.columns[name].dtype != object or are_uuids(counts):
+    counts = Counter({text: rows for text, rows in table.text_counts(name).items() if text})
+    if not counts or are_uuids(counts):
         return []
 
     def share(texts: Collection[str]) -> float:

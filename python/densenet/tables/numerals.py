@@ -9,19 +9,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from densenet._typing import Array
-from densenet.tables.cells import MARKS, are_numbers, number
+from densenet.tables.cells import MARKS, number
 
-__all__ = ["PLAIN", "Guess", "Numerals", "recognise"]
+__all__ = ["PLAIN", "Dots", "Guess", "Numerals", "dots_of", "recognise"]
+
+Dots: TypeAlias = Literal["none", "grouped", "others"]
+"""What the dots in a column of numbers may mean: "grouped" if all may stand between thousands."""
 
 _UNITS = "%‰$€£¥"
 _SPACES = " \u00a0\u2009\u202f"
 _ALIKE = {" ": _SPACES, "'": "'’"}  # a mark, and all characters that it stands for
 _SEPARATORS = ("", ",", ".", " ", "'")
 _MOST_OTHERS = 0.1  # share of a column of numbers that may be anything else, such as typing errors
-_SAMPLE = 1000  # cells that are looked at to see whether a column may hold numbers
+_SAMPLE = 1000  # texts that are looked at to see whether a column may hold numbers
 _LOOSE = re.compile(rf"[-+−]? ?[{_UNITS}]? ?[-+−]?[.,]?[0-9][-+0-9.,'’eE{_SPACES}]*[{_UNITS}]?")
 _GROUPED = re.compile(r"[-+−]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 
@@ -55,6 +57,8 @@ class Numerals:
     ('-1234.50', '12', None)
     >>> Numerals(unit="%").plain("52 %")
     '52'
+    >>> german.between, german.pattern[:6]
+    ('.', '[-+−]?')
     """
 
     decimal: str = "."
@@ -75,6 +79,16 @@ class Numerals:
                 f"thousands: expected another mark than {self.decimal!r}, got the same"
             )
 
+    @property
+    def between(self) -> str:
+        """The characters that may stand between groups of three digits."""
+        return _ALIKE.get(self.thousands, self.thousands)
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for a number, without its unit."""
+        return _pattern(self.decimal, self.thousands).pattern
+
     def plain(self, cell: str) -> str | None:
         """Write a cell's number as Python does; give "" for a missing cell, None for a text."""
         if not cell or cell in MARKS:
@@ -82,7 +96,7 @@ class Numerals:
         body = _without(self.unit, cell) if self.unit else cell
         if body is None or not _pattern(self.decimal, self.thousands).fullmatch(body):
             return None
-        for mark in _ALIKE.get(self.thousands, self.thousands):
+        for mark in self.between:
             body = body.replace(mark, "")
         return body.replace(self.decimal, ".").replace("−", "-")
 
@@ -114,8 +128,46 @@ class Guess(NamedTuple):
     doubt: str = ""
 
 
+class Texts(Protocol):
+    """What `recognise` asks of a column of texts."""
+
+    def are_numbers(self) -> bool:
+        """Return whether every cell is a number as programs write it, or missing."""
+
+    def dots(self) -> Dots:
+        """Say what the dots in a column of numbers may mean."""
+
+    def coded(self) -> "Counted":
+        """Give the texts that differ."""
+
+
+class Counted(Protocol):
+    """Texts that can count their rows."""
+
+    def counts(self) -> dict[str, int]:
+        """Count the rows of each text."""
+
+
+def dots_of(texts: Iterable[str]) -> Dots:
+    """Say what the dots in the texts of numbers may mean.
+
+    Examples
+    --------
+    >>> from densenet.tables.numerals import dots_of
+    >>> dots_of(["1", "2"]), dots_of(["1.234", "5"]), dots_of(["1.234", "1.5"])
+    ('none', 'grouped', 'others')
+    """
+    found: Dots = "none"
+    for text in texts:
+        if "." in text:
+            if not _GROUPED.fullmatch(text):
+                return "others"
+            found = "grouped"
+    return found
+
+
 def recognise(
-    columns: Mapping[str, Array],
+    columns: Mapping[str, Texts],
     *,
     delimiter: str = "",
     decimal: str | None = None,
@@ -125,8 +177,8 @@ def recognise(
 
     Parameters
     ----------
-    columns : mapping of str to array of shape (rows,)
-        Only columns of type object are looked at.
+    columns : mapping of str to Texts
+        The columns of texts.
     delimiter : str
         The file's delimiter. If it is a comma, a comma inside a cell that could be either mark is
         taken as the one between thousands.
@@ -145,10 +197,10 @@ def recognise(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from densenet.tables.numerals import recognise
+    >>> from densenet.tables.stored import StoredCodes
     >>> cells = {"a": ["1,5", "2"], "b": ["1,250", "3,900"], "c": ["1,5", "x"]}
-    >>> found = recognise({name: np.array(texts, object) for name, texts in cells.items()})
+    >>> found = recognise({name: StoredCodes.of(texts) for name, texts in cells.items()})
     >>> found["a"].numerals, list(found)
     (Numerals(decimal=',', thousands='', unit=''), ['a', 'b'])
     >>> found["b"].numerals == found["a"].numerals  # as the other column of the table
@@ -160,18 +212,15 @@ def recognise(
     unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}  # cells, and ways to read them
     dots = False  # True once a column surely has decimals after a dot
     for name, cells in columns.items():
-        every = cells.tolist() if cells.dtype == object else []
-        texts = [text for text in every if text and text not in MARKS]
-        if not given and are_numbers(texts):
-            if "." in "".join(texts):
-                if all(_GROUPED.fullmatch(text) for text in texts if "." in text):
-                    unsettled[name] = Counter(texts), [PLAIN, Numerals(",", ".")]
-                else:
-                    dots = True
+        if not given and cells.are_numbers():
+            meaning_of_dots = cells.dots()
+            dots |= meaning_of_dots == "others"
+            if meaning_of_dots == "grouped":
+                unsettled[name] = _present(cells), [PLAIN, Numerals(",", ".")]
             continue
-        if not texts or not (given or _may_be_numbers(texts)):
+        counts = _present(cells)
+        if not counts or not (given or _may_be_numbers(list(counts))):
             continue
-        counts = Counter(texts)
         unit, doubt = _unit(counts)
         if doubt:
             found[name] = Guess(PLAIN, False, doubt)
@@ -198,6 +247,12 @@ def recognise(
     return found
 
 
+def _present(cells: Texts) -> Counter[str]:
+    """Count the rows of each text that is no missing cell."""
+    counts = cells.coded().counts()
+    return Counter({text: rows for text, rows in counts.items() if text and text not in MARKS})
+
+
 def _candidates(decimal: str | None, thousands: str | None) -> list[tuple[str, str]]:
     """List the possible pairs of marks for decimals and thousands, the simplest first."""
     decimals = (".", ",") if decimal is None else (decimal,)
@@ -222,8 +277,8 @@ def _occurring(
 
 
 def _may_be_numbers(texts: Sequence[str]) -> bool:
-    """Return whether at least half of a sample of the cells look like numbers."""
-    some = set(texts[:: max(1, len(texts) // _SAMPLE)])
+    """Return whether at least half of a sample of different texts look like numbers."""
+    some = texts[:: max(1, len(texts) // _SAMPLE)]
     return 2 * sum(_LOOSE.fullmatch(text) is not None for text in some) >= len(some)
 
 
@@ -238,8 +293,10 @@ def _unit(counts: "Counter[str]") -> tuple[str, str]:
         share = _share(counts, having)
         if share >= 1 - _MOST_OTHERS:
             return sign, ""
+        if share <= _MOST_OTHERS:
+            continue
         bare = [text for text in counts if number(text) is not None]
-        if share > _MOST_OTHERS and share + _share(counts, bare) >= 1 - _MOST_OTHERS:
+        if share + _share(counts, bare) >= 1 - _MOST_OTHERS:
             doubt = f"expected {sign} in all numbers or in none, got {having[0]!r} and {bare[0]!r}"
             return "", doubt
     return "", ""

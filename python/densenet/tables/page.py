@@ -15,8 +15,8 @@ from densenet.tables.fitting import Fitted
 from densenet.tables.importance import (
     Dependence,
     Importances,
+    importances_of,
     partial_dependence,
-    permutation_importance,
 )
 from densenet.tables.targets import Classes
 from densenet.tables.wording import SCORES, clipped, headline, score_text
@@ -73,7 +73,7 @@ tbody th { font-weight: 500; overflow-wrap: anywhere; min-width: 4rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 figure { margin: 0; max-width: 32rem; break-inside: avoid; }
 figcaption { font-weight: 600; margin-bottom: .3rem; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 @media (max-width: 30rem) { th, td { padding-right: .5rem; } .bar { min-width: 2.5rem; width: 20%; }
   .spread { display: none; } tbody th { min-width: 7rem; } }
@@ -113,7 +113,7 @@ def fit_page(fitted: Fitted, importances: Importances | None = None) -> str:
     """
     require("the page", "plot", "matplotlib")
     if importances is None:
-        importances = permutation_importance(fitted.model, fitted.judged_rows)
+        importances = importances_of(fitted)
     which = "validation" if fitted.validation else "training"
     title = escape(headline(fitted))
     parts = [
@@ -256,7 +256,11 @@ def _importances(importances: Importances, which: str) -> str:
 
 
 def _training(fitted: Fitted, which: str) -> str:
-    figures = [_figure("Loss", 4.8, 3.0, lambda axes: pictures.draw_losses(axes, fitted))]
+    figures = [
+        _figure(
+            pictures.about_losses(fitted), 4.8, 3.0, lambda axes: pictures.draw_losses(axes, fitted)
+        )
+    ]
     if not isinstance(fitted.model.target, Classes):
         rows = len((fitted.validation or fitted.train).y_true)
         drawn = -(-rows // -(-rows // _MOST_DOTS))
@@ -276,7 +280,7 @@ def _dependences(fitted: Fitted, importances: Importances) -> str:
     columns = [one.column for one in importances.columns if one.loss > 0][:_MOST_DEPENDENCES]
     if not columns:
         return ""
-    model, rows = fitted.model, fitted.judged_rows
+    model, rows = fitted.model, fitted.judged_rows[0]
     found = [partial_dependence(model, rows, name, most_cells=_MOST_CELLS) for name in columns]
     figures = "".join(_dependence(fitted, one) for one in found)
     return (

@@ -2,118 +2,181 @@
 
 import re
 from collections.abc import Collection
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from densenet._extras import require
-from densenet._typing import Array
-from densenet.tables.cells import clean
-from densenet.tables.date_formats import without_midnights
+from densenet.tables.arrow_cells import as_numpy, store, strings
 from densenet.tables.numerals import PLAIN, Guess
-from densenet.tables.table import Table, check_names
+from densenet.tables.parts import Part
+from densenet.tables.sources import Source
+from densenet.tables.stored import Stored, StoredNumbers, smallest
+from densenet.tables.table import check_names
 
-__all__ = ["read_parquet"]
+__all__ = ["read_parquet", "store_typed"]
 
+_READS = 64  # in so many parts are columns read, as pyarrow takes much room beside what it reads
 _INDEX = re.compile(r"__index_level_\d+__")
-_ZEROS = re.compile(r"\.0+(?=$|Z$|[-+])")  # after the seconds, which CSV files leave out
 
 
-def read_parquet(path: Path, words: Collection[str], index: str) -> Table:
-    """Read a table of at least one row; integers and decimals stay exact.
-
-    Parameters
-    ----------
-    path : Path
-    words : collection of str
-        Words for a missing cell, as `densenet.tables.cells.clean` takes them.
-    index : str
-        The reason to note for leaving out an index that pandas wrote.
+def read_parquet(source: Source) -> Part:
+    """Read a table of at least one row.
 
     Raises
     ------
     OSError
         If the file cannot be read.
-    ImportError
-        If pyarrow is missing.
     ValueError
         If the file is no Parquet, or has no rows, no columns, or names that repeat.
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import io
     >>> import pyarrow as arrow
     >>> from pyarrow import parquet
-    >>> from densenet.tables import read_table
-    >>> path = os.path.join(tempfile.mkdtemp(), "a.parquet")
-    >>> parquet.write_table(arrow.table({"n": [1, None], "flag": [True, False]}), path)
-    >>> table = read_table(path)
-    >>> table.texts("n").tolist(), table.texts("flag").tolist()
-    (['1', ''], ['True', 'False'])
+    >>> from densenet.tables.parquet import read_parquet
+    >>> from densenet.tables.sources import Source
+    >>> file = io.BytesIO()
+    >>> parquet.write_table(arrow.table({"n": [1, None]}), file)
+    >>> part = read_parquet(Source("a.parquet", file, True, False))
+    >>> part.columns["n"][0].to_pylist(), part.places.tolist()
+    ([1, None], [1, 2])
     """
-    require("reading Parquet", "parquet", "pyarrow")
     import pyarrow as arrow
     from pyarrow import parquet
 
-    with path.open("rb") as file:
-        try:
-            read = parquet.ParquetFile(file).read()
-        except (arrow.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{path}: not readable as Parquet: {reason}") from None
-    check_names(str(path), read.column_names)
-    if not len(read):
-        raise ValueError(f"{path}: expected rows, got none")
-    columns, unreadable = {}, {}
-    for name, column in zip(read.column_names, read.columns, strict=True):
-        try:
-            columns[name] = _from_arrow(column, words)
-        except arrow.ArrowException:
-            unreadable[name] = str(column.type)
-    unnamed = {name: index for name in columns if _INDEX.fullmatch(name)}
-    numbers = np.arange(1, 1 + len(read))
-    exact = [field.name for field in read.schema if _is_number(field.type)]
-    guesses = {name: Guess(PLAIN) for name in exact}
-    return Table(str(path), columns, numbers, "row", unreadable, guesses, unnamed)
+    name, stream = source.name, source.stream
+    columns: dict[str, list[Any]] = {}
+    try:
+        file = parquet.ParquetFile(
+            arrow.BufferReader(stream.read()) if source.was_packed else stream
+        )
+        names, rows = file.schema_arrow.names, file.metadata.num_rows
+        check_names(name, names)
+        if not rows:
+            raise ValueError(f"{name}: expected rows, got none")
+        width = -(-len(names) // _READS)
+        for begin in range(0, len(names), width):
+            some = names[begin : begin + width]
+            read = file.read(columns=some)
+            columns |= {one: read.column(one).chunks for one in some}
+    except (arrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{name}: not readable as Parquet: {reason}") from None
+    unnamed = [one for one in names if _INDEX.fullmatch(one)]
+    return Part(name, columns, np.arange(1, 1 + rows, dtype=np.int32), "row", unnamed)
 
 
-def _is_number(kind: Any) -> bool:
+def store_typed(
+    part: Part, words: Collection[str]
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+    """Store the columns of Parquet, and drop what was read; integers and decimals stay exact.
+
+    Parameters
+    ----------
+    part : Part
+    words : collection of str
+        Words for a missing cell, as `densenet.tables.cells.missing_words` gives them.
+
+    Returns
+    -------
+    stored : dict of str to Stored
+    unreadable : dict of str to str
+        Columns that hold neither numbers nor texts, and what they hold.
+    guesses : dict of str to Guess
+        The columns whose numbers can have no marks.
+
+    Raises
+    ------
+    ValueError
+        If a column is of types, in several files, that have none in common.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.parquet import store_typed
+    >>> from densenet.tables.parts import Part
+    >>> columns = {"flag": [arrow.array([True, None])], "bag": [arrow.array([[1], []])]}
+    >>> stored, unreadable, _ = store_typed(Part("a", columns, np.arange(2), "row", []), {""})
+    >>> stored["flag"].array().tolist(), unreadable
+    (['True', ''], {'bag': 'list<item: int64>'})
+    """
+    import pyarrow as arrow
     from pyarrow import types
 
-    return bool(types.is_integer(kind) or types.is_decimal(kind))
+    stored: dict[str, Stored] = {}
+    unreadable, guesses = {}, {}
+    for name in list(part.columns):
+        column = _of_one_type(f"{part.name}, column {name!r}", part.columns.pop(name))
+        if types.is_integer(column.type) or types.is_decimal(column.type):
+            guesses[name] = Guess(PLAIN)
+        try:
+            stored[name] = _stored(column, words)
+        except arrow.ArrowException:
+            unreadable[name] = str(column.type)
+    return stored, unreadable, guesses
 
 
-def _from_arrow(column: Any, words: Collection[str]) -> Array:
+def _of_one_type(where: str, arrays: list[Any]) -> Any:
+    """Put the arrays of a column together; where several files differ, in a type for all."""
+    import pyarrow as arrow
+    from pyarrow import types
+
+    arrays = [
+        array.dictionary_decode() if types.is_dictionary(array.type) else array for array in arrays
+    ]
+    kinds = list(dict.fromkeys(array.type for array in arrays))
+    if len(kinds) == 1:
+        return arrow.chunked_array(arrays)
+    tables = [arrow.table({"column": array}) for array in arrays]
+    try:
+        return arrow.concat_tables(tables, promote_options="permissive").column(0)
+    except arrow.ArrowException:
+        raise ValueError(
+            f"{where}: expected one type in all files, got {' and '.join(map(str, kinds))}"
+        ) from None
+
+
+def _stored(column: Any, words: Collection[str]) -> Stored:
     from pyarrow import types
 
     kind = column.type
-    if types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
     if types.is_floating(kind):
-        numbers: Array = column.to_numpy()  # null becomes NaN
-        return numbers
+        return StoredNumbers(as_numpy(column))
     if types.is_integer(kind) and not column.null_count:
-        integers: Array = column.to_numpy()
-        return integers
-    if types.is_boolean(kind) or types.is_decimal(kind) or str(kind) == "extension<arrow.uuid>":
-        texts = [_text(value) for value in column.to_pylist()]
-        return np.array(clean(texts, words), object)
+        return StoredNumbers(smallest(as_numpy(column)))
     if types.is_duration(kind):
         seconds = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
-        counts = column.cast("int64").to_numpy().astype(np.float64)
-        durations: Array = counts / seconds
-        return durations
-    texts = [text or "" for text in column.cast("string").to_pylist()]
-    if types.is_timestamp(kind) or types.is_time(kind):
-        texts = without_midnights([_ZEROS.sub("", text) for text in texts])
-    return np.array(clean(texts, words), object)
+        return StoredNumbers(as_numpy(column.cast("int64").cast("float64")) / seconds)
+    return store(_texts(column), words)
 
 
-def _text(value: object) -> str:
-    """Write a value as CSV files have it: True as Python does, a decimal without an exponent."""
-    if value is None:
-        return ""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+def _texts(column: Any) -> Any:
+    """Write values as CSV files have them: True as Python does, a decimal without an exponent."""
+    import pyarrow as arrow
+    from pyarrow import compute, types
+
+    kind = column.type
+    if types.is_boolean(kind):
+        return compute.if_else(column, *strings("True", "False"))
+    if str(kind) == "extension<arrow.uuid>":
+        ids = [None if one is None else str(one) for one in column.to_pylist()]
+        return arrow.chunked_array([ids], arrow.string())
+    texts = column.cast(arrow.string())
+    if types.is_decimal(kind) and compute.any(compute.match_substring(texts, "E")).as_py():
+        plain = [None if one is None else f"{one:f}" for one in column.to_pylist()]
+        return arrow.chunked_array([plain], arrow.string())
+    is_moment = types.is_timestamp(kind) or types.is_time(kind)
+    return _without_zeros(texts) if is_moment else texts
+
+
+def _without_zeros(timestamps: Any) -> Any:
+    """Shorten timestamps as CSV has them: no fractions of 0; dates alone if all are midnights."""
+    from pyarrow import compute
+
+    short = compute.replace_substring_regex(timestamps, r"\.0+($|Z$|[-+])", r"\1")
+    midnight = " 00:00:00"
+    if compute.all(compute.ends_with(short, midnight)).as_py():
+        return compute.utf8_slice_codeunits(short, 0, -len(midnight))
+    return short

@@ -45,10 +45,10 @@ def fit_picture(fitted: Fitted, importances: Importances | None = None) -> "Figu
     --------
     >>> from densenet.tables import pictures
     >>> from densenet.tables import Settings, Table, fit
-    >>> from densenet.tables.importance import permutation_importance
+    >>> from densenet.tables.importance import importances_of
     >>> rows = {"pet": ["cat", "dog"] * 50, "says": ["meow", "woof"] * 50}
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
-    >>> found = permutation_importance(fitted.model, fitted.judged_rows)
+    >>> found = importances_of(fitted)
     >>> [axes.get_title(loc="left") for axes in pictures.fit_picture(fitted, found).axes]
     ['Loss', 'Confusion matrix', 'Importance of columns']
     """
@@ -81,6 +81,13 @@ def draw_losses(axes: "Axes", fitted: Fitted) -> None:
     if fitted.validation:
         losses["validation"] = [record["val_loss"] for record in epochs]
     plotting.loss_curves(axes, losses)
+    title(axes, about_losses(fitted))
+
+
+def about_losses(fitted: Fitted) -> str:
+    """Say whose losses `draw_losses` draws."""
+    count = len(fitted.histories)
+    return "Loss" if count == 1 else f"Loss of the first of {count} networks"
 
 
 def draw_predictions(axes: "Axes", fitted: Fitted, most_rows: int | None = None) -> None:

@@ -69,10 +69,12 @@ class PiecewiseLinear:
     >>> age = PiecewiseLinear.fit(train, "age")
     >>> age.edges, age.names
     ((10.0, 20.0, 40.0, 80.0), ['age', 'age: 10 to 20', 'age: 20 to 40', 'age: 40 to 80'])
-    >>> age.transform(Table.from_columns({"age": [15, 60, 100]})).round(2)
+    >>> features = age.transform(Table.from_columns({"age": [15, 60, 100]}))
+    >>> features.round(2)
     array([[-0.25,  0.5 ,  0.  ,  0.  ],
            [ 1.66,  1.  ,  1.  ,  0.5 ],
            [ 2.4 ,  1.  ,  1.  ,  1.  ]], dtype=float32)
+    >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
     >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
     '1 cell far outside 10 to 80, the range of the training rows'
     """
@@ -134,10 +136,15 @@ class PiecewiseLinear:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features)."""
+        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        self.write(table, features)
+        return features
+
+    def write(self, table: Table, features: Rows) -> None:
+        """Write what `transform` gives into an array of its shape."""
         values = as_table(table).numbers(self.column, self.numerals)
         missing = np.isnan(values)
         filled = np.where(missing, self.fill, values)
-        features = np.empty((len(values), len(self.names)), np.float32)
         edges = np.array(self.edges)
         n = len(edges) - 1
         first = 0 if n == 1 else 1
@@ -151,7 +158,6 @@ class PiecewiseLinear:
         features[np.arange(len(values)), first + at] = share
         if self.gaps:
             features[:, -1] = missing
-        return features
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
@@ -193,7 +199,11 @@ def _ratio(
     start: float | npt.NDArray[np.float64],
     half: float | npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows."""
+    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows.
+
+    The least of all widths is 0 when halved, and so is every distance within it.
+    """
+    half = np.maximum(half, np.finfo(np.float64).smallest_subnormal)
     with np.errstate(over="ignore"):
         ratio: npt.NDArray[np.float64] = (x / 2 - np.divide(start, 2)) / half
     return ratio

@@ -15,7 +15,7 @@ from densenet.tables.model import Evaluation, TableModel
 from densenet.tables.monitors import rule_of
 from densenet.tables.pieces import PiecewiseLinear
 from densenet.tables.targets import TASK_RULES, Classes, Target
-from densenet.tables.wording import SCORES, aligned, clipped, score_text, shortened
+from densenet.tables.wording import SCORES, aligned, clipped, figures, score_text, shortened
 
 __all__ = ["describe", "fit_report", "folds_report", "score_report"]
 
@@ -31,7 +31,7 @@ def fit_report(fitted: Fitted, importances: Importances | None = None) -> str:
     ----------
     fitted : Fitted
     importances : Importances, optional
-        Of its columns, by `densenet.tables.importance.permutation_importance`.
+        Of its columns, by `densenet.tables.importance.importances_of`.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def _about_target(target: Target) -> str:
             index, least = target.threshold
             rule = f"; {clipped(target.values[index])} from a probability of {least:.3g} on"
         return f"target: {target.column}: {len(target.values)} classes: {names}{more}{rule}"
-    return f"target: {target.column}: values, {target.mean:.4g} ± {target.scale:.4g}"
+    return f"target: {target.column}: values, {figures(target.mean)} ± {figures(target.scale)}"
 
 
 def _about_network(model: TableModel) -> list[str]:
@@ -279,14 +279,16 @@ def about_columns(features: Features) -> list[tuple[str, str, str]]:
             others = f"; {part.others:,} rare ones together" if part.others else ""
             rows.append((part.column, f"{len(names)} categories", f"{shown}{others}"))
         elif isinstance(part, PiecewiseLinear):
-            about = f"{part.edges[0]:.4g} to {part.edges[-1]:.4g}; {part.fill:.4g} where missing"
+            ends = f"{figures(part.edges[0])} to {figures(part.edges[-1])}"
+            about = f"{ends}; {figures(part.fill)} where missing"
             rows.append((part.column, f"{len(part.edges) - 1} pieces", about))
         elif isinstance(part, Dates):
             about = f"{part.spell(part.mean)} ± {part.scale:.4g} days"
             about = f"{about}; {part.spell(part.fill)} where missing"
             rows.append((part.column, "dates", about))
         else:
-            about = f"{part.mean:.4g} ± {part.scale:.4g}; {part.fill:.4g} where missing"
+            about = f"{figures(part.mean)} ± {figures(part.scale)}"
+            about = f"{about}; {figures(part.fill)} where missing"
             rows.append((part.column, "numbers", about))
     return rows
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,7 +59,11 @@ def mean_and_deviation(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def to_json(spec: Any) -> dict[str, Any]:
     """Give a spec as a dict: its settings, and its class in lower case as ``kind``."""
-    return {"kind": type(spec).__name__.lower(), **asdict(spec)}
+    settings = {setting.name: getattr(spec, setting.name) for setting in fields(spec)}
+    for name, value in settings.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            settings[name] = asdict(value)
+    return {"kind": type(spec).__name__.lower(), **settings}
 
 
 def from_json(kinds: Mapping[str, type[_Spec]], data: Any) -> _Spec:

@@ -5,11 +5,10 @@ one class or category in a column of numbers. How a column is encoded is decided
 `densenet.tables.features` and `densenet.tables.targets`.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from densenet.tables.cells import Kind, key_of, kind_of, number
 from densenet.tables.date_formats import DateGuess, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
+from densenet.tables.stored import Coded, Columns
 
 __all__ = ["Table"]
 
@@ -36,9 +36,11 @@ class Table:
     source : str
         The file's name, for error messages.
     columns : mapping of str to array of shape (rows,)
-        Texts (of type object, "" where missing) or numbers (NaN where missing).
+        Texts (of type object, "" where missing) or numbers (NaN where missing). They are held in
+        less room, and made into arrays, which cannot be written to, when they are asked for.
     places : integer array of shape (rows,)
-        For each row, the number of its first line in a text file, or of the row itself.
+        For each row, the number of its first line in a text file, or of the row itself; in a table
+        of several files the numbers go on from file to file.
     unit : "line" or "row"
         What `places` counts, from 1.
     unreadable : mapping of str to str
@@ -50,6 +52,8 @@ class Table:
         key of a join.
     date_guesses : mapping of str to DateGuess
         The columns of dates, and how each is written.
+    files : sequence of (int, str)
+        Of a table of several files, the place that each one's own begin after, and its name.
 
     Examples
     --------
@@ -62,6 +66,11 @@ class Table:
     >>> codes = Table.from_columns({"code": ["1", "1.0", "02"], "price": ["1,5", "2,25", ""]})
     >>> codes.kind("code"), codes.keys("code"), codes.spellings("code")
     ('numbers', ['1', '1', '2'], {'1': '1', '2': '02'})
+    >>> codes.key_counts("code"), codes.text_counts("code")
+    ({'1': 2, '2': 1}, {'1': 1, '1.0': 1, '02': 1})
+    >>> names, rows = codes.distinct("price")
+    >>> names, rows.tolist()
+    (['1.5', '2.25', ''], [0, 1, 2])
     >>> codes.numerals("price").decimal, codes.numbers("price").tolist()
     (',', [1.5, 2.25, nan])
     >>> codes.example("price")
@@ -71,6 +80,8 @@ class Table:
     >>> last = table.take([1])
     >>> len(last), last.where(0, "tempo")
     (1, "table, row 2, column 'tempo'")
+    >>> table.with_cells("tempo", [0, 0]).shares("tempo", table), table.shares("id", table)
+    (False, True)
     >>> table.with_cells("tempo", [0, 0]).texts("tempo").tolist()
     ['118.5', '118.5']
     >>> table.require(["genre"])
@@ -86,9 +97,10 @@ class Table:
     guesses: Mapping[str, Guess] = field(default_factory=dict)
     unnamed: Mapping[str, str] = field(default_factory=dict)
     date_guesses: Mapping[str, DateGuess] = field(default_factory=dict)
-    _numbers: dict[tuple[str, Numerals], tuple[Numbers, Flags]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    files: tuple[tuple[int, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", Columns.of(self.columns))
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, npt.ArrayLike], source: str = "table") -> "Table":
@@ -117,9 +129,10 @@ class Table:
         Columns that have a guess already are not looked at. Parameters and errors are those of that
         function. `date_guesses` are those of `densenet.tables.date_formats.recognise_dates`.
         """
-        unknown = {name: cells for name, cells in self.columns.items() if name not in self.guesses}
+        texts = self._stored.of_texts()
+        unknown = {name: cells for name, cells in texts.items() if name not in self.guesses}
         guesses = recognise(unknown, delimiter=delimiter, decimal=decimal, thousands=thousands)
-        dates = recognise_dates(self.columns)
+        dates = recognise_dates(texts)
         return replace(self, guesses={**self.guesses, **guesses}, date_guesses=dates)
 
     def __len__(self) -> int:
@@ -129,7 +142,10 @@ class Table:
         """Say where a cell is, to begin an error message with."""
         _checks.count("row", row, 0, len(self) - 1)
         _checks.text("column", column)
-        return f"{self.source}, {self.unit} {self.places[row]}, column {column!r}"
+        place = int(self.places[row])
+        begun = [(before, name) for before, name in self.files if before < place]
+        before, source = begun[-1] if begun else (0, self.source)
+        return f"{source}, {self.unit} {place - before}, column {column!r}"
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a ValueError unless the table has columns of all these names."""
@@ -147,28 +163,27 @@ class Table:
     def take(self, rows: npt.ArrayLike) -> "Table":
         """Give a table of some rows, by their numbers from 0 or by a flag for each row."""
         at = _rows(rows, len(self))
-        columns = {name: cells[at] for name, cells in self.columns.items()}
-        parsed = {key: (n[at], others[at]) for key, (n, others) in self._numbers.items()}
-        return replace(self, columns=columns, places=self.places[at], _numbers=parsed)
+        if len(at) == len(self) and np.array_equal(at, np.arange(len(self))):
+            return self
+        return replace(self, columns=self._stored.take(at), places=self.places[at])
 
     def with_cells(self, name: str, rows: npt.ArrayLike) -> "Table":
         """Give the table with one column's cells taken from others of its rows, (rows,)."""
-        cells = self._cells(name)
+        self._check(name)
         at = _checks.indices("rows", _checks.as_array("rows", rows), len(self), "rows")
         _checks.same_length("rows", at, len(self))
-        return replace(self, columns={**self.columns, name: cells[at]}, _numbers={})
+        return replace(self, columns=self._stored.with_rows(name, at))
+
+    def shares(self, name: str, other: "Table") -> bool:
+        """Return whether a column is that of another table, with the same rows."""
+        return self._stored.have(name, as_table(other)._stored)
 
     def texts(self, name: str) -> Array:
         """Give a column's cells as texts, "" where missing, in an array of object.
 
         Numbers are written with the fewest digits that distinguish them, whole ones without a dot.
         """
-        cells = self._cells(name)
-        if cells.dtype == object:
-            return cells
-        if cells.dtype.kind != "f":
-            return np.array([str(cell) for cell in cells.tolist()], object)
-        return np.array([_written(cell) for cell in cells], object)
+        return self._coded(name).array()
 
     def names(self, name: str) -> Array:
         """Give a column's cells as names of classes and categories, in an array of object.
@@ -176,17 +191,23 @@ class Table:
         They are `texts`, except that numbers with decimal commas and the like are written as Python
         writes them.
         """
-        texts = self.texts(name)
+        return Coded(*self.distinct(name)).array()
+
+    def distinct(self, name: str) -> tuple[list[str], Array]:
+        """Give the `names` that differ in a column, and each row's index among them, (rows,).
+
+        Where numbers have marks, two ways to write one may give a name twice.
+        """
+        texts, codes = self._coded(name)
         guess = self.guesses.get(name)
         if guess is None or guess.doubt or guess.numerals == PLAIN:
-            return texts
-        plain = {text: guess.numerals.plain(text) for text in set(texts.tolist())}
-        return np.array([plain[text] or text for text in texts.tolist()], object)
+            return texts, codes
+        return [guess.numerals.plain(text) or text for text in texts], codes
 
     def kind(self, name: str) -> Kind:
         """Give how a column's cells are compared: as numbers or booleans if all are such."""
-        is_number = self._cells(name).dtype != object
-        return "numbers" if is_number else kind_of(set(self.names(name).tolist()))
+        self._check(name)
+        return kind_of(self.distinct(name)[0]) if self._stored.is_text(name) else "numbers"
 
     def keys(self, name: str, kind: Kind | None = None) -> list[str]:
         """Give each cell's key: equal for cells that mean the same, "" for missing ones.
@@ -197,23 +218,31 @@ class Table:
         kind : "numbers", "booleans" or "texts", optional
             How to compare cells; by default as `kind` gives it.
         """
-        names = self.names(name).tolist()
-        key = key_of(kind or self.kind(name))
-        known = {text: key(text) for text in set(names)}
-        return [known[text] for text in names]
+        names, codes = self.distinct(name)
+        keys = list(map(key_of(kind or self.kind(name)), names))
+        given: list[str] = Coded(keys, codes).array().tolist()
+        return given
+
+    def text_counts(self, name: str) -> dict[str, int]:
+        """Count the rows of each of a column's `texts`."""
+        return self._coded(name).counts()
+
+    def key_counts(self, name: str) -> dict[str, int]:
+        """Count the rows of each of a column's keys."""
+        names, codes = self.distinct(name)
+        return Coded(list(map(key_of(self.kind(name)), names)), codes).counts()
 
     def spellings(self, name: str) -> dict[str, str]:
         """Give for each of a column's keys the name that it has in most rows."""
-        counts = Counter(self.names(name).tolist())
+        counts = Coded(*self.distinct(name)).counts()
         order = sorted(counts, key=lambda text: (counts[text], -len(text), text))
         key = key_of(self.kind(name))
         return {key(text): text for text in order}  # of several the last one stays
 
     def missing(self, name: str) -> Flags:
         """Return for each of a column's cells whether it is missing."""
-        cells = self._cells(name)
         values, others = self._parsed(name, self._guess(name).numerals)
-        missing: Flags = cells == "" if others.any() else values != values
+        missing: Flags = self._stored.missing(name) if others.any() else values != values
         return missing
 
     def numerals(self, name: str, like: Numerals | None = None) -> Numerals:
@@ -234,7 +263,8 @@ class Table:
         """
         guess = self._guess(name)
         chosen = guess.numerals
-        if not guess.sure and self._cells(name).dtype == object:
+        self._check(name)
+        if not guess.sure and (like or guess.doubt) and self._stored.is_text(name):
             if like is not None and self._fits(name, like):
                 chosen = like
             elif guess.doubt:
@@ -257,12 +287,13 @@ class Table:
         Parameters and errors are those of `numerals`.
         """
         numerals = self.numerals(name, like)
-        if numerals == PLAIN or self._cells(name).dtype != object:
+        if numerals == PLAIN or not self._stored.is_text(name):
             return ""
-        texts = {text for text in self._cells(name).tolist() if number(text) is None}
-        read = {text: numerals.plain(text) for text in texts}
-        shown = sorted((text for text in texts if read[text]), key=lambda text: (-len(text), text))
-        return f"{shown[0]!r} is read as {float(read[shown[0]] or 0):.15g}" if shown else ""
+        for text in sorted(self._coded(name).texts, key=lambda text: (-len(text), text)):
+            plain = numerals.plain(text) if number(text) is None else None
+            if plain:
+                return f"{text!r} is read as {float(plain):.15g}"
+        return ""
 
     def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
         """Give a column's cells as numbers, NaN where missing.
@@ -280,16 +311,11 @@ class Table:
             `numerals` raises.
         """
         values, others = self._parsed(name, self.numerals(name, like))
-        rows = np.flatnonzero(others)
-        if len(rows):
-            got = self._cells(name)[rows[0]]
-            raise ValueError(f"{self.where(rows[0], name)}: expected a number, got {_short(got)}")
-        rows = np.flatnonzero(np.isinf(values))
-        if len(rows):
-            got = str(self._cells(name)[rows[0]])
-            raise ValueError(
-                f"{self.where(rows[0], name)}: expected a finite number, got {_short(got)}"
-            )
+        for wrong, expected in (others, "a number"), (np.isinf(values), "a finite number"):
+            if wrong.any():
+                row = int(wrong.argmax())
+                got = _short(self._stored.text(name, row))
+                raise ValueError(f"{self.where(row, name)}: expected {expected}, got {got}")
         return values
 
     def is_text(self, name: str) -> bool:
@@ -302,15 +328,17 @@ class Table:
             others are; also all that `numerals` raises.
         """
         values, found = self._parsed(name, self.numerals(name))
+        if not found.any():
+            return False
         others = np.flatnonzero(found)
         present = len(others) + int(np.sum(values == values))
-        if 0 < len(others) <= present / 10:
-            got = self._cells(name)[others[0]]
+        if len(others) <= present / 10:
+            got = self._stored.text(name, others[0])
             raise ValueError(
                 f"{self.where(others[0], name)}: expected a number, as in most rows, got "
                 f"{_short(got)}: correct it, or take that word as missing or the column as text"
             )
-        return len(others) > 0
+        return True
 
     def _guess(self, name: str) -> Guess:
         return self.guesses.get(_checks.text("name", name), Guess(PLAIN, sure=False))
@@ -325,60 +353,37 @@ class Table:
         return like.decimal == "," and self._fits(name, replace(like, thousands="."))
 
     def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
-        """Give a column's numbers, and which cells are no numbers; parse each column once."""
-        key = _checks.text("name", name), numerals
-        if key not in self._numbers:
-            self._numbers[key] = _parse(self._cells(name), numerals)
-        return self._numbers[key]
+        """Give a column's numbers, and which cells are no numbers."""
+        self._check(name)
+        return self._stored.parse(name, numerals)
 
-    def _cells(self, name: str) -> Array:
-        self.require([_checks.text("name", name)])
+    def _coded(self, name: str) -> Coded:
+        self._check(name)
+        return self._stored.coded(name)
+
+    def _check(self, name: str) -> None:
+        if _checks.text("name", name) in self.columns:
+            return
+        self.require([name])
         if name in self.unreadable:
             raise ValueError(
                 f"{self.source}, column {name!r}: expected numbers or texts, "
                 f"got {self.unreadable[name]}"
             )
-        return self.columns[name]
+
+    @property
+    def _stored(self) -> Columns:
+        columns = self.columns
+        assert isinstance(columns, Columns)
+        return columns
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:
     """Check row numbers in [0, n), or a flag for each of the n rows."""
     at = _checks.as_array("rows", rows)
     if at.dtype == bool and at.shape == (n,):
-        return at
+        return np.flatnonzero(at)
     return _checks.indices("rows", at, n, "rows")
-
-
-def _parse(cells: Array, numerals: Numerals) -> tuple[Numbers, Flags]:
-    if cells.dtype != object:
-        return cells.astype(np.float64), np.zeros(len(cells), bool)
-    texts = cells.tolist()
-    try:
-        if numerals == PLAIN and "_" not in "".join(texts):  # fast, for the usual column
-            values = [float(text) if text else math.nan for text in texts]
-            return np.array(values), np.zeros(len(texts), bool)
-    except ValueError:
-        pass
-    known = {text: _number(text, numerals) for text in set(texts)}
-    parsed = [known[text] for text in texts]
-    others = np.array([value is None for value in parsed])
-    return np.array([math.nan if value is None else value for value in parsed]), others
-
-
-def _number(cell: str, numerals: Numerals) -> float | None:
-    """Give a cell's number, NaN if it is missing, None if it is anything else."""
-    if numerals == PLAIN:
-        return number(cell)
-    plain = numerals.plain(cell)
-    return None if plain is None else number(plain)
-
-
-def _written(cell: "np.floating[Any]") -> str:
-    """Write a number with the fewest digits that distinguish it, "" for NaN."""
-    value = float(cell)
-    if value != value:
-        return ""
-    return str(int(value)) if abs(value) < 1e16 and value.is_integer() else str(cell)
 
 
 def check_names(source: str, names: Sequence[str]) -> None:

@@ -108,12 +108,12 @@ class Classes:
 
         Unknown classes have the indices after those of `values`.
         """
-        names = table.names(self.column).tolist()
+        names, codes = table.distinct(self.column)
         index = index_of(self.values)
-        known = {name: index(name) for name in set(names)}
+        known = {name: index(name) for name in names}
         unknown = sorted(name for name in known if known[name] < 0)
         known |= {name: i for i, name in enumerate(unknown, self.outputs)}
-        return np.array([known[name] for name in names], np.int64), unknown
+        return np.array([known[name] for name in names], np.int64)[codes], unknown
 
     def encode(self, table: Table) -> npt.NDArray[np.int64]:
         """Give each row's class index, (rows,); ValueError for an unknown class."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from densenet._rounding import rounded
 from densenet.tables.fitting import Fitted
 from densenet.tables.targets import Classes
@@ -23,7 +25,7 @@ SCORES = {
 def score_text(name: str, value: float) -> str:
     """Write a score: an error in its unit, a share in per cent."""
     if name in ("loss", "rmse", "mae"):
-        return f"{value:.4g}"
+        return figures(value)
     return rounded(value, 4, "g") if name == "r2" else rounded(value, 2, "%")
 
 
@@ -55,6 +57,27 @@ def number_text(value: float) -> str:
     """Write a number as a reader would: a whole one with marks between thousands."""
     whole = value.is_integer() and abs(value) < 1e9
     return f"{int(value):,}" if whole else f"{value:.5g}"
+
+
+def figures(value: float) -> str:
+    """Write four significant digits, with marks between thousands in place of an exponent.
+
+    Examples
+    --------
+    >>> from densenet.tables.wording import figures
+    >>> figures(46357.2), figures(1234.56), figures(0.012344), figures(-2.5e12)
+    ('46,360', '1,235', '0.01234', '-2.5e+12')
+    """
+    if not 1e3 <= abs(value) < 1e9:
+        return f"{value:.4g}"
+    return f"{float(f'{value:.3e}'):,.0f}"
+
+
+def moment_text(value: float) -> str:
+    """Write a number of years as a date, or one of hours, which is at most 24, as a time of day."""
+    if value <= 24:
+        return f"{int(value)}:{int(value % 1 * 60):02}"
+    return str(np.datetime64(round((value - 1970) * 365.2425), "D"))
 
 
 def share_text(share: float) -> str:

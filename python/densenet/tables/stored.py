@@ -1,0 +1,457 @@
+"""How the cells of a column are held in memory: as numbers, or as codes of the texts that differ.
+
+Texts from a file that hardly repeat stay in an array of Arrow, which takes about as much as the
+file (`densenet.tables.arrow_cells`). All three answer the same questions (`Stored`), so that a
+table is never held as one Python object for each cell.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet._typing import Array
+from densenet.tables.cells import MARKS, are_numbers, number
+from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
+
+Parsed: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+_RECENT = 2  # columns whose numbers are kept, as several questions in a row are about one column
+_SMALL = 5_000_000  # cells of a table of which all numbers are kept
+
+
+class Coded(NamedTuple):
+    """Texts that differ, and for each row the index of its own.
+
+    Attributes
+    ----------
+    texts : list of str
+    codes : integer array of shape (rows,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import Coded
+    >>> colors = Coded(["red", "blue", "green"], np.array([2, 0, 2]))
+    >>> colors.without_unused().texts, colors.counts()
+    (['red', 'green'], {'red': 1, 'blue': 0, 'green': 2})
+    >>> colors.array().tolist()
+    ['green', 'red', 'green']
+    """
+
+    texts: list[str]
+    codes: Array
+
+    def without_unused(self) -> "Coded":
+        """Leave out texts that no row has."""
+        used = np.bincount(self.codes, minlength=len(self.texts)) > 0
+        if used.all():
+            return self
+        texts = [text for text, is_used in zip(self.texts, used.tolist(), strict=True) if is_used]
+        return Coded(texts, (np.cumsum(used) - 1)[self.codes])
+
+    def counts(self) -> dict[str, int]:
+        """Count the rows of each text."""
+        counts: dict[str, int] = {}
+        rows = np.bincount(self.codes, minlength=len(self.texts)).tolist()
+        for text, count in zip(self.texts, rows, strict=True):
+            counts[text] = counts.get(text, 0) + count
+        return counts
+
+    def array(self) -> Array:
+        """Give each row's text, in an array of object."""
+        texts = np.empty(len(self.texts), object)
+        texts[:] = self.texts
+        cells: Array = texts[self.codes]
+        return cells
+
+
+class Stored(Protocol):
+    """The cells of a column, in whatever form."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the column was given as texts, rather than as numbers."""
+
+    def __len__(self) -> int: ...
+
+    def array(self) -> Array:
+        """Give the cells: texts in an array of object, "" where missing; or numbers."""
+
+    def text(self, row: int) -> str:
+        """Give one cell as a text."""
+
+    def coded(self) -> Coded:
+        """Give the cells' texts."""
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is empty."""
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the cells' numbers, NaN where missing, and a flag for those that are no numbers."""
+
+    def are_numbers(self) -> bool:
+        """Return whether every cell is a number as programs write it, or missing."""
+
+    def dots(self) -> Dots:
+        """Say what the dots in a column of numbers may mean."""
+
+
+class StoredNumbers:
+    """Numbers in an array of NumPy; NaN where missing.
+
+    Parameters
+    ----------
+    values : array of shape (rows,)
+    is_text : bool
+        True if they were whole numbers in a text file, where `write_number` gives their texts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import StoredNumbers
+    >>> stored = StoredNumbers(np.array([7, 8], np.int8), is_text=True)
+    >>> stored.array().tolist(), stored.text(1)
+    (['7', '8'], '8')
+    """
+
+    def __init__(self, values: Array, is_text: bool = False) -> None:
+        self._values = values
+        self.is_text = is_text
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def array(self) -> Array:
+        """Give the numbers, or their texts if these are what the file held."""
+        return self.coded().array() if self.is_text else self._values
+
+    def text(self, row: int) -> str:
+        """Give one number as a text."""
+        return write_number(self._values[row])
+
+    def coded(self) -> Coded:
+        """Give the numbers' texts."""
+        values, codes = np.unique(self._values, return_inverse=True)
+        return Coded(list(map(write_number, values)), codes)
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is missing."""
+        flags: npt.NDArray[np.bool_] = self._values != self._values
+        return flags
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the numbers as float64, and no flag set: what is a number has no marks."""
+        if self.is_text and numerals.unit:
+            return parsed_by_texts(self.coded(), numerals)
+        return self._values.astype(np.float64), np.zeros(len(self), bool)
+
+    def are_numbers(self) -> bool:
+        """Return True."""
+        return True
+
+    def dots(self) -> Dots:
+        """Say that no text has a dot: only whole numbers are texts here."""
+        return "none"
+
+
+class StoredCodes:
+    """Codes of texts that repeat.
+
+    Parameters
+    ----------
+    coded : Coded
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.numerals import PLAIN
+    >>> from densenet.tables.stored import StoredCodes
+    >>> stored = StoredCodes.of(["1", "", "x", "1"])
+    >>> stored.coded().texts, stored.parse(PLAIN)[0].tolist()
+    (['1', '', 'x'], [1.0, nan, nan, 1.0])
+    """
+
+    is_text = True
+
+    def __init__(self, coded: Coded) -> None:
+        self._coded = coded
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> "StoredCodes":
+        """Find the texts that differ."""
+        index = {text: code for code, text in enumerate(dict.fromkeys(cells))}
+        codes = np.fromiter(map(index.__getitem__, cells), np.intp, len(cells))
+        return cls(Coded(list(index), smallest(codes)))
+
+    def __len__(self) -> int:
+        return len(self._coded.codes)
+
+    def array(self) -> Array:
+        """Give each row's text, in an array of object."""
+        return self._coded.array()
+
+    def text(self, row: int) -> str:
+        """Give one cell's text."""
+        text: str = self._coded.texts[self._coded.codes[row]]
+        return text
+
+    def coded(self) -> Coded:
+        """Give the texts."""
+        return self._coded
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is empty."""
+        flags: npt.NDArray[np.bool_] = np.array([not text for text in self._coded.texts])[
+            self._coded.codes
+        ]
+        return flags
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the cells' numbers, and a flag for those that are no numbers."""
+        return parsed_by_texts(self._coded, numerals)
+
+    def are_numbers(self) -> bool:
+        """Return whether every cell is a number as programs write it, or missing."""
+        return are_numbers([text for text in self._coded.texts if text not in MARKS])
+
+    def dots(self) -> Dots:
+        """Say what the dots in a column of numbers may mean."""
+        return dots_of(text for text in self._coded.texts if text not in MARKS)
+
+
+class StoredRows:
+    """The cells of another column, taken from some of its rows.
+
+    Parameters
+    ----------
+    stored : Stored
+    rows : integer array of shape (rows,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import StoredCodes, StoredRows
+    >>> StoredRows(StoredCodes.of(["cat", "dog"]), np.array([1, 1])).array().tolist()
+    ['dog', 'dog']
+    """
+
+    def __init__(self, stored: Stored, rows: Array) -> None:
+        self._stored = stored
+        self._rows = rows
+        self.is_text = stored.is_text
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def array(self) -> Array:
+        """Give the cells."""
+        cells: Array = self._stored.array()[self._rows]
+        return cells
+
+    def text(self, row: int) -> str:
+        """Give one cell as a text."""
+        return self._stored.text(int(self._rows[row]))
+
+    def coded(self) -> Coded:
+        """Give the cells' texts."""
+        coded = self._stored.coded()
+        return Coded(coded.texts, coded.codes[self._rows])
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is empty."""
+        return self._stored.missing()[self._rows]
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the cells' numbers, and a flag for those that are no numbers."""
+        values, others = self._stored.parse(numerals)
+        return values[self._rows], others[self._rows]
+
+    def are_numbers(self) -> bool:
+        """Return whether every cell of the other column is a number, or missing."""
+        return self._stored.are_numbers()
+
+    def dots(self) -> Dots:
+        """Say what the dots in the other column may mean."""
+        return self._stored.dots()
+
+
+class Columns(Mapping[str, Array]):
+    """Columns by name, made into arrays when they are asked for; perhaps of some rows alone.
+
+    Parameters
+    ----------
+    stored : mapping of str to Stored
+    rows : integer array, optional
+        The numbers of the rows that these columns have; by default all.
+
+    Examples
+    --------
+    >>> from densenet.tables.stored import Columns, StoredCodes
+    >>> columns = Columns({"pet": StoredCodes.of(["cat", "dog", "cat"])})
+    >>> columns.take([2, 0]).coded("pet").texts
+    ['cat']
+    >>> columns["pet"].tolist()
+    ['cat', 'dog', 'cat']
+    """
+
+    def __init__(self, stored: Mapping[str, Stored], rows: Array | None = None) -> None:
+        self._stored = stored
+        self._rows = rows
+        self._recent: dict[tuple[str, Numerals], Parsed] = {}
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array]) -> "Columns":
+        """Store arrays: texts of type object, or numbers."""
+        if isinstance(columns, cls):
+            return columns
+        return cls(
+            {
+                name: StoredCodes.of(cells.tolist())
+                if cells.dtype == object
+                else StoredNumbers(cells)
+                for name, cells in columns.items()
+            }
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored
+
+    def __getitem__(self, name: str) -> Array:
+        cells: Array = self._taken(self._stored[name].array()).view()
+        cells.flags.writeable = False  # nobody would see what is written to it
+        return cells
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(map(repr, self))})"
+
+    def take(self, rows: npt.ArrayLike) -> "Columns":
+        """Give the columns of some rows, by their numbers from 0; nothing is copied."""
+        at = np.asarray(rows)
+        taken = Columns(self._stored, at if self._rows is None else self._rows[at])
+        taken._recent = self._recent
+        return taken
+
+    def with_rows(self, name: str, rows: Array) -> "Columns":
+        """Give the columns with the cells of one of them taken from these of its rows."""
+        every = np.arange(len(self._stored[name]))
+        if self._rows is None:
+            every = rows
+        else:
+            every[self._rows] = self._rows[rows]
+        changed = Columns({**self._stored, name: StoredRows(self._stored[name], every)}, self._rows)
+        changed._recent = {key: kept for key, kept in self._recent.items() if key[0] != name}
+        return changed
+
+    def have(self, name: str, others: "Columns") -> bool:
+        """Return whether a column is that of others, with the same rows."""
+        return self._stored[name] is others._stored[name] and self._rows is others._rows
+
+    def is_text(self, name: str) -> bool:
+        """Return whether a column was given as texts, rather than as numbers."""
+        return self._stored[name].is_text
+
+    def text(self, name: str, row: int) -> str:
+        """Give one cell as a text."""
+        return self._stored[name].text(row if self._rows is None else int(self._rows[row]))
+
+    def coded(self, name: str) -> Coded:
+        """Give a column's texts."""
+        coded = self._stored[name].coded()
+        if self._rows is None:
+            return coded
+        return Coded(coded.texts, coded.codes[self._rows]).without_unused()
+
+    def missing(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return for each cell of a column whether it is empty."""
+        return self._taken(self._stored[name].missing())
+
+    def parse(self, name: str, numerals: Numerals = PLAIN) -> Parsed:
+        """Give a column's numbers, NaN where missing, and a flag for cells that are no numbers."""
+        key = name, numerals
+        parsed = self._recent.get(key)
+        if parsed is None:
+            parsed = self._stored[name].parse(numerals)
+            if len(parsed[0]) * len(self._stored) > _SMALL and len(self._recent) >= _RECENT:
+                self._recent.pop(next(iter(self._recent)), None)
+            self._recent[key] = parsed
+        values, others = parsed
+        return self._taken(values), self._taken(others)
+
+    def of_texts(self) -> dict[str, Stored]:
+        """Give the columns that were given as texts; all of their rows."""
+        return {name: stored for name, stored in self._stored.items() if stored.is_text}
+
+    def _taken(self, cells: Array) -> Array:
+        return cells if self._rows is None else cells[self._rows]
+
+
+def parsed_by_texts(coded: Coded, numerals: Numerals) -> Parsed:
+    """Give the numbers of coded cells by reading each text once; flag those that are none.
+
+    Examples
+    --------
+    >>> from densenet.tables.numerals import PLAIN
+    >>> from densenet.tables.stored import StoredCodes, parsed_by_texts
+    >>> values, others = parsed_by_texts(StoredCodes.of(["5", "", "x", "5"]).coded(), PLAIN)
+    >>> values.tolist(), others.tolist()
+    ([5.0, nan, nan, 5.0], [False, False, True, False])
+    """
+    known = [_number(text, numerals) for text in coded.texts]
+    values = np.array([math.nan if value is None else value for value in known], np.float64)
+    others = np.array([value is None for value in known], bool)
+    return values[coded.codes], others[coded.codes]
+
+
+def smallest(values: Array) -> Array:
+    """Give integers in the smallest type that holds them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import smallest
+    >>> smallest(np.array([0, 200])).dtype.name, smallest(np.array([-1, 200])).dtype.name
+    ('uint8', 'int16')
+    """
+    if not len(values):
+        return values
+    low, high = values.min(), values.max()
+    kinds = ("u1", "i1", "u2", "i2", "u4", "i4", "i8")
+    for kind in kinds:
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            return values.astype(kind)
+    return values
+
+
+def write_number(cell: "np.number[Any]") -> str:
+    """Write a number with the fewest digits that distinguish it, "" for NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import write_number
+    >>> write_number(np.float32(0.1)), write_number(np.float64(7)), write_number(np.float64("nan"))
+    ('0.1', '7', '')
+    """
+    if cell.dtype.kind != "f":
+        return str(cell)
+    value = float(cell)
+    if value != value:
+        return ""
+    return str(int(value)) if abs(value) < 1e16 and value.is_integer() else str(cell)
+
+
+def _number(cell: str, numerals: Numerals) -> float | None:
+    """Give a cell's number, NaN if it is missing, None if it is anything else."""
+    if numerals == PLAIN:
+        return number(cell)
+    plain = numerals.plain(cell)
+    return None if plain is None else number(plain)
