@@ -139,6 +139,16 @@ def _numbers(output: str) -> list[str]:
     return [line for line in lines if not line.startswith(("training:", "picture:"))]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="not applicable: pipes break otherwise there")
+def test_a_reader_that_has_seen_enough_gets_no_error() -> None:
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-m", "densenet", "info"]
+    found = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    os.close(pipe)
+    assert (found.returncode, found.stderr) == (141, b"")
+
+
 def test_the_demo_prints_the_same_numbers_twice(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("tqdm")

@@ -275,3 +275,29 @@ def test_moments_are_written_alike_in_csv_and_parquet(unit):
         expected = [text or "" for text in cells]
         assert read_table("t.parquet").texts(name).tolist() == expected
         assert read_table("t.csv").texts(name).tolist() == expected
+
+
+# ---- a first row that is no names ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["5.1", "3.5", "kind"], "'5.1', '3.5'"),
+        (["39", "State", "77", "13", "kind"], "'39', '77'"),
+        ([".28", "-1e3", "kind"], "'.28', '-1e3'"),
+        (["1", "2", "10", "kind"], None),
+        (["2021", "2020", "kind"], None),
+        (["5.1", "width", "kind"], None),
+        (["a", "b", "kind"], None),
+    ],
+)
+def test_names_that_look_like_cells_are_told(command, names, told):
+    rows = [[f"{(7 * i + 3 * j) % 11 / 4}" for j in range(len(names) - 1)] for i in range(80)]
+    write("train.csv", names, [[*row, "ab"[i % 2]] for i, row in enumerate(rows)])
+    words = f"note: names of columns such as {told} look like a row of cells: --no-header reads"
+    for arguments in ("fit", "train.csv", "--target", "kind", *QUICK), ("explore", "train.csv"):
+        status, out, err = command(*arguments)
+        assert (status, err) == (0, "")
+        assert (words in out) == (told is not None), out
+        assert ("--no-header" in out) == (told is not None)

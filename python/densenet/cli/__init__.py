@@ -4,6 +4,7 @@ The modules that it calls do the work: `densenet.tables`, `densenet.demo`, `dens
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0; 1 if the demo's backends disagree; 2 if the command could not run; 130 if
-        it was interrupted.
+        it was interrupted; 141 if nobody reads its output any more.
 
     Examples
     --------
@@ -46,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to write
+        return 141
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         return _failed(f"{where}{error.strerror or error}")
