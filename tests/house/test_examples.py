@@ -164,6 +164,20 @@ def test_decision_boundary(tmp_path: Path) -> None:
     assert printed["A network 2-32-1"][1] < printed["Logistic regression"][1]
 
 
+def test_music_genres(tmp_path: Path) -> None:
+    printed = _run("music_genres", tmp_path, "--short")
+    (precise, some, right), (vague, most, less) = printed["no weights"], printed["balanced"]
+    assert vague < precise
+    assert some < most
+    assert 85 < less < right
+    threshold, low, recall = printed["lower threshold"]
+    assert threshold < 0.5
+    assert abs(low - vague) < 0.1
+    assert recall == most
+    assert len(printed["importance"]) == 8
+    assert printed["importance"][0] > 0.05
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_every_example_is_short_tested_and_in_the_table(path: Path) -> None:
     assert f"def test_{path.stem}(" in Path(__file__).read_text(encoding="utf-8")

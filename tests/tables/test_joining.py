@@ -185,6 +185,15 @@ def test_what_is_ignored_may_differ(command, tracks):
     assert command("predict", "model.safetensors", "new.csv", *JOIN)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["fit", "explore"])
+def test_a_column_of_the_second_table_may_be_ignored(command, tracks, name):
+    options = ("--target", "genre", *JOIN, "--ignore", "noise", "--no-picture")
+    status, out, _ = command(name, "genres.csv", *options)
+    assert status == 0
+    assert "tempo" in out
+    assert "noise" not in out
+
+
 def test_an_index_of_the_other_table_is_left_out(command, tracks):
     rows = read("features.csv")
     write("features.csv", ["", *rows[0]], [[i, *row] for i, row in enumerate(rows[1:])])

@@ -70,7 +70,7 @@ def read(
 ) -> "Table":
     """Read the table, joined with that of ``--join``; tell how many rows have no partner in it.
 
-    Columns that are unused, by name, are not added to the table.
+    Columns of both tables that are unused, by name, may hold other cells in one than in the other.
     """
     from densenet.config import set_num_threads
     from densenet.tables.files import read_table
@@ -95,7 +95,8 @@ def read(
     if arguments.join is None:
         return table
     other = load(arguments.join, header=rows and (arguments.join_header_rows or rows))
-    joined = join(table, other, arguments.on, ignore=filter(unused, other.columns))
+    unlike = [name for name in other.columns if name in table.columns and unused(name)]
+    joined = join(table, other, arguments.on, ignore=unlike)
     alone = len(table) - len(joined)
     if alone:
         print(
