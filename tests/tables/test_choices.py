@@ -72,6 +72,10 @@ def test_class_weights_are_facts_of_the_file(tmp_path):
     [
         ({"class_weight": "equal"}, "class_weight: expected 'balanced'"),
         ({"class_weight": {"c": 2}}, "class_weight: expected classes of 'a', 'b', got 'c'"),
+        (
+            {"class_weight": {"a": 0, "b": 0}},
+            "class_weight: expected a weight above 0 for any class",
+        ),
         ({"class_weight": {"b": -1}}, r"class_weight\['b'\] must be"),
         ({"monitor": "auc"}, "monitor: expected None, 'loss', 'accuracy'"),
         ({"monitor": "r2"}, "monitor: expected loss, accuracy, recall, f1 for a target of classes"),
@@ -237,6 +241,51 @@ def test_folds_are_even_and_keep_ids_together():
     together = divide(table, Settings("y", id="id"), "classification", 5)
     assert (together[0:58:2] == together[1:58:2]).all()
     assert set(together) == set(range(5))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_ids_of_many_rows_are_held_out_whole(number):
+    ids = np.arange(600) % 50
+    table = Table.from_columns({"id": ids, "y": np.random.default_rng(0).normal(size=600)})
+    settings = Settings("y", id="id", validation=0.2)
+    rows, held_out = hold_out(table, settings, "regression", number)
+    assert len(held_out) == 120
+    assert not set(ids[rows]) & set(ids[held_out])
+
+
+def test_as_many_ids_as_folds_are_enough():
+    ids = np.arange(60) % 3
+    table = Table.from_columns({"id": ids, "y": np.random.default_rng(0).normal(size=60)})
+    part = divide(table, Settings("y", id="id"), "regression", 3)
+    assert np.bincount(part).tolist() == [20] * 3
+    with pytest.raises(ValueError, match=r"^folds: expected at least 4 ids, .*, got 3 in 'id'"):
+        divide(table, Settings("y", id="id"), "regression", 4)
+    with pytest.raises(ValueError, match=r"^validation: .* got 60 of 3 different 'id'; 0 trains"):
+        hold_out(table, Settings("y", id="id", validation=0.2), "regression")
+
+
+@pytest.mark.parametrize(
+    ("number", "is_id"),
+    [
+        (np.sort(np.random.default_rng(0).choice(1100, 600, replace=False)), True),
+        (np.where(np.arange(600) == 7, 8, np.arange(600)), False),
+    ],
+    ids=["counts the rows, in few folds", "repeats, in few folds"],
+)
+def test_folds_learn_from_the_columns_of_the_whole(monkeypatch, number, is_id):
+    read = []
+
+    def spied(*arguments, **options):
+        fitted = fit(*arguments, **options)
+        read.append("number" in fitted.model.features.columns)
+        return fitted
+
+    table = overlapping()
+    columns = {name: table.texts(name) for name in table.columns}
+    table = Table.from_columns({"number": number, **columns})
+    monkeypatch.setattr("densenet.tables.folds.fit", spied)
+    cross_validate(table, Settings("y", epochs=1, pieces=0), 5)
+    assert read == [not is_id] * 5
 
 
 def test_more_folds_than_rows_are_refused():
@@ -414,6 +463,10 @@ def test_the_command_tells_the_threshold(command):
         (("--class-weight", "Jazz=2"), "class_weight: expected classes of"),
         (("--folds", "1"), "must be an integer >= 2, got 1"),
         (("--monitor", "x"), "--monitor"),
+        (("--class-weight", "Rock=2,Rock=3"), "must name each class once, got Rock=2,Rock=3"),
+        (("--monitor", "f1", "--validation", "0"), "monitor: expected rows held out, got none"),
+        (("--patience", "3", "--validation", "0"), "patience: expected rows held out, got none"),
+        (("--join-header-rows", "2"), "--join-header-rows: expected a table by --join, got none"),
         (("--validation", "0.1", "--validation-file", "train.csv"), "not allowed with"),
         (("--validation-file", "none.csv"), "none.csv: No such file"),
     ],

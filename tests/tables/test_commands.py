@@ -180,7 +180,7 @@ def test_statistics_are_of_the_training_rows_alone(command, rng):
     assert center == pytest.approx(np.median(values), abs=0.5)
 
 
-def test_rows_of_one_id_stay_in_training(command, rng):
+def test_rows_of_one_id_are_held_out_together(command, rng):
     ids = [f"p{i // 2 if i < 80 else i}" for i in range(200)]
     write(
         "train.csv", ["patient", "x", "y"], [[p, rng.normal(), rng.choice(["a", "b"])] for p in ids]
@@ -190,7 +190,7 @@ def test_rows_of_one_id_stay_in_training(command, rng):
     assert "note: 40 rows have the 'patient' of another" in out
     facts = TableModel.load("model.safetensors").facts
     assert facts["training_rows"] + facts["validation_rows"] == 200
-    assert 20 <= facts["validation_rows"] < 36
+    assert 32 <= facts["validation_rows"] <= 64  # a fifth of 160 patients
 
 
 def test_the_only_row_of_a_class_stays_in_training(command, rng):

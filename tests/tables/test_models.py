@@ -164,6 +164,26 @@ def test_predictions_do_not_replace_a_table_of_the_usual_name(refused, model):
     )
 
 
+def test_predictions_do_not_replace_a_table_of_a_folder(command, model):
+    Path("tables").mkdir()
+    for name in "a.csv", "b.csv":
+        write(f"tables/{name}", HEADER, tracks(np.random.default_rng(1), 9))
+    table = Path("tables/b.csv")
+    before = table.read_bytes()
+    said = f"densenet: {table}: expected another file to write than {table}, the input\n"
+    arguments = ("predict", "model.safetensors", "tables", "--out", str(table))
+    assert command(*arguments) == (2, "", said)
+    assert table.read_bytes() == before
+
+
+def test_a_model_does_not_replace_the_rows_to_validate(refused, train):
+    write("other.safetensors", HEADER, tracks(np.random.default_rng(1), 9))
+    options = ("--validation-file", "other.safetensors", "--out", "other.safetensors")
+    assert "other.safetensors: expected another file to write" in refused(
+        "fit", "train.csv", "--target", "genre", *options, *QUICK
+    )
+
+
 def test_a_model_does_not_replace_its_table(refused, train):
     Path("train.csv").rename("train.safetensors")
     assert "expected another file to write" in refused(

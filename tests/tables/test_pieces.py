@@ -93,3 +93,9 @@ def test_edges_that_do_not_grow_are_refused(edges):
 def test_a_constant_column_is_refused():
     with pytest.raises(ValueError, match="expected numbers that differ"):
         PiecewiseLinear.fit(column([3, 3]), "x")
+
+
+def test_missing_cells_are_told_of_where_training_had_none():
+    part = PiecewiseLinear.fit(column([1, 2, 3]), "x")
+    assert part.surprise(column([np.nan, 1, np.nan])) == "2 cells missing, taken as 2"
+    assert PiecewiseLinear.fit(column([1, 2, np.nan]), "x").surprise(column([np.nan])) == ""

@@ -6,6 +6,7 @@ import pytest
 from densenet import serialization
 from densenet.tables import Classes, Settings, Table, TableModel, Values, fit
 from densenet.tables.holding_out import hold_out
+from densenet.tables.report import fit_report
 from densenet.tables.settings import PRESETS
 from tests.support.tables import HEADER, tracks, write
 
@@ -84,6 +85,14 @@ def test_each_network_holds_out_other_rows(rng):
     table, settings = moons(rng), Settings("moon", validation=0.2)
     parts = [hold_out(table, settings, "classification", number)[1] for number in range(5)]
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(table)))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_report_says_whether_each_network_holds_out_other_rows(rng, given):
+    validation = moons(rng) if given else None
+    settings = Settings("moon", nets=2, epochs=1)
+    said = fit_report(fit(moons(rng), settings, validation=validation))
+    assert ("each held out other rows" in said) != given
 
 
 def test_networks_are_averaged_and_each_row_is_judged_by_one_that_did_not_see_it(rng):

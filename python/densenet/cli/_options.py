@@ -65,7 +65,10 @@ def class_weights(text: str) -> str | dict[str, float]:
     pairs = [part.rpartition("=") for part in text.split(",")]
     if not all(separator for _, separator, _ in pairs):
         raise argparse.ArgumentTypeError(f"must be balanced or such as a=2,b=0.5, got {text}")
-    return {name.strip(): from_zero(weight) for name, _, weight in pairs}
+    names = [name.strip() for name, _, _ in pairs]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"must name each class once, got {text}")
+    return {name: from_zero(weight) for name, (_, _, weight) in zip(names, pairs, strict=True)}
 
 
 def threshold(text: str) -> float | str:

@@ -78,6 +78,8 @@ def read(
 
     if (arguments.join is None) != (arguments.on is None):
         raise ValueError("--join and --on: expected both, a table and its key, got one of them")
+    if arguments.join is None and arguments.join_header_rows is not None:
+        raise ValueError("--join-header-rows: expected a table by --join, got none")
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
     load = partial(
@@ -114,13 +116,17 @@ def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
 
 
 def inputs(arguments: argparse.Namespace) -> list[str]:
-    """Give the files that `read` reads."""
-    return [*arguments.table, *([] if arguments.join is None else [arguments.join])]
+    """Give the files and folders that a command reads."""
+    others = (arguments.join, getattr(arguments, "validation_file", None))
+    return [*arguments.table, *(path for path in others if path is not None)]
 
 
 def spare(read: Sequence[str | Path], outputs: Sequence[Path]) -> None:
-    """Raise a ValueError if an output file is one of the input files."""
+    """Raise a ValueError if an output file is one of the input files, or in a folder of them."""
+    from densenet.tables.sources import find_files
+
+    files = find_files(read)
     for output in outputs:
-        for path in map(Path, read):
+        for path in files:
             if path.exists() and output.exists() and path.samefile(output):
                 raise ValueError(f"{output}: expected another file to write than {path}, the input")

@@ -29,7 +29,8 @@ def check_decisions(settings: Settings, target: Target, held: Sequence[Array]) -
     Raises
     ------
     ValueError
-        If the monitor, calibration or a threshold does not fit the target or the rows held out.
+        If the monitor, patience, calibration or a threshold does not fit the target or the rows
+        held out.
 
     Examples
     --------
@@ -45,8 +46,9 @@ def check_decisions(settings: Settings, target: Target, held: Sequence[Array]) -
     classes = target.outputs if isinstance(target, Classes) else 0
     if settings.calibrate and not classes:
         raise ValueError(f"calibrate: expected classes, but {target.column!r} has values")
-    if settings.calibrate and not held:
-        raise ValueError("calibrate: expected rows held out, got none: give them or a share")
+    for name in "monitor", "patience", "calibrate":
+        if getattr(settings, name) and not held:
+            raise ValueError(f"{name}: expected rows held out, got none: give them or a share")
     if settings.threshold is not None and classes != 2:
         got = f"{classes} classes" if classes else "values"
         raise ValueError(f"threshold: expected a target of two classes, got {got}")
@@ -70,8 +72,8 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     Raises
     ------
     ValueError
-        If a class is named that there is not, a class to balance has no rows, or the target has
-        values.
+        If a class is named that there is not, a class to balance has no rows, all weights are 0, or
+        the target has values.
 
     Examples
     --------
@@ -101,6 +103,8 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     weights = np.ones(target.outputs)
     for name, weight in given.items():
         weights[index(name)] = weight
+    if not weights.any():
+        raise ValueError("class_weight: expected a weight above 0 for any class, got none")
     return weights
 
 

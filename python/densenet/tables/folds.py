@@ -7,6 +7,7 @@ import numpy as np
 from densenet import _checks
 from densenet.tables.fitting import fit
 from densenet.tables.holding_out import divide
+from densenet.tables.ids import find_ids
 from densenet.tables.settings import Settings
 from densenet.tables.table import Table, as_table
 from densenet.tables.targets import infer_task
@@ -20,8 +21,9 @@ def cross_validate(
     """Score a training run on rows that it has not seen, with every row once among them.
 
     The rows are divided into folds, as evenly by target as rows are held out; those of one id stay
-    together. For each fold a model is trained on the others, where some rows are held out as in
-    `fit`, and its predictions of the fold are scored.
+    together. Which columns name the rows is decided by all rows, as in `fit`. For each fold a model
+    is trained on the others, where some rows are held out as in `fit`, and its predictions of the
+    fold are scored.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If there are fewer rows than folds; also all that `fit` raises.
+        If there are fewer rows, or ids, than folds; also all that `fit` raises.
 
     Examples
     --------
@@ -54,7 +56,7 @@ def cross_validate(
     """
     folds = _checks.count("folds", folds, 2)
     _checks.instance("settings", settings, Settings, "Settings")
-    table = as_table(table)
+    table, settings = _with_ids(as_table(table), settings)
     table = table.take(np.flatnonzero(~table.missing(settings.target)))
     if settings.task == "auto":
         settings = replace(settings, task=infer_task(table, settings.target))
@@ -64,3 +66,16 @@ def cross_validate(
         model = fit(table.take(np.flatnonzero(part != fold)), settings, progress=progress).model
         each.append(model.score(table.take(np.flatnonzero(part == fold))).scores)
     return {name: [scores[name] for scores in each] for name in each[0]}
+
+
+def _with_ids(table: Table, settings: Settings) -> tuple[Table, Settings]:
+    """Decide by all rows which columns name them, so that each fold's model reads the same ones."""
+    known = {settings.target, settings.id, *settings.ignore, *settings.text, *settings.numbers}
+    open_ = [name for name in table.columns if name not in known]
+    table = replace(table, unnamed={**table.unnamed, **find_ids(table, open_)})
+    numbers = [
+        name
+        for name in open_
+        if not (name in table.unnamed or name in table.date_guesses or table.is_text(name))
+    ]
+    return table, replace(settings, numbers=(*settings.numbers, *numbers))

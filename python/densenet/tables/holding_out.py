@@ -18,8 +18,8 @@ __all__ = ["divide", "hold_out"]
 def hold_out(table: Table, settings: Settings, task: Task, number: int = 0) -> tuple[Array, Array]:
     """Give the numbers of the rows to train on and of those to hold out.
 
-    Rows that training must see are not held out: the only ones of a class, and those that share
-    their id with a row trained on.
+    Rows of one id are held out together. Those that training must see are not held out: the only
+    ones of a class, and what shares their id.
 
     Of several networks, each has a `number` and holds out other rows, as long as there are others.
 
@@ -35,22 +35,22 @@ def hold_out(table: Table, settings: Settings, task: Task, number: int = 0) -> t
     count = len(table)
     keys, order = _sorted(table, settings, task)
     share = settings.validation or 0.0
-    quota = np.floor(np.arange(number, number + count + 1) * share)
-    taken = np.diff(quota) > 0
-    rows, held_out = order[~taken], order[taken]
-    stays = np.isin(keys[held_out], keys[rows], invert=True) & (task == "classification")
-    if settings.id is not None:
-        ids = _codes(table, settings.id)
-        named = ~table.missing(settings.id)
-        stays |= np.isin(ids[held_out], ids[rows]) & named[held_out]
-    rows = np.sort(np.concatenate([rows, held_out[stays]]))
-    held_out = np.sort(held_out[~stays])
-    if share > 0 and not len(held_out):
+    first = _first_of_id(table, settings.id, order)
+    leading = order[first[order] == order]
+    quota = np.floor(np.arange(number, number + len(leading) + 1) * share)
+    is_held = np.zeros(count, bool)
+    is_held[leading[np.diff(quota) > 0]] = True
+    is_held = is_held[first]
+    if task == "classification":
+        stays = is_held & np.isin(keys, keys[~is_held], invert=True)
+        is_held &= np.isin(first, first[stays], invert=True)
+    if share > 0 and not is_held.any():
+        of_ids = f" of {len(leading)} different {settings.id!r}" if len(leading) < count else ""
         raise ValueError(
             f"validation: expected rows enough to hold a share of {share:g} out, got "
-            f"{count}; 0 trains on all of them"
+            f"{count}{of_ids}; 0 trains on all of them"
         )
-    return rows, held_out
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
 def divide(table: Table, settings: Settings, task: Task, parts: int) -> Array:
@@ -61,7 +61,7 @@ def divide(table: Table, settings: Settings, task: Task, parts: int) -> Array:
     Raises
     ------
     ValueError
-        If there are fewer rows than parts.
+        If there are fewer rows, or ids, than parts.
 
     Examples
     --------
@@ -75,14 +75,27 @@ def divide(table: Table, settings: Settings, task: Task, parts: int) -> Array:
     if len(table) < parts:
         raise ValueError(f"folds: expected at least {parts} rows with a target, got {len(table)}")
     _, order = _sorted(table, settings, task)
-    part = np.empty(len(table), np.int64)
-    part[order] = np.arange(len(table)) % parts
-    if settings.id is not None:
-        _, first, number = np.unique(
-            _codes(table, settings.id), return_index=True, return_inverse=True
+    first = _first_of_id(table, settings.id, order)
+    leading = order[first[order] == order]
+    if len(leading) < parts:
+        raise ValueError(
+            f"folds: expected at least {parts} ids, as their rows stay together, got "
+            f"{len(leading)} in {settings.id!r}"
         )
-        part = np.where(table.missing(settings.id), part, part[first][number])
-    return part
+    part = np.empty(len(table), np.int64)
+    part[leading] = np.arange(len(leading)) % parts
+    return part[first]
+
+
+def _first_of_id(table: Table, id_: str | None, order: Array) -> Array:
+    """Give for each row, (rows,), the first row in an order that shares its id: itself if none."""
+    each = np.arange(len(table))
+    if id_ is None:
+        return each
+    _, first, number = np.unique(_codes(table, id_)[order], return_index=True, return_inverse=True)
+    found = np.empty(len(table), np.int64)
+    found[order] = order[first][number]
+    return np.where(table.missing(id_), each, found)
 
 
 def _sorted(table: Table, settings: Settings, task: Task) -> tuple[Array, Array]:

@@ -165,6 +165,11 @@ class PiecewiseLinear:
         if as_table(table).numerals(self.column, self.numerals) != self.numerals:
             said = [table.example(self.column, self.numerals)]
         values = table.numbers(self.column, self.numerals) / 2
+        missing = int(np.isnan(values).sum())
+        if missing and not self.gaps:
+            said.append(
+                f"{missing:,} cell{'s' if missing > 1 else ''} missing, taken as {self.fill:.6g}"
+            )
         low, high = self.edges[0] / 2, self.edges[-1] / 2
         beyond = int(np.sum((values - high > high - low) | (low - values > high - low)))
         if beyond:  # by more than the range is wide

@@ -80,7 +80,8 @@ def about_training(fitted: Fitted) -> list[str]:
     about = _about_network(fitted.model)
     seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
     if count > 1:
-        return [f"{count} networks in {seconds:.1f} s; each held out other rows", *about]
+        others = "; each held out other rows" if len(fitted.judged_rows) > 1 else ""
+        return [f"{count} networks in {seconds:.1f} s{others}", *about]
     best = ""
     if fitted.validation:
         best = f"; the best is number {_best_epoch(fitted)}, and was kept"

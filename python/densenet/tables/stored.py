@@ -298,7 +298,7 @@ class Columns(Mapping[str, Array]):
 
     def __init__(self, stored: Mapping[str, Stored], rows: Array | None = None) -> None:
         self._stored = stored
-        self._rows = rows
+        self._chosen = rows
         self._recent: dict[tuple[str, Numerals], Parsed] = {}
 
     @classmethod
@@ -335,18 +335,20 @@ class Columns(Mapping[str, Array]):
     def take(self, rows: npt.ArrayLike) -> "Columns":
         """Give the columns of some rows, by their numbers from 0; nothing is copied."""
         at = np.asarray(rows)
-        taken = Columns(self._stored, at if self._rows is None else self._rows[at])
+        taken = Columns(self._stored, at if self._chosen is None else self._chosen[at])
         taken._recent = self._recent
         return taken
 
     def with_rows(self, name: str, rows: Array) -> "Columns":
         """Give the columns with the cells of one of them taken from these of its rows."""
         every = np.arange(len(self._stored[name]))
-        if self._rows is None:
+        if self._chosen is None:
             every = rows
         else:
-            every[self._rows] = self._rows[rows]
-        changed = Columns({**self._stored, name: StoredRows(self._stored[name], every)}, self._rows)
+            every[self._chosen] = self._chosen[rows]
+        changed = Columns(
+            {**self._stored, name: StoredRows(self._stored[name], every)}, self._chosen
+        )
         changed._recent = {key: kept for key, kept in self._recent.items() if key[0] != name}
         return changed
 
@@ -357,7 +359,7 @@ class Columns(Mapping[str, Array]):
 
     def parts(self, name: str) -> tuple[Stored, Array | None]:
         """Give how a column is stored, and the rows that are taken of it; None for all."""
-        return self._stored[name], self._rows
+        return self._stored[name], self._chosen
 
     def is_text(self, name: str) -> bool:
         """Return whether a column was given as texts, rather than as numbers."""
@@ -365,14 +367,14 @@ class Columns(Mapping[str, Array]):
 
     def text(self, name: str, row: int) -> str:
         """Give one cell as a text."""
-        return self._stored[name].text(row if self._rows is None else int(self._rows[row]))
+        return self._stored[name].text(row if self._chosen is None else int(self._chosen[row]))
 
     def coded(self, name: str) -> Coded:
         """Give a column's texts."""
         coded = self._stored[name].coded()
-        if self._rows is None:
+        if self._chosen is None:
             return coded
-        return Coded(coded.texts, coded.codes[self._rows]).without_unused()
+        return Coded(coded.texts, coded.codes[self._chosen]).without_unused()
 
     def missing(self, name: str) -> npt.NDArray[np.bool_]:
         """Return for each cell of a column whether it is empty."""
@@ -395,7 +397,7 @@ class Columns(Mapping[str, Array]):
         return {name: stored for name, stored in self._stored.items() if stored.is_text}
 
     def _taken(self, cells: Array) -> Array:
-        return cells if self._rows is None else cells[self._rows]
+        return cells if self._chosen is None else cells[self._chosen]
 
 
 def parsed_by_texts(coded: Coded, numerals: Numerals) -> Parsed:
