@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 GUIDE, COMMANDS = DOCS / "guide.md", DOCS / "command-line.md"
+FROM_CSV = DOCS / "csv-to-predictions.md"
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
 DATED = {"performance.md", "measurements.md", "tuning.md", "faults-put-in.md", "CHANGELOG.md"}
 PLACES = [  # where a page may begin the name of a file
@@ -131,14 +132,10 @@ def test_the_guide_names_every_layer_and_optimizer():
         assert f"`{name}`" in text, name
 
 
-def test_the_commands_run(empty_folder, command):
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("onnx")
-    pytest.importorskip("pyarrow")
-    lines = [shlex.split(line) for block in blocks(COMMANDS, "sh") for line in block.splitlines()]
-    commands = ["-c", "explore", "fit", "predict", "info", "fit", "export", "export"]
-    assert [line[1] for line in lines] == commands
-    for program, *arguments in lines:
+def run_commands(page, command):
+    """Run the commands of a page one after the other; give of each its name and what it prints."""
+    for line in [line for block in blocks(page, "sh") for line in block.splitlines()]:
+        program, *arguments = shlex.split(line)
         if program == "python":
             exec(arguments[1], {})
             continue
@@ -146,6 +143,23 @@ def test_the_commands_run(empty_folder, command):
         status, out, _ = command(*arguments)
         assert status == 0, arguments
         assert out
+        yield arguments[0], out
+
+
+def check_report(told, printed):
+    """Check that each line of a page's report begins as one that is printed."""
+    for line in told.splitlines():
+        if line and line[0] not in " 0123456789":
+            name = re.split(r"  +", line)[0]
+            assert any(other.startswith(name) for other in printed.splitlines()), line
+
+
+def test_the_commands_run(empty_folder, command):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("onnx")
+    pytest.importorskip("pyarrow")
+    names = [name for name, _ in run_commands(COMMANDS, command)]
+    assert names == ["explore", "fit", "predict", "info", "fit", "export", "export"]
     assert (empty_folder / "digits.png").exists()
     if shutil.which("cc"):
         [block] = blocks(COMMANDS, "c")
@@ -160,11 +174,20 @@ def test_the_report_is_what_the_command_prints(empty_folder, command):
     given = ("digits-train.csv", "--target", "digit", "--no-picture")
     commands = ("fit", *given, "--epochs", "1"), ("explore", *given)
     for told, arguments in zip(blocks(COMMANDS, ""), commands, strict=True):
-        out = command(*arguments)[1]
-        lines = [line for line in told.splitlines() if line and line[0] not in " 0123456789"]
-        for line in lines:
-            name = re.split(r"  +", line)[0]
-            assert any(printed.startswith(name) for printed in out.splitlines()), line
+        check_report(told, command(*arguments)[1])
+
+
+def test_the_commands_lead_from_a_csv_to_predictions(empty_folder, command):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pyarrow")
+    names, printed = zip(*run_commands(FROM_CSV, command), strict=True)
+    assert names == ("explore", "fit", "fit", "fit", "predict", "export")
+    reports = [printed[i] for i in (0, 1, 2, 4)]
+    for told, report in zip(blocks(FROM_CSV, ""), reports, strict=True):
+        check_report(told, report)
+    header, *answers = (empty_folder / "predictions.csv").read_text("utf-8").split()
+    assert header == "digit"
+    assert (np.array(answers, int) == datasets.load_digits().y_test).mean() > 0.96
 
 
 def test_contributing_names_every_command_of_make():

@@ -354,12 +354,7 @@ class Columns(Mapping[str, Array]):
 
     def have(self, name: str, others: "Columns") -> bool:
         """Return whether a column is that of others, with the same rows."""
-        (stored, rows), (others_stored, others_rows) = self.parts(name), others.parts(name)
-        return stored is others_stored and rows is others_rows
-
-    def parts(self, name: str) -> tuple[Stored, Array | None]:
-        """Give how a column is stored, and the rows that are taken of it; None for all."""
-        return self._stored[name], self._chosen
+        return self._stored[name] is others._stored[name] and self._chosen is others._chosen
 
     def is_text(self, name: str) -> bool:
         """Return whether a column was given as texts, rather than as numbers."""
