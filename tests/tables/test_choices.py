@@ -172,6 +172,19 @@ def test_penalties_reach_the_optimizer():
     assert 0.2 < np.mean(weights == 0) < 1
 
 
+def test_what_would_have_no_effect_is_refused(command, rng, empty_folder):
+    write("train.csv", HEADER, tracks(rng))
+    given = ("fit", "train.csv", "--target", "noise", "--no-picture")
+    for option, message in (
+        (("--label-smoothing", "0.1"), "label_smoothing: expected classes, but 'noise' has values"),
+        (("--weight-decay", "1", "--optimizer", "sgd"), "weight_decay: expected optimizer adamw"),
+    ):
+        status, _, err = command(*given, *option)
+        assert status == 2
+        assert message in err
+    assert command(*given, "--label-smoothing", "0", "--weight-decay", "0", "--epochs", "1")[0] == 0
+
+
 def test_label_smoothing_reaches_the_loss():
     network = fit(overlapping(60), Settings("y", epochs=1, label_smoothing=0.2)).model.network
     assert network.loss_function == SoftmaxCrossEntropy(0.2)

@@ -48,7 +48,8 @@ def test_more_classes_take_more():
 
 
 def test_what_is_given_stays():
-    given = Settings("y", pieces=9, hidden=(5,), epochs=7, batch_size=3, validation=0.3)
+    layers = {"pieces": 9, "hidden": (5,), "label_smoothing": 0.1, "weight_decay": 0.3}
+    given = Settings("y", **layers, epochs=7, batch_size=3, validation=0.3)
     assert given.chosen_for(10_000, classes(9)) == given
 
 

@@ -133,7 +133,7 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         "--label-smoothing",
         type=_options.share,
         metavar="P",
-        help=f"share of a target that goes to all classes (default: {default.label_smoothing:g})",
+        help="share of a target that goes to all classes (default: 0.05)",
     )
     add("--normalization", choices=("batch", "layer"), help="after hidden linear layers")
     add("--residual", action="store_true", help="add its input to a hidden layer of the same width")
@@ -142,7 +142,7 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         "--weight-decay",
         type=_options.from_zero,
         metavar="R",
-        help=f"of adamw (default: {default.weight_decay:g})",
+        help="of adamw (default: 0.1)",
     )
     add("--l1", type=_options.from_zero, metavar="R", help="penalty that gives exact zeros")
     add("--l2", type=_options.from_zero, metavar="R", help="penalty on squares of weights")

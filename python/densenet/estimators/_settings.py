@@ -98,7 +98,7 @@ def check_same(settings: Settings, start: TableModel) -> None:
     chosen = start.facts["settings"]
     for parameter, setting in (SETTING_OF | _COLUMNS).items():
         expected, got = chosen.get(setting), getattr(settings, setting)
-        is_open = got is None and setting in ("hidden", "pieces")
+        is_open = got is None and setting in ("hidden", "pieces", "label_smoothing")
         if setting in DECIDED and got != expected and not is_open:
             raise ValueError(
                 f"{parameter}: expected {expected!r}, with which it was fitted before, got "

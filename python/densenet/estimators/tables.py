@@ -30,7 +30,7 @@ class _TableEstimator(BaseEstimator):
     _: KW_ONLY
     preset: Literal["fast", "default", "best"] = "default"
     solver: str = Settings.optimizer
-    weight_decay: float = Settings.weight_decay
+    weight_decay: float | None = None
     l1: float = Settings.l1
     l2: float = Settings.l2
     learning_rate: Literal["cosine", "constant"] = Settings.schedule
@@ -125,8 +125,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     preset : "fast", "default" or "best"
         Settings for less time or for better predictions; "best" averages five networks.
     solver : "adam", "adamw", "rmsprop" or "sgd"
-    weight_decay : float
-        For ``solver="adamw"``.
+    weight_decay : float, optional
+        For ``solver="adamw"``, by default 0.1.
     l1, l2 : float
         Strengths of the penalties ``l1 ‖W‖₁``, which gives exact zeros, and ``l2 / 2 ‖W‖²``.
     learning_rate : "cosine" or "constant"
@@ -180,8 +180,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         Threads for this estimator; the results do not depend on it.
     class_weight : dict, "balanced" or None
         Factors of the rows' weights by class, in training alone.
-    label_smoothing : float in [0, 1)
-        Share of a class's target that goes to all classes alike.
+    label_smoothing : float in [0, 1), optional
+        Share of a class's target that goes to all classes alike, by default 0.05.
     calibrate : bool
         True divides the logits by the temperature that suits the rows held out, so that
         probabilities come true as often as they say.
@@ -214,7 +214,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
 
     _: KW_ONLY
     class_weight: Mapping[Any, float] | Literal["balanced"] | None = None
-    label_smoothing: float = Settings.label_smoothing
+    label_smoothing: float | None = None
     calibrate: bool = False
 
     def fit(

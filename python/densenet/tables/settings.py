@@ -60,9 +60,12 @@ _COUNTS = {
     "seed": 0,
 }
 _OPTIONAL_COUNTS = {"pieces": 0, "epochs": 1, "batch_size": 1, "patience": 1}
-_RATES = ("weight_decay", "l1", "l2")
+_RATES = ("l1", "l2")
 _FLAGS = ("calibrate", "residual")
-_SHARES = ("dropout", "label_smoothing")
+_SHARES = ("dropout",)
+_OPTIONAL_SHARES = ("label_smoothing", "validation")
+_SMOOTHING = 0.05
+_DECAY = 0.1
 _PIECES = 24
 _WIDTHS = (128, 64)
 _FEW = 2000  # rows, below which widths and pieces are halved
@@ -101,10 +104,10 @@ class Settings:
         Names in `ACTIVATIONS` and `OPTIMIZERS`.
     dropout : float in [0, 1)
         The rate of dropout after each hidden layer.
-    label_smoothing : float in [0, 1)
-        As of `SoftmaxCrossEntropy`; nothing for values.
-    weight_decay : float in [0, inf)
-        Of AdamW; the other optimizers have none.
+    label_smoothing : float in [0, 1), optional
+        As of `SoftmaxCrossEntropy`, by default 0.05; values have none.
+    weight_decay : float in [0, inf), optional
+        Of AdamW, by default 0.1; the other optimizers have none.
     lr : float, optional
         Learning rate; by default 0.003 for Adam and AdamW, otherwise the optimizer's own.
     schedule : "cosine" or "constant"
@@ -179,9 +182,9 @@ class Settings:
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     dropout: float = 0.0
-    label_smoothing: float = 0.05
+    label_smoothing: float | None = None
     optimizer: str = "adamw"
-    weight_decay: float = 0.1
+    weight_decay: float | None = None
     lr: float | None = None
     schedule: Literal["cosine", "constant"] = "cosine"
     epochs: int | None = None
@@ -224,8 +227,16 @@ class Settings:
                 object.__setattr__(self, name, _checks.count(name, getattr(self, name), least))
         for name in _SHARES:
             object.__setattr__(self, name, _checks.share(name, getattr(self, name)))
-        if self.validation is not None:
-            object.__setattr__(self, "validation", _checks.share("validation", self.validation))
+        for name in _OPTIONAL_SHARES:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _checks.share(name, getattr(self, name)))
+        if self.weight_decay is not None:
+            decay = _checks.rate("weight_decay", self.weight_decay)
+            object.__setattr__(self, "weight_decay", decay)
+            if decay and self.optimizer != "adamw":
+                raise ValueError(
+                    f"weight_decay: expected optimizer adamw, which has it, got {self.optimizer}"
+                )
         for name in _RATES:
             object.__setattr__(self, name, _checks.rate(name, getattr(self, name)))
         for name in _FLAGS:
@@ -247,6 +258,8 @@ class Settings:
         """
         _checks.count("rows", rows)
         classes = target.outputs if isinstance(target, Classes) else 1
+        if classes == 1 and self.label_smoothing:
+            raise ValueError(f"label_smoothing: expected classes, but {target.column!r} has values")
         epochs, validation, pieces = self.epochs, self.validation, self.pieces
         if pieces is None:
             pieces = _PIECES // 2 if rows < _FEW else _PIECES
@@ -259,6 +272,8 @@ class Settings:
             epochs = min(most, max(fewest, round(visits / trained)))
         return replace(
             self,
+            label_smoothing=self._smoothing(target),
+            weight_decay=self._decay(),
             validation=validation,
             pieces=(_PIECES // 2 if rows < _FEW else _PIECES)
             if self.pieces is None
@@ -272,9 +287,19 @@ class Settings:
         """Make the optimizer, with a learning rate for the steps of all epochs over the rows."""
         lr = self._rate(_checks.count("rows", rows))
         if self.optimizer == "adamw":
-            decay = self.weight_decay
+            decay = self._decay()
             return AdamW(lr=lr, beta2=_BETA2, weight_decay=decay, l1=self.l1, l2=self.l2)
         return OPTIMIZERS[self.optimizer](lr=lr, l1=self.l1, l2=self.l2)
+
+    def _decay(self) -> float:
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return _DECAY if self.optimizer == "adamw" else 0.0
+
+    def _smoothing(self, target: Target) -> float:
+        if self.label_smoothing is not None:
+            return self.label_smoothing
+        return _SMOOTHING if isinstance(target, Classes) else 0.0
 
     def _widths_for(self, target: Target, rows: int = _FEW) -> tuple[int, ...]:
         if self.hidden is not None:
@@ -323,7 +348,8 @@ class Settings:
             layers += [Residual(block)] if self.residual and width == following else block
         layers.append(Linear(widths[-1], target.outputs))
         classes = isinstance(target, Classes)
-        loss = SoftmaxCrossEntropy(self.label_smoothing) if classes else MeanSquaredError()
+        smoothing = self._smoothing(target)
+        loss = SoftmaxCrossEntropy(smoothing) if classes else MeanSquaredError()
         return Network(layers, loss, seed=self.seed if seed is None else seed)
 
     def _hidden(self, width: int, following: int) -> list[Layer]:

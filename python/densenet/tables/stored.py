@@ -300,6 +300,7 @@ class Columns(Mapping[str, Array]):
         self._stored = stored
         self._chosen = rows
         self._recent: dict[tuple[str, Numerals], Parsed] = {}
+        self._coded: dict[str, Coded] = {}
 
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> "Columns":
@@ -336,7 +337,7 @@ class Columns(Mapping[str, Array]):
         """Give the columns of some rows, by their numbers from 0; nothing is copied."""
         at = np.asarray(rows)
         taken = Columns(self._stored, at if self._chosen is None else self._chosen[at])
-        taken._recent = self._recent
+        taken._recent, taken._coded = self._recent, self._coded
         return taken
 
     def with_rows(self, name: str, rows: Array) -> "Columns":
@@ -366,7 +367,12 @@ class Columns(Mapping[str, Array]):
 
     def coded(self, name: str) -> Coded:
         """Give a column's texts."""
-        coded = self._stored[name].coded()
+        coded = self._coded.get(name)
+        if coded is None:
+            coded = self._stored[name].coded()
+            if len(self._coded) >= _RECENT:
+                self._coded.pop(next(iter(self._coded)), None)
+            self._coded[name] = coded
         if self._chosen is None:
             return coded
         return Coded(coded.texts, coded.codes[self._chosen]).without_unused()

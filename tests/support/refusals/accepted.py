@@ -50,6 +50,7 @@ ACCEPTED = {
     "vector": f"{_REAL}; as frame; a nullable array",
     # ---- numbers: of Python, of NumPy, fractions; True is 1, as in Python and NumPy
     "rate": f"0; {_POSITIVE}; its negative",
+    "optional rate": f"None; 0; {_POSITIVE}; its negative",
     "positive": _POSITIVE,
     "optional positive": f"None; {_POSITIVE}",
     "decay": _BELOW_1,

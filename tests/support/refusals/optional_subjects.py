@@ -219,10 +219,10 @@ def _estimators_of_tables() -> list[Subject]:
         "class_weight": "class weights",
         "calibrate": "flag",
         "residual": "flag",
-        "weight_decay": "rate",
+        "weight_decay": "optional rate",
         "l1": "rate",
         "l2": "rate",
-        "label_smoothing": "decay",
+        "label_smoothing": "optional decay",
     }
     few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
     few |= {"validation_fraction": 0.0, "categorical_features": [0]}
