@@ -46,7 +46,7 @@ def densenet(preset: str) -> Method:
     def method(data: Data, seed: int, clock: Clock) -> tuple[Predictions, Predictions]:
         from densenet import set_num_threads
         from densenet.tables import Settings, fit, read_table
-        from densenet.tables.settings import PRESETS
+        from densenet.tables.training.settings import PRESETS
 
         set_num_threads(1)
         clock.lap("importing")

@@ -246,14 +246,14 @@ FAULTS = {
         "onnx",
     ),
     "standardised-by-all-rows": Fault(
-        PACKAGE + "tables/fitting.py",
-        "training_rows = table.take(rows)",
+        PACKAGE + "tables/training/fitting.py",
+        "training_rows = table.take(seen)",
         "training_rows = table",
         "Rows that are held out take part in the scaling",
         "tables preprocessing commands",
     ),
     "filled-cells-ignored": Fault(
-        PACKAGE + "tables/columns.py",
+        PACKAGE + "tables/encoding/columns.py",
         "specs.mean_and_deviation(np.where(missing, fill, values))",
         "specs.mean_and_deviation(known)",
         "A column is scaled by the cells that were there, and not by what is learned from",

@@ -9,7 +9,7 @@ import densenet as dn
 from densenet.exchange import table_to_c
 from densenet.tables import Categories, Classes, Dates, Features, Table, TableModel, Values
 from densenet.tables.cells import index_of
-from densenet.tables.dates import moments
+from densenet.tables.encoding.dates import moments
 from tests.support.c import build
 
 NAMES = [

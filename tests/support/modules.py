@@ -15,7 +15,9 @@ FACES = (
 
 def modules():
     """Names of the modules with public names; inside a face, those with an ``__all__``."""
-    names = [m.name for m in pkgutil.walk_packages([str(PACKAGE)], "densenet.")]
+    found = list(pkgutil.walk_packages([str(PACKAGE)], "densenet."))
+    rooms = {m.name for m in found if m.ispkg and m.name.count(".") > 1}  # folders within a face
+    names = [m.name for m in found if m.name not in rooms]
     hidden = re.compile(r"\._(?!_)|__main__")
     inside = re.compile(rf"densenet\.({'|'.join(FACES)})\.")
     return [

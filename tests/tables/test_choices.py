@@ -7,9 +7,9 @@ import pytest
 
 from densenet.losses import SoftmaxCrossEntropy
 from densenet.tables import Classes, Settings, Table, TableModel, cross_validate, fit, write_csv
-from densenet.tables.calibration import temperature_of
-from densenet.tables.holding_out import divide, hold_out
-from densenet.tables.thresholds import best_threshold
+from densenet.tables.training.calibration import temperature_of
+from densenet.tables.training.holding_out import divide, hold_out
+from densenet.tables.training.thresholds import best_threshold
 from tests.support.tables import HEADER, tracks, write
 
 for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
@@ -296,7 +296,7 @@ def test_folds_learn_from_the_columns_of_the_whole(monkeypatch, number, is_id):
     table = overlapping()
     columns = {name: table.texts(name) for name in table.columns}
     table = Table.from_columns({"number": number, **columns})
-    monkeypatch.setattr("densenet.tables.folds.fit", spied)
+    monkeypatch.setattr("densenet.tables.training.folds.fit", spied)
     cross_validate(table, Settings("y", epochs=1, pieces=0), 5)
     assert read == [not is_id] * 5
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from densenet.tables import Dates, Features, Table
-from densenet.tables.dates import moments
-from densenet.tables.files import read_table
+from densenet.tables.encoding.dates import moments
 from densenet.tables.model import TableModel
 from densenet.tables.notes import notes
+from densenet.tables.reading.files import read_table
 from tests.support.tables import write
 
 QUICK = ("--epochs", "3", "--no-picture")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import csv_text, read_table
+from densenet.tables import read_table
+from densenet.tables.reading import csv_text
 
 arrow = pytest.importorskip("pyarrow")
 

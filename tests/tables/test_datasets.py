@@ -6,7 +6,7 @@ import pytest
 
 from densenet.datasets import load_digits, write_digits
 from densenet.datasets.digits import _pack_digits
-from densenet.tables.files import read_table
+from densenet.tables.reading.files import read_table
 
 
 def test_digits_are_the_official_split() -> None:

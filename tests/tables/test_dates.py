@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from densenet.tables import Dates, Features, Table
-from densenet.tables.dates import moments
+from densenet.tables.encoding.dates import moments
 
 
 def of(*cells):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from densenet.tables import Table, explore, read_table
-from densenet.tables.associations import correlation_ratio, correlations, cramers_v
-from densenet.tables.exploring_picture import exploration_picture
-from densenet.tables.exploring_report import exploration_report
+from densenet.tables.looking.associations import correlation_ratio, correlations, cramers_v
+from densenet.tables.looking.exploring_picture import exploration_picture
+from densenet.tables.looking.exploring_report import exploration_report
 from tests.support.tables import HEADER, tracks, write
 
 # ---- associations ------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_components_are_the_eigenvectors_of_the_covariance(rng):
 
 
 def test_of_many_rows_some_are_drawn(rng, monkeypatch):
-    from densenet.tables import exploring
+    from densenet.tables.looking import exploring
 
     monkeypatch.setattr(exploring, "_MOST_ROWS", 300)
     monkeypatch.setattr(exploring, "_MOST_CELLS", 0)

@@ -6,7 +6,7 @@ import uuid
 import numpy as np
 import pytest
 
-from densenet.tables.files import read_table
+from densenet.tables.reading.files import read_table
 from tests.support.tables import read, write
 
 QUICK = ("--epochs", "3", "--no-picture")

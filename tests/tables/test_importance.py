@@ -11,9 +11,8 @@ from densenet.tables import (
     Table,
     TableModel,
     Values,
-    importance,
-    report,
 )
+from densenet.tables.looking import importance, report
 
 
 def model_of(table, columns, target, weight):
@@ -92,7 +91,7 @@ def test_a_seed_decides_which_rows_and_how(model, table):
 
 
 def test_many_columns_are_asked_of_fewer_rows(table, model, monkeypatch):
-    monkeypatch.setattr(tables.importance, "_MOST_FEATURES", 3 * 5 * 6 * 55)
+    monkeypatch.setattr(importance, "_MOST_FEATURES", 3 * 5 * 6 * 55)
     assert tables.permutation_importance(model, table).rows == 55
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from densenet.tables import Table
-from densenet.tables.files import read_table
 from densenet.tables.model import TableModel
 from densenet.tables.numerals import Numerals
+from densenet.tables.reading.files import read_table
 
 pytest.importorskip("pyarrow")
 
@@ -258,8 +258,8 @@ def test_a_semicolon_table_is_learned_from_like_any_other(command, rng):
     ],
 )
 def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
-    from densenet.tables.columns import Numbers
-    from densenet.tables.features import Features
+    from densenet.tables.encoding.columns import Numbers
+    from densenet.tables.encoding.features import Features
 
     spec = Numbers.fit(Table.from_columns({"x": trained}), "x")
     again = Features.from_json(Features((spec,)).to_json()).parts[0]
@@ -281,8 +281,8 @@ def test_rows_to_predict_are_read_as_those_of_training(trained, asked, meant):
     ],
 )
 def test_rows_to_predict_that_may_mean_something_else(trained, asked, message):
-    from densenet.tables.columns import Numbers
-    from densenet.tables.targets import Values
+    from densenet.tables.encoding.columns import Numbers
+    from densenet.tables.encoding.targets import Values
 
     for kind in Numbers, Values:
         spec = kind.fit(Table.from_columns({"x": trained}), "x")

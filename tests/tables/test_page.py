@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from densenet.tables import Settings, Table, fit
-from densenet.tables.page import fit_page
+from densenet.tables.looking.page import fit_page
 from tests.support.skips import NOT_APPLICABLE
 from tests.support.tables import HEADER, tracks, write
 

@@ -9,8 +9,9 @@ import pytest
 
 from densenet import demo, plotting
 from densenet._rounding import rounded
-from densenet.tables import Settings, Table, fit, pictures, report
-from densenet.tables.importance import importances_of
+from densenet.tables import Settings, Table, fit
+from densenet.tables.looking import pictures, report
+from densenet.tables.looking.importance import importances_of
 
 
 @pytest.mark.parametrize(

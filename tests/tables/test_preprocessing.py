@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from densenet.tables import Table, specs, targets
-from densenet.tables.columns import FURTHEST, Categories, Numbers
-from densenet.tables.features import Features
-from densenet.tables.targets import Classes, Values, fit_target, infer_task
+from densenet.tables import Table
+from densenet.tables.encoding import specs, targets
+from densenet.tables.encoding.columns import FURTHEST, Categories, Numbers
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.targets import Classes, Values, fit_target, infer_task
 
 
 def table_of(**columns):

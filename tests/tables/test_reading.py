@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import csv_text
-from densenet.tables.files import read_table
 from densenet.tables.model import TableModel
+from densenet.tables.reading import csv_text
+from densenet.tables.reading.files import read_table
 from tests.support.tables import read, write
 
 pytest.importorskip("pyarrow")

@@ -5,9 +5,9 @@ import pytest
 
 from densenet import serialization
 from densenet.tables import Classes, Settings, Table, TableModel, Values, fit
-from densenet.tables.holding_out import hold_out
-from densenet.tables.report import fit_report
-from densenet.tables.settings import PRESETS
+from densenet.tables.looking.report import fit_report
+from densenet.tables.training.holding_out import hold_out
+from densenet.tables.training.settings import PRESETS
 from tests.support.tables import HEADER, tracks, write
 
 VALUE = Values("y", 0.0, 1.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from densenet.tables import Numbers, Table
-from densenet.tables.files import MISSING, read_table
 from densenet.tables.model import TableModel
+from densenet.tables.reading.files import MISSING, read_table
 from tests.support.paths import GOLDEN
 from tests.support.tables import read, write
 
@@ -130,7 +130,7 @@ def test_csv_and_parquet_have_the_same_classes_and_categories(command):
     ],
 )
 def test_categories_are_known_in_other_spelling(trained, asked, known):
-    from densenet.tables.features import Features
+    from densenet.tables.encoding.features import Features
 
     table = Table.from_columns({"code": trained * 10})
     features = Features.fit(table, ["code"], text=["code"])
@@ -145,7 +145,7 @@ def test_categories_are_known_in_other_spelling(trained, asked, known):
 
 
 def test_a_column_with_rare_texts_is_compared_as_texts():
-    from densenet.tables.columns import Categories
+    from densenet.tables.encoding.columns import Categories
 
     table = Table.from_columns({"code": ["1", "01"] * 9 + ["x"]})
     spec = Categories.fit(table, "code", least_rows=2)

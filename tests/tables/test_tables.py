@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from densenet.tables import Table
-from densenet.tables.files import MISSING, read_table, write_csv
+from densenet.tables.reading.files import MISSING, read_table, write_csv
 
 pytest.importorskip("pyarrow")
 

@@ -41,8 +41,8 @@ def add(commands: Commands) -> None:
 def _explore(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
     from densenet.tables import explore
-    from densenet.tables.exploring_picture import exploration_picture
-    from densenet.tables.exploring_report import exploration_report
+    from densenet.tables.looking.exploring_picture import exploration_picture
+    from densenet.tables.looking.exploring_report import exploration_report
 
     if not arguments.no_picture:
         require("densenet explore, without --no-picture,", "plot", "matplotlib")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    from densenet.tables.files import MISSING
-    from densenet.tables.settings import PRESETS, Settings
-    from densenet.tables.targets import TASK_RULES
+    from densenet.tables.encoding.targets import TASK_RULES
+    from densenet.tables.reading.files import MISSING
+    from densenet.tables.training.settings import PRESETS, Settings
 
     rules = ", and ".join(f"{task} if {rule}" for task, rule in TASK_RULES.items())
     missing = ", ".join(word or "nothing" for word in MISSING)
@@ -109,8 +109,8 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings of network and training; those not given stay out of the result."""
-    from densenet.tables.monitors import MONITORS
-    from densenet.tables.settings import ACTIVATIONS, OPTIMIZERS
+    from densenet.tables.training.monitors import MONITORS
+    from densenet.tables.training.settings import ACTIVATIONS, OPTIMIZERS
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     by_rows = "(default: by rows and classes)"
@@ -210,10 +210,11 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
     from densenet._files.whole import written_whole
-    from densenet.tables import cross_validate, fit, pictures
-    from densenet.tables import report as table_report
-    from densenet.tables.importance import importances_of
-    from densenet.tables.page import fit_page
+    from densenet.tables import cross_validate, fit
+    from densenet.tables.looking import pictures
+    from densenet.tables.looking import report as table_report
+    from densenet.tables.looking.importance import importances_of
+    from densenet.tables.looking.page import fit_page
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "plot", "matplotlib")
@@ -257,8 +258,8 @@ def _fit(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> "tuple[Settings, TableModel | None]":
     """Give the settings, and the model to go on from, if there is one, which decides some."""
     from densenet.tables import Settings, TableModel
-    from densenet.tables.going_on import DECIDED
-    from densenet.tables.settings import PRESETS
+    from densenet.tables.training.going_on import DECIDED
+    from densenet.tables.training.settings import PRESETS
 
     options = {field.name for field in fields(Settings)}
     given = {name: value for name, value in vars(arguments).items() if name in options}

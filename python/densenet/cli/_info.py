@@ -28,7 +28,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 def _about(path: str) -> str:
     from densenet import serialization
-    from densenet.tables import report as table_report
+    from densenet.tables.looking import report as table_report
     from densenet.tables.model import TableModel
 
     try:

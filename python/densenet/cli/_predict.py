@@ -34,9 +34,9 @@ def add(commands: Commands) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from densenet.tables import report as table_report
-    from densenet.tables.files import write_csv
+    from densenet.tables.looking import report as table_report
     from densenet.tables.model import TableModel
+    from densenet.tables.reading.files import write_csv
 
     to_standard_output = str(arguments.out) == _options.STANDARD_OUTPUT
     read = [arguments.model, *_tables.inputs(arguments)]

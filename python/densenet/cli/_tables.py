@@ -73,8 +73,8 @@ def read(
     Columns of both tables that are unused, by name, may hold other cells in one than in the other.
     """
     from densenet.config import set_num_threads
-    from densenet.tables.files import read_table
     from densenet.tables.joining import join
+    from densenet.tables.reading.files import read_table
 
     if (arguments.join is None) != (arguments.on is None):
         raise ValueError("--join and --on: expected both, a table and its key, got one of them")
@@ -123,7 +123,7 @@ def inputs(arguments: argparse.Namespace) -> list[str]:
 
 def spare(read: Sequence[str | Path], outputs: Sequence[Path]) -> None:
     """Raise a ValueError if an output file is one of the input files, or in a folder of them."""
-    from densenet.tables.sources import find_files
+    from densenet.tables.reading.sources import find_files
 
     files = find_files(read)
     for output in outputs:

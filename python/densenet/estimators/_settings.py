@@ -13,10 +13,10 @@ from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
 from densenet.estimators._frames import Columns
-from densenet.tables.going_on import DECIDED
+from densenet.tables.encoding.targets import Task
 from densenet.tables.model import TableModel
-from densenet.tables.settings import PRESETS, Settings
-from densenet.tables.targets import Task
+from densenet.tables.training.going_on import DECIDED
+from densenet.tables.training.settings import PRESETS, Settings
 
 SETTING_OF = {
     "hidden_layer_sizes": "hidden",

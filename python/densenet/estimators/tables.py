@@ -14,11 +14,11 @@ from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
-from densenet.tables.fitting import fit
+from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
-from densenet.tables.settings import Settings
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, Task
+from densenet.tables.training.fitting import fit
+from densenet.tables.training.settings import Settings
 
 
 @dataclass(eq=False, repr=False)

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet.exchange.onnx import Graph
-from densenet.tables import columns, dates, pieces
-from densenet.tables.columns import Categories, Numbers
-from densenet.tables.dates import Dates
-from densenet.tables.pieces import PiecewiseLinear
+from densenet.tables.encoding import columns, dates, pieces
+from densenet.tables.encoding.columns import Categories, Numbers
+from densenet.tables.encoding.dates import Dates
+from densenet.tables.encoding.pieces import PiecewiseLinear
 
 
 def _numbers(graph: Graph, cells: str, parts: Sequence[Numbers]) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from densenet import _checks
 from densenet.losses import Loss
+from densenet.tables.encoding.targets import Classes
 from densenet.tables.model import TableModel
-from densenet.tables.targets import Classes
 
 
 def check_model(model: object, kinds: Collection[type]) -> None:

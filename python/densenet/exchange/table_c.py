@@ -20,12 +20,12 @@ from densenet._version import __version__
 from densenet.exchange._tables import check_model
 from densenet.exchange.c import Writer, check_name, literal
 from densenet.network import Network
-from densenet.tables import columns, dates, pieces
-from densenet.tables.columns import Categories, Numbers
-from densenet.tables.dates import CYCLES, Dates
+from densenet.tables.encoding import columns, dates, pieces
+from densenet.tables.encoding.columns import Categories, Numbers
+from densenet.tables.encoding.dates import CYCLES, Dates
+from densenet.tables.encoding.pieces import PiecewiseLinear
+from densenet.tables.encoding.targets import Classes, Values
 from densenet.tables.model import TableModel
-from densenet.tables.pieces import PiecewiseLinear
-from densenet.tables.targets import Classes, Values
 
 __all__ = ["table_to_c"]
 

@@ -16,9 +16,9 @@ from densenet.exchange._onnx_columns import KINDS, Kind
 from densenet.exchange._tables import check_model
 from densenet.exchange.onnx import Graph, Layers, check_size, import_onnx
 from densenet.network import Network
-from densenet.tables.columns import Categories
+from densenet.tables.encoding.columns import Categories
+from densenet.tables.encoding.targets import Classes, Values
 from densenet.tables.model import TableModel
-from densenet.tables.targets import Classes, Values
 
 __all__ = ["table_to_onnx"]
 

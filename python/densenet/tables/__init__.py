@@ -6,22 +6,26 @@ into what it learns. A `TableModel` is a network together with both. `fit` train
 as the command ``densenet fit`` does; `cross_validate` scores that on every row. `explore` looks at
 a table before; `permutation_importance` and `partial_dependence` tell what a model makes of its
 columns.
+
+`reading/` makes a table of files, `encoding/` has the encodings of columns, `training/` the
+settings and what is decided by held-out rows, `looking/` reports and pictures. Beside them lie the
+table and its cells, and the model.
 """
 
-from densenet.tables.columns import Categories, Numbers
-from densenet.tables.dates import Dates
-from densenet.tables.exploring import explore
-from densenet.tables.features import Features
-from densenet.tables.files import read_table, write_csv
-from densenet.tables.fitting import Fitted, fit
-from densenet.tables.folds import cross_validate
-from densenet.tables.importance import partial_dependence, permutation_importance
+from densenet.tables.encoding.columns import Categories, Numbers
+from densenet.tables.encoding.dates import Dates
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.pieces import PiecewiseLinear
+from densenet.tables.encoding.targets import Classes, Values, fit_target, infer_task
 from densenet.tables.joining import join
+from densenet.tables.looking.exploring import explore
+from densenet.tables.looking.importance import partial_dependence, permutation_importance
 from densenet.tables.model import TableModel
-from densenet.tables.pieces import PiecewiseLinear
-from densenet.tables.settings import Settings
+from densenet.tables.reading.files import read_table, write_csv
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, Values, fit_target, infer_task
+from densenet.tables.training.fitting import Fitted, fit
+from densenet.tables.training.folds import cross_validate
+from densenet.tables.training.settings import Settings
 
 __all__ = [
     "Categories",

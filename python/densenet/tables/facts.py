@@ -20,7 +20,7 @@ _SCORES = ("loss", "accuracy", "precision", "recall", "f1", "baseline", "r2", "r
 
 
 def check_facts(facts: Any) -> None:
-    """Check that facts are those that `densenet.tables.fitting.fit` writes, or that there are none.
+    """Check that facts are those that `densenet.tables.fit` writes, or that there are none.
 
     Parameters
     ----------

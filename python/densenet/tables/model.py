@@ -19,13 +19,13 @@ from densenet.metrics import (
     r2,
 )
 from densenet.network import Network
-from densenet.tables import targets
 from densenet.tables.cells import missing_words
+from densenet.tables.encoding import targets
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.specs import to_json
+from densenet.tables.encoding.targets import Classes, Target, Values
 from densenet.tables.facts import check_facts
-from densenet.tables.features import Features
-from densenet.tables.specs import to_json
 from densenet.tables.table import Table
-from densenet.tables.targets import Classes, Target, Values
 
 __all__ = ["Evaluation", "TableModel"]
 
@@ -83,11 +83,11 @@ class TableModel:
     id : str or None
         The column that names the rows.
     missing : sequence of str
-        Words for a missing cell, in addition to `densenet.tables.files.MISSING`.
+        Words for a missing cell, in addition to `densenet.tables.reading.files.MISSING`.
     facts : mapping
         How the model was trained, as JSON: what ``densenet info`` prints.
     present : sequence of str
-        Words of `densenet.tables.files.MISSING` that are values.
+        Words of `densenet.tables.reading.files.MISSING` that are values.
 
     Examples
     --------

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet.tables.cells import looks_like_a_date, number
-from densenet.tables.dates import example
-from densenet.tables.ids import are_uuids
+from densenet.tables.encoding.dates import example
+from densenet.tables.encoding.ids import are_uuids
+from densenet.tables.encoding.targets import MOST_CLASSES, Task
 from densenet.tables.table import Table
-from densenet.tables.targets import MOST_CLASSES, Task
 
 __all__ = ["notes"]
 

@@ -1,8 +1,8 @@
 """How the cells of a column are held in memory: as numbers, or as codes of the texts that differ.
 
 Texts from a file that hardly repeat stay in an array of Arrow, which takes about as much as the
-file (`densenet.tables.arrow_cells`). All three answer the same questions (`Stored`), so that a
-table is never held as one Python object for each cell.
+file (`densenet.tables.reading.arrow_cells`). All three answer the same questions (`Stored`), so
+that a table is never held as one Python object for each cell.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 A cell stays the text that it was, so an id is written as it was read. Still ``01`` and ``1`` are
 one class or category in a column of numbers. How a column is encoded is decided in
-`densenet.tables.features` and `densenet.tables.targets`.
+`densenet.tables.encoding.features` and `densenet.tables.encoding.targets`.
 """
 
 from collections import Counter

@@ -1,0 +1,1 @@
+"""Turn columns into what a network reads, and the column to predict into what it learns."""

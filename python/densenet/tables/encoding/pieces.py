@@ -1,0 +1,214 @@
+"""The encoding of a column of numbers by its place in its range, piece by piece, and as a whole."""
+
+import sys
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet.tables.encoding import specs
+from densenet.tables.encoding.columns import Imputation, Numbers, Rows
+from densenet.tables.numerals import PLAIN
+from densenet.tables.numerals import Numerals as _Numerals
+from densenet.tables.table import Table, as_table
+
+__all__ = ["PiecewiseLinear"]
+
+FURTHEST = 1e6
+"""Scales from the center at which the smooth clip has long come to rest."""
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """A column of numbers, cut into pieces: feature i is the share of piece i that lies below x.
+
+    With the edges e_0 < e_1 < ... < e_n, feature i of a cell x is::
+
+        clip((x - e_i) / (e_(i+1) - e_i), 0, 1)
+
+    A network's first layer turns these into any function that is linear between edges, so it bends
+    where one weight could only lean. If there is more than one piece, one more feature is the cell
+    as a whole, which no outlier drives far::
+
+        z / sqrt(1 + (z / 3)^2),  z = (x - center) / scale
+
+    Parameters
+    ----------
+    column : str
+    fill : float
+        Takes the place of a missing cell.
+    edges : sequence of float
+        At least two numbers, each larger than the one before.
+    center, scale : float
+        Median and distance of the quartiles of the training rows; that of the ends, if it is 0.
+    gaps : bool
+        True if the training rows had missing cells. They then have one more feature, the last one.
+    numerals : densenet.tables.numerals.Numerals
+        How the training rows write numbers, as for `Numbers`.
+
+    Raises
+    ------
+    TypeError
+        If `gaps` is not True or False.
+    ValueError
+        If a number is not finite, the scale not positive, or edges do not grow.
+
+    Notes
+    -----
+    Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning",
+    NeurIPS 2022: pieces hold about equally many training rows each. Holzmüller, Grinsztajn,
+    Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS
+    2024: robust scaling and smooth clipping.
+
+    Examples
+    --------
+    >>> from densenet.tables import PiecewiseLinear, Table
+    >>> train = Table.from_columns({"age": [10, 20, 20, 40, 80]})
+    >>> age = PiecewiseLinear.fit(train, "age")
+    >>> age.edges, age.names
+    ((10.0, 20.0, 40.0, 80.0), ['age', 'age: 10 to 20', 'age: 20 to 40', 'age: 40 to 80'])
+    >>> features = age.transform(Table.from_columns({"age": [15, 60, 100]}))
+    >>> features.round(2)
+    array([[-0.25,  0.5 ,  0.  ,  0.  ],
+           [ 1.66,  1.  ,  1.  ,  0.5 ],
+           [ 2.4 ,  1.  ,  1.  ,  1.  ]], dtype=float32)
+    >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
+    >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
+    '1 cell far outside 10 to 80, the range of the training rows'
+    """
+
+    column: str
+    fill: float
+    edges: tuple[float, ...]
+    center: float
+    scale: float
+    gaps: bool = False
+    numerals: _Numerals = PLAIN
+
+    def __post_init__(self) -> None:
+        specs.check_numbers(self)
+        object.__setattr__(self, "gaps", _checks.flag("gaps", self.gaps))
+        edges = tuple(_checks.sequence("edges", self.edges, "numbers"))
+        if not all(type(edge) is float and np.isfinite(edge) for edge in edges):
+            raise ValueError(f"edges: expected finite numbers, got {list(edges)!r}")
+        if len(edges) < 2 or not np.all(np.diff(edges) > 0):
+            raise ValueError(f"edges: expected two or more that grow, got {list(edges)!r}")
+        object.__setattr__(self, "edges", edges)
+
+    @classmethod
+    def fit(
+        cls, table: Table, column: str, most: int = 24, impute: Imputation = "median"
+    ) -> "PiecewiseLinear":
+        """Choose the edges by the training rows: at most ``most`` pieces.
+
+        They are all different values if there are few. Otherwise they are a value that repeats in
+        more rows than a piece would hold, and quantiles of the other rows.
+        """
+        most = _checks.count("most", most)
+        numbers = Numbers.fit(table, column, impute)
+        values = table.numbers(column)
+        known = values[~np.isnan(values)]
+        edges = _edges(known, most)
+        if len(edges) < 2:
+            raise ValueError(
+                f"{table.source}, column {column!r}: expected numbers that differ, got one"
+            )
+        low, center, high = np.quantile(known / 2, [0.25, 0.5, 0.75])  # halved: no overflow
+        return cls(
+            column,
+            numbers.fill,
+            tuple(edges.tolist()),
+            2 * float(center),
+            min(2 * float(high - low or edges[-1] / 2 - edges[0] / 2), sys.float_info.max),
+            len(known) < len(values),
+            numbers.numerals,
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features that the column becomes."""
+        ends = [f"{edge:.6g}" for edge in self.edges]
+        names = [f"{self.column}: {low} to {high}" for low, high in pairwise(ends)]
+        whole = [self.column] if len(names) > 1 else []
+        return [*whole, *names, *([f"{self.column}: missing"] if self.gaps else [])]
+
+    def transform(self, table: Table) -> Rows:
+        """Encode the column, (rows, features)."""
+        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        self.write(table, features)
+        return features
+
+    def write(self, table: Table, features: Rows) -> None:
+        """Write what `transform` gives into an array of its shape."""
+        values = as_table(table).numbers(self.column, self.numerals)
+        missing = np.isnan(values)
+        filled = np.where(missing, self.fill, values)
+        edges = np.array(self.edges)
+        n = len(edges) - 1
+        first = 0 if n == 1 else 1
+        if first:
+            z = _ratio(filled, self.center, self.scale / 2).clip(-FURTHEST, FURTHEST)
+            features[:, 0] = z / np.hypot(1, z / 3)
+        at = np.clip(np.searchsorted(edges, filled, side="right") - 1, 0, n - 1)
+        widths = edges[at + 1] / 2 - edges[at] / 2
+        share = _ratio(filled, edges[at], widths).clip(0, 1)
+        features[:, first : first + n] = at[:, np.newaxis] > np.arange(n)
+        features[np.arange(len(values)), first + at] = share
+        if self.gaps:
+            features[:, -1] = missing
+
+    def surprise(self, table: Table) -> str:
+        """Say what in a table is unlike the training rows; give "" if nothing is."""
+        said = []
+        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
+            said = [table.example(self.column, self.numerals)]
+        values = table.numbers(self.column, self.numerals) / 2
+        missing = int(np.isnan(values).sum())
+        if missing and not self.gaps:
+            said.append(
+                f"{missing:,} cell{'s' if missing > 1 else ''} missing, taken as {self.fill:.6g}"
+            )
+        low, high = self.edges[0] / 2, self.edges[-1] / 2
+        beyond = int(np.sum((values - high > high - low) | (low - values > high - low)))
+        if beyond:  # by more than the range is wide
+            said.append(
+                f"{beyond:,} cell{'s' if beyond > 1 else ''} far outside {self.edges[0]:.6g} to "
+                f"{self.edges[-1]:.6g}, the range of the training rows"
+            )
+        return ", ".join(filter(None, said))
+
+
+def _edges(known: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
+    """Choose at most ``most + 1`` edges for values that are not missing."""
+    values, counts = np.unique(known, return_counts=True)
+    values = values + 0.0  # -0.0 and 0.0 are one number, which is written without a sign
+    if len(values) <= most + 1:
+        return values
+    heavy = counts > len(known) / most
+    heavy[[0, -1]] = True  # the range belongs to it
+    rest = np.repeat(values[~heavy], counts[~heavy])
+    inner = most + 1 - int(heavy.sum())
+    if inner <= 0:  # the heaviest values alone
+        order = np.argsort(-counts[heavy], kind="stable")
+        kept = values[heavy][order][: most - 1]
+        return np.unique(np.concatenate([kept, values[[0, -1]]]))
+    places = np.linspace(0, 1, inner + 2)[1:-1]
+    quantiles = np.quantile(rest, places, method="closest_observation")
+    return np.unique(np.concatenate([values[heavy], quantiles]))
+
+
+def _ratio(
+    x: npt.NDArray[np.float64],
+    start: float | npt.NDArray[np.float64],
+    half: float | npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows.
+
+    The least of all widths is 0 when halved, and so is every distance within it.
+    """
+    half = np.maximum(half, np.finfo(np.float64).smallest_subnormal)
+    with np.errstate(over="ignore"):
+        ratio: npt.NDArray[np.float64] = (x / 2 - np.divide(start, 2)) / half
+    return ratio

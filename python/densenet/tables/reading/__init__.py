@@ -1,0 +1,1 @@
+"""Read tables from files: CSV as people write it, Parquet, packed files, folders; write CSV."""

@@ -1,0 +1,271 @@
+"""Columns of texts as pyarrow reads them, made into the smallest form that gives the texts back.
+
+Whole numbers become numbers if writing these gives the same texts, texts that repeat become codes,
+and all others stay the bytes that they were in the file, from which numbers are read when they are
+asked for: that takes pyarrow some 20 ns a cell.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet._typing import Array
+from densenet.tables.cells import MARKS, are_numbers
+from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
+from densenet.tables.stored import (
+    Coded,
+    Parsed,
+    Stored,
+    StoredCodes,
+    StoredNumbers,
+    parsed_by_texts,
+    smallest,
+)
+
+_FLOATS = {"double": "float64", "float": "float32", "halffloat": "float16"}
+_FEW = 1000  # cells that often tell already what would have to hold of all
+
+
+class StoredTexts:
+    """Texts in an array of Arrow; null where missing.
+
+    Parameters
+    ----------
+    cells : pyarrow.ChunkedArray of strings
+    are_numbers : bool
+        True if it is known that each is a number as programs write it, or null.
+
+    Examples
+    --------
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.arrow_cells import StoredTexts
+    >>> from densenet.tables.numerals import PLAIN
+    >>> stored = StoredTexts(arrow.chunked_array([["1.50", None], ["2.5"]]))
+    >>> stored.array().tolist(), stored.parse(PLAIN)[0].tolist()
+    (['1.50', '', '2.5'], [1.5, nan, 2.5])
+    """
+
+    is_text = True
+
+    def __init__(self, cells: Any, are_numbers: bool = False) -> None:
+        self._cells = cells
+        self._are_numbers = are_numbers
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def array(self) -> Array:
+        """Give each row's text, in an array of object."""
+        cells = np.empty(len(self), object)
+        cells[:] = self._cells.fill_null(strings("")[0]).to_pylist()
+        return cells
+
+    def text(self, row: int) -> str:
+        """Give one cell's text."""
+        return self._cells[row].as_py() or ""
+
+    def coded(self) -> Coded:
+        """Give the texts."""
+        return _coded(self._cells)
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is empty."""
+        flags: npt.NDArray[np.bool_] = as_numpy(self._cells.is_null().cast("uint8")).astype(bool)
+        return flags
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the cells' numbers, and a flag for those that are no numbers."""
+        plain = numerals == PLAIN
+        values = _numbers(self._cells) if plain else _marked_numbers(self._cells, numerals)
+        if values is None:
+            return parsed_by_texts(self.coded(), numerals)
+        return as_numpy(values), np.zeros(len(self), bool)
+
+    def are_numbers(self) -> bool:
+        """Return whether every cell is a number as programs write it, or missing."""
+        if self._are_numbers:
+            return True
+        head = [text for text in self._cells[:_FEW].to_pylist() if text and text not in MARKS]
+        return are_numbers(head) and StoredCodes(self.coded()).are_numbers()
+
+    def dots(self) -> Dots:
+        """Say what the dots in a column of numbers may mean."""
+        from pyarrow import compute
+
+        few = dots_of(text for text in self._cells[:_FEW].to_pylist() if text)
+        if few == "others" or len(self) <= _FEW:
+            return few
+        with_dot = self._cells.filter(compute.match_substring(self._cells, "."))
+        return dots_of(with_dot.to_pylist())
+
+
+def store(cells: Any, words: Collection[str]) -> Stored:
+    """Store a column of texts in the smallest form that gives them back.
+
+    Parameters
+    ----------
+    cells : pyarrow.ChunkedArray of strings
+    words : collection of str
+        Words for a missing cell, as `densenet.tables.cells.missing_words` gives them.
+
+    Examples
+    --------
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.arrow_cells import store
+    >>> for texts in ["7", "12", " NA"], ["a", " a"], ["1.50", "2.5"]:
+    ...     stored = store(arrow.chunked_array([texts]), {"na"})
+    ...     print(type(stored).__name__, stored.array().tolist())
+    StoredNumbers ['7', '12', '']
+    StoredCodes ['a', 'a']
+    StoredTexts ['1.50', '2.5']
+    """
+    numbers = _numbers(cells)
+    if numbers is None:
+        cells = _cleaned(cells, words)
+        numbers = _numbers(cells)
+    if numbers is not None:
+        whole = _whole(cells, numbers)
+        if whole is not None:
+            return StoredNumbers(whole, is_text=True)
+    is_short = len(cells) <= _FEW
+    if not (is_short and numbers is not None) and _repeats(cells[:_FEW]):
+        coded = _coded(cells)
+        if 2 * len(coded.texts) <= len(cells):
+            return StoredCodes(coded)
+    return StoredTexts(cells, are_numbers=numbers is not None)
+
+
+def _repeats(cells: Any) -> bool:
+    """Return whether at most half of the cells differ."""
+    return 2 * len(cells.unique()) <= len(cells)
+
+
+def as_numpy(numbers: Any) -> Array:
+    """Give numbers as an array of NumPy; a null among floats is NaN.
+
+    Arrow's own ``to_numpy`` imports pandas, where that is installed.
+
+    Examples
+    --------
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.arrow_cells import as_numpy
+    >>> as_numpy(arrow.chunked_array([[1.5, None], [2.0]])).tolist()
+    [1.5, nan, 2.0]
+    """
+    kind = np.dtype(_FLOATS.get(str(numbers.type), str(numbers.type)))
+    arrays = [
+        np.frombuffer(chunk.buffers()[1], kind)[chunk.offset :][: len(chunk)]
+        for chunk in numbers.chunks
+        if len(chunk)
+    ]
+    values = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0, kind), *arrays])
+    if not numbers.null_count:
+        return values
+    return np.where(as_numpy(numbers.is_null().cast("uint8")), kind.type(np.nan), values)
+
+
+def strings(*texts: str) -> Any:
+    """Give texts as an array of Arrow; ``pyarrow.array`` would import pandas.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.arrow_cells import strings
+    >>> strings("a", "", "bc").to_pylist()
+    ['a', '', 'bc']
+    """
+    import pyarrow as arrow
+
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, arrow.py_buffer(ends), arrow.py_buffer(b"".join(encoded))]
+    return arrow.Array.from_buffers(arrow.string(), len(texts), buffers)
+
+
+def release_unused() -> None:
+    """Give back memory that reading has taken and holds no more."""
+    import pyarrow as arrow
+
+    arrow.default_memory_pool().release_unused()
+
+
+def _cleaned(cells: Any, words: Collection[str]) -> Any:
+    """Strip cells of white space; make null what is empty or one of the words."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    cells = compute.utf8_trim_whitespace(cells)
+    is_word = compute.is_in(compute.utf8_lower(cells), value_set=strings(*{"", *words}))
+    return compute.if_else(is_word, arrow.nulls(1, cells.type)[0], cells)
+
+
+def _numbers(cells: Any) -> Any:
+    """Read cells as float64, null where missing; give None if any is no plain number.
+
+    A NaN is left to Python, as Arrow's parser takes further spellings for it.
+    """
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    try:
+        if len(cells) > _FEW:
+            cells[:_FEW].cast(arrow.float64())  # as each cell that is no number costs much
+        numbers = cells.cast(arrow.float64())
+    except arrow.ArrowInvalid:
+        return None
+    return None if compute.any(compute.is_nan(numbers)).as_py() else numbers
+
+
+def _marked_numbers(cells: Any, numerals: Numerals) -> Any:
+    """Read cells that are written with marks; give None if any is not, or if there is a unit."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    if numerals.unit:
+        return None
+    try:
+        fits = compute.match_substring_regex(cells, f"^(?:{numerals.pattern})$")
+    except arrow.ArrowInvalid:  # a mark that Arrow's regular expressions do not take
+        return None
+    if not compute.all(fits).as_py():
+        return None
+    for mark in numerals.between:
+        cells = compute.replace_substring(cells, mark, "")
+    for mark, plain in (numerals.decimal, "."), ("−", "-"):
+        cells = compute.replace_substring(cells, mark, plain)
+    return _numbers(cells)
+
+
+def _whole(cells: Any, numbers: Any) -> Array | None:
+    """Give whole numbers in the smallest type, or None if they do not give back the texts."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    few = as_numpy(numbers[:_FEW])
+    if len(numbers) == numbers.null_count or np.any((few == few) & (few != np.rint(few))):
+        return None
+    try:
+        whole = cells.cast(arrow.int64())
+    except arrow.ArrowInvalid:
+        return None
+    if not compute.all(compute.equal(whole.cast(cells.type), cells)).as_py():
+        return None
+    if not whole.null_count:
+        return smallest(as_numpy(whole))
+    bounds = compute.min_max(whole).as_py()
+    furthest = max(-bounds["min"], bounds["max"])
+    if furthest >= 2**53:  # float64 has room for a gap, but not for all digits
+        return None
+    kind = np.float32 if furthest < 2**24 else np.float64
+    return as_numpy(numbers).astype(kind)
+
+
+def _coded(cells: Any) -> Coded:
+    """Find the texts that differ, "" for null."""
+    import pyarrow as arrow
+
+    encoded = cells.fill_null(strings("")[0]).dictionary_encode().unify_dictionaries()
+    texts: list[str] = encoded.chunk(0).dictionary.to_pylist()
+    codes = as_numpy(arrow.chunked_array([chunk.indices for chunk in encoded.chunks]))
+    return Coded(texts, smallest(codes))

@@ -1,0 +1,297 @@
+"""Read one CSV file: its names from the first rows, its cells by pyarrow, block by block."""
+
+import csv
+import re
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from densenet.tables.cells import number
+from densenet.tables.numerals import Guess
+from densenet.tables.reading.arrow_cells import store
+from densenet.tables.reading.csv_text import (
+    Block,
+    Dialect,
+    Lines,
+    pieces,
+    plain_blocks,
+    records,
+    rewritten,
+)
+from densenet.tables.reading.parts import Part
+from densenet.tables.stored import Stored
+from densenet.tables.table import check_names
+
+_DELIMITERS = ",;\t"
+_TOLD = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
+_UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
+_FEW = 20  # first lines, from which the delimiter is found
+_MOST = 1 << 16  # characters of them
+
+
+class CsvOptions(NamedTuple):
+    """How a CSV file is written, as far as that is known.
+
+    Attributes
+    ----------
+    header : int
+        The number of first rows that hold names.
+    delimiter : str or None
+    encoding : str
+    comment : str
+        What lines to skip begin with; empty if there are none.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.csv_tables import CsvOptions
+    >>> CsvOptions().header
+    1
+    """
+
+    header: int = 1
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    comment: str = ""
+
+
+def read_csv(name: str, stream: IO[bytes], options: CsvOptions) -> Part:
+    r"""Read a CSV file of at least one row.
+
+    Parameters
+    ----------
+    name : str
+        The file's, for error messages.
+    stream : binary file
+    options : CsvOptions
+
+    Raises
+    ------
+    ValueError
+        If the file is in another encoding or not readable as CSV, rows differ in length, names
+        repeat, or there are no rows or columns.
+
+    Examples
+    --------
+    >>> import io
+    >>> from densenet.tables.reading.csv_tables import CsvOptions, read_csv
+    >>> content = b"sep=|\n# by hand\nsize|size\nmin|max\n1|2\n"
+    >>> table = read_csv("a.csv", io.BytesIO(content), CsvOptions(header=2, comment="#"))
+    >>> list(table.columns), table.places.tolist()
+    (['size_min', 'size_max'], [5])
+    """
+    try:
+        lines = Lines(pieces(name, stream, options.encoding))
+        return _read(name, lines, options)
+    except UnicodeDecodeError as error:
+        # The decoder counts bytes from the start of a piece, so its position says nothing here.
+        byte = error.object[error.start]
+        raise ValueError(
+            f"{name}: expected text in {options.encoding}, got the byte 0x{byte:02x}: name the "
+            "encoding, such as latin-1 or utf-16"
+        ) from None
+
+
+def _read(name: str, lines: Lines, options: CsvOptions) -> Part:
+    delimiter = _told_delimiter(lines)
+    first = _first_lines(lines)
+    known = [line for line in first if not (options.comment and line.startswith(options.comment))]
+    delimiter = options.delimiter or delimiter or _delimiter(known)
+    dialect = Dialect(name, delimiter, options.comment)
+    written = _header(lines, dialect, options.header)
+    names = [cell or f"c{i}" for i, cell in enumerate(written)]
+    check_names(name, names)
+    columns: dict[str, list[Any]] = {one: [] for one in names}
+    places = [np.empty(0, np.int32)]
+    for cells, block in _parsed(lines, dialect, names):
+        for one, array in zip(names, cells, strict=True):
+            columns[one].append(array)
+        places.append((block.lines + block.before).astype(np.int32))
+    if len(places) == 1:
+        raise ValueError(f"{name}: expected rows below the header, got none")
+    unnamed = _index(written, names) if options.header else []
+    return Part(name, columns, np.concatenate(places), "line", unnamed, delimiter)
+
+
+# ---- above the table ---------------------------------------------------------------------------
+
+
+def _told_delimiter(lines: Lines) -> str:
+    """Skip a first line such as ``sep=;``, as Excel writes it, and give what it tells."""
+    first = next(lines, "")
+    told = _TOLD.fullmatch(first)
+    if told:
+        return told[1]
+    if first:
+        lines.unread([first])
+    return ""
+
+
+def _first_lines(lines: Lines) -> list[str]:
+    """Look at the lines from which the delimiter is found: fewer of them if they are long."""
+    first: list[str] = []
+    while len(first) < _FEW and (len(first) < 3 or sum(map(len, first)) < _MOST):
+        line = next(lines, "")
+        if not line:
+            break
+        first.append(line)
+    lines.unread(first)
+    return first
+
+
+def _header(lines: Lines, dialect: Dialect, rows: int) -> list[str]:
+    """Read the rows of names, and join them; without any give as many empty names as cells."""
+    found = [cells for _, cells in islice(_of_one_width(lines, dialect, rows), rows)]
+    if rows and len(found) == rows:
+        parts = [[cell.strip() for cell in cells] for cells in found]
+        return ["_".join(filter(None, column)) for column in zip(*parts, strict=True)]
+    if found:
+        raise ValueError(
+            f"{dialect.name}: expected {rows} rows of names, got a table of {len(found)} rows"
+        )
+    read: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            read.append(line)
+            yield line
+
+    start = next(records(Lines(noted()), dialect), None)
+    if start is None:
+        raise ValueError(f"{dialect.name}: expected a table, got an empty file")
+    lines.unread(read)
+    return [""] * len(start[1])
+
+
+def _of_one_width(lines: Lines, dialect: Dialect, rows: int) -> Iterator[tuple[int, list[str]]]:
+    """Give rows of names; refuse a row that is longer or shorter than the first."""
+    width = 0
+    for place, cells in islice(records(lines, dialect), rows):
+        width = width or len(cells)
+        if len(cells) != width:
+            raise ValueError(
+                f"{dialect.name}, line {place}: expected {width} cells as in the first row, "
+                f"got {len(cells)}"
+            )
+        yield place, cells
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """Find the delimiter of a file that begins with these lines."""
+    return max(_DELIMITERS, key=lambda one: _fitness(lines, one))
+
+
+def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
+    """Rate a delimiter by, in this order: rows of one length, share of numbers, cells in a row."""
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
+    except csv.Error:  # such as a cell of megabytes, which is refused when the file is read
+        rows = []
+    if not rows or len(rows[0]) == 1:
+        return False, 0.0, 0
+    whole = rows[:-1] if len(rows) > 2 else rows  # the last may go on in the next line
+    even = all(len(row) == len(rows[0]) for row in whole)
+    cells = [cell for row in whole for cell in row]
+    numbers = sum(number(cell.strip().replace(",", ".", 1)) is not None for cell in cells)
+    return even, numbers / len(cells), len(rows[0])
+
+
+def _index(header: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Give the names of the leading columns that are an index without a name."""
+    found = []
+    for written, name in zip(header, names, strict=True):
+        if written and not _UNNAMED.fullmatch(written):
+            break
+        found.append(name)
+    return found if len(found) < len(names) else []
+
+
+# ---- the table ---------------------------------------------------------------------------------
+
+
+def _parsed(
+    lines: Lines, dialect: Dialect, names: Sequence[str]
+) -> Iterator[tuple[list[Any], Block]]:
+    """Parse all rows: those that pyarrow takes as they are, then the others."""
+    parser = _Parser(names)
+    for block in plain_blocks(lines, dialect, len(names)):
+        cells = parser.parse(block, dialect.delimiter)
+        if cells is not None:
+            yield cells, block
+            continue
+        doubtful = Lines([block.content.decode()], block.before)  # tells which row is refused
+        for again in rewritten(doubtful, dialect, len(names)):
+            yield _sure(parser.parse(again, ","), dialect), again
+    for block in rewritten(lines, dialect, len(names)):
+        yield _sure(parser.parse(block, ","), dialect), block
+
+
+def _sure(cells: list[Any] | None, dialect: Dialect) -> list[Any]:
+    if cells is None:
+        raise ValueError(f"{dialect.name}: not readable as CSV")
+    return cells
+
+
+class _Parser:
+    """Parse blocks of texts with these names."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        import pyarrow as arrow
+        from pyarrow import csv as arrow_csv
+
+        self._names = [str(i) for i in range(len(names))]
+        self._convert = arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(self._names, arrow.string()),
+            strings_can_be_null=True,
+            null_values=[""],
+            check_utf8=False,  # it has been decoded
+        )
+
+    def parse(self, block: Block, delimiter: str) -> list[Any] | None:
+        """Give the columns of a block; None if its rows are not what was counted."""
+        import pyarrow as arrow
+        from pyarrow import csv as arrow_csv
+
+        if not len(block.lines):
+            return [arrow.array([], arrow.string())] * len(self._names)
+        try:
+            read = arrow_csv.read_csv(
+                arrow.py_buffer(block.content),
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=len(block.content) + 1,
+                    column_names=self._names,
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=delimiter, newlines_in_values=b'"' in block.content
+                ),
+                convert_options=self._convert,
+            )
+        except arrow.ArrowInvalid:
+            return None
+        if len(read) != len(block.lines):
+            return None
+        return [array for column in read.columns for array in column.chunks]
+
+
+def store_texts(
+    part: Part, words: Collection[str]
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+    r"""Store the columns of CSV, and drop what was read; none is unreadable, or surely plain.
+
+    Examples
+    --------
+    >>> import io
+    >>> from densenet.tables.reading.csv_tables import CsvOptions, read_csv, store_texts
+    >>> part = read_csv("a.csv", io.BytesIO(b"a,b\n07,?\n"), CsvOptions())
+    >>> stored, _, _ = store_texts(part, {"?"})
+    >>> stored["a"].array().tolist(), stored["b"].array().tolist()
+    (['07'], [''])
+    """
+    import pyarrow as arrow
+
+    stored = {}
+    for name in list(part.columns):
+        stored[name] = store(arrow.chunked_array(part.columns.pop(name)), words)
+    return stored, {}, {}

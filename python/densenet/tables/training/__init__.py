@@ -1,0 +1,1 @@
+"""Train on a table: settings, rows held out, and what is decided by those rows."""

@@ -1,0 +1,336 @@
+"""Train on a table: encode it, hold rows out, train, score.
+
+This is the work of ``densenet fit``; what the command prints is made in
+`densenet.tables.looking.report`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from densenet import _checks, training
+from densenet._rounding import rounded
+from densenet._typing import Array
+from densenet._version import __version__
+from densenet.network import Network
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.ids import find_ids
+from densenet.tables.encoding.targets import Classes, Target, Task, fit_target, infer_task
+from densenet.tables.model import Evaluation, TableModel, outputs_of, score
+from densenet.tables.notes import notes
+from densenet.tables.table import Table
+from densenet.tables.training.calibration import calibrate
+from densenet.tables.training.deciding import check_decisions, weights_of, with_threshold
+from densenet.tables.training.going_on import (
+    check_rows,
+    gentler,
+    network_from,
+    settings_from,
+    tables_of,
+)
+from densenet.tables.training.holding_out import hold_out
+from densenet.tables.training.monitors import metrics_of, rule_of
+from densenet.tables.training.settings import Settings
+from densenet.training import History
+from densenet.workers import Workers
+
+__all__ = ["Fitted", "fit"]
+
+
+class Fitted(NamedTuple):
+    """What `fit` gives: the model, the course of its training, and notes for its user.
+
+    Attributes
+    ----------
+    model : TableModel
+    histories : list of History
+        Of each network.
+    train, validation : Evaluation
+        Of the rows trained on and of those held out; the latter None if there are none. Of several
+        networks, each judges the rows that it held out.
+    notes : list of str
+        Lines about what in the table may be other than its owner thinks.
+    judged_rows : list of Table
+        For each network the rows that it held out. One table alone is of all networks: rows to
+        validate that were given or, if none were held out, those trained on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Settings, Table, fit
+    >>> x = np.arange(-50, 50)
+    >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
+    >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
+    (2, 80, 20)
+    >>> fitted.notes
+    ["'x' numbers the rows: leave it out unless that is meant (--id x or --ignore x)"]
+    """
+
+    model: TableModel
+    histories: list[History]
+    train: Evaluation
+    validation: Evaluation | None
+    notes: list[str]
+    judged_rows: list[Table]
+
+    @property
+    def history(self) -> History:
+        """That of the first network."""
+        return self.histories[0]
+
+
+def fit(
+    table: Table,
+    settings: Settings,
+    *,
+    start: TableModel | None = None,
+    validation: Table | None = None,
+    progress: bool = False,
+    workers: Workers | None = None,
+) -> Fitted:
+    """Train a model on a table, or go on with new rows from a model.
+
+    Rows without a target are left out. Statistics are computed from the rows trained on alone.
+
+    Parameters
+    ----------
+    table : Table
+    settings : Settings
+    start : TableModel, optional
+        A model that `fit` made, to go on from with new rows. Its encodings of columns and target
+        are taken as they are, and its networks are trained further, by default at a smaller
+        learning rate (`densenet.tables.training.going_on`). It does not change itself.
+    validation : Table, optional
+        Rows to hold out, in place of a share of `table`, which is trained on as a whole. Those
+        without a target are left out.
+    progress : bool
+        True shows a progress bar.
+    workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
+        Processes that train together, as in `Network.fit`; each calls this with the same table.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ImportError
+        If `progress` is true and tqdm is missing.
+    ValueError
+        If a column that the settings name is missing, the id is the target, no row has a target,
+        the target is neither classes nor values, nothing can be learned from any column, no row
+        can be held out, or training diverged; if a setting is another than that of `start`, or
+        rows do not fit it, as those of a class that it does not know.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Settings, Table, fit
+    >>> x = np.linspace(-1, 1, 200)
+    >>> sign = np.where(x > 0, "plus", "minus")
+    >>> fitted = fit(Table.from_columns({"x": x, "sign": sign}), Settings("sign"))
+    >>> question = Table.from_columns({"x": [-0.9, 0.9]})
+    >>> fitted.model.predict(question)
+    ['minus', 'plus']
+    """
+    if start is not None:
+        settings = settings_from(start, settings)
+    known = [name for name in (settings.target, settings.id) if name is not None]
+    if len(set(known)) < len(known):
+        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
+    asked = [*settings.ignore, *settings.text, *settings.numbers]
+    table.require([*known, *(asked if start is None else start.features.columns)])
+    missing = table.missing(settings.target)
+    if missing.all():
+        raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
+    if start is None:
+        ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
+        table = replace(table, unnamed={**table.unnamed, **ids})
+    whole, table = table, table.take(np.flatnonzero(~missing))
+    if start is None:
+        task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
+        said = notes(whole, settings.target, task, settings.id, asked)
+        target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held
+    else:
+        task, target = settings.task, start.target
+        said = check_rows(start, table)
+        settings = gentler(settings, start, len(table))
+    if missing.any():
+        said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
+    if validation is None:
+        settings = settings.chosen_for(len(table), target)
+        parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    else:
+        bare = int(validation.missing(settings.target).sum())
+        if bare:
+            said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
+        settings = replace(settings, validation=0.0).chosen_for(len(table), target)
+        parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
+    if len(parts) == 1:  # in the order of their use, rows of x are views
+        [(rows, held_out)] = parts
+        table = table.take(np.concatenate([rows, held_out]))
+        parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
+    seen = np.unique(np.concatenate([rows for rows, _ in parts]))
+    training_rows = table.take(seen)
+    if start is None:
+        features, target = _encodings(training_rows, settings, task)
+    else:
+        features = start.features
+    x, y = features.transform(table), target.encode(table)
+    if validation is None:
+        held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
+    else:
+        held = [_encoded(validation, features, target)] * settings.nets
+    check_decisions(settings, target, [targets for _, targets in held])
+    networks, histories = [], []
+    for number, (rows, _) in enumerate(parts):
+        seed = settings.seed + number
+        if start is None:
+            network = settings.make_network(x.shape[1], target, seed)
+        else:
+            network = network_from(start.networks[number])
+        history = _train(
+            network,
+            (_of(x, rows), _of(y, rows)),
+            held[number] if held else None,
+            settings,
+            target,
+            seed,
+            progress,
+            workers,
+        )
+        if settings.calibrate:
+            calibrate(network, *held[number])
+        networks.append(network)
+        histories.append(history)
+    model = TableModel(
+        tuple(networks), features, target, settings.id, settings.missing, present=settings.present
+    )
+    one_set = validation is not None
+    judged = _judged(model, held, one_set)
+    if start is not None and (before := _judged(start, held, one_set)):
+        said.append(f"before, the validation {_headline(score(target, *before))}")
+    if isinstance(target, Classes) and settings.threshold is not None:
+        target = with_threshold(target, settings.threshold, y[seen], judged)
+        model = replace(model, target=target)
+    train = score(target, model.outputs(_of(x, seen)), y[seen])
+    judgement = score(target, *judged) if judged else None
+    facts = {
+        "densenet": __version__,
+        "source": Path(table.source).name,
+        "training_rows": len(seen),
+        "validation_rows": len(judged[1]) if judged else 0,
+        "epochs": len(histories[0].epochs),
+        "stopped": histories[0].stopped,
+        "settings": asdict(settings),
+        "training": train.scores,
+        "validation": judgement.scores if judgement else {},
+    }
+    if start is not None:
+        facts["before"] = tables_of(start)
+    model = replace(model, facts=facts)
+    if validation is not None:
+        judged_rows = [_labelled(validation, target)]
+    elif held:
+        judged_rows = [table.take(held_out) for _, held_out in parts]
+    else:
+        judged_rows = [training_rows]
+    return Fitted(model, histories, train, judgement, said, judged_rows)
+
+
+def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
+    """Choose an encoding for each column of the training rows, and for the target."""
+    skipped = {settings.target, settings.id, *settings.ignore}
+    target = fit_target(rows, settings.target, task)
+    features = Features.fit(
+        rows,
+        [name for name in [*rows.columns, *rows.unreadable] if name not in skipped],
+        text=settings.text,
+        numbers=settings.numbers,
+        impute=settings.impute,
+        most_categories=settings.most_categories,
+        pieces=_checks.count("pieces", settings.pieces, 0),
+    )
+    return features, target
+
+
+def _train(
+    network: Network,
+    rows: tuple[Array, Array],
+    held: tuple[Array, Array] | None,
+    settings: Settings,
+    target: Target,
+    seed: int,
+    progress: bool,
+    workers: Workers | None,
+) -> History:
+    """Train a network on some rows; keep its best epoch by the rows held out."""
+    epochs = _checks.count("epochs", settings.epochs)
+    weights = weights_of(settings, target, rows[1])
+    rule = rule_of(target, settings.monitor, weighted=weights is not None)
+    history = training.fit(
+        network,
+        *rows,
+        epochs=epochs,
+        batch_size=_checks.count("batch_size", settings.batch_size),
+        optimizer=settings.make_optimizer(len(rows[0])),
+        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
+        metrics=metrics_of(target, rule),
+        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        progress=progress,
+        seed=seed,
+        workers=workers,
+    )
+    if history.stopped == "diverged" or not np.isfinite(network.forward(rows[0])).all():
+        raise ValueError(
+            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
+        )
+    return history
+
+
+def _judged(
+    model: TableModel, held: Sequence[tuple[Array, Array]], one_set: bool
+) -> tuple[Array, Array] | None:
+    """Give a model's outputs for the rows held out, and their targets; None if there are none.
+
+    With `one_set` all networks hold out the same rows; otherwise each judges its own.
+    """
+    if not held:
+        return None
+    if one_set:
+        x, targets = held[0]
+        return model.outputs(x), targets
+    pairs = zip(model.networks, held, strict=True)
+    each = [outputs_of(model.target, network, x) for network, (x, _) in pairs]
+    return np.concatenate(each), np.concatenate([targets for _, targets in held])
+
+
+def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
+    """Encode the rows of a table that have a target, to hold them out."""
+    table = _labelled(table, target)
+    if not len(table):
+        raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
+    return features.transform(table), target.encode(table)
+
+
+def _of(array: Array, rows: Array) -> Array:
+    """Give rows of an array, by growing numbers: a view if they lie one after the other."""
+    first, last = rows[0], rows[-1]
+    return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
+
+
+def _labelled(table: Table, target: Target) -> Table:
+    """Give the rows of a table that have a target."""
+    return table.take(np.flatnonzero(~table.missing(target.column)))
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """Say in words the score by which a model is judged first."""
+    scores = evaluation.scores
+    if "accuracy" in scores:
+        return f"accuracy was {rounded(scores['accuracy'], 2, '%')}"
+    return f"R² was {rounded(scores['r2'], 4, 'g')}"
