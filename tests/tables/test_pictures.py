@@ -92,7 +92,7 @@ def test_a_picture_says_whose_losses_it_draws():
     x = np.linspace(-1, 1, 100)
     fitted = fit(Table.from_columns({"x": x, "y": 3 * x}), Settings("y", epochs=2, nets=2))
     drawn = pictures.fit_picture(fitted).axes[0]
-    assert drawn.get_title(loc="left") == "Loss of the first of 2 networks"
+    assert drawn.get_title(loc="left") == "Loss, the first of 2 networks"
 
 
 def test_a_picture_names_the_most_important_columns(rng):

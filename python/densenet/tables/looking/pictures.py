@@ -50,7 +50,7 @@ def fit_picture(fitted: Fitted, importances: Importances | None = None) -> "Figu
     >>> fitted = fit(Table.from_columns(rows), Settings("says"))
     >>> found = importances_of(fitted)
     >>> [axes.get_title(loc="left") for axes in pictures.fit_picture(fitted, found).axes]
-    ['Loss', 'Confusion matrix', 'Importance of columns']
+    ['Loss of smoothed targets', 'Confusion matrix', 'Importance of columns']
     """
     require("the picture", "plot", "matplotlib")
     from matplotlib.figure import Figure
@@ -85,9 +85,11 @@ def draw_losses(axes: "Axes", fitted: Fitted) -> None:
 
 
 def about_losses(fitted: Fitted) -> str:
-    """Say whose losses `draw_losses` draws."""
+    """Say which losses `draw_losses` draws; those of a report are of targets as they are."""
     count = len(fitted.histories)
-    return "Loss" if count == 1 else f"Loss of the first of {count} networks"
+    is_smoothed = fitted.model.facts["settings"]["label_smoothing"] > 0
+    what = "Loss of smoothed targets" if is_smoothed else "Loss"
+    return what if count == 1 else f"{what}, the first of {count} networks"
 
 
 def draw_predictions(axes: "Axes", fitted: Fitted, most_rows: int | None = None) -> None:
