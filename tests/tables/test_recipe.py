@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from densenet import serialization
+from densenet import serialization, set_num_threads
 from densenet.tables import Classes, Settings, Table, TableModel, Values, fit
 from densenet.tables.looking.report import fit_report
 from densenet.tables.training.holding_out import hold_out
@@ -118,6 +118,24 @@ def test_one_network_of_several_is_trained_as_if_alone(rng):
     assert not np.array_equal(several[0].flat, several[1].flat)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_networks_do_not_depend_on_the_number_of_threads(rng, keep_threads, threads):
+    table, settings = moons(rng), Settings("moon", nets=3, epochs=2, seed=4)
+    set_num_threads(threads)
+    networks = fit(table, settings).model.networks
+    set_num_threads(2)
+    again = fit(table, settings).model.networks
+    assert [np.array_equal(a.flat, b.flat) for a, b in zip(networks, again, strict=True)] == [1] * 3
+
+
+def test_what_a_network_raises_is_raised(rng):
+    settings = Settings("moon", nets=3, epochs=2, optimizer="sgd", lr=1e30)
+    with pytest.raises(
+        ValueError, match="lr: expected a learning rate at which training converges"
+    ):
+        fit(moons(rng), settings)
+
+
 def test_a_file_holds_all_networks(rng, tmp_path):
     table, path = moons(rng), tmp_path / "model.safetensors"
     model = fit(table, Settings("moon", nets=3, epochs=2)).model
@@ -134,7 +152,7 @@ def test_the_command_line_knows_a_model_of_several(command, rng, empty_folder):
     write("train.csv", HEADER, tracks(rng))
     status, out, _ = command("fit", "train.csv", "--target", "genre", "--nets", "3")
     assert status == 0
-    assert "3 networks in" in out
+    assert "3 networks, " in out
     assert command("predict", "model.safetensors", "train.csv", "--score")[0] == 0
     status, out, err = command("info", "model.safetensors")
     assert (status, err) == (0, "")

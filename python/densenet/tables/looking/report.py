@@ -81,7 +81,7 @@ def about_training(fitted: Fitted) -> list[str]:
     seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
     if count > 1:
         others = "; each held out other rows" if len(fitted.judged_rows) > 1 else ""
-        return [f"{count} networks in {seconds:.1f} s{others}", *about]
+        return [f"{count} networks, {seconds:.1f} s of training in all{others}", *about]
     best = ""
     if fitted.validation:
         best = f"; the best is number {_best_epoch(fitted)}, and was kept"

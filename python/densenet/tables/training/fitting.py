@@ -4,10 +4,11 @@ This is the work of ``densenet fit``; what the command prints is made in
 `densenet.tables.looking.report`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from densenet import _checks, training
 from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet._version import __version__
+from densenet.config import get_num_threads
 from densenet.network import Network
 from densenet.tables.encoding.features import Features
 from densenet.tables.encoding.ids import find_ids
@@ -35,9 +37,12 @@ from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.settings import Settings
 from densenet.training import History
+from densenet.training.workers import run_all
 from densenet.workers import Workers
 
 __all__ = ["Fitted", "fit"]
+
+_T = TypeVar("_T")
 
 
 class Fitted(NamedTuple):
@@ -185,11 +190,12 @@ def fit(
     else:
         held = [_encoded(validation, features, target)] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
-    networks, histories = [], []
-    for number, (rows, _) in enumerate(parts):
+
+    def trained(number: int) -> tuple[Network, History]:
+        rows, _ = parts[number]
         seed = settings.seed + number
         if start is None:
-            network = settings.make_network(x.shape[1], target, seed)
+            network = settings.make_network(x.shape[1], encoding, seed)
         else:
             network = network_from(start.networks[number])
         history = _train(
@@ -197,15 +203,19 @@ def fit(
             (_of(x, rows), _of(y, rows)),
             held[number] if held else None,
             settings,
-            target,
+            encoding,
             seed,
             progress,
             workers,
         )
         if settings.calibrate:
             calibrate(network, *held[number])
-        networks.append(network)
-        histories.append(history)
+        return network, history
+
+    encoding = target
+    tasks = [partial(trained, number) for number in range(len(parts))]
+    pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
+    networks, histories = [network for network, _ in pairs], [history for _, history in pairs]
     model = TableModel(
         tuple(networks), features, target, settings.id, settings.missing, present=settings.present
     )
@@ -290,6 +300,16 @@ def _train(
             f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
         )
     return history
+
+
+def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Run tasks, several of them on a thread each; raise the error of the first that has one."""
+    if len(tasks) == 1:
+        return [tasks[0]()]
+    values, errors = run_all(tasks, get_num_threads())
+    for error in errors.values():
+        raise error
+    return [value for value in values if value is not None]
 
 
 def _judged(
