@@ -180,7 +180,7 @@ def test_a_browser_shows_it_within_its_width(values, rng, tmp_path):
     """In frames as wide as a screen and a phone, only a table may need to be scrolled sideways."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
-        pytest.skip(f"{NOT_APPLICABLE}: Chromium is not installed")
+        pytest.skip(f"{NOT_APPLICABLE}Chromium is not installed")
     frames = ""
     for name, fitted in {"values": values, "classes": classes(rng)}.items():
         (tmp_path / f"{name}.html").write_text(fit_page(fitted), encoding="utf-8")
