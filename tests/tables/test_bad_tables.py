@@ -245,10 +245,14 @@ def test_an_interrupt_writes_nothing(command, train, monkeypatch):
     assert [path.name for path in Path().iterdir()] == ["train.csv"]
 
 
-def test_a_missing_extra_is_told_before_the_table_is_read(refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    message = refused("fit", "none.csv", "--target", "y")
-    assert message.startswith("densenet: densenet fit, without --no-picture, needs matplotlib: pip")
+@pytest.mark.parametrize("missing", [["matplotlib"], ["matplotlib", "pyarrow"]])
+def test_missing_extras_are_told_at_once_before_the_table_is_read(refused, monkeypatch, missing):
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    wanted = f'needs {" and ".join(missing)}: pip install "densenet-cpu[demo]"'
+    for command in ("fit", "none.csv", "--target", "y"), ("explore", "none.csv"):
+        message = refused(*command)
+        assert message == f"densenet: densenet {command[0]}, without --no-picture, {wanted}\n"
 
 
 @pytest.mark.parametrize("missing", [("tqdm",), ("matplotlib",), ("matplotlib", "tqdm")])

@@ -45,7 +45,7 @@ def _explore(arguments: argparse.Namespace) -> int:
     from densenet.tables.looking.exploring_report import exploration_report
 
     if not arguments.no_picture:
-        require("densenet explore, without --no-picture,", "plot", "matplotlib")
+        require("densenet explore, without --no-picture,", "demo", "matplotlib", "pyarrow")
         _tables.spare(_tables.inputs(arguments), [arguments.out])
     table = _tables.read(
         arguments, arguments.missing, arguments.present, frozenset(arguments.ignore).__contains__

@@ -217,9 +217,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     from densenet.tables.looking.page import fit_page
 
     if not arguments.no_picture:
-        require("densenet fit, without --no-picture,", "plot", "matplotlib")
+        require("densenet fit, without --no-picture,", "demo", "matplotlib", "pyarrow")
     if arguments.page:
-        require("densenet fit, with --page,", "plot", "matplotlib")
+        require("densenet fit, with --page,", "demo", "matplotlib", "pyarrow")
     output = arguments.picture or arguments.out.with_suffix(".png")
     outputs = [arguments.out, None if arguments.no_picture else output, arguments.page]
     read = [*_tables.inputs(arguments), *([arguments.start] if arguments.start else [])]
