@@ -266,3 +266,10 @@ def test_info_of_a_network_without_columns(command):
         "expected a model that densenet fit wrote"
         in command("predict", "plain.safetensors", "t.csv")[2]
     )
+
+
+def test_processes_meet_once(command, train, monkeypatch):
+    meetings = []
+    monkeypatch.setattr("densenet.cli._fit._workers", lambda: meetings.append("one"))
+    assert command("fit", "train.csv", "--target", "genre", *QUICK)[0] == 0
+    assert meetings == ["one"]

@@ -226,7 +226,6 @@ def _fit(arguments: argparse.Namespace) -> int:
     _tables.spare(read, [path for path in outputs if path is not None])
     workers = _workers()
     settings, start = _settings(arguments)
-    workers = _workers()
     table = _read(arguments, settings, start)
     validation = None
     if arguments.validation_file is not None:

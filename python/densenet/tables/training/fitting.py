@@ -195,7 +195,7 @@ def fit(
         rows, _ = parts[number]
         seed = settings.seed + number
         if start is None:
-            network = settings.make_network(x.shape[1], encoding, seed)
+            network = settings.make_network(x.shape[1], target, seed)
         else:
             network = network_from(start.networks[number])
         history = _train(
@@ -203,7 +203,7 @@ def fit(
             (_of(x, rows), _of(y, rows)),
             held[number] if held else None,
             settings,
-            encoding,
+            target,
             seed,
             progress,
             workers,
@@ -212,7 +212,6 @@ def fit(
             calibrate(network, *held[number])
         return network, history
 
-    encoding = target
     tasks = [partial(trained, number) for number in range(len(parts))]
     pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
     networks, histories = [network for network, _ in pairs], [history for _, history in pairs]
@@ -224,10 +223,10 @@ def fit(
     if start is not None and (before := _judged(start, held, one_set)):
         said.append(f"before, the validation {_headline(score(target, *before))}")
     if isinstance(target, Classes) and settings.threshold is not None:
-        target = with_threshold(target, settings.threshold, y[seen], judged)
-        model = replace(model, target=target)
-    train = score(target, model.outputs(_of(x, seen)), y[seen])
-    judgement = score(target, *judged) if judged else None
+        chosen = with_threshold(target, settings.threshold, y[seen], judged)
+        model = replace(model, target=chosen)
+    train = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    judgement = score(model.target, *judged) if judged else None
     facts = {
         "densenet": __version__,
         "source": Path(table.source).name,
