@@ -36,11 +36,5 @@ def _about(path: str) -> str:
     except TypeError as error:  # a file with a loss of the user's own has only its name
         raise ValueError(f"{path}: {error}") from None
     if "table" in attachments:
-        model = TableModel.load(path)
-        before = [
-            f"{one['source']} ({one['training_rows']:,} rows)"
-            for one in model.facts.get("before", [])
-        ]
-        told = [f"trained before on: {', '.join(before)}"] if before else []
-        return "\n\n".join([table_report.describe(model), *told])
+        return table_report.describe(TableModel.load(path))
     return "\n\n".join(map(repr, networks))

@@ -199,6 +199,9 @@ def describe(model: TableModel) -> str:
             f"{facts['training_rows']:,} rows, {facts['validation_rows']:,} to validate, "
             f"{facts['epochs']} epochs, seed {facts['settings']['seed']}",
         ]
+    before = [f"{one['source']} ({one['training_rows']:,} rows)" for one in facts.get("before", [])]
+    if before:
+        training.append(f"trained before on: {', '.join(before)}")
     paragraphs = [
         [*_about_columns(model), *training],
         aligned(about_columns(model.features)),
