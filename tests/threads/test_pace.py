@@ -193,6 +193,17 @@ def test_threads_that_had_to_wake_up_were_not_late(epochs):
         assert pace.take(1)[1] == (2, False)
 
 
+def test_one_late_step_costs_a_few_long_ones(epochs):
+    """The threads lose their processor for half a second, once."""
+    pace = epochs(
+        {(2, False): 0.12, (1, False): 0.23}, busy=(1.11, 0.5), waking=1e-4, long_steps=True
+    )
+    assert pace.take(6)[0] == {(2, False): 6, (1, False): 0}
+    assert pace.time > 1.1  # the last one was late
+    pace.busy = None
+    assert pace.take(20)[0][1, False] <= 3
+
+
 @pytest.mark.parametrize("long_steps", [False, True])
 def test_threads_are_used_again_where_the_machine_is_no_longer_busy(epochs, long_steps):
     seconds = {(2, False): 5e-4, (1, False): 1e-3}

@@ -92,8 +92,8 @@ class PaceBy {
     seen_.add(work);
     const int way = tried();
     if (way != alone() && Lateness<Time>::lost(seen_, least_[alone()])) {
-      choose(way);
-      return lateness_.leave_out(work.seconds, end_);
+      lateness_.leave_out(seen_, end_);
+      return choose(way);
     }
     if (seen_.seconds < kTrialSeconds) return;
     double& least = least_[way];
