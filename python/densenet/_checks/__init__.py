@@ -17,7 +17,7 @@ from densenet._checks.arrays import (
     same_length,
     unmasked,
 )
-from densenet._checks.frames import columns, plain
+from densenet._checks.frames import columns, exact, is_arrow, pairs, plain, unwrapped
 from densenet._checks.kernels import (
     elementwise,
     elementwise_backward,
