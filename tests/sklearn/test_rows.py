@@ -193,8 +193,8 @@ DATES = {
     "array": lambda days: days,
     "time spans": lambda days: days - DAYS[0],
     "pandas": lambda days: pytest.importorskip("pandas").Series(days),
-    "pandas with a zone": lambda days: pytest.importorskip("pandas").Series(days).dt.tz_localize(
-        "UTC"
+    "pandas with a zone": lambda days: (
+        pytest.importorskip("pandas").Series(days).dt.tz_localize("UTC")
     ),
     "polars": lambda days: pytest.importorskip("polars").Series(days),
     "list": list,
@@ -205,9 +205,9 @@ DATES = {
 def test_dates_are_no_values_to_predict(kind):
     x, y = np.arange(8.0).reshape(4, 2), DATES[kind](DAYS)
     for regressor in DenseRegressor(), DenseEnsembleRegressor(), DenseTableRegressor():
-        with pytest.raises(ValueError, match="^y: expected numbers, got (date|time)"):
+        with pytest.raises(ValueError, match=r"^y: expected numbers, got (date|time)"):
             regressor.fit(x, y)
-        with pytest.raises(ValueError, match="^y_val: expected numbers, got (date|time)"):
+        with pytest.raises(ValueError, match=r"^y_val: expected numbers, got (date|time)"):
             regressor.fit(x, [1.0, 2.0, 3.0, 4.0], X_val=x, y_val=y)
 
 

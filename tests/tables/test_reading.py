@@ -3,8 +3,8 @@
 import bz2
 import csv
 import gzip
-import pickle
 import io
+import pickle
 import sqlite3
 import zipfile
 from pathlib import Path
