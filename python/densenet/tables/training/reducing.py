@@ -158,8 +158,8 @@ def projection_of(
     >>> from densenet.tables.training.reducing import projection_of, reduction
     >>> x = np.array([[1, 0], [2, 0.1], [3, 0], [4, 0.1]], np.float32)
     >>> projection, share = projection_of(x, reduction("pca:0.95"))
-    >>> projection.weight.round(2).tolist(), round(share, 3)
-    ([[1.0, 0.04]], 0.999)
+    >>> projection.weight.round(2), round(share, 3)
+    (array([[1.  , 0.02]], dtype=float32), 0.998)
     >>> projection.apply(x).round(1)
     array([[-1.5],
            [-0.5],
