@@ -64,15 +64,15 @@ FAULTS = {
     ),
     "decay-of-biases": Fault(
         TRAINING,
-        "update_part(bias_rule, unit.bias, unit.outputs)",
-        "update_part(rule, unit.bias, unit.outputs)",
+        "rules.of(a, arrays_[a].is_weight)",
+        "rules.of(a, true)",
         "Penalties apply to biases where the update is not fused",
         "faults_once_missed",
     ),
     "decay-of-biases-fused": Fault(
         "src/core/network/weights.hpp",
-        "is_weight ? rule : bias_rule",
-        "is_weight ? rule : rule",
+        "uses.of(unit.array + 1, false)",
+        "uses.of(unit.array + 1, true)",
         "Penalties apply to biases where the update is fused",
         "network layers",
     ),
@@ -266,7 +266,7 @@ FAULTS = {
         "layers random_networks",
     ),
     "poll-unheard": Fault(
-        TRAINING,
+        "src/core/network/poll.hpp",
         "return epoch_.poll(epoch_.poll_context, steps_done);",
         "epoch_.poll(epoch_.poll_context, steps_done); return true;",
         "Training goes on when the poll function says stop",
