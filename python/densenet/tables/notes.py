@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from densenet.tables.cells import looks_like_a_date, number
 from densenet.tables.encoding.dates import example
-from densenet.tables.encoding.ids import are_uuids
+from densenet.tables.encoding.ids import are_uuids, differ_in_each_row
 from densenet.tables.encoding.targets import MOST_CLASSES, Task
 from densenet.tables.table import Table
 
@@ -73,7 +72,7 @@ def notes(
             said += _about_texts(table, name)
         else:
             said += _about_numerals(table, name)
-            said += [] if name == target else _about_numbers(name, table.numbers(name))
+            said += [] if name == target else _about_numbers(table, name)
     return said
 
 
@@ -91,16 +90,11 @@ def _about_names(names: Sequence[str]) -> list[str]:
     ]
 
 
-def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
-    """Point out numbers that look like an id: they count the rows, or differ in every row."""
-    if len(values) > 2 and bool(np.all(np.diff(values) == 1)):
-        words = "numbers the rows: leave it out unless that is meant"
-    else:
-        known = values[values == values]
-        whole = len(known) > MOST_CLASSES and bool(np.all(known == np.rint(known)))
-        if not whole or len(np.unique(known)) < len(known):
-            return []
-        words = "has another whole number in each row: leave it out if that is an id"
+def _about_numbers(table: Table, name: str) -> list[str]:
+    """Point out numbers that may be an id, though not so likely that they are left out."""
+    if not differ_in_each_row(table, name):
+        return []
+    words = "has another whole number in each row: leave it out if that is an id"
     return [f"{name!r} {words} (--id {name} or --ignore {name})"]
 
 

@@ -348,7 +348,7 @@ def _settle(
     text = next(text for text in counts if not _agree(Counter([text]), fitting))
     meanings = sorted({float(one.plain(text) or "nan") for one in fitting})
     words = " or ".join(f"{value:.12g}" for value in meanings)
-    return Guess(PLAIN, False, f"{text!r} may be {words}: say which with --decimal or --thousands")
+    return Guess(PLAIN, False, f"{text!r} may be {words}: decimal or thousands says which")
 
 
 def _drops_zeros(counts: "Counter[str]") -> bool:

@@ -8,7 +8,7 @@ from densenet._typing import Array
 from densenet.metrics import confusion_matrix
 from densenet.tables.encoding.columns import Categories
 from densenet.tables.encoding.dates import Dates
-from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.features import NAMED, Features
 from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.encoding.targets import TASK_RULES, Classes, Target
 from densenet.tables.looking.importance import Importances
@@ -233,7 +233,9 @@ def _about_columns(model: TableModel) -> list[str]:
     ]
     if model.id is not None:
         lines.insert(1, f"id: {model.id}")
-    lines += [f"left out: {name}: {reason}" for name, reason in model.features.left_out.items()]
+    for name, reason in model.features.left_out.items():
+        told = reason.replace(NAMED, "--numbers or --text learns from it")
+        lines.append(f"left out: {name}: {told}")
     return lines
 
 

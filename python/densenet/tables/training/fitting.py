@@ -70,8 +70,8 @@ class Fitted(NamedTuple):
     >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
     >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
     (2, 80, 20)
-    >>> fitted.notes
-    ["'x' numbers the rows: leave it out unless that is meant (--id x or --ignore x)"]
+    >>> fitted.notes[0].partition(": ")[0]
+    "'x' has another whole number in each row"
     """
 
     model: TableModel
