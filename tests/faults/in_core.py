@@ -78,8 +78,8 @@ FAULTS = {
     ),
     "clip-norm-scale": Fault(
         TRAINING,
-        "clip_norm / length : 1",
-        "clip_norm : 1",
+        "clip_norm > 0 && length > clip_norm ? clip_norm / length : 1",
+        "clip_norm > 0 && length > clip_norm ? clip_norm : 1",
         "A gradient that is too long is not scaled to the norm asked for",
         "schedules",
     ),

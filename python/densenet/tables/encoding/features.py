@@ -17,7 +17,7 @@ from densenet.tables.table import Table, as_table
 __all__ = ["NAMED", "Features"]
 
 NAMED = "learned from if named in numbers or text"
-"""What follows the reason why a column of `Table.unnamed` is left out. Estimators have other names."""
+"""What follows the reason why a column of `Table.unnamed` is left out. Others have other words."""
 
 Part: TypeAlias = Numbers | PiecewiseLinear | Categories | Dates
 _KINDS: dict[str, type[Part]] = {
