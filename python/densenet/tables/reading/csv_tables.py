@@ -9,7 +9,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from densenet.tables.cells import number
-from densenet.tables.numerals import Guess
+from densenet.tables.guess import Guess
+from densenet.tables.numerals import Numerals
 from densenet.tables.reading.arrow_cells import store
 from densenet.tables.reading.csv_text import (
     Block,
@@ -277,7 +278,7 @@ class _Parser:
 
 def store_texts(
     part: Part, words: Collection[str]
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
     r"""Store the columns of CSV, and drop what was read; none is unreadable, or surely plain.
 
     Examples

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from densenet.tables.numerals import PLAIN, Guess
+from densenet.tables.guess import Guess
+from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.reading.arrow_cells import as_numpy, store, strings
 from densenet.tables.reading.parts import Part
 from densenet.tables.reading.sources import Source
@@ -69,7 +70,7 @@ def read_parquet(source: Source) -> Part:
 
 def store_typed(
     part: Part, words: Collection[str]
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
     """Store the columns of Parquet, and drop what was read; integers and decimals stay exact.
 
     Parameters
