@@ -5,7 +5,6 @@ one class or category in a column of numbers. How a column is encoded is decided
 `densenet.tables.encoding.features` and `densenet.tables.encoding.targets`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -19,6 +18,7 @@ from densenet.tables.cells import Kind, key_of, kind_of, number
 from densenet.tables.date_formats import DateFormat, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
+from densenet.tables.names import look_like_cells
 from densenet.tables.numerals import PLAIN, Numerals, recognise
 from densenet.tables.stored import Coded, Columns
 
@@ -156,9 +156,10 @@ class Table:
             if name not in self.columns and name not in self.unreadable
         ]
         if missing:
+            hint = look_like_cells(self.columns) if self.unit == "line" else ""
             raise ValueError(
                 f"{self.source}: expected {_listed('column', missing)}, "
-                f"got {_listed('column', list(self.columns))}"
+                f"got {_listed('column', list(self.columns))}" + (f"; {hint}" if hint else "")
             )
 
     def take(self, rows: npt.ArrayLike) -> "Table":
@@ -385,15 +386,6 @@ def _rows(rows: npt.ArrayLike, n: int) -> Array:
     if at.dtype == bool and at.shape == (n,):
         return np.flatnonzero(at)
     return _checks.indices("rows", at, n, "rows")
-
-
-def check_names(source: str, names: Sequence[str]) -> None:
-    """Check that there are columns, and that their names differ."""
-    if not names:
-        raise ValueError(f"{source}: expected columns, got none")
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"{source}: expected names that differ, got column {name!r} {times} times")
 
 
 def as_table(table: object) -> Table:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from densenet.tables.guess import Guess
+from densenet.tables.names import check_names
 from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.reading.arrow_cells import as_numpy, store, strings
 from densenet.tables.reading.parts import Part
 from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
-from densenet.tables.table import check_names
 
 __all__ = ["read_parquet", "store_typed"]
 
