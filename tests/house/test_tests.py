@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.faults.__main__ import misplaced
+from tests.faults.__main__ import FAULTS, misplaced, rows_in
 from tests.support.paths import ROOT, TESTS
 
 FILES = sorted(TESTS.rglob("*.py"))
@@ -64,6 +64,7 @@ def test_no_test_asks_a_clock(path):
 def test_faults_are_put_where_their_text_is():
     """`python -m tests.faults` is run by hand; code that moves must take its faults along."""
     assert list(misplaced()) == []
+    assert set(rows_in(ROOT / "docs" / "faults-put-in.md")) == set(FAULTS)
 
 
 _SKIPS = {
