@@ -154,7 +154,9 @@ def test_decimal_commas_are_not_taken_for_delimiters(header, delimiter):
 )
 def test_two_meanings_are_asked_about(text, message):
     found = table(text)
-    doubtful = [name for name in found.columns if name in found.guesses and found.guesses[name][2]]
+    doubtful = [
+        name for name in found.columns if name in found.guesses and found.guesses[name].doubt
+    ]
     assert len(doubtful) == 1
     for question in found.is_text, found.numbers:
         with pytest.raises(ValueError, match=re.escape(message)) as caught:
