@@ -13,7 +13,25 @@ __all__ = ["check_names", "look_like_cells"]
 def check_names(source: str, names: Sequence[str], *, of_first_row: bool = False) -> None:
     """Check that there are columns, and that their names differ.
 
-    With `of_first_row` the error says if they look like cells.
+    Parameters
+    ----------
+    source : str
+        The table's name, to begin an error message with.
+    names : sequence of str
+    of_first_row : bool
+        True if they are the cells of a file's first row: the error says if they look like data.
+
+    Raises
+    ------
+    ValueError
+        If there is no name, or one is there twice.
+
+    Examples
+    --------
+    >>> from densenet.tables.names import check_names
+    >>> check_names("t.csv", ["width", "height", "width"])
+    Traceback (most recent call last):
+    ValueError: t.csv: expected names that differ, got column 'width' 2 times
     """
     if not names:
         raise ValueError(f"{source}: expected columns, got none")
