@@ -11,6 +11,7 @@ import pytest
 import densenet
 from densenet import datasets, lr_range_test
 from tests.support.c import build
+from tests.support.pages import blocks
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -32,12 +33,6 @@ PLACES = [  # where a page may begin the name of a file
 
 def name_of(path):
     return path.relative_to(ROOT).as_posix() if isinstance(path, Path) else str(path)
-
-
-def blocks(page, language):
-    text = page.read_text(encoding="utf-8")
-    every = re.findall(r"^```([^\n]*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    return [block for its, block in every if its == language]
 
 
 def run(page):
