@@ -1,5 +1,6 @@
-"""The tutorials can be followed: their programs run, and print what the pages show."""
+"""The tutorials, and the pages in Spanish: their programs run, and print what the pages show."""
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -12,6 +13,7 @@ from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
 TUTORIALS = sorted(page for page in DOCS.glob("tutorials/*.md") if page.stem != "index")
+SPANISH = DOCS / "es" / "index.md"
 OPTIONAL = ("matplotlib", "sklearn", "torch")  # which some pages need
 
 
@@ -51,7 +53,7 @@ def run(page, capsys):
         assert differences(told, printed) == []
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*TUTORIALS, SPANISH], ids=lambda page: page.stem)
 def test_a_tutorial_prints_what_it_shows(page, capsys, empty_folder):
     if importlib.util.find_spec("matplotlib"):
         importlib.import_module("matplotlib").use("Agg")
@@ -64,6 +66,23 @@ def test_the_index_names_every_tutorial():
         assert f"]({page.name}) |" in index
         assert f"\n{page.stem}\n" in index
     assert len(TUTORIALS) == 7
+
+
+def test_the_index_in_spanish_leads_to_every_tutorial_and_example():
+    index = SPANISH.read_text(encoding="utf-8")
+    for page in TUTORIALS:
+        assert f"](../tutorials/{page.name}) |" in index
+    for program in (ROOT / "examples").glob("[a-z]*.py"):
+        assert f"](../../examples/{program.name}) |" in index
+
+
+def test_the_tour_in_spanish_has_the_programs_of_the_english_one():
+    ours, theirs = (
+        [ast.dump(ast.parse(block)) for block in blocks(page, "python")]
+        for page in (DOCS / "guide.md", DOCS / "es" / "guide.md")
+    )
+    assert len(ours) > 5
+    assert theirs == ours
 
 
 @pytest.mark.parametrize(
