@@ -185,5 +185,7 @@ def _scores(axes: "Axes", trainings: Mapping[str, _Records], name: str) -> None:
 
 def _curve(axes: "Axes", values: Array, color: str, style: str = "-") -> None:
     """Draw a bold line over the epochs; a circle where there is one epoch alone."""
-    shape = {"marker": "o", "fillstyle": "none"} if len(values) == 1 else {"linestyle": style}
-    axes.plot(range(1, len(values) + 1), values, color=color, linewidth=1.8, **shape)
+    numbers = range(1, len(values) + 1)
+    (line,) = axes.plot(numbers, values, style, color=color, linewidth=1.8, fillstyle="none")
+    if len(values) == 1:
+        line.set_marker("o")
