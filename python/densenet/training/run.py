@@ -169,7 +169,10 @@ class Run:
         self.position.ended = stopped != "callback"
         done, rest = self.position.past(), self.rest
         return History(
-            done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
+            batch_loss=done.batch_loss + rest.batch_loss,
+            epochs=done.epochs + rest.epochs,
+            stopped=stopped or "epochs",
+            steps_per_epoch=max(self.n_steps, 0),  # -1: chunks have not told it yet
         )
 
     def begin_epoch(self) -> None:
