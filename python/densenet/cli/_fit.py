@@ -141,6 +141,12 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     )
     add("--normalization", choices=_choices("normalization"), help="after hidden linear layers")
     add("--residual", action="store_true", help="add its input to a hidden layer of the same width")
+    add(
+        "--reduce",
+        metavar="pca:P",
+        help="train on principal components of the encoded columns: as many as explain this share "
+        "of their variance (pca:0.95), or so many (pca:20)",
+    )
     add("--optimizer", choices=optimizers, help=f"(default: {default.optimizer})")
     add(
         "--weight-decay",

@@ -33,6 +33,7 @@ SETTING_OF = {
     "dropout": "dropout",
     "normalization": "normalization",
     "residual": "residual",
+    "reduce": "reduce",
     "weight_decay": "weight_decay",
     "l1": "l1",
     "l2": "l2",

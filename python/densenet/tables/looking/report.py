@@ -234,6 +234,12 @@ def _about_columns(model: TableModel) -> list[str]:
     ]
     if model.id is not None:
         lines.insert(1, f"id: {model.id}")
+    reduced = model.facts.get("reduced")
+    if reduced is not None:
+        lines.append(
+            f"principal components: {reduced['inputs']:,} features became "
+            f"{reduced['components']:,}, which explain {reduced['share']:.1%} of their variance"
+        )
     for name, reason in model.features.left_out.items():
         told = reason.replace(NAMED, "--numbers or --text learns from it")
         lines.append(f"left out: {name}: {told}")
@@ -262,6 +268,8 @@ def _about_target(target: Target) -> str:
 def _about_network(model: TableModel) -> list[str]:
     chosen = model.facts["settings"]
     widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
+    if "reduced" in model.facts:
+        widths.insert(1, model.facts["reduced"]["components"])
     of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]
     if chosen["normalization"]:
         of_network.append(f"{chosen['normalization']} normalization")

@@ -118,7 +118,7 @@ def read_table(
     joined = join(_read(file, options) for file in files)
     part = joined.part
     stored, unreadable, guesses = (
-        store_texts(part, words) if part.unit == "line" else store_typed(part, words)
+        store_texts(part, words) if part.unit == "line" else store_typed(joined, words)
     )
     release_unused()
     table = Table(

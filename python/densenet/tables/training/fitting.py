@@ -35,6 +35,7 @@ from densenet.tables.training.going_on import (
 )
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.monitors import metrics_of, rule_of
+from densenet.tables.training.reducing import parted, projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.training import History
 from densenet.training.workers import run_all
@@ -160,27 +161,33 @@ def fit(
     if validation is not None:
         held = [(features.transform(validation), target.encode(validation))] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
+    projection, width = None, x.shape[1]
+    reduced = None if start is None else start.facts.get("reduced")
+    if start is None and settings.reduce is not None:
+        wanted = reduction(settings.reduce)
+        projection, share = projection_of(_of(x, seen), wanted, workers)
+        reduced = {"inputs": width, "components": len(projection.bias), "share": share}
+        width = len(projection.bias)
 
     def trained(number: int) -> tuple[Network, History]:
         rows, _ = parts[number]
         seed = settings.seed + number
         if start is None:
-            network = settings.make_network(x.shape[1], target, seed)
+            first, network = projection, settings.make_network(width, target, seed)
+        elif settings.reduce is None:
+            first, network = None, network_from(start.networks[number])
         else:
-            network = network_from(start.networks[number])
+            first, network = parted(start.networks[number], seed)
+        inputs, held_out = _of(x, rows), held[number] if held else None
+        if first is not None:
+            inputs = first.apply(inputs)
+            held_out = held_out and (first.apply(held_out[0]), held_out[1])
         history = _train(
-            network,
-            (_of(x, rows), _of(y, rows)),
-            held[number] if held else None,
-            settings,
-            target,
-            seed,
-            progress,
-            workers,
+            network, (inputs, _of(y, rows)), held_out, settings, target, seed, progress, workers
         )
-        if settings.calibrate:
-            calibrate(network, *held[number])
-        return network, history
+        if settings.calibrate and held_out:
+            calibrate(network, *held_out)
+        return network if first is None else first.before(network), history
 
     tasks = [partial(trained, number) for number in range(len(parts))]
     pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
@@ -210,6 +217,8 @@ def fit(
     }
     if start is not None:
         facts["before"] = tables_of(start)
+    if reduced is not None:
+        facts["reduced"] = reduced
     if validation is not None:
         judged_rows = [validation]
     elif held:

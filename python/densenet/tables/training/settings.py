@@ -18,6 +18,7 @@ from densenet.schedules import CosineLR, Schedule, WarmupLR
 from densenet.tables.encoding.columns import Imputation
 from densenet.tables.encoding.targets import Classes, Target, Task
 from densenet.tables.training.monitors import MONITORS
+from densenet.tables.training.reducing import reduction
 
 __all__ = [
     "ACTIVATIONS",
@@ -171,6 +172,10 @@ class Settings:
         The normalisation after each hidden linear layer.
     residual : bool
         True adds to each hidden layer its input, where both have the same width.
+    reduce : str, optional
+        Principal components in place of the encoded columns, as inputs of what is trained:
+        ``pca:0.95``, as many as explain this share of their variance in the training rows, or
+        ``pca:20``, so many. They are the network's first layer, which does not learn.
 
     Raises
     ------
@@ -226,6 +231,7 @@ class Settings:
     l2: float = 0.0
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
+    reduce: str | None = None
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
@@ -268,6 +274,8 @@ class Settings:
             object.__setattr__(self, "threshold", _checks.share("threshold", self.threshold))
         if self.lr is not None:
             object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
+        if self.reduce is not None:
+            reduction(_checks.text("reduce", self.reduce))
 
     def chosen_for(self, rows: int, target: Target) -> "Settings":
         """Choose what was left open: rows held out, pieces, widths, epochs and batch.
