@@ -1,5 +1,6 @@
 """Choices of a training on a table: weights of classes, a monitor, rows to hold out, folds."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from densenet.losses import SoftmaxCrossEntropy
 from densenet.tables import Classes, Settings, Table, TableModel, cross_validate, fit, write_csv
 from densenet.tables.training.calibration import temperature_of
 from densenet.tables.training.holding_out import divide, hold_out
+from densenet.tables.training.settings import DECAY, HELD_OUT, HELD_OUT_SHARES, SMOOTHING
 from densenet.tables.training.thresholds import best_threshold
 from tests.support.tables import HEADER, tracks, write
 
@@ -471,6 +473,16 @@ def test_choices_hold_for_several_networks():
 # ---- the command -------------------------------------------------------------------------------
 
 
+def test_settings_and_options_tell_the_defaults_that_count(command):
+    least, largest = HELD_OUT_SHARES
+    defaults = (f"{SMOOTHING:g}", f"{DECAY:g}", f"{HELD_OUT} rows, but {least} to {largest}")
+    described = " ".join(Settings.__doc__.split())
+    options = " ".join(command("fit", "--help")[1].split())
+    for default in defaults:
+        assert f"(default: {default})" in options
+        assert re.search(rf"by default (that of )?{re.escape(default)}[;,.]", described)
+
+
 def test_the_command_has_all_choices(command, rng):
     write("train.csv", HEADER, tracks(rng))
     options = ["--class-weight", "Rock=2, Pop=0.5", "--monitor", "f1", "--calibrate"]
@@ -491,8 +503,13 @@ def test_the_command_tells_the_threshold(command):
     options = ("--target", "y", "--no-picture")
     _, out, _ = command("fit", "train.csv", *options, "--threshold", "0.3")
     assert "target: y: 2 classes: a, b; b from a probability of 0.3 on" in out
+    assert "chosen by the validation rows" not in out
     _, out, _ = command("fit", "train.csv", *options, "--threshold", "auto")
     assert "; b from a probability of 0." in out
+    told = "chosen by the validation rows, whose scores are so somewhat too good: --folds scores"
+    assert f"\nthreshold {told}" in out
+    _, out, _ = command("fit", "train.csv", *options, "--threshold", "auto", "--calibrate")
+    assert f"\ntemperature and threshold {told}" in out
 
 
 @pytest.mark.parametrize(

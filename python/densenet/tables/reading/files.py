@@ -23,7 +23,7 @@ from densenet.tables.table import Table
 
 __all__ = ["MISSING", "read_table", "write_csv"]
 
-INDEX = "an index without a name, as pandas writes it; --text reads it all the same"
+INDEX = "an index without a name, as pandas writes it"
 """Why a column that pandas wrote as an index is no feature."""
 
 # ---- reading -----------------------------------------------------------------------------------

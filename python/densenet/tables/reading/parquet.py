@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from densenet.tables.numerals import PLAIN, Guess
+from densenet.tables.guess import Guess
+from densenet.tables.names import check_names
+from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.reading.arrow_cells import as_numpy, store, strings
 from densenet.tables.reading.parts import Joined, Part
 from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
-from densenet.tables.table import check_names
 
 __all__ = ["read_parquet", "store_typed"]
 
@@ -69,7 +70,7 @@ def read_parquet(source: Source) -> Part:
 
 def store_typed(
     joined: Joined, words: Collection[str]
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
     """Store the columns of Parquet, and drop what was read; integers and decimals stay exact.
 
     Parameters
