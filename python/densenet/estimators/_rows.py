@@ -57,7 +57,7 @@ def no_dates(name: str, values: Any) -> None:
         If an array, a series or a column of a frame holds them.
     """
     for _, column in _checks.pairs(values) or [("", values)]:
-        kind = getattr(column, "dtype", None)
+        kind: Any = getattr(column, "dtype", None)
         if not hasattr(kind, "kind"):  # a list, or a series of polars or Arrow
             try:
                 kind = np.asarray(column).dtype
