@@ -44,6 +44,31 @@ class Part(NamedTuple):
     delimiter: str = ""
 
 
+def of_one_file(parts: Iterable[Part]) -> Part:
+    """Put the parts of one file together, in their order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.parts import Part, of_one_file
+    >>> cells = {"x": [arrow.array(["1"])]}
+    >>> parts = (Part("a.csv", dict(cells), np.array([line]), "line", []) for line in (2, 3))
+    >>> whole = of_one_file(parts)
+    >>> len(whole.columns["x"]), whole.places.tolist()
+    (2, [2, 3])
+    """
+    taken = iter(parts)
+    first = next(taken)
+    columns = {name: list(arrays) for name, arrays in first.columns.items()}
+    places = [first.places]
+    for part in taken:
+        for name, arrays in columns.items():
+            arrays += part.columns[name]
+        places.append(part.places)
+    return first._replace(columns=columns, places=np.concatenate(places))
+
+
 class Joined(NamedTuple):
     """The rows of several files, one after the other.
 
