@@ -21,6 +21,7 @@ from densenet.tables.joining import join
 from densenet.tables.looking.exploring import explore
 from densenet.tables.looking.importance import partial_dependence, permutation_importance
 from densenet.tables.model import TableModel
+from densenet.tables.reading.chunks import TableChunks, read_chunks
 from densenet.tables.reading.files import read_table, write_csv
 from densenet.tables.table import Table
 from densenet.tables.training.fitting import Fitted, fit
@@ -37,6 +38,7 @@ __all__ = [
     "PiecewiseLinear",
     "Settings",
     "Table",
+    "TableChunks",
     "TableModel",
     "Values",
     "cross_validate",
@@ -47,6 +49,7 @@ __all__ = [
     "join",
     "partial_dependence",
     "permutation_importance",
+    "read_chunks",
     "read_table",
     "write_csv",
 ]

@@ -5,6 +5,7 @@ and standardised, texts become categories. They hold all that is needed to encod
 and can be written as JSON.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet.tables.cells import Kind, index_of, kind_of
+from densenet.tables.cells import Kind, counts_of_keys, index_of, kind_of, spellings_of
 from densenet.tables.encoding import specs
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
@@ -171,6 +172,8 @@ class Categories:
     [2.0, 2.0, 1.0]
     >>> color.surprise(train)
     "1 cell of no known category ('green') taken as other"
+    >>> Categories.of_counts("color", {"red": 2, "blue": 2, "green": 1}, "texts") == color
+    True
     """
 
     column: str
@@ -192,13 +195,26 @@ class Categories:
     @classmethod
     def fit(cls, table: Table, column: str, most: int = 100, least_rows: int = 2) -> "Categories":
         """Keep the ``most`` most frequent categories, those of at least ``least_rows`` rows."""
+        counts = as_table(table).name_counts(_checks.text("column", column))
+        return cls.of_counts(column, counts, table.kind(column), most, least_rows)
+
+    @classmethod
+    def of_counts(
+        cls,
+        column: str,
+        counts: Mapping[str, int],
+        compared: Kind,
+        most: int = 100,
+        least_rows: int = 2,
+    ) -> "Categories":
+        """Keep the most frequent categories, as `fit` does, by the rows of each name."""
         most = _checks.count("most", most, 0)
         least_rows = _checks.count("least_rows", least_rows, 0)
-        counts = as_table(table).key_counts(_checks.text("column", column))
-        names = table.spellings(column)
+        names = spellings_of(counts, compared)
+        counts = counts_of_keys(counts, compared)
         order = sorted(counts, key=lambda key: (-counts[key], names[key]))
         kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
-        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), table.kind(column))
+        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), compared)
 
     @property
     def names(self) -> list[str]:

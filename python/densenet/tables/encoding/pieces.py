@@ -1,7 +1,7 @@
 """The encoding of a column of numbers by its place in its range, piece by piece, and as a whole."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -77,6 +77,8 @@ class PiecewiseLinear:
     >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
     >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
     '1 cell far outside 10 to 80, the range of the training rows'
+    >>> age.reaching(5, 60, gaps=True).names
+    ['age', 'age: 5 to 20', 'age: 20 to 40', 'age: 40 to 80', 'age: missing']
     """
 
     column: str
@@ -125,6 +127,22 @@ class PiecewiseLinear:
             len(known) < len(values),
             numbers.numerals,
         )
+
+    def reaching(self, low: float, high: float, gaps: bool) -> "PiecewiseLinear":
+        """Give the encoding of more training rows, which reach further, or have missing cells.
+
+        The pieces at both ends become longer.
+
+        Parameters
+        ----------
+        low, high : float
+            The range of these rows; NaN if they have no numbers.
+        gaps : bool
+            Whether they have missing cells.
+        """
+        first, *inner, last = self.edges
+        edges = (float(np.fmin(low, first)), *inner, float(np.fmax(high, last)))
+        return replace(self, edges=edges, gaps=self.gaps or gaps)
 
     @property
     def names(self) -> list[str]:

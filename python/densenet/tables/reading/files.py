@@ -4,21 +4,22 @@ pyarrow parses both. A table takes about as much memory as its file.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 from densenet import _checks
 from densenet._extras import require
 from densenet.tables.cells import MISSING, missing_words
+from densenet.tables.numerals import Guess
 from densenet.tables.reading.arrow_cells import release_unused
 from densenet.tables.reading.csv_tables import CsvOptions, read_csv, store_texts
 from densenet.tables.reading.parquet import read_parquet, store_typed
 from densenet.tables.reading.parts import Part, join
-from densenet.tables.reading.sources import STANDARD_INPUT, find_files, open_source
-from densenet.tables.stored import Columns
+from densenet.tables.reading.sources import find_files, name_of, open_source
+from densenet.tables.stored import Columns, Stored
 from densenet.tables.table import Table
 
 __all__ = ["MISSING", "read_table", "write_csv"]
@@ -102,6 +103,69 @@ def read_table(
     >>> table.numbers("c0").tolist()
     [5.1, nan]
     """
+    how = reading_of(path, header, delimiter, encoding, missing, present, comment)
+    joined = join(_read(file, how.options) for file in how.files)
+    stored, unreadable, guesses = store(joined.part, how.words)
+    release_unused()
+    table = Table(
+        how.title,
+        Columns(stored),
+        joined.part.places,
+        joined.part.unit,
+        unreadable,
+        guesses,
+        dict.fromkeys(joined.part.unnamed, INDEX),
+        files=joined.files,
+    )
+    return table.with_guesses(delimiter=joined.part.delimiter, decimal=decimal, thousands=thousands)
+
+
+class Reading(NamedTuple):
+    """What is to be read, and how.
+
+    Attributes
+    ----------
+    title : str
+        What errors call the table.
+    files : list of Path
+    words : collection of str
+        Words for a missing cell.
+    options : CsvOptions
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.csv_tables import CsvOptions
+    >>> from densenet.tables.reading.files import Reading
+    >>> Reading("a.csv", [Path("a.csv")], {"na"}, CsvOptions()).title
+    'a.csv'
+    """
+
+    title: str
+    files: list[Path]
+    words: Collection[str]
+    options: CsvOptions
+
+
+def reading_of(
+    path: Any,
+    header: bool | int,
+    delimiter: str | None,
+    encoding: str,
+    missing: Iterable[str],
+    present: Iterable[str],
+    comment: str | None,
+) -> Reading:
+    """Check how a table is to be read, and find its files.
+
+    Parameters and errors are those of `read_table`.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.files import reading_of
+    >>> reading_of("a.csv", True, ";", "utf-8", ["none"], [], None).options.delimiter
+    ';'
+    """
     words = missing_words(missing, present)
     header_rows = int(header) if isinstance(header, bool) else _checks.count("header", header, 0)
     options = CsvOptions(header_rows, delimiter, encoding, comment or "")
@@ -114,30 +178,27 @@ def read_table(
     given = [Path(_checks.path("path", one)) for one in paths]
     if not given:
         raise ValueError("path: expected at least one file, got none")
-    files = find_files(given)
-    joined = join(_read(file, options) for file in files)
-    part = joined.part
-    stored, unreadable, guesses = (
-        store_texts(part, words) if part.unit == "line" else store_typed(part, words)
-    )
-    release_unused()
-    table = Table(
-        _title(given),
-        Columns(stored),
-        part.places,
-        part.unit,
-        unreadable,
-        guesses,
-        dict.fromkeys(part.unnamed, INDEX),
-        files=joined.files,
-    )
-    return table.with_guesses(delimiter=part.delimiter, decimal=decimal, thousands=thousands)
+    first = name_of(given[0])
+    title = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
+    return Reading(title, find_files(given), words, options)
 
 
-def _title(given: Sequence[Path]) -> str:
-    """Name a table by the first of what it was read from."""
-    first = STANDARD_INPUT if str(given[0]) == "-" else str(given[0])
-    return first if len(given) == 1 else f"{first} and {len(given) - 1} more"
+def store(
+    part: Part, words: Collection[str]
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+    """Store the columns of a file, and drop what was read, by `store_texts` or `store_typed`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.files import store
+    >>> from densenet.tables.reading.parts import Part
+    >>> part = Part("a.csv", {"x": [arrow.array(["1.5", "na"])]}, np.array([2, 3]), "line", [], ",")
+    >>> store(part, {"", "na"})[0]["x"].array().tolist()
+    ['1.5', '']
+    """
+    return store_texts(part, words) if part.unit == "line" else store_typed(part, words)
 
 
 def _read(file: Path, options: CsvOptions) -> Part:

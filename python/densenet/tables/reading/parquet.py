@@ -1,8 +1,9 @@
 """Read tables in Parquet with pyarrow: numbers stay numbers, all else becomes text."""
 
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
 from densenet.tables.table import check_names
 
-__all__ = ["read_parquet", "store_typed"]
+__all__ = ["ParquetGroups", "group_parts", "parquet_groups", "read_parquet", "store_typed"]
 
 _READS = 64  # in so many parts are columns read, as pyarrow takes much room beside what it reads
+_AT_ONCE = 1 << 18  # bytes of a column that are read at a time
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -42,29 +44,141 @@ def read_parquet(source: Source) -> Part:
     >>> part.columns["n"][0].to_pylist(), part.places.tolist()
     ([1, None], [1, 2])
     """
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    name, stream = source.name, source.stream
+    name = source.name
     columns: dict[str, list[Any]] = {}
-    try:
-        file = parquet.ParquetFile(
-            arrow.BufferReader(stream.read()) if source.was_packed else stream
-        )
+    with _understood(name):
+        file = _opened(source)
         names, rows = file.schema_arrow.names, file.metadata.num_rows
-        check_names(name, names)
-        if not rows:
-            raise ValueError(f"{name}: expected rows, got none")
+        _check(name, names, rows)
         width = -(-len(names) // _READS)
         for begin in range(0, len(names), width):
             some = names[begin : begin + width]
             read = file.read(columns=some)
             columns |= {one: read.column(one).chunks for one in some}
+    places = np.arange(1, 1 + rows, dtype=np.int32)
+    return Part(name, columns, places, "row", _unnamed(names))
+
+
+class ParquetGroups(NamedTuple):
+    """What a Parquet file says of itself: its columns, and the rows of each row group.
+
+    Attributes
+    ----------
+    names : list of str
+    rows : list of int
+    metadata : pyarrow.parquet.FileMetaData
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.parquet import ParquetGroups
+    >>> ParquetGroups(["x"], [100, 20], None).rows
+    [100, 20]
+    """
+
+    names: list[str]
+    rows: list[int]
+    metadata: Any
+
+
+def parquet_groups(source: Source) -> ParquetGroups:
+    """Look at the row groups of a Parquet file of at least one row.
+
+    Errors are those of `read_parquet`; ValueError, too, if the file is packed.
+
+    Examples
+    --------
+    >>> import io
+    >>> import pyarrow as arrow
+    >>> from pyarrow import parquet
+    >>> from densenet.tables.reading.parquet import group_parts, parquet_groups
+    >>> from densenet.tables.reading.sources import Source
+    >>> file = io.BytesIO()
+    >>> parquet.write_table(arrow.table({"n": [7, 8, 9]}), file, row_group_size=2)
+    >>> source = Source("a.parquet", file, True, False)
+    >>> groups = parquet_groups(source)
+    >>> groups.names, groups.rows
+    (['n'], [2, 1])
+    >>> [part] = group_parts(source, groups, 1, ["n"], rows=100)
+    >>> part.columns["n"][0].to_pylist(), part.places.tolist()
+    ([9], [3])
+    """
+    if source.was_packed:
+        raise ValueError(
+            f"{source.name}: expected Parquet as it is, to read its row groups in any order, got a "
+            "packed file: unpack it first"
+        )
+    with _understood(source.name):
+        file = _opened(source)
+        names, metadata = file.schema_arrow.names, file.metadata
+        _check(source.name, names, metadata.num_rows)
+        rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    return ParquetGroups(names, rows, metadata)
+
+
+def group_parts(
+    source: Source, groups: ParquetGroups, group: int, columns: Sequence[str], rows: int
+) -> Iterator[Part]:
+    """Read one row group in parts.
+
+    Parameters
+    ----------
+    source : Source
+    groups : ParquetGroups
+    group : int
+        Its number, from 0.
+    columns : sequence of str
+        Those to read.
+    rows : int
+        The most of a part.
+    """
+    name = source.name
+    with _understood(name):
+        file = _opened(source, groups.metadata)
+        begin = 1 + sum(groups.rows[:group])
+        for batch in file.iter_batches(rows, [group], list(columns), use_threads=False):
+            cells = {one: [_plain(batch.column(one))] for one in columns}
+            places = np.arange(begin, begin + len(batch))
+            yield Part(name, cells, places, "row", _unnamed(groups.names))
+            begin += len(batch)
+
+
+def _opened(source: Source, metadata: Any = None) -> Any:
+    """Open a file of Parquet; if its metadata are known, it is read a little at a time."""
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    stream = arrow.BufferReader(source.stream.read()) if source.was_packed else source.stream
+    size = 0 if metadata is None else _AT_ONCE
+    return parquet.ParquetFile(stream, metadata=metadata, buffer_size=size)
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """Say of which file an error of pyarrow is."""
+    import pyarrow as arrow
+
+    try:
+        yield
     except (arrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{name}: not readable as Parquet: {reason}") from None
-    unnamed = [one for one in names if _INDEX.fullmatch(one)]
-    return Part(name, columns, np.arange(1, 1 + rows, dtype=np.int32), "row", unnamed)
+
+
+def _check(name: str, names: Sequence[str], rows: int) -> None:
+    check_names(name, names)
+    if not rows:
+        raise ValueError(f"{name}: expected rows, got none")
+
+
+def _unnamed(names: Sequence[str]) -> list[str]:
+    return [one for one in names if _INDEX.fullmatch(one)]
+
+
+def _plain(array: Any) -> Any:
+    """Give an array whose values are not coded, as each part would have codes of its own."""
+    from pyarrow import types
+
+    return array.dictionary_decode() if types.is_dictionary(array.type) else array
 
 
 def store_typed(
@@ -108,7 +222,7 @@ def store_typed(
     stored: dict[str, Stored] = {}
     unreadable, guesses = {}, {}
     for name in list(part.columns):
-        column = _of_one_type(f"{part.name}, column {name!r}", part.columns.pop(name))
+        column = of_one_type(f"{part.name}, column {name!r}", part.columns.pop(name))
         if types.is_integer(column.type) or types.is_decimal(column.type):
             guesses[name] = Guess(PLAIN)
         try:
@@ -118,14 +232,11 @@ def store_typed(
     return stored, unreadable, guesses
 
 
-def _of_one_type(where: str, arrays: list[Any]) -> Any:
+def of_one_type(where: str, arrays: list[Any]) -> Any:
     """Put the arrays of a column together; where several files differ, in a type for all."""
     import pyarrow as arrow
-    from pyarrow import types
 
-    arrays = [
-        array.dictionary_decode() if types.is_dictionary(array.type) else array for array in arrays
-    ]
+    arrays = list(map(_plain, arrays))
     kinds = list(dict.fromkeys(array.type for array in arrays))
     if len(kinds) == 1:
         return arrow.chunked_array(arrays)

@@ -110,7 +110,7 @@ def join(parts: Iterable[Part]) -> Joined:
     places, files, before = [first.places], [(0, first.name)], 0
     delimiters = {first.delimiter}
     for part in taken:
-        _check_alike(first, part)
+        check_alike(first, part)
         before += int(places[-1][-1]) - before
         files.append((before, part.name))
         places.append(part.places.astype(np.int64) + before)
@@ -124,7 +124,18 @@ def join(parts: Iterable[Part]) -> Joined:
     return Joined(whole, tuple(files))
 
 
-def _check_alike(first: Part, part: Part) -> None:
+def check_alike(first: Part, part: Part) -> None:
+    """Raise a ValueError unless a part is of the same kind as the first, with the same columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.reading.parts import Part, check_alike
+    >>> one, other = (Part(x, {x: []}, np.array([2]), "line", []) for x in "ab")
+    >>> check_alike(one, other)
+    Traceback (most recent call last):
+    ValueError: b: expected the columns of a, got no column 'a' and another column 'b'
+    """
     if part.unit != first.unit:
         raise ValueError(
             f"{part.name}: expected {_WORDS[first.unit]}, as {first.name} is, "

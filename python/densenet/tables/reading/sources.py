@@ -91,8 +91,8 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """Open one file, unpacked.
+def open_source(path: Path, name: str | None = None) -> Iterator[Source]:
+    """Open one file, unpacked; errors call it by its path, unless it has another name.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def open_source(path: Path) -> Iterator[Source]:
     ...     source.stream.read(), source.is_parquet, source.was_packed
     (b'x,y', False, True)
     """
-    name = STANDARD_INPUT if str(path) == "-" else str(path)
+    name = name or name_of(path)
     packing = ""
     with ExitStack() as stack:
         file = stack.enter_context(_seekable(path))
@@ -127,6 +127,37 @@ def open_source(path: Path) -> Iterator[Source]:
                 raise
             what = packing or "a ZIP archive"
             raise ValueError(f"{name}: not readable as {what}: {error}") from None
+
+
+def name_of(path: Path) -> str:
+    """Give what errors call a file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.sources import name_of
+    >>> name_of(Path("-")), name_of(Path("a.csv"))
+    ('standard input', 'a.csv')
+    """
+    return STANDARD_INPUT if str(path) == "-" else str(path)
+
+
+def copied(path: Path, folder: str) -> Path:
+    """Give a file that can be read several times: itself, or a copy in a folder of a pipe's rows.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.sources import copied
+    >>> copied(Path(__file__), "nowhere") == Path(__file__)
+    True
+    """
+    if str(path) != "-" and path.is_file():
+        return path
+    descriptor, name = tempfile.mkstemp(dir=folder)
+    with open(descriptor, "wb") as copy, _readable(path) as pipe:
+        shutil.copyfileobj(pipe, copy)
+    return Path(name)
 
 
 def _is_of_content(error: Exception) -> bool:
@@ -149,13 +180,20 @@ def _seekable(path: Path) -> Iterator[IO[bytes]]:
             yield file
         return
     with tempfile.TemporaryFile() as copy:
-        if str(path) == "-":
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        else:
-            with path.open("rb") as pipe:
-                shutil.copyfileobj(pipe, copy)
+        with _readable(path) as pipe:
+            shutil.copyfileobj(pipe, copy)
         copy.seek(0)
         yield cast(IO[bytes], copy)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a pipe, or standard input, which stays open."""
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as pipe:
+        yield pipe
 
 
 def _unpacked(name: str, packing: str, file: IO[bytes], stack: ExitStack) -> IO[bytes]:
