@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from densenet.cli import _options
 
 if TYPE_CHECKING:
     from densenet.tables.model import TableModel
+    from densenet.tables.reading.chunks import TableChunks
     from densenet.tables.table import Table
 
 
@@ -72,7 +73,6 @@ def read(
 
     Columns of both tables that are unused, by name, may hold other cells in one than in the other.
     """
-    from densenet.config import set_num_threads
     from densenet.tables.joining import join
     from densenet.tables.reading.files import read_table
 
@@ -80,18 +80,8 @@ def read(
         raise ValueError("--join and --on: expected both, a table and its key, got one of them")
     if arguments.join is None and arguments.join_header_rows is not None:
         raise ValueError("--join-header-rows: expected a table by --join, got none")
-    if arguments.threads is not None:
-        set_num_threads(arguments.threads)
-    load = partial(
-        read_table,
-        delimiter=arguments.delimiter,
-        encoding=arguments.encoding,
-        missing=missing,
-        present=present,
-        decimal=arguments.decimal,
-        thousands=arguments.thousands,
-        comment=arguments.comment,
-    )
+    _set_threads(arguments)
+    load = partial(read_table, **_options_of(arguments, missing, present))
     rows = 0 if arguments.no_header else arguments.header_rows
     table = load(arguments.table, header=rows)
     if arguments.join is None:
@@ -107,6 +97,39 @@ def read(
             file=sys.stderr,
         )
     return joined
+
+
+def read_chunks(
+    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+) -> "TableChunks":
+    """Look at a table that is read in chunks."""
+    from densenet.tables.reading.chunks import read_chunks
+
+    _set_threads(arguments)
+    rows = 0 if arguments.no_header else arguments.header_rows
+    return read_chunks(arguments.table, header=rows, **_options_of(arguments, missing, present))
+
+
+def _set_threads(arguments: argparse.Namespace) -> None:
+    from densenet.config import set_num_threads
+
+    if arguments.threads is not None:
+        set_num_threads(arguments.threads)
+
+
+def _options_of(
+    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+) -> dict[str, Any]:
+    """Give the arguments of reading, but for the rows of the header."""
+    return {
+        "delimiter": arguments.delimiter,
+        "encoding": arguments.encoding,
+        "missing": missing,
+        "present": present,
+        "decimal": arguments.decimal,
+        "thousands": arguments.thousands,
+        "comment": arguments.comment,
+    }
 
 
 def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":

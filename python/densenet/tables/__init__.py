@@ -25,6 +25,7 @@ from densenet.tables.reading.chunks import TableChunks, read_chunks
 from densenet.tables.reading.files import read_table, write_csv
 from densenet.tables.table import Table
 from densenet.tables.training.fitting import Fitted, fit
+from densenet.tables.training.fitting_chunks import fit_chunks
 from densenet.tables.training.folds import cross_validate
 from densenet.tables.training.settings import Settings
 
@@ -44,6 +45,7 @@ __all__ = [
     "cross_validate",
     "explore",
     "fit",
+    "fit_chunks",
     "fit_target",
     "infer_task",
     "join",

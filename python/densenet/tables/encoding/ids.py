@@ -19,7 +19,7 @@ _NAME = re.compile(
 _EXACT = 2**53  # up to which float64 tells every whole number from the next
 
 
-def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
+def find_ids(table: Table, columns: Iterable[str], rows: int | None = None) -> dict[str, str]:
     """Find columns of whole numbers that name the rows, and say why they do.
 
     No two rows have the same number, of more than `targets.MOST_CLASSES`, and one of these holds:
@@ -33,6 +33,8 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     table : Table
     columns : iterable of str
         The columns to look at.
+    rows : int, optional
+        How many rows there are, if these are but a sample of them.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     for name in _checks.texts("columns", columns):
         if name in table.date_guesses or name in table.unreadable or name in table.unnamed:
             continue
-        reason = "" if as_table(table).is_text(name) else _reason(table, name)
+        reason = "" if as_table(table).is_text(name) else _reason(table, name, rows or len(table))
         if reason:
             found[name] = f"{reason} (--numbers {name} learns from it)"
     return found
@@ -73,7 +75,7 @@ def are_uuids(texts: Iterable[str]) -> bool:
     return bool(present) and all(_UUID.fullmatch(text) for text in present)
 
 
-def _reason(table: Table, name: str) -> str:
+def _reason(table: Table, name: str, rows: int) -> str:
     """Say why a column of numbers is an id; give "" if it is none."""
     values = table.numbers(name)
     known = values[values == values]
@@ -88,4 +90,5 @@ def _reason(table: Table, name: str) -> str:
         return ""
     if _NAME.fullmatch(name.strip()):
         return "an id, another in each row"
-    return "a count of the rows" if least >= 0 and most < 2 * len(known) else ""
+    of_all = len(known) / len(table) * rows
+    return "a count of the rows" if least >= 0 and most < 2 * of_all else ""

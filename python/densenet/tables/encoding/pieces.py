@@ -77,8 +77,10 @@ class PiecewiseLinear:
     >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
     >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
     '1 cell far outside 10 to 80, the range of the training rows'
-    >>> age.reaching(5, 60, gaps=True).names
+    >>> age.reaching(5.0, 60.0, gaps=True).names
     ['age', 'age: 5 to 20', 'age: 20 to 40', 'age: 40 to 80', 'age: missing']
+    >>> age.reaching(5.0, 90.0, gaps=False, repeat=(True, False)).edges
+    (5.0, 10.0, 20.0, 40.0, 90.0)
     """
 
     column: str
@@ -128,7 +130,9 @@ class PiecewiseLinear:
             numbers.numerals,
         )
 
-    def reaching(self, low: float, high: float, gaps: bool) -> "PiecewiseLinear":
+    def reaching(
+        self, low: float, high: float, gaps: bool, repeat: tuple[bool, bool] = (False, False)
+    ) -> "PiecewiseLinear":
         """Give the encoding of more training rows, which reach further, or have missing cells.
 
         The pieces at both ends become longer.
@@ -139,10 +143,16 @@ class PiecewiseLinear:
             The range of these rows; NaN if they have no numbers.
         gaps : bool
             Whether they have missing cells.
+        repeat : pair of bool
+            Whether the first and the last edge are values of many rows: they stay edges, and there
+            are further pieces.
         """
-        first, *inner, last = self.edges
-        edges = (float(np.fmin(low, first)), *inner, float(np.fmax(high, last)))
-        return replace(self, edges=edges, gaps=self.gaps or gaps)
+        edges = list(self.edges)
+        if low < edges[0]:
+            edges[: 1 - repeat[0]] = [low]
+        if high > edges[-1]:
+            edges[len(edges) - 1 + repeat[1] :] = [high]
+        return replace(self, edges=tuple(edges), gaps=self.gaps or gaps)
 
     @property
     def names(self) -> list[str]:

@@ -5,27 +5,23 @@ This is the work of ``densenet fit``; what the command prints is made in
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from densenet import _checks, training
 from densenet._rounding import rounded
 from densenet._typing import Array
-from densenet._version import __version__
 from densenet.config import get_num_threads
 from densenet.network import Network
 from densenet.tables.encoding.features import Features
-from densenet.tables.encoding.ids import find_ids
-from densenet.tables.encoding.targets import Classes, Target, Task, fit_target, infer_task
+from densenet.tables.encoding.targets import Classes, Target
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
-from densenet.tables.notes import notes
 from densenet.tables.table import Table
 from densenet.tables.training.calibration import calibrate
-from densenet.tables.training.deciding import check_decisions, weights_of, with_threshold
+from densenet.tables.training.deciding import check_decisions, with_threshold
+from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
 from densenet.tables.training.going_on import (
     check_rows,
     gentler,
@@ -34,8 +30,8 @@ from densenet.tables.training.going_on import (
     tables_of,
 )
 from densenet.tables.training.holding_out import hold_out
-from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.settings import Settings
+from densenet.tables.training.understanding import encodings, missing_targets, understand
 from densenet.training import History
 from densenet.training.workers import run_all
 from densenet.workers import Workers
@@ -143,23 +139,11 @@ def fit(
     """
     if start is not None:
         settings = settings_from(start, settings)
-    known = [name for name in (settings.target, settings.id) if name is not None]
-    if len(set(known)) < len(known):
-        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
-    asked = [*settings.ignore, *settings.text, *settings.numbers]
-    table.require([*known, *(asked if start is None else start.features.columns)])
-    missing = table.missing(settings.target)
-    if missing.all():
-        raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
+    missing = missing_targets(table, settings, start.features.columns if start else None)
     if start is None:
-        ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
-        table = replace(table, unnamed={**table.unnamed, **ids})
-    whole, table = table, table.take(np.flatnonzero(~missing))
-    if start is None:
-        task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
-        said = notes(whole, settings.target, task, settings.id, asked)
-        target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held
+        table, task, target, said = understand(table, settings, missing)
     else:
+        table = table.take(np.flatnonzero(~missing))
         task, target = settings.task, start.target
         said = check_rows(start, table)
         settings = gentler(settings, start, len(table))
@@ -181,7 +165,7 @@ def fit(
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     if start is None:
-        features, target = _encodings(training_rows, settings, task)
+        features, target = encodings(training_rows, settings, task)
     else:
         features = start.features
     x, y = features.transform(table), target.encode(table)
@@ -198,16 +182,20 @@ def fit(
             network = settings.make_network(x.shape[1], target, seed)
         else:
             network = network_from(start.networks[number])
-        history = _train(
+        x_rows, y_rows = _of(x, rows), _of(y, rows)
+        history = train(
             network,
-            (_of(x, rows), _of(y, rows)),
+            (x_rows, y_rows),
             held[number] if held else None,
             settings,
             target,
-            seed,
-            progress,
-            workers,
+            rows=len(rows),
+            counts=counts_of(target, y_rows),
+            seed=seed,
+            progress=progress,
+            workers=workers,
         )
+        check_converged(network, history, x_rows, settings)
         if settings.calibrate:
             calibrate(network, *held[number])
         return network, history
@@ -223,21 +211,11 @@ def fit(
     if start is not None and (before := _judged(start, held, one_set)):
         said.append(f"before, the validation {_headline(score(target, *before))}")
     if isinstance(target, Classes) and settings.threshold is not None:
-        chosen = with_threshold(target, settings.threshold, y[seen], judged)
+        chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
-    train = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    train_scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
     judgement = score(model.target, *judged) if judged else None
-    facts = {
-        "densenet": __version__,
-        "source": Path(table.source).name,
-        "training_rows": len(seen),
-        "validation_rows": len(judged[1]) if judged else 0,
-        "epochs": len(histories[0].epochs),
-        "stopped": histories[0].stopped,
-        "settings": asdict(settings),
-        "training": train.scores,
-        "validation": judgement.scores if judgement else {},
-    }
+    facts = facts_of(table.source, len(seen), histories[0], settings, train_scores, judgement)
     if start is not None:
         facts["before"] = tables_of(start)
     model = replace(model, facts=facts)
@@ -247,58 +225,7 @@ def fit(
         judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
         judged_rows = [training_rows]
-    return Fitted(model, histories, train, judgement, said, judged_rows)
-
-
-def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
-    """Choose an encoding for each column of the training rows, and for the target."""
-    skipped = {settings.target, settings.id, *settings.ignore}
-    target = fit_target(rows, settings.target, task)
-    features = Features.fit(
-        rows,
-        [name for name in [*rows.columns, *rows.unreadable] if name not in skipped],
-        text=settings.text,
-        numbers=settings.numbers,
-        impute=settings.impute,
-        most_categories=settings.most_categories,
-        pieces=_checks.count("pieces", settings.pieces, 0),
-    )
-    return features, target
-
-
-def _train(
-    network: Network,
-    rows: tuple[Array, Array],
-    held: tuple[Array, Array] | None,
-    settings: Settings,
-    target: Target,
-    seed: int,
-    progress: bool,
-    workers: Workers | None,
-) -> History:
-    """Train a network on some rows; keep its best epoch by the rows held out."""
-    epochs = _checks.count("epochs", settings.epochs)
-    weights = weights_of(settings, target, rows[1])
-    rule = rule_of(target, settings.monitor, weighted=weights is not None)
-    history = training.fit(
-        network,
-        *rows,
-        epochs=epochs,
-        batch_size=_checks.count("batch_size", settings.batch_size),
-        optimizer=settings.make_optimizer(len(rows[0])),
-        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
-        metrics=metrics_of(target, rule),
-        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
-        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
-        progress=progress,
-        seed=seed,
-        workers=workers,
-    )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(rows[0])).all():
-        raise ValueError(
-            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
-        )
-    return history
+    return Fitted(model, histories, train_scores, judgement, said, judged_rows)
 
 
 def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
