@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +136,24 @@ def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
     """Read the table as that was read which the model was trained on."""
     used = {*model.features.columns, model.target.column, model.id}
     return read(arguments, model.missing, model.present, lambda name: name not in used)
+
+
+def chunks_for(
+    model: "TableModel", arguments: argparse.Namespace, target: bool
+) -> "Iterator[Table]":
+    """Read the table, by `read_for`, in tables of some rows; with its target or without.
+
+    With ``--join`` it is read as a whole.
+    """
+    if arguments.join is not None or arguments.on is not None:
+        yield read_for(model, arguments)
+        return
+    chunks = read_chunks(arguments, model.missing, model.present)
+    if chunks.is_whole:
+        yield chunks.sample
+        return
+    wanted = [model.id, *model.features.columns, model.target.column if target else None]
+    yield from chunks.tables(list(dict.fromkeys(name for name in wanted if name is not None)))
 
 
 def inputs(arguments: argparse.Namespace) -> list[str]:

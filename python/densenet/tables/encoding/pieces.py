@@ -10,6 +10,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Imputation, Numbers, Rows
+from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
 from densenet.tables.table import Table, as_table
@@ -77,6 +78,8 @@ class PiecewiseLinear:
     >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
     >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
     '1 cell far outside 10 to 80, the range of the training rows'
+    >>> age.told(age.oddities(Table.from_columns({"age": [15, ""]})))
+    '1 cell missing, taken as 20'
     >>> age.reaching(5.0, 60.0, gaps=True).names
     ['age', 'age: 5 to 20', 'age: 20 to 40', 'age: 40 to 80', 'age: missing']
     >>> age.reaching(5.0, 90.0, gaps=False, repeat=(True, False)).edges
@@ -189,21 +192,27 @@ class PiecewiseLinear:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
-        said = []
-        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
-            said = [table.example(self.column, self.numerals)]
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> Oddities:
+        """Count what in a table is unlike the training rows."""
+        like = as_table(table).numerals(self.column, self.numerals) == self.numerals
+        example = "" if like else table.example(self.column, self.numerals)
         values = table.numbers(self.column, self.numerals) / 2
-        missing = int(np.isnan(values).sum())
-        if missing and not self.gaps:
-            said.append(
-                f"{missing:,} cell{'s' if missing > 1 else ''} missing, taken as {self.fill:.6g}"
-            )
-        low, high = self.edges[0] / 2, self.edges[-1] / 2
+        missing = 0 if self.gaps else int(np.isnan(values).sum())
+        low, high = self.edges[0] / 2, self.edges[-1] / 2  # beyond by more than it is wide:
         beyond = int(np.sum((values - high > high - low) | (low - values > high - low)))
-        if beyond:  # by more than the range is wide
+        return Oddities(example, missing, beyond)
+
+    def told(self, odd: Oddities) -> str:
+        """Say in words what `oddities` has counted."""
+        said = [odd.example]
+        if odd.missing:
+            said.append(f"{odd.cells(odd.missing)} missing, taken as {self.fill:.6g}")
+        if odd.beyond:
             said.append(
-                f"{beyond:,} cell{'s' if beyond > 1 else ''} far outside {self.edges[0]:.6g} to "
-                f"{self.edges[-1]:.6g}, the range of the training rows"
+                f"{odd.cells(odd.beyond)} far outside {self.edges[0]:.6g} to {self.edges[-1]:.6g}, "
+                "the range of the training rows"
             )
         return ", ".join(filter(None, said))
 

@@ -1,6 +1,5 @@
 """Tables that memory does not hold: a sample of their rows, and all rows chunk by chunk."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,13 +15,13 @@ from densenet.tables.reading.files import INDEX, Reading, reading_of, store
 from densenet.tables.reading.mixing import grouped, interleaved, taken
 from densenet.tables.reading.parts import Part, check_alike
 from densenet.tables.reading.segments import Segment, TableFile
-from densenet.tables.reading.sources import copied, name_of
+from densenet.tables.reading.sources import Copies, name_of
 from densenet.tables.stored import Columns
 from densenet.tables.table import Table
 
 __all__ = ["TableChunks", "read_chunks"]
 
-_ROWS = 1 << 16
+_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ class TableChunks:
     _files: tuple[TableFile, ...]
     _begins: tuple[int, ...]
     """The place that the places of each file come after."""
-    _folder: "tempfile.TemporaryDirectory[str] | None"
-    """Of copies of pipes; it goes when nobody needs it."""
+    _copies: Copies
 
     def __len__(self) -> int:
         return self.rows
@@ -115,7 +113,11 @@ class TableChunks:
             for file in self._files
             for segment in file.segments
         ]
-        parts = chain.from_iterable(segments) if rng is None else interleaved(segments, rng)
+        parts = (
+            chain.from_iterable(segments)
+            if rng is None
+            else interleaved(segments, rng, len(columns))
+        )
         # By `map`, which keeps nothing of a part while the next one is read.
         return map(self._table, grouped(parts, rows, rng))
 
@@ -169,10 +171,9 @@ def read_chunks(
     Parameters
     ----------
     path, header, delimiter, encoding, missing, present, decimal, thousands, comment
-        As for `densenet.tables.read_table`. A pipe and standard input are copied to a file for
-        temporary use. A packed file of Parquet is refused. A packed CSV file, one in another
-        encoding than UTF-8 and one that only Python's `csv` reads can be read from the beginning
-        alone.
+        As for `densenet.tables.read_table`. A pipe, standard input and packed Parquet are copied
+        to a file for temporary use. CSV that is packed, in another encoding than UTF-8 or for
+        Python's `csv` alone can be read from the beginning only.
 
     Returns
     -------
@@ -196,14 +197,11 @@ def read_chunks(
     [[0.0, 1.0, 2.0], [3.0, 4.0]]
     """
     how = reading_of(path, header, delimiter, encoding, missing, present, comment)
-    folder = None
-    if any(not one.is_file() for one in how.files if str(one) == "-" or one.exists()):
-        folder = tempfile.TemporaryDirectory()
-    files, begins, alike = [], [], None
+    files, begins, alike, copies = [], [], None, Copies()
     draw, rows, before = Draw(), 0, 0
     for number, given in enumerate(how.files):
         name = name_of(given)
-        file = TableFile(copied(given, folder.name) if folder else given, name, how.options)
+        file = TableFile(copies.of(given), name, how.options)
         last = 0
         for part in file.first_read(number, rows):
             if alike is None:
@@ -229,4 +227,4 @@ def read_chunks(
         dict.fromkeys(drawn.part.unnamed, INDEX),
         files=tuple(zip(begins, (one.name for one in files), strict=True)) if several else (),
     ).with_guesses(delimiter=drawn.part.delimiter, decimal=decimal, thousands=thousands)
-    return TableChunks(sample, drawn.numbers, rows, how, tuple(files), tuple(begins), folder)
+    return TableChunks(sample, drawn.numbers, rows, how, tuple(files), tuple(begins), copies)

@@ -211,14 +211,18 @@ def _read(file: Path, options: CsvOptions) -> Part:
 # ---- writing -----------------------------------------------------------------------------------
 
 
-def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) -> None:
-    r"""Write columns of texts as CSV, in UTF-8 and with a header.
+def write_csv(
+    path: str | Path | IO[str], columns: Mapping[str, Iterable[str]], *, header: bool = True
+) -> None:
+    r"""Write columns of texts as CSV, in UTF-8.
 
     Parameters
     ----------
     path : str, Path or text file
     columns : mapping of str to iterable of str
         Columns of one length, by name.
+    header : bool
+        False leaves out the names, to go on in a text file.
 
     Raises
     ------
@@ -238,6 +242,7 @@ def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) 
     ...     path.read_text()
     'id,genre\n7,Rock\n8,"Drum, Bass"\n'
     """
+    header = _checks.flag("header", header)
     rows = list(zip(*columns.values(), strict=True))
     with ExitStack() as stack:
         file = (
@@ -246,5 +251,6 @@ def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) 
             else path
         )
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        if header:
+            writer.writerow(columns)
         writer.writerows(rows)

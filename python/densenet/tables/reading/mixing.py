@@ -18,23 +18,29 @@ __all__ = ["grouped", "interleaved", "size_of", "taken"]
 GROUP = 1 << 25
 """Bytes of cells in a group, as in `fit` on a file of an array."""
 _SIDE_BY_SIDE = 8  # segments that are read at the same time
+_PAGES = 48  # columns of all of them, as a page of Parquet takes one to two megabytes
 
 
-def interleaved(segments: Sequence[Iterable[Part]], rng: np.random.Generator) -> Iterator[Part]:
+def interleaved(
+    segments: Sequence[Iterable[Part]], rng: np.random.Generator, columns: int
+) -> Iterator[Part]:
     """Give the parts of segments, which are begun in a random order, several side by side.
+
+    There are the fewer at the same time, the more columns they have.
 
     Examples
     --------
     >>> import numpy as np
     >>> from densenet.tables.reading.mixing import interleaved
-    >>> found = list(interleaved([["a1", "a2"], ["b1"], ["c1"]], np.random.default_rng(0)))
+    >>> found = list(interleaved([["a1", "a2"], ["b1"], ["c1"]], np.random.default_rng(0), 2))
     >>> sorted(found), found.index("a1") < found.index("a2")
     (['a1', 'a2', 'b1', 'c1'], True)
     """
+    most = max(1, min(_SIDE_BY_SIDE, _PAGES // columns))
     waiting = iter(rng.permutation(len(segments)).tolist())
     begun: list[Iterator[Part]] = []
     while True:
-        while len(begun) < _SIDE_BY_SIDE and (at := next(waiting, None)) is not None:
+        while len(begun) < most and (at := next(waiting, None)) is not None:
             begun.append(iter(segments[at]))
         if not begun:
             return

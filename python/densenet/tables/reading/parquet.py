@@ -81,9 +81,9 @@ class ParquetGroups(NamedTuple):
 
 
 def parquet_groups(source: Source) -> ParquetGroups:
-    """Look at the row groups of a Parquet file of at least one row.
+    """Look at the row groups of a Parquet file of at least one row, which is not packed.
 
-    Errors are those of `read_parquet`; ValueError, too, if the file is packed.
+    Errors are those of `read_parquet`.
 
     Examples
     --------
@@ -102,11 +102,6 @@ def parquet_groups(source: Source) -> ParquetGroups:
     >>> part.columns["n"][0].to_pylist(), part.places.tolist()
     ([9], [3])
     """
-    if source.was_packed:
-        raise ValueError(
-            f"{source.name}: expected Parquet as it is, to read its row groups in any order, got a "
-            "packed file: unpack it first"
-        )
     with _understood(source.name):
         file = _opened(source)
         names, metadata = file.schema_arrow.names, file.metadata

@@ -6,6 +6,7 @@ import lzma
 import shutil
 import sys
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,22 +143,33 @@ def name_of(path: Path) -> str:
     return STANDARD_INPUT if str(path) == "-" else str(path)
 
 
-def copied(path: Path, folder: str) -> Path:
-    """Give a file that can be read several times: itself, or a copy in a folder of a pipe's rows.
+class Copies:
+    """Copies of what cannot be read several times, in files that go when this object does.
 
     Examples
     --------
     >>> from pathlib import Path
-    >>> from densenet.tables.reading.sources import copied
-    >>> copied(Path(__file__), "nowhere") == Path(__file__)
+    >>> from densenet.tables.reading.sources import Copies
+    >>> Copies().of(Path(__file__)) == Path(__file__)
     True
     """
-    if str(path) != "-" and path.is_file():
-        return path
-    descriptor, name = tempfile.mkstemp(dir=folder)
-    with open(descriptor, "wb") as copy, _readable(path) as pipe:
-        shutil.copyfileobj(pipe, copy)
-    return Path(name)
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+
+    def of(self, path: Path) -> Path:
+        """Give a file itself, or a copy of a pipe's content, or of Parquet that was packed."""
+        with open_source(path) as source:
+            is_file = str(path) != "-" and path.is_file()
+            if is_file and not (source.is_parquet and source.was_packed):
+                return path
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp()
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder)
+            with open(descriptor, "wb") as copy:
+                shutil.copyfileobj(source.stream, copy)
+            return Path(name)
 
 
 def _is_of_content(error: Exception) -> bool:
@@ -180,20 +192,13 @@ def _seekable(path: Path) -> Iterator[IO[bytes]]:
             yield file
         return
     with tempfile.TemporaryFile() as copy:
-        with _readable(path) as pipe:
-            shutil.copyfileobj(pipe, copy)
+        if str(path) == "-":
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with path.open("rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
         copy.seek(0)
         yield cast(IO[bytes], copy)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[IO[bytes]]:
-    """Open a pipe, or standard input, which stays open."""
-    if str(path) == "-":
-        yield sys.stdin.buffer
-        return
-    with path.open("rb") as pipe:
-        yield pipe
 
 
 def _unpacked(name: str, packing: str, file: IO[bytes], stack: ExitStack) -> IO[bytes]:
