@@ -59,8 +59,8 @@ class Draw:
     ([2.0, 3.0], array([2, 3]))
     """
 
-    def __init__(self, most: int = MOST_ROWS) -> None:
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        self._most = MOST_ROWS if most is None else most
         self._rng = np.random.default_rng(0)
         self._seen = 0  # rows
         self._limit = np.inf  # of the numbers of rows that may still be drawn
