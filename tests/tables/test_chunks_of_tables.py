@@ -115,6 +115,17 @@ def test_a_value_of_many_rows_stays_an_edge(repeat):
     assert part.edges == expected.get(repeat, (-5, 0, 1, 2, 9))
 
 
+def test_moments_are_written_alike_in_all_chunks(few_drawn):
+    days = np.datetime64("2024-01-01T00:00", "s") + np.arange(1000) // 250 * np.timedelta64(1, "D")
+    days[999] += np.timedelta64(90, "m")
+    parquet_of("t.parquet", numbered(1000, day=days), row_group_size=100)
+    chunks = read_chunks("t.parquet")
+    assert 999 not in chunks.drawn
+    assert set(chunks.sample.texts("day")) == {f"2024-01-0{i} 00:00:00" for i in range(1, 5)}
+    written = [text for table in chunks.tables(["day"], 50) for text in table.texts("day")]
+    assert written == read_table("t.parquet").texts("day").tolist()
+
+
 # ---- which rows come, and when -------------------------------------------------------------------
 
 

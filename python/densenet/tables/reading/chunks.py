@@ -13,6 +13,7 @@ from densenet.tables.reading.arrow_cells import release_unused
 from densenet.tables.reading.drawing import Draw
 from densenet.tables.reading.files import INDEX, Reading, reading_of, store
 from densenet.tables.reading.mixing import grouped, interleaved, taken
+from densenet.tables.reading.parquet import has_times
 from densenet.tables.reading.parts import Part, check_alike
 from densenet.tables.reading.segments import Segment, TableFile
 from densenet.tables.reading.sources import Copies, name_of
@@ -62,6 +63,8 @@ class TableChunks:
     _files: tuple[TableFile, ...]
     _begins: tuple[int, ...]
     """The place that the places of each file come after."""
+    _timed: frozenset[str]
+    """Columns of moments that are not all midnights."""
     _copies: Copies
 
     def __len__(self) -> int:
@@ -122,7 +125,7 @@ class TableChunks:
         return map(self._table, grouped(parts, rows, rng))
 
     def _table(self, part: Part) -> Table:
-        stored, unreadable, _ = store(part, self._reading.words)
+        stored, unreadable, _ = store(part, self._reading.words, self._timed)
         return replace(
             self.sample, columns=Columns(stored), places=part.places, unreadable=unreadable
         )
@@ -199,6 +202,7 @@ def read_chunks(
     how = reading_of(path, header, delimiter, encoding, missing, present, comment)
     files, begins, alike, copies = [], [], None, Copies()
     draw, rows, before = Draw(), 0, 0
+    timed: set[str] = set()
     for number, given in enumerate(how.files):
         name = name_of(given)
         file = TableFile(copies.of(given), name, how.options)
@@ -207,6 +211,11 @@ def read_chunks(
             if alike is None:
                 alike = part._replace(columns={one: [] for one in part.columns})
             check_alike(alike, part)
+            timed |= {
+                one
+                for one, arrays in part.columns.items()
+                if one not in timed and has_times(arrays)
+            }
             last = int(part.places[-1]) if len(part.places) else last
             draw.add(part._replace(places=part.places.astype(np.int64) + before))
         rows = sum(one.rows for each in (*files, file) for one in each.segments)
@@ -214,7 +223,7 @@ def read_chunks(
         begins.append(before)
         before += last
     drawn = draw.part()
-    stored, unreadable, guesses = store(drawn.part, how.words)
+    stored, unreadable, guesses = store(drawn.part, how.words, timed)
     release_unused()
     several = len(files) > 1
     sample = Table(
@@ -227,4 +236,13 @@ def read_chunks(
         dict.fromkeys(drawn.part.unnamed, INDEX),
         files=tuple(zip(begins, (one.name for one in files), strict=True)) if several else (),
     ).with_guesses(delimiter=drawn.part.delimiter, decimal=decimal, thousands=thousands)
-    return TableChunks(sample, drawn.numbers, rows, how, tuple(files), tuple(begins), copies)
+    return TableChunks(
+        sample,
+        drawn.numbers,
+        rows,
+        how,
+        tuple(files),
+        tuple(begins),
+        frozenset(timed),
+        copies,
+    )

@@ -184,7 +184,7 @@ def reading_of(
 
 
 def store(
-    part: Part, words: Collection[str]
+    part: Part, words: Collection[str], timed: Collection[str] = ()
 ) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
     """Store the columns of a file, and drop what was read, by `store_texts` or `store_typed`.
 
@@ -198,7 +198,7 @@ def store(
     >>> store(part, {"", "na"})[0]["x"].array().tolist()
     ['1.5', '']
     """
-    return store_texts(part, words) if part.unit == "line" else store_typed(part, words)
+    return store_texts(part, words) if part.unit == "line" else store_typed(part, words, timed)
 
 
 def _read(file: Path, options: CsvOptions) -> Part:

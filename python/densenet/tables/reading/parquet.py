@@ -1,7 +1,7 @@
 """Read tables in Parquet with pyarrow: numbers stay numbers, all else becomes text."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -14,7 +14,15 @@ from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
 from densenet.tables.table import check_names
 
-__all__ = ["ParquetGroups", "group_parts", "parquet_groups", "read_parquet", "store_typed"]
+__all__ = [
+    "ParquetGroups",
+    "group_parts",
+    "has_times",
+    "of_one_type",
+    "parquet_groups",
+    "read_parquet",
+    "store_typed",
+]
 
 _READS = 64  # in so many parts are columns read, as pyarrow takes much room beside what it reads
 _AT_ONCE = 1 << 18  # bytes of a column that are read at a time
@@ -177,7 +185,7 @@ def _plain(array: Any) -> Any:
 
 
 def store_typed(
-    part: Part, words: Collection[str]
+    part: Part, words: Collection[str], timed: Collection[str] = ()
 ) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
     """Store the columns of Parquet, and drop what was read; integers and decimals stay exact.
 
@@ -186,6 +194,9 @@ def store_typed(
     part : Part
     words : collection of str
         Words for a missing cell, as `densenet.tables.cells.missing_words` gives them.
+    timed : collection of str
+        Columns of moments that have times in other parts of the table: dates are written with a
+        time, even if all here are midnights.
 
     Returns
     -------
@@ -221,7 +232,7 @@ def store_typed(
         if types.is_integer(column.type) or types.is_decimal(column.type):
             guesses[name] = Guess(PLAIN)
         try:
-            stored[name] = _stored(column, words)
+            stored[name] = _stored(column, words, name in timed)
         except arrow.ArrowException:
             unreadable[name] = str(column.type)
     return stored, unreadable, guesses
@@ -244,7 +255,28 @@ def of_one_type(where: str, arrays: list[Any]) -> Any:
         ) from None
 
 
-def _stored(column: Any, words: Collection[str]) -> Stored:
+def has_times(arrays: Iterable[Any]) -> bool:
+    """Return whether any of some moments without a time zone is no midnight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.parquet import has_times
+    >>> days = arrow.array(np.array(["2024-01-01", "NaT"], "M8[s]"))
+    >>> has_times([days]), has_times([arrow.array(np.array(["2024-01-01T10:30"], "M8[s]"))])
+    (False, True)
+    """
+    from pyarrow import compute, types
+
+    return any(
+        compute.any(compute.not_equal(compute.floor_temporal(one, unit="day"), one)).as_py()
+        for one in arrays
+        if types.is_timestamp(one.type) and one.type.tz is None
+    )
+
+
+def _stored(column: Any, words: Collection[str], timed: bool) -> Stored:
     from pyarrow import types
 
     kind = column.type
@@ -255,10 +287,10 @@ def _stored(column: Any, words: Collection[str]) -> Stored:
     if types.is_duration(kind):
         seconds = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
         return StoredNumbers(as_numpy(column.cast("int64").cast("float64")) / seconds)
-    return store(_texts(column), words)
+    return store(_texts(column, timed), words)
 
 
-def _texts(column: Any) -> Any:
+def _texts(column: Any, timed: bool) -> Any:
     """Write values as CSV files have them: True as Python does, a decimal without an exponent."""
     import pyarrow as arrow
     from pyarrow import compute, types
@@ -274,15 +306,15 @@ def _texts(column: Any) -> Any:
         plain = [None if one is None else f"{one:f}" for one in column.to_pylist()]
         return arrow.chunked_array([plain], arrow.string())
     is_moment = types.is_timestamp(kind) or types.is_time(kind)
-    return _without_zeros(texts) if is_moment else texts
+    return _without_zeros(texts, timed) if is_moment else texts
 
 
-def _without_zeros(timestamps: Any) -> Any:
+def _without_zeros(timestamps: Any, timed: bool) -> Any:
     """Shorten timestamps as CSV has them: no fractions of 0; dates alone if all are midnights."""
     from pyarrow import compute
 
     short = compute.replace_substring_regex(timestamps, r"\.0+($|Z$|[-+])", r"\1")
     midnight = " 00:00:00"
-    if compute.all(compute.ends_with(short, midnight)).as_py():
+    if not timed and compute.all(compute.ends_with(short, midnight)).as_py():
         return compute.utf8_slice_codeunits(short, 0, -len(midnight))
     return short
