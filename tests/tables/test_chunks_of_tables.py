@@ -240,6 +240,20 @@ def test_rows_without_a_target_are_left_out(few_drawn, rng):
     assert "270 rows without 'genre' are left out" in fitted.notes
 
 
+def test_what_is_no_table_in_chunks_is_refused(few_drawn):
+    chunks = read_chunks(files_of("csv", 1000))
+    with pytest.raises(TypeError, match="chunks: expected TableChunks, got"):
+        fit_chunks(read_table("t.csv"), Settings("y"))
+    with pytest.raises(TypeError, match="settings: expected Settings, got"):
+        fit_chunks(chunks, "y")
+    with pytest.raises(ValueError, match=r"nets: expected 1 for a table that is read in chunks"):
+        fit_chunks(chunks, Settings("y", nets=2))
+    with pytest.raises(ValueError, match="rows must be an integer >= 1, got 0"):
+        chunks.tables(["n"], 0)
+    with pytest.raises(ValueError, match=r"t\.csv: expected column 'z'"):
+        chunks.tables(["z"])
+
+
 # ---- how much is held ----------------------------------------------------------------------------
 
 

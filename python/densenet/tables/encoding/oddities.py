@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-__all__ = ["Oddities"]
-
 NAMED = 3
 """How many unknown categories are named."""
 

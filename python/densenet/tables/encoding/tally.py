@@ -19,8 +19,6 @@ from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.encoding.targets import MOST_CLASSES, Classes, Target, Values
 from densenet.tables.table import Table
 
-__all__ = ["MOST_TEXTS", "Tally"]
-
 MOST_TEXTS = 200_000
 """The most different texts of a column that are counted, in some 20 MB."""
 

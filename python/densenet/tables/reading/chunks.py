@@ -20,8 +20,6 @@ from densenet.tables.reading.sources import Copies, name_of
 from densenet.tables.stored import Columns
 from densenet.tables.table import Table
 
-__all__ = ["TableChunks", "read_chunks"]
-
 _ROWS = 1 << 14
 
 

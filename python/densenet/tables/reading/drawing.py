@@ -8,8 +8,6 @@ from densenet._typing import Array
 from densenet.tables.reading.mixing import size_of, taken
 from densenet.tables.reading.parts import Part, of_one_file
 
-__all__ = ["Draw", "Drawn"]
-
 MOST_ROWS = 100_000
 """Rows of a sample, by which columns and targets are understood; fewer of wide tables."""
 _MOST_CELLS = 8_000_000

@@ -13,8 +13,6 @@ from densenet._typing import Array
 from densenet.tables.reading.parquet import of_one_type
 from densenet.tables.reading.parts import Part
 
-__all__ = ["grouped", "interleaved", "size_of", "taken"]
-
 GROUP = 1 << 25
 """Bytes of cells in a group, as in `fit` on a file of an array."""
 _SIDE_BY_SIDE = 8  # segments that are read at the same time

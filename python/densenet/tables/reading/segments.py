@@ -14,8 +14,6 @@ from densenet.tables.reading.parquet import ParquetGroups, group_parts, parquet_
 from densenet.tables.reading.parts import Part
 from densenet.tables.reading.sources import Source, open_source
 
-__all__ = ["Segment", "TableFile"]
-
 _ENCODINGS = ("utf-8", "utf8")
 _CELLS = 1 << 17  # of Parquet that are read at a time: a megabyte of numbers
 

@@ -18,8 +18,6 @@ from densenet.tables.training.settings import Settings
 from densenet.training import History
 from densenet.workers import Workers
 
-__all__ = ["check_converged", "counts_of", "facts_of", "train"]
-
 
 def train(
     network: Network,

@@ -27,8 +27,6 @@ from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import encodings, missing_targets, understand
 
-__all__ = ["fit_chunks"]
-
 MOST_HELD = 10_000
 """The most rows that are held out."""
 _AT_ONCE = 1 << 23  # bytes of features in a chunk

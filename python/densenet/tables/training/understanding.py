@@ -15,8 +15,6 @@ from densenet.tables.notes import notes
 from densenet.tables.table import Table
 from densenet.tables.training.settings import Settings
 
-__all__ = ["Understood", "encodings", "missing_targets", "understand"]
-
 
 class Understood(NamedTuple):
     """What a table is taken for.
