@@ -8,11 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from densenet._files.whole import written_whole
 from densenet.cli import _options, _tables
 from densenet.cli._options import Commands
+
+if TYPE_CHECKING:
+    from densenet.tables.encoding.oddities import Oddities
+    from densenet.tables.model import Evaluation
 
 
 def add(commands: Commands) -> None:
@@ -48,7 +52,9 @@ def _predict(arguments: argparse.Namespace) -> int:
     read = [arguments.model, *_tables.inputs(arguments)]
     _tables.spare(read, [] if to_standard_output else [arguments.out])
     model = TableModel.load(arguments.model)
-    rows, bare, odd, evaluations = 0, 0, [], []
+    rows = bare = 0
+    odd: list[Oddities] = []
+    evaluations: list[Evaluation] = []
     with _output(arguments.out) as file:
         for table in _tables.chunks_for(model, arguments, arguments.score):
             predictions = model.answer(table, arguments.probabilities)

@@ -81,7 +81,7 @@ def read(
     if arguments.join is None and arguments.join_header_rows is not None:
         raise ValueError("--join-header-rows: expected a table by --join, got none")
     _set_threads(arguments)
-    load = partial(read_table, **_options_of(arguments, missing, present))
+    load: Callable[..., Table] = partial(read_table, **_options_of(arguments, missing, present))
     rows = 0 if arguments.no_header else arguments.header_rows
     table = load(arguments.table, header=rows)
     if arguments.join is None:

@@ -45,8 +45,8 @@ class TableChunks:
     >>> path = Path(tempfile.mkdtemp(), "a.csv")
     >>> _ = path.write_text("n,pet\n1,cat\n2,dog\n3,cat\n")
     >>> chunks = read_chunks(path)
-    >>> len(chunks), chunks.is_whole, chunks.sample.texts("pet").tolist()
-    (3, True, ['cat', 'dog', 'cat'])
+    >>> len(chunks), chunks.is_whole, chunks.in_order, chunks.sample.texts("pet").tolist()
+    (3, True, False, ['cat', 'dog', 'cat'])
     >>> [table.numbers("n").tolist() for table in chunks.tables(["n"], 2)]
     [[1.0, 2.0], [3.0]]
     >>> mixed = chunks.tables(["n"], 2, mixed=[0, 1], without=[1])
@@ -198,7 +198,10 @@ def read_chunks(
     [[0.0, 1.0, 2.0], [3.0, 4.0]]
     """
     how = reading_of(path, header, delimiter, encoding, missing, present, comment)
-    files, begins, alike, copies = [], [], None, Copies()
+    files: list[TableFile] = []
+    begins: list[int] = []
+    alike: Part | None = None
+    copies = Copies()
     draw, rows, before = Draw(), 0, 0
     timed: set[str] = set()
     for number, given in enumerate(how.files):

@@ -14,15 +14,7 @@ from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
 from densenet.tables.table import check_names
 
-__all__ = [
-    "ParquetGroups",
-    "group_parts",
-    "has_times",
-    "of_one_type",
-    "parquet_groups",
-    "read_parquet",
-    "store_typed",
-]
+__all__ = ["read_parquet", "store_typed"]
 
 _READS = 64  # in so many parts are columns read, as pyarrow takes much room beside what it reads
 _AT_ONCE = 1 << 18  # bytes of a column that are read at a time
