@@ -298,6 +298,7 @@ def test_the_command_trains_in_chunks(command, few_drawn, rng):
         (("--folds", "3"), "--folds: expected no such option with --chunks"),
         (("--validation-file", "t.csv"), "--validation-file: expected no such option with"),
         (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
+        (("--reduce", "pca:2"), "--reduce: expected no such option with --chunks"),
         (("--nets", "2"), "--nets: expected 1 with --chunks, got 2"),
         (("--preset", "best"), "--nets: expected 1 with --chunks, got 5, that of --preset best"),
     ],

@@ -14,7 +14,7 @@ from densenet.tables.reading.drawing import Draw
 from densenet.tables.reading.files import INDEX, Reading, reading_of, store
 from densenet.tables.reading.mixing import grouped, interleaved, taken
 from densenet.tables.reading.parquet import has_times
-from densenet.tables.reading.parts import Part, check_alike
+from densenet.tables.reading.parts import Joined, Part, check_alike
 from densenet.tables.reading.segments import Segment, TableFile
 from densenet.tables.reading.sources import Copies, name_of
 from densenet.tables.stored import Columns
@@ -123,7 +123,9 @@ class TableChunks:
         return map(self._table, grouped(parts, rows, rng))
 
     def _table(self, part: Part) -> Table:
-        stored, unreadable, _ = store(part, self._reading.words, self._timed)
+        stored, unreadable, _ = store(
+            Joined(part, self.sample.files), self._reading.words, self._timed
+        )
         return replace(
             self.sample, columns=Columns(stored), places=part.places, unreadable=unreadable
         )
@@ -224,9 +226,10 @@ def read_chunks(
         begins.append(before)
         before += last
     drawn = draw.part()
-    stored, unreadable, guesses = store(drawn.part, how.words, timed)
-    release_unused()
     several = len(files) > 1
+    names = tuple(zip(begins, (one.name for one in files), strict=True)) if several else ()
+    stored, unreadable, guesses = store(Joined(drawn.part, names), how.words, timed)
+    release_unused()
     sample = Table(
         how.title,
         Columns(stored),
@@ -235,7 +238,7 @@ def read_chunks(
         unreadable,
         guesses,
         dict.fromkeys(drawn.part.unnamed, INDEX),
-        files=tuple(zip(begins, (one.name for one in files), strict=True)) if several else (),
+        files=names,
     ).with_guesses(delimiter=drawn.part.delimiter, decimal=decimal, thousands=thousands)
     return TableChunks(
         sample,

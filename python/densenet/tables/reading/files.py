@@ -13,18 +13,19 @@ from typing import IO, Any, NamedTuple
 from densenet import _checks
 from densenet._extras import require
 from densenet.tables.cells import MISSING, missing_words
-from densenet.tables.numerals import Guess
+from densenet.tables.guess import Guess
+from densenet.tables.numerals import Numerals
 from densenet.tables.reading.arrow_cells import release_unused
 from densenet.tables.reading.csv_tables import CsvOptions, read_csv, store_texts
 from densenet.tables.reading.parquet import read_parquet, store_typed
-from densenet.tables.reading.parts import Part, join
+from densenet.tables.reading.parts import Joined, Part, join
 from densenet.tables.reading.sources import find_files, name_of, open_source
 from densenet.tables.stored import Columns, Stored
 from densenet.tables.table import Table
 
 __all__ = ["MISSING", "read_table", "write_csv"]
 
-INDEX = "an index without a name, as pandas writes it; --text reads it all the same"
+INDEX = "an index without a name, as pandas writes it"
 """Why a column that pandas wrote as an index is no feature."""
 
 # ---- reading -----------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ def read_table(
     """
     how = reading_of(path, header, delimiter, encoding, missing, present, comment)
     joined = join(_read(file, how.options) for file in how.files)
-    stored, unreadable, guesses = store(joined.part, how.words)
+    stored, unreadable, guesses = store(joined, how.words)
     release_unused()
     table = Table(
         how.title,
@@ -184,21 +185,23 @@ def reading_of(
 
 
 def store(
-    part: Part, words: Collection[str], timed: Collection[str] = ()
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
-    """Store the columns of a file, and drop what was read, by `store_texts` or `store_typed`.
+    joined: Joined, words: Collection[str], timed: Collection[str] = ()
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
+    """Store the columns of files, and drop what was read, by `store_texts` or `store_typed`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import pyarrow as arrow
     >>> from densenet.tables.reading.files import store
-    >>> from densenet.tables.reading.parts import Part
+    >>> from densenet.tables.reading.parts import Joined, Part
     >>> part = Part("a.csv", {"x": [arrow.array(["1.5", "na"])]}, np.array([2, 3]), "line", [], ",")
-    >>> store(part, {"", "na"})[0]["x"].array().tolist()
+    >>> store(Joined(part, ()), {"", "na"})[0]["x"].array().tolist()
     ['1.5', '']
     """
-    return store_texts(part, words) if part.unit == "line" else store_typed(part, words, timed)
+    if joined.part.unit == "line":
+        return store_texts(joined.part, words)
+    return store_typed(joined, words, timed)
 
 
 def _read(file: Path, options: CsvOptions) -> Part:

@@ -5,13 +5,12 @@ several of them are read side by side.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from densenet._typing import Array
 from densenet.tables.reading.parquet import of_one_type
-from densenet.tables.reading.parts import Part
+from densenet.tables.reading.parts import Joined, Part
 
 GROUP = 1 << 25
 """Bytes of cells in a group, as in `fit` on a file of an array."""
@@ -91,21 +90,17 @@ def grouped(
 def _cut(group: list[Part], rows: int, rng: np.random.Generator | None) -> Iterator[Part]:
     """Empty a group, and give its rows in parts."""
     first = group[0]
-    columns = {
-        name: [_joined(f"{first.name}, column {name!r}", [part.columns[name] for part in group])]
-        for name in first.columns
-    }
-    whole = first._replace(columns=columns, places=np.concatenate([one.places for one in group]))
+    places = np.concatenate([one.places for one in group])
+    whole = first._replace(columns={}, places=places)
+    for name in first.columns:
+        arrays = [one for part in group for one in part.columns[name]]
+        whole.columns[name] = [of_one_type(Joined(whole, ()), name, arrays).combine_chunks()]
     group.clear()
     order = np.arange(len(whole.places))
     if rng is not None:
         rng.shuffle(order)
     for begin in range(0, len(order), rows):
         yield taken(whole, order[begin : begin + rows])
-
-
-def _joined(where: str, arrays: Sequence[list[Any]]) -> Any:
-    return of_one_type(where, [one for each in arrays for one in each]).combine_chunks()
 
 
 def taken(part: Part, rows: Array) -> Part:

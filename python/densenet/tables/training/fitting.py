@@ -15,8 +15,7 @@ from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads
 from densenet.network import Network
-from densenet.tables.encoding.features import Features
-from densenet.tables.encoding.targets import Classes, Target
+from densenet.tables.encoding.targets import Classes, Target, Task
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
 from densenet.tables.table import Table
 from densenet.tables.training.calibration import calibrate
@@ -30,6 +29,7 @@ from densenet.tables.training.going_on import (
     tables_of,
 )
 from densenet.tables.training.holding_out import hold_out
+from densenet.tables.training.reducing import parted, projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import encodings, missing_targets, understand
 from densenet.training import History
@@ -66,8 +66,8 @@ class Fitted(NamedTuple):
     >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
     >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
     (2, 80, 20)
-    >>> fitted.notes
-    ["'x' numbers the rows: leave it out unless that is meant (--id x or --ignore x)"]
+    >>> fitted.notes[0].partition(": ")[0]
+    "'x' has another whole number in each row"
     """
 
     model: TableModel
@@ -137,68 +137,63 @@ def fit(
     >>> fitted.model.predict(question)
     ['minus', 'plus']
     """
-    if start is not None:
-        settings = settings_from(start, settings)
-    missing = missing_targets(table, settings, start.features.columns if start else None)
-    if start is None:
-        table, task, target, said = understand(table, settings, missing)
-    else:
-        table = table.take(np.flatnonzero(~missing))
-        task, target = settings.task, start.target
-        said = check_rows(start, table)
-        settings = gentler(settings, start, len(table))
-    if missing.any():
-        said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    if validation is None:
-        settings = settings.chosen_for(len(table), target)
-        parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
-    else:
-        bare = int(validation.missing(settings.target).sum())
-        if bare:
-            said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
-        settings = replace(settings, validation=0.0).chosen_for(len(table), target)
-        parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
-    if len(parts) == 1:  # in the order of their use, rows of x are views
-        [(rows, held_out)] = parts
-        table = table.take(np.concatenate([rows, held_out]))
-        parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
+    begun = _anew(table, settings) if start is None else _further(table, settings, start)
+    settings, target, said = begun.settings, begun.target, begun.said
+    if validation is not None:
+        validation, lines = _with_targets(validation, target.column, "rows to hold out")
+        said[:0] = lines
+        settings = replace(settings, validation=0.0)  # of this table
+    settings = settings.chosen_for(len(begun.table), target)
+    table, parts = _parts(begun.table, settings, target)
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     if start is None:
-        features, target = encodings(training_rows, settings, task)
+        features, target = encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
     x, y = features.transform(table), target.encode(table)
-    if validation is None:
-        held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
-    else:
-        held = [_encoded(validation, features, target)] * settings.nets
+    held = _held_out(x, y, parts)
+    if validation is not None:
+        held = [(features.transform(validation), target.encode(validation))] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
+    projection, width = None, x.shape[1]
+    reduced = None if start is None else start.facts.get("reduced")
+    if start is None and settings.reduce is not None:
+        wanted = reduction(settings.reduce)
+        projection, share = projection_of(_of(x, seen), wanted, workers)
+        reduced = {"inputs": width, "components": len(projection.bias), "share": share}
+        width = len(projection.bias)
 
     def trained(number: int) -> tuple[Network, History]:
         rows, _ = parts[number]
         seed = settings.seed + number
         if start is None:
-            network = settings.make_network(x.shape[1], target, seed)
+            first, network = projection, settings.make_network(width, target, seed)
+        elif settings.reduce is None:
+            first, network = None, network_from(start.networks[number])
         else:
-            network = network_from(start.networks[number])
-        x_rows, y_rows = _of(x, rows), _of(y, rows)
+            first, network = parted(start.networks[number], seed)
+        inputs, targets = _of(x, rows), _of(y, rows)
+        held_out = held[number] if held else None
+        if first is not None:
+            inputs = first.apply(inputs)
+            held_out = held_out and (first.apply(held_out[0]), held_out[1])
         history = train(
             network,
-            (x_rows, y_rows),
-            held[number] if held else None,
+            (inputs, targets),
+            held_out,
             settings,
             target,
             rows=len(rows),
-            counts=counts_of(target, y_rows),
+            counts=counts_of(target, targets),
             seed=seed,
             progress=progress,
             workers=workers,
         )
-        check_converged(network, history, x_rows, settings)
-        if settings.calibrate:
-            calibrate(network, *held[number])
-        return network, history
+        check_converged(network, history, inputs, settings)
+        if settings.calibrate and held_out:
+            calibrate(network, *held_out)
+        return network if first is None else first.before(network), history
 
     tasks = [partial(trained, number) for number in range(len(parts))]
     pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
@@ -213,19 +208,84 @@ def fit(
     if isinstance(target, Classes) and settings.threshold is not None:
         chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
-    train_scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
     judgement = score(model.target, *judged) if judged else None
-    facts = facts_of(table.source, len(seen), histories[0], settings, train_scores, judgement)
+    facts = facts_of(table.source, len(seen), histories[0], settings, scores, judgement)
     if start is not None:
         facts["before"] = tables_of(start)
-    model = replace(model, facts=facts)
+    if reduced is not None:
+        facts["reduced"] = reduced
     if validation is not None:
-        judged_rows = [_labelled(validation, target)]
+        judged_rows = [validation]
     elif held:
         judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
         judged_rows = [training_rows]
-    return Fitted(model, histories, train_scores, judgement, said, judged_rows)
+    return Fitted(replace(model, facts=facts), histories, scores, judgement, said, judged_rows)
+
+
+class _Begun(NamedTuple):
+    """What is settled before rows are held out."""
+
+    table: Table  # the rows that have a target
+    settings: Settings
+    target: Target
+    said: list[str]  # notes
+
+
+def _anew(table: Table, settings: Settings) -> _Begun:
+    """Settle what is learned from a table: its target, and which columns name the rows."""
+    missing = missing_targets(table, settings)
+    _, said = _with_targets(table, settings.target)
+    rows, _, target, noted = understand(table, settings, missing)
+    return _Begun(rows, settings, target, said + noted)
+
+
+def _further(table: Table, settings: Settings, start: TableModel) -> _Begun:
+    """Settle how training goes on from a model, which decides what is read and predicted."""
+    settings = settings_from(start, settings)
+    missing_targets(table, settings, start.features.columns)
+    rows, said = _with_targets(table, settings.target)
+    said += check_rows(start, rows)
+    return _Begun(rows, gentler(settings, start, len(rows)), start.target, said)
+
+
+def _with_targets(table: Table, target: str, what: str = "rows") -> tuple[Table, list[str]]:
+    """Give the rows that have a target, and a note if there are others."""
+    table.require([target])
+    missing = table.missing(target)
+    if missing.all():
+        raise ValueError(f"{table.source}, column {target!r}: expected targets, got none")
+    others = int(missing.sum())
+    said = [f"{others:,} {what} without {target!r} are left out"] if others else []
+    return table.take(np.flatnonzero(~missing)), said
+
+
+def _parts(
+    table: Table, settings: Settings, target: Target
+) -> tuple[Table, list[tuple[Array, Array]]]:
+    """Choose the rows, by number, that each network learns from and holds out.
+
+    A single network has them in the order of their use, so that both are views of x.
+    """
+    if not settings.validation:
+        return table, [(np.arange(len(table)), np.arange(0))] * settings.nets
+    task = _task_of(target)
+    parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    if len(parts) > 1:
+        return table, parts
+    [(rows, held_out)] = parts
+    ordered = table.take(np.concatenate([rows, held_out]))
+    return ordered, [(np.arange(len(rows)), np.arange(len(rows), len(ordered)))]
+
+
+def _held_out(x: Array, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    """Give what each network holds out; nothing if no rows are held out."""
+    return [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
+
+
+def _task_of(target: Target) -> Task:
+    return "classification" if isinstance(target, Classes) else "regression"
 
 
 def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
@@ -255,23 +315,10 @@ def _judged(
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
-def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
-    """Encode the rows of a table that have a target, to hold them out."""
-    table = _labelled(table, target)
-    if not len(table):
-        raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
-    return features.transform(table), target.encode(table)
-
-
 def _of(array: Array, rows: Array) -> Array:
     """Give rows of an array, by growing numbers: a view if they lie one after the other."""
     first, last = rows[0], rows[-1]
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
-
-
-def _labelled(table: Table, target: Target) -> Table:
-    """Give the rows of a table that have a target."""
-    return table.take(np.flatnonzero(~table.missing(target.column)))
 
 
 def _headline(evaluation: Evaluation) -> str:

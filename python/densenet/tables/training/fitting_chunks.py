@@ -49,7 +49,7 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     ----------
     chunks : TableChunks
     settings : Settings
-        Of one network.
+        Of one network, without `reduce`.
     progress : bool
         True shows a progress bar.
 
@@ -60,7 +60,7 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     Raises
     ------
     ImportError, ValueError
-        What `densenet.tables.fit` raises; ValueError, too, for several networks.
+        What `densenet.tables.fit` raises; ValueError, too, for several networks or `reduce`.
 
     Examples
     --------
@@ -80,6 +80,10 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     if settings.nets > 1:
         raise ValueError(
             f"nets: expected 1 for a table that is read in chunks, got {settings.nets}"
+        )
+    if settings.reduce is not None:
+        raise ValueError(
+            f"reduce: expected None for a table that is read in chunks, got {settings.reduce!r}"
         )
     sample = chunks.sample
     missing = missing_targets(sample, settings)
