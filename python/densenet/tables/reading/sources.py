@@ -76,6 +76,13 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
             continue
         inside = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
         folders = [one.name for one in inside if one.is_dir()]
+        if folders and "=" in folders[0]:
+            column = folders[0].partition("=")[0]
+            raise ValueError(
+                f"{path}: expected a folder of tables, got the folder {folders[0]} in it, whose "
+                f"files lack the column {column!r}: write one file that has it, or read the folder "
+                "with pyarrow, pandas or polars and use densenet.tables"
+            )
         if folders:
             raise ValueError(
                 f"{path}: expected a folder of tables, got the folder {folders[0]} in it: name "
