@@ -43,8 +43,8 @@ def moved_anew(
     """Make a function that gives all images once, in chunks of some rows, as `fit` asks for.
 
     They come in a new order each time, moved by up to `shift` pixels, and half of them mirrored. A
-    chunk of some thousand rows stays in the processor's caches: an image takes 4 µs, and 12 where
-    all images of an epoch are made at once.
+    chunk as large as a batch stays in the processor's caches: an image of 32 x 32 pixels takes 6 µs
+    then, and 11 µs in chunks of 2,048.
     """
     rng = np.random.default_rng(seed)
     side = images.shape[-1]
