@@ -18,7 +18,7 @@ some_tests := $(addprefix tests/, \
   threads/test_thread_limits.py threads/test_pace.py)
 
 .PHONY: help demo test quick debug-core lint docs wheel bench bench-nets bench-predict \
-  bench-estimators bench-many bench-ranks bench-curves bench-threads peers clean
+  bench-estimators bench-many bench-ranks bench-curves bench-threads bench-equations peers clean
 .NOTPARALLEL:
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make bench-ranks       time one training by many processes beside one and PyTorch's"
 	@echo "make bench-curves      time training by batch, width, depth and threads"
 	@echo "make bench-threads     compare more threads with one"
+	@echo "make bench-equations   time the NumPy lines of docs/equations.md beside the C++"
 	@echo "make peers             install PyTorch, JAX and scikit-learn for bench-nets: gigabytes"
 	@echo "make clean             remove all that these commands made"
 	@echo
@@ -79,7 +80,7 @@ docs: .venv/.docs
 wheel: .venv/.tools
 	@.ci/wheel $(ARGS)
 
-bench bench-nets bench-predict bench-estimators bench-many bench-ranks bench-curves bench-threads: .venv/.test
+bench bench-nets bench-predict bench-estimators bench-many bench-ranks bench-curves bench-threads bench-equations: .venv/.test
 	@echo "==> Running the benchmark"
 	@$(python) bench/$(@:bench-%=%).py $(ARGS)
 

@@ -240,12 +240,15 @@ def losers(results: Sequence[Result]) -> list[str]:
         if (ratio := result.ratio(result.net.ours[0], result.net.beside)) is not None and ratio < 1
     ]
     none = "Nothing is slower than the best peer." if compared else "No peer to compare with."
-    first = "\n".join(["Slower than the best peer:\n", *(f"- {cell}" for cell in lost)])
-    paragraphs = [first if lost else none]
+    paragraphs = [paragraph_of("Slower than the best peer:", lost) or none]
     if beside:
-        other = results[0].net.beside_heading
-        paragraphs.append("\n".join([f"Slower than {other}:\n", *(f"- {c}" for c in beside)]))
+        paragraphs.append(paragraph_of(f"Slower than {results[0].net.beside_heading}:", beside))
     return paragraphs
+
+
+def paragraph_of(title: str, cells: Sequence[str]) -> str:
+    """Give a list under a title; "" if there is nothing to list."""
+    return "\n".join([f"{title}\n", *(f"- {cell}" for cell in cells)]) if cells else ""
 
 
 def contenders(results: Sequence[Result]) -> str:

@@ -6,7 +6,8 @@
 Each method reads the file, trains and predicts the test rows in a process of its own, on one thread
 (`table_methods.py`; `table_data.py` has the tables). The score is the accuracy, or the root mean
 squared error where values are predicted, as the mean over seeds, which draw the test rows. Seconds
-and memory are medians. No setting may be chosen by these scores.
+and memory are medians. A report begins with the scores that are worse than the best peer's. No
+setting may be chosen by these scores.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -51,15 +52,34 @@ def cells(data: Data, runs: Sequence[Run]) -> list[str]:
     """Write the score with its spread, seconds of reading and of training, and memory."""
     scores = [each["score"] for each in runs]
     spread = stdev(scores) if len(scores) > 1 else 0.0
-    written = (
-        f"{mean(scores):,.4g} ±{spread:.2g}"
-        if data.task == "regression"
-        else f"{100 * mean(scores):.2f} % ±{100 * spread:.2f}"
-    )
+    about = f"{spread:.2g}" if data.task == "regression" else f"{100 * spread:.2f}"
+    written = f"{score_text(data, runs)} ±{about}"
     reading, training, peak = (
         median(each[name] for each in runs) for name in ("reading", "training", "peak")
     )
     return [written, f"{reading:.2f}", f"{training:.2f}", f"{peak / 1e6:,.0f}"]
+
+
+def score_text(data: Data, runs: Sequence[Run]) -> str:
+    """Write the mean score."""
+    score = mean(each["score"] for each in runs)
+    return f"{score:,.4g}" if data.task == "regression" else f"{100 * score:.2f} %"
+
+
+def losers(data: Data, found: Mapping[str, Sequence[Run]]) -> list[str]:
+    """Name our methods whose mean score is worse than the best peer's, with both scores."""
+    sign = -1 if data.task == "regression" else 1
+    score = {name: sign * mean(each["score"] for each in runs) for name, runs in found.items()}
+    peers = [name for name in found if report.is_peer(name)]
+    if not peers:
+        return []
+    best = max(peers, key=score.__getitem__)
+    best_text = f"{score_text(data, found[best])} of {best}"
+    return [
+        f"{data.name}, {name}: {score_text(data, runs)} beside {best_text}"
+        for name, runs in found.items()
+        if not report.is_peer(name) and score[name] < score[best]
+    ]
 
 
 def measure(given: argparse.Namespace, into: Records) -> int:
@@ -75,8 +95,10 @@ def measure(given: argparse.Namespace, into: Records) -> int:
             "1,000",
         ],
     )
-    failed = False
+    failed, compared = False, False
+    lost: list[str] = []
     for data in given.data:
+        found: dict[str, Sequence[Run]] = {}
         for method in given.methods:
             done = [run(method, data, seed) for seed in range(given.seeds)]
             about: dict[str, Any] = {"data": data.name, "method": method}
@@ -87,15 +109,21 @@ def measure(given: argparse.Namespace, into: Records) -> int:
                 live.add([data.name, method, f"failed: {wrong[0]}", "", "", ""])
                 into.add(about, None, failure=wrong[0])
                 continue
+            found[method] = runs
             live.add([data.name, method, *cells(data, runs)])
             scores = {"score": mean(each["score"] for each in runs)}
             peak = {"peak_bytes": median(each["peak"] for each in runs)}
             for part in ("reading", "training", "predicting"):
                 timing = Timing.of([each[part] for each in runs])
                 into.add(about | {"part": part} | scores | peak, timing)
+        lost += losers(data, found)
+        compared |= any(map(report.is_peer, found))
+    first = report.paragraph_of("Worse than the best peer:", lost)
+    none = "Nothing is worse than the best peer." if compared else "No peer to compare with."
+    circumstances = report.describe(into)
+    print(f"\n{first or none}\n\n{circumstances}")
     if given.markdown:
-        report.save(given.markdown, [live.text(), report.describe(into)])
-    print(f"\n{report.describe(into)}")
+        report.save(given.markdown, [circumstances, first or none, live.text()])
     return int(failed)
 
 

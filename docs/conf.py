@@ -68,7 +68,16 @@ def link_from_elsewhere(
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, text)
 
 
+def name_the_language(
+    app: Sphinx, page: str, template: str, context: dict[str, object], tree: object
+) -> None:
+    """Say of Spanish pages that they are Spanish, for those who have them read aloud."""
+    if page.startswith("es/"):
+        context["language"] = "es"
+
+
 def setup(app: Sphinx) -> None:
     """Add what the pages need besides."""
     app.add_directive("imports", Imports)
     app.connect("missing-reference", link_from_elsewhere)
+    app.connect("html-page-context", name_the_language)

@@ -377,9 +377,11 @@ class Network(Passes):
         Parameters
         ----------
         x, y, sample_weight
-            As in `loss`. Rows are converted to the network's element type batch by batch, and an
-            `np.memmap` is never copied whole. Or x is a function that gives chunks of rows, and
-            nothing is given for y and `sample_weight`; `densenet.chunks` has some such functions.
+            As in `loss`. Rows are converted to the network's element type batch by batch. An x
+            whose columns lie one after another in memory, as those of a frame often do, is copied
+            row by row at the start; an `np.memmap` is never copied whole. Or x is a function that
+            gives chunks of rows, and nothing is given for y and `sample_weight`;
+            `densenet.chunks` has some such functions.
         epochs : int
             How many times every row is learned from. With `resume`, the epochs of the call before
             count, too.

@@ -64,6 +64,8 @@ class Optimizer:
         if self.lr_factors is not None:
             factors = _Factors(_checks.rates("lr_factors", self.lr_factors))
             object.__setattr__(self, "lr_factors", factors)
+            if not isinstance(self.lr, Schedule):
+                _checks.rates_of_factors(self.lr, factors)
 
     def settings(self) -> dict[str, float]:
         """Give the settings of the update by name, without those that are None and a schedule.
@@ -122,8 +124,8 @@ class SGD(Optimizer):
         If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
         `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting or a factor is outside its range. Names that a network does not have are
-        refused by the call that trains it.
+        If a setting or a factor is outside its range, or `lr` times a factor overflows. Names that
+        a network does not have, and rates of a schedule, are refused by the call that trains it.
 
     Notes
     -----
@@ -201,8 +203,8 @@ class RMSprop(Optimizer):
         If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
         `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting or a factor is outside its range. Names that a network does not have are
-        refused by the call that trains it.
+        If a setting or a factor is outside its range, or `lr` times a factor overflows. Names that
+        a network does not have, and rates of a schedule, are refused by the call that trains it.
 
     Examples
     --------
@@ -249,8 +251,8 @@ class Adam(Optimizer):
         If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
         `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting or a factor is outside its range. Names that a network does not have are
-        refused by the call that trains it.
+        If a setting or a factor is outside its range, or `lr` times a factor overflows. Names that
+        a network does not have, and rates of a schedule, are refused by the call that trains it.
 
     Examples
     --------
@@ -287,8 +289,8 @@ class AdamW(Adam):
         If a setting is not a number. Only `lr` may be a schedule instead. Or if `trainable` or
         `lr_factors` is no collection or mapping of names.
     ValueError
-        If a setting or a factor is outside its range. Names that a network does not have are
-        refused by the call that trains it.
+        If a setting or a factor is outside its range, or `lr` times a factor overflows. Names that
+        a network does not have, and rates of a schedule, are refused by the call that trains it.
 
     Examples
     --------

@@ -46,10 +46,11 @@ inline constexpr double kWindowSeconds = 1e-2;
 // kMostLostSeconds longer than one thread would have. Less of both costs less on a busy machine,
 // and lets single interruptions decide.
 inline constexpr double kLookSeconds = 1e-3, kMostLostSeconds = 2e-3;
-// Late threads are left out for kFirstWait (below), then for twice as long each time up to this,
-// and for so many of the last pieces of work. More protects a busy machine, less forgives sooner.
+// Late threads are left out for kFirstWait (below), then for twice as long each time up to this;
+// and for as long as they have cost, then for twice that each time up to so many times. More
+// protects a busy machine, less forgives sooner.
 inline constexpr auto kLongestPatience = std::chrono::seconds(1);
-inline constexpr double kRematchTimes = 8;
+inline constexpr double kMostRematchTimes = 20;
 // Threads for which the caller waits this share of the time are under suspicion of being late.
 inline constexpr double kMuchWaiting = 0.25;
 

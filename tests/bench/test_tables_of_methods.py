@@ -40,7 +40,27 @@ def test_methods_are_measured(monkeypatch, phonemes, capsys):
     assert [row["measured"]["part"] for row in rows] == ["reading", "training", "predicting"]
     assert rows[0]["measured"]["score"] > 0.8
     assert rows[0]["measured"]["peak_bytes"] > 1e7
-    assert "| densenet, fast |" in (phonemes / "tables.md").read_text("utf-8")
+    written = (phonemes / "tables.md").read_text("utf-8")
+    assert "| densenet, fast |" in written
+    assert "No peer to compare with." in written.partition("| data ")[0]
+
+
+@pytest.mark.parametrize(("name", "unit"), [("phoneme", " %"), ("housing", "")])
+def test_scores_under_the_best_peer_are_told_first(monkeypatch, phonemes, capsys, name, unit):
+    scores = {"densenet, fast": 0.1, "densenet, best": 0.3, "LightGBM": 0.2, "scikit-learn, MLP": 0}
+    if not unit:  # an error, of which less is better
+        scores = {method: 1 - score for method, score in scores.items()}
+    parts = dict.fromkeys(("reading", "training", "predicting", "peak"), 1.0)
+    monkeypatch.setattr(tables, "METHODS", scores)
+    monkeypatch.setattr(tables, "run", lambda method, *_: {"score": scores[method], **parts})
+    report = phonemes / "tables.md"
+    assert run(monkeypatch, "--data", name, "--seeds", "1", "--markdown", report) == 0
+    ours, best = ("10.00 %", "20.00 %") if unit else ("0.9", "0.8")
+    told = (
+        f"Worse than the best peer:\n\n- {name}, densenet, fast: {ours} beside {best} of LightGBM\n"
+    )
+    assert told in capsys.readouterr().out
+    assert told in report.read_text("utf-8").partition("| data ")[0]
 
 
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations")  # of scikit-learn's MLP

@@ -7,9 +7,11 @@ extern "C" {
 void turn(double seconds) { Turned::turn(seconds); }
 Pace* pace() { return new Pace; }
 void drop_pace(Pace* pace) { delete pace; }
-// How many threads take the next steps, and until how many seconds from now.
-int next(Pace* pace, int threads, bool by_columns, bool long_steps, double* until, bool* columns) {
-  const Pace::Block block = pace->next(16, {threads, by_columns}, long_steps);
+// How many threads take the next steps of batches of so many rows, and until how many seconds from
+// now.
+int next(Pace* pace, int rows, int threads, bool by_columns, bool long_steps, double* until,
+         bool* columns) {
+  const Pace::Block block = pace->next(rows, {threads, by_columns}, long_steps);
   *until = std::chrono::duration<double>(block.end - Turned::now()).count();
   *columns = block.way.by_columns;
   return block.way.threads;

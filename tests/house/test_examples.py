@@ -188,5 +188,5 @@ def test_music_genres(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_every_example_is_short_tested_and_in_the_table(path: Path) -> None:
     assert f"def test_{path.stem}(" in Path(__file__).read_text(encoding="utf-8")
-    assert f"]({path.name}) |" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert f"](./{path.name}) |" in (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 100

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.faults.__main__ import FAULTS, misplaced, rows_in
 from tests.support.paths import ROOT, TESTS
 
 FILES = sorted(TESTS.rglob("*.py"))
@@ -58,6 +59,12 @@ def test_no_test_asks_a_clock(path):
         r"(?<!def )\b(perf_counter|monotonic|(process|thread)_time|getrusage|time\.time)(_ns)?\("
     )
     assert not re.search(clocks, path.read_text())
+
+
+def test_faults_are_put_where_their_text_is():
+    """`python -m tests.faults` is run by hand; code that moves must take its faults along."""
+    assert list(misplaced()) == []
+    assert set(rows_in(ROOT / "docs" / "faults-put-in.md")) == set(FAULTS)
 
 
 _SKIPS = {

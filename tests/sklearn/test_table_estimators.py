@@ -214,6 +214,13 @@ def test_ids_are_left_out_unless_they_are_numbers():
     assert "code=1" not in numbers.names
 
 
+def test_an_id_alone_is_refused_by_the_parameters_that_may_name_it():
+    with pytest.raises(ValueError, match="'user' is a count of the rows") as caught:
+        quick(max_iter=1).fit({"user": range(240)}, [0, 1] * 120)
+    named = "learned from if named in categorical_features or numeric_features"
+    assert str(caught.value).endswith(f"({named})")
+
+
 def test_words_for_missing_cells_are_those_of_files():
     x = {"word": ["x", "n/a", "y", "?"] * 20, "number": ["1", "2", "NA", "-"] * 20}
     fitted = quick(max_iter=1).fit(x, [0, 1] * 40)

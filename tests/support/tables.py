@@ -1,7 +1,11 @@
-"""A small table of tracks, and CSV files of it."""
+"""Small tables, and CSV files of one of tracks."""
 
 import csv
 from pathlib import Path
+
+import numpy as np
+
+from densenet.tables import Table
 
 HEADER = ["track_id", "tempo", "mood", "noise", "genre"]
 
@@ -27,3 +31,18 @@ def tracks(rng, count=300, first=0):
 def read(name):
     with Path(name).open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+def overlapping(n=600, seed=0, share=0.2):
+    """Give a table of two classes that no rule divides, of which one is rarer."""
+    rng = np.random.default_rng(seed)
+    rare = rng.random(n) < share
+    x = rng.normal(rare, 1.0)
+    return Table.from_columns({"x": x, "z": rng.normal(size=n), "y": np.where(rare, "b", "a")})
+
+
+def values(n=300):
+    """Give a table of a value that depends on a number."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n)
+    return Table.from_columns({"x": x, "y": x + 0.1 * rng.normal(size=n)})

@@ -1,16 +1,16 @@
 """Choices of a training on a table: weights of classes, a monitor, rows to hold out, folds."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from densenet.losses import SoftmaxCrossEntropy
-from densenet.tables import Classes, Settings, Table, TableModel, cross_validate, fit, write_csv
-from densenet.tables.training.calibration import temperature_of
+from densenet.tables import Settings, Table, TableModel, cross_validate, fit
 from densenet.tables.training.holding_out import divide, hold_out
-from densenet.tables.training.thresholds import best_threshold
-from tests.support.tables import HEADER, tracks, write
+from densenet.tables.training.settings import DECAY, HELD_OUT, HELD_OUT_SHARES, SMOOTHING
+from tests.support.tables import HEADER, overlapping, tracks, values, write
 
 for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
     pytest.importorskip(needed)
@@ -18,20 +18,6 @@ for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
 QUICK = ("--epochs", "3", "--no-picture")
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-
-def overlapping(n=600, seed=0, share=0.2):
-    """Give a table of two classes that no rule divides, of which one is rarer."""
-    rng = np.random.default_rng(seed)
-    rare = rng.random(n) < share
-    x = rng.normal(rare, 1.0)
-    return Table.from_columns({"x": x, "z": rng.normal(size=n), "y": np.where(rare, "b", "a")})
-
-
-def values(n=300):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=n)
-    return Table.from_columns({"x": x, "y": x + 0.1 * rng.normal(size=n)})
 
 
 # ---- weights of classes ------------------------------------------------------------------------
@@ -91,6 +77,14 @@ def test_class_weights_are_facts_of_the_file(tmp_path):
 def test_wrong_choices_are_refused_by_name(wrong, message):
     with pytest.raises(ValueError, match=rf"^{message}"):
         fit(overlapping(), Settings("y", **wrong))
+
+
+def test_a_class_that_is_named_in_two_ways_is_refused(refused):
+    write("train.csv", ["x", "y"], [[i % 7, i % 2] for i in range(60)])
+    given = ("--target", "y", "--class-weight", "1=2,1.0=3", *QUICK)
+    assert refused("fit", "train.csv", *given) == (
+        "densenet: class_weight: expected each class once, got '1' and '1.0', which are one\n"
+    )
 
 
 @pytest.mark.parametrize("wrong", [{"class_weight": "balanced"}, {"calibrate": True}], ids=str)
@@ -301,6 +295,26 @@ def test_folds_learn_from_the_columns_of_the_whole(monkeypatch, number, is_id):
     assert read == [not is_id] * 5
 
 
+@pytest.mark.parametrize("folds", [3, 2])
+def test_a_class_of_a_single_row_may_have_a_weight(folds, monkeypatch):
+    weights = []
+
+    def spied(table, settings, **options):
+        weights.append(settings.class_weight)
+        return fit(table, settings, **options)
+
+    monkeypatch.setattr("densenet.tables.training.folds.fit", spied)
+    x = np.random.default_rng(0).normal(size=61)
+    table = Table.from_columns({"x": x, "y": ["a", "b"] * 30 + ["rare"]})
+    settings = Settings("y", class_weight={"rare": 5, "a": 2}, epochs=1)
+    scores = cross_validate(table, settings, folds)
+    assert len(scores["accuracy"]) == folds
+    both = {"rare": 5.0, "a": 2.0}
+    assert sorted(weights, key=len) == [{"a": 2.0}] + [both] * (folds - 1)
+    with pytest.raises(ValueError, match=r"^class_weight: expected classes of .*, got 'c'"):
+        cross_validate(table, replace(settings, class_weight={"c": 2}), folds)
+
+
 def test_more_folds_than_rows_are_refused():
     table = Table.from_columns({"x": [1, 2, 3], "y": ["a", "b", ""]})
     with pytest.raises(ValueError, match=r"^folds: expected at least 3 rows with a target, got 2"):
@@ -317,107 +331,6 @@ def test_the_command_scores_folds_first(command, rng):
     assert lines[1].split() == ["mean", "spread"]
     assert "240 rows to train on, 60 to validate" in out
     assert out.split("confusion")[1] == plain.split("confusion")[1]
-
-
-# ---- probabilities -----------------------------------------------------------------------------
-
-
-def test_a_temperature_minimises_the_cross_entropy(rng):
-    logits = 5 * rng.normal(size=(200, 3))
-    classes = np.array([rng.choice(3, p=p / p.sum()) for p in np.exp(logits / 3)])
-
-    def cross_entropy(temperature):
-        scaled = logits / temperature
-        of_class = scaled[np.arange(200), classes]
-        return np.mean(np.log(np.exp(scaled).sum(axis=1)) - of_class)
-
-    best = temperature_of(logits, classes)
-    assert 2 < best < 4.5
-    assert all(cross_entropy(best) < cross_entropy(best * factor) for factor in (0.97, 1.03))
-    assert temperature_of(logits, logits.argmax(axis=1)) == pytest.approx(0.05)
-    assert temperature_of(logits, logits.argmin(axis=1)) == pytest.approx(20)
-
-
-def test_calibration_lowers_the_loss_and_changes_no_class():
-    table = overlapping(200)
-    settings = {"epochs": 60, "patience": 60, "lr": 0.01, "monitor": "accuracy"}
-    plain = fit(table, Settings("y", **settings))
-    calibrated = fit(table, Settings("y", calibrate=True, **settings))
-    assert calibrated.validation.scores["loss"] < plain.validation.scores["loss"]
-    assert calibrated.validation.scores["accuracy"] == plain.validation.scores["accuracy"]
-    assert calibrated.model.predict(table) == plain.model.predict(table)
-
-
-# ---- a threshold for a rare class --------------------------------------------------------------
-
-
-def f1_from(shares, is_rare, threshold):
-    taken = shares >= threshold
-    return 2 * np.sum(taken & is_rare) / (np.sum(taken) + np.sum(is_rare))
-
-
-def test_the_best_threshold_has_the_highest_f1(rng):
-    for n in (1, 2, 7, 200):
-        shares = rng.integers(0, 20, n) / 20
-        is_rare = rng.random(n) < shares
-        is_rare[0] = True
-        found = best_threshold(shares, is_rare)
-        best = max(f1_from(shares, is_rare, threshold) for threshold in np.arange(0, 1, 0.025))
-        assert f1_from(shares, is_rare, found) == pytest.approx(best)
-        assert found not in shares or not shares.any()
-    with pytest.raises(ValueError, match=r"^is_rare: expected rows of the class"):
-        best_threshold(shares, np.zeros(200, bool))
-
-
-def test_a_threshold_decides_every_prediction(tmp_path):
-    table = overlapping()
-    model = fit(table, Settings("y", threshold=0.25)).model
-    model.save(tmp_path / "m.safetensors")
-    for each in (model, TableModel.load(tmp_path / "m.safetensors")):
-        expected = np.where(each.predict_proba(table)[:, 1] >= 0.25, "b", "a")
-        assert each.predict(table) == each.answer(table)["y"] == expected.tolist()
-        right = np.mean(expected == table.texts("y"))
-        assert each.score(table).scores["accuracy"] == pytest.approx(right)
-    plain = fit(table, Settings("y")).model
-    assert 2 * plain.predict(table).count("b") < model.predict(table).count("b")
-    np.testing.assert_array_equal(plain.network.flat, model.network.flat)
-
-
-def test_a_threshold_may_be_found_on_the_rows_held_out():
-    plain, found = (fit(overlapping(), Settings("y", threshold=each)) for each in (None, "auto"))
-    assert found.validation.scores["f1"] > plain.validation.scores["f1"]
-    index, least = found.model.target.threshold
-    assert index == 1
-    assert 0.05 < least < 0.5
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"threshold": 1.5}, "threshold must be"),
-        ({"threshold": "best"}, "threshold must be"),
-        (
-            {"threshold": "auto", "validation": 0},
-            "threshold: expected rows of both classes held out",
-        ),
-    ],
-    ids=str,
-)
-def test_wrong_thresholds_are_refused(settings, message):
-    with pytest.raises((TypeError, ValueError), match=rf"^{message}"):
-        fit(overlapping(), Settings("y", **settings))
-    three = Table.from_columns({"x": np.arange(60) % 7, "y": ["a", "b", "c"] * 20})
-    for table, got in ((three, "3 classes"), (values(), "values")):
-        with pytest.raises(ValueError, match=rf"^threshold: expected .* two classes, got {got}"):
-            fit(table, Settings("y", threshold=0.3))
-
-
-@pytest.mark.parametrize("wrong", [0.3, (2, 0.3), (0, 2.0), (0.0, 0.3), [1], "x"], ids=str)
-def test_a_file_with_a_wrong_threshold_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"^threshold: expected"):
-        Classes("y", ("a", "b"), threshold=wrong)
-    with pytest.raises(ValueError, match=r"^threshold: expected one of two classes"):
-        Classes("y", ("a", "b", "c"), threshold=(0, 0.3))
 
 
 # ---- several networks --------------------------------------------------------------------------
@@ -443,6 +356,16 @@ def test_choices_hold_for_several_networks():
 # ---- the command -------------------------------------------------------------------------------
 
 
+def test_settings_and_options_tell_the_defaults_that_count(command):
+    least, largest = HELD_OUT_SHARES
+    defaults = (f"{SMOOTHING:g}", f"{DECAY:g}", f"{HELD_OUT} rows, but {least} to {largest}")
+    described = " ".join(Settings.__doc__.split())
+    options = " ".join(command("fit", "--help")[1].split())
+    for default in defaults:
+        assert f"(default: {default})" in options
+        assert re.search(rf"by default (that of )?{re.escape(default)}[;,.]", described)
+
+
 def test_the_command_has_all_choices(command, rng):
     write("train.csv", HEADER, tracks(rng))
     options = ["--class-weight", "Rock=2, Pop=0.5", "--monitor", "f1", "--calibrate"]
@@ -454,17 +377,6 @@ def test_the_command_has_all_choices(command, rng):
     settings = TableModel.load("model.safetensors").facts["settings"]
     assert settings["class_weight"] == {"Rock": 2.0, "Pop": 0.5}
     assert (settings["monitor"], settings["calibrate"]) == ("f1", True)
-
-
-def test_the_command_tells_the_threshold(command):
-    table = overlapping(200)
-    columns = {name: table.texts(name).tolist() for name in ("x", "y")}
-    write_csv("train.csv", columns)
-    options = ("--target", "y", "--no-picture")
-    _, out, _ = command("fit", "train.csv", *options, "--threshold", "0.3")
-    assert "target: y: 2 classes: a, b; b from a probability of 0.3 on" in out
-    _, out, _ = command("fit", "train.csv", *options, "--threshold", "auto")
-    assert "; b from a probability of 0." in out
 
 
 @pytest.mark.parametrize(

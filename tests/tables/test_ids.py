@@ -48,7 +48,7 @@ def test_ids_are_left_out(command, rng, name, ids, why):
     said = fitted(command, rng, ids(rng), name)
     assert len(said) == 1
     assert said[0].startswith(f"left out: {name}: {why}")
-    assert said[0].endswith(f" (--numbers {name} learns from it)")
+    assert said[0].endswith(" (--numbers or --text learns from it)")
     assert fitted(command, rng, ids(rng), name, "--id", name) == []
     assert fitted(command, rng, ids(rng), name, "--ignore", name) == []
     assert fitted(command, rng, ids(rng), name, "--numbers", name) == []
@@ -74,6 +74,7 @@ def test_whole_numbers_that_all_differ_are_pointed_out(command, rng, name, ids):
     ("name", "numbers"),
     [
         ("id", lambda rng: rng.permutation(20) + 1),  # few
+        ("year", lambda rng: np.arange(20) + 2000),
         ("id", lambda rng: rng.integers(0, 50, 200)),  # repeats
         ("user", lambda rng: np.repeat(rng.permutation(100), 2)),
         ("id", lambda rng: rng.normal(size=100)),
@@ -85,8 +86,9 @@ def test_numbers_that_are_no_ids_are_learned_from(command, rng, name, numbers):
 
 def test_an_id_alone_is_no_table_to_learn_from(refused):
     write("t.csv", ["user", "y"], [[i, "ab"[i % 2]] for i in range(50)])
-    assert "got 'user' is a count of the rows (--numbers user learns from it)" in refused(
-        "fit", "t.csv", "--target", "y", *QUICK
+    assert (
+        "got 'user' is a count of the rows (learned from if named in numbers or text)"
+        in refused("fit", "t.csv", "--target", "y", *QUICK)
     )
 
 

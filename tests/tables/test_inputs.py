@@ -151,11 +151,14 @@ def test_files_of_two_kinds_are_told(refused):
     assert "b.parquet: expected CSV, as a.csv is, got Parquet" in err
 
 
-def test_types_that_have_none_in_common_are_told():
-    parquet("a.parquet", x=[1])
-    parquet("b.parquet", x=["a"])
-    with pytest.raises(ValueError, match="'x': expected one type in all files, got int64 and str"):
-        read_table(["a.parquet", "b.parquet"])
+def test_of_types_that_have_none_in_common_the_file_is_told_that_differs():
+    parquet("a.parquet", x=[1, 2])
+    parquet("b.parquet", x=[0.5])
+    parquet("c.parquet", x=["a"])
+    with pytest.raises(ValueError, match=r"^c.parquet, column 'x': expected double, .* got string"):
+        read_table(["a.parquet", "b.parquet", "c.parquet"])
+    with pytest.raises(ValueError, match=r"^a.parquet, column 'x': expected string, .* got int64$"):
+        read_table(["c.parquet", "a.parquet", "b.parquet"])
 
 
 def test_a_folder_without_tables_or_with_folders_is_told():

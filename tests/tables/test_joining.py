@@ -52,7 +52,7 @@ def test_what_is_known_of_columns_comes_along():
     joined = join(of(key=["b", "a"], cost=["1.234,5", "7"]), other, "key")
     assert joined.numbers("price").tolist() == [2.25, 1.5]
     assert joined.numbers("cost").tolist() == [1234.5, 7]
-    assert joined.date_guesses["day"].format.order == "day first"
+    assert joined.date_guesses["day"].how.order == "day first"
     assert list(joined.unnamed) == ["key"]
     assert joined.source == "table with table"
 

@@ -145,8 +145,8 @@ def test_decimal_commas_are_not_taken_for_delimiters(header, delimiter):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;b\n1,234;x\n2,345;y\n", "'1,234' may be 1.234 or 1234: say which with --decimal or"),
-        ("a;b\n1,5;1.234\n2,5;2.345\n", "'1.234' may be 1.234 or 1234: say which"),
+        ("a;b\n1,234;x\n2,345;y\n", "'1,234' may be 1.234 or 1234: decimal or thousands says"),
+        ("a;b\n1,5;1.234\n2,5;2.345\n", "'1.234' may be 1.234 or 1234: decimal or"),
         ("a,b\n1.234,1\n5.600,2\n7.890,3\n907,4\n", "'1.234' may be 1.234 or 1234"),
         ("a,b\n52%,1\n3,2\n", "expected % in all numbers or in none, got '52%' and '3'"),
         ("a,b\n$5,1\n6,2\n$7,1\n", "expected $ in all numbers or in none, got '$5' and '6'"),
@@ -154,7 +154,9 @@ def test_decimal_commas_are_not_taken_for_delimiters(header, delimiter):
 )
 def test_two_meanings_are_asked_about(text, message):
     found = table(text)
-    doubtful = [name for name in found.columns if name in found.guesses and found.guesses[name][2]]
+    doubtful = [
+        name for name in found.columns if name in found.guesses and found.guesses[name].doubt
+    ]
     assert len(doubtful) == 1
     for question in found.is_text, found.numbers:
         with pytest.raises(ValueError, match=re.escape(message)) as caught:

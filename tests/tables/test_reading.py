@@ -295,9 +295,25 @@ def test_moments_are_written_alike_in_csv_and_parquet(unit):
 def test_names_that_look_like_cells_are_told(command, names, told):
     rows = [[f"{(7 * i + 3 * j) % 11 / 4}" for j in range(len(names) - 1)] for i in range(80)]
     write("train.csv", names, [[*row, "ab"[i % 2]] for i, row in enumerate(rows)])
-    words = f"note: names of columns such as {told} look like a row of cells: --no-header reads"
+    words = f"note: names of columns such as {told} look like a row of cells: --no-header,"
     for arguments in ("fit", "train.csv", "--target", "kind", *QUICK), ("explore", "train.csv"):
         status, out, err = command(*arguments)
         assert (status, err) == (0, "")
         assert (words in out) == (told is not None), out
         assert ("--no-header" in out) == (told is not None)
+
+
+def test_a_first_row_of_data_is_told_where_its_names_do_not_fit(command, refused):
+    rows = [[5.1 + i, 3.5 - i, "ab"[i % 2]] for i in range(40)]
+    write("train.csv", rows[0], rows[1:])
+    assert command("fit", "train.csv", "--no-header", "--target", "c2", *QUICK)[0] == 0
+    told = "look like a row of cells: --no-header, or header=0, reads a file whose first row has no"
+    predicting = ("predict", "model.safetensors")
+    got = "'c0', 'c1', got columns '5.1', '3.5', 'a'; names of columns such as '5.1', '3.5' "
+    assert got + told in refused(*predicting, "train.csv")
+    assert told in refused("fit", "train.csv", "--target", "c2", *QUICK)
+    write("twice.csv", [5.1, 0, 0, "a"], [[1, 2, 3, "b"]])
+    got = "expected names that differ, got column '0' 2 times; names of columns such as '5.1', '0' "
+    assert got + told in refused(*predicting, "twice.csv")
+    write("named.csv", ["width", "height", "kind"], rows)
+    assert "--no-header" not in refused(*predicting, "named.csv")

@@ -28,7 +28,13 @@ def core(tmp_path_factory):
     core.drop_pace.argtypes = core.drop_standby.argtypes = [ctypes.c_void_p]
     core.took.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_double]
     doubles, bools = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_bool)
-    core.next.argtypes = [ctypes.c_void_p, ctypes.c_int, *[ctypes.c_bool] * 2, doubles, bools]
+    core.next.argtypes = [
+        ctypes.c_void_p,
+        *[ctypes.c_int] * 2,
+        *[ctypes.c_bool] * 2,
+        doubles,
+        bools,
+    ]
     core.worth_calling.argtypes = [ctypes.c_void_p, ctypes.c_double]
     core.asleep.argtypes = [ctypes.c_void_p]
     core.done.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_double]
@@ -77,13 +83,14 @@ class Epochs:
         self.core.turn(seconds)
         self.time += seconds
 
-    def take(self, total):
+    def take(self, total, rows=16):
         """Take so many steps; how many were taken in each way, and the last way."""
         taken = dict.fromkeys(self.seconds, 0)
         while total > 0:
             until, columns = ctypes.c_double(), ctypes.c_bool()
             threads = self.core.next(
                 self.pace,
+                rows,
                 self.most,
                 self.by_columns,
                 self.long_steps,
@@ -140,6 +147,24 @@ def test_nearly_all_steps_are_taken_in_the_fastest_way(epochs, seconds, fastest)
     assert min(taken.values()) > 0  # each was tried
 
 
+def test_a_smaller_batch_at_the_end_of_an_epoch_begins_no_trials(epochs):
+    pace = epochs({(2, False): 3e-4, (1, False): 6e-4})
+    pace.take(20)
+    pace.take(1, rows=5)
+    taken, _ = pace.take(12)
+    assert taken[1, False] == 0
+
+
+def test_batches_that_stay_of_another_size_are_timed_anew(epochs):
+    seconds = {(2, False): FAST, (1, False): SLOW}
+    pace = epochs(seconds)
+    assert pace.take(1_000)[1] == (2, False)
+    seconds[2, False] = 2 * SLOW  # as such batches are
+    for _ in range(1_000):
+        last = pace.take(1, rows=5)[1]
+    assert last == (1, False)
+
+
 def test_a_way_that_is_hardly_faster_is_not_chosen(epochs):
     taken, _ = epochs({(2, False): FAST, (1, False): 0.97 * FAST}).take(100_000)
     assert taken[2, False] > taken[1, False]
@@ -191,6 +216,17 @@ def test_threads_that_had_to_wake_up_were_not_late(epochs):
     for _ in range(100):
         pace.pass_by(1e-2)
         assert pace.take(1)[1] == (2, False)
+
+
+def test_one_late_step_costs_a_few_long_ones(epochs):
+    """The threads lose their processor for half a second, once."""
+    pace = epochs(
+        {(2, False): 0.12, (1, False): 0.23}, busy=(1.11, 0.5), waking=1e-4, long_steps=True
+    )
+    assert pace.take(6)[0] == {(2, False): 6, (1, False): 0}
+    assert pace.time > 1.1  # the last one was late
+    pace.busy = None
+    assert pace.take(20)[0][1, False] <= 3
 
 
 @pytest.mark.parametrize("long_steps", [False, True])

@@ -136,6 +136,32 @@ def test_x_may_be_changed_in_place(engine, data):
     assert_same_bits(one.flat, two.flat)
 
 
+def test_columns_that_lie_one_after_another_are_copied_at_the_start(engine, data):
+    """What is written into them later changes nothing."""
+    x, y = data
+    columns = np.asfortranarray(x)
+
+    def change(epoch):
+        columns[...] = epoch
+
+    one, two = make(engine), make(engine)
+    one.fit(x, y, **OPTIONS)
+    two.fit(columns, y, **OPTIONS, callbacks=[Give(change)])
+    assert_same_bits(one.flat, two.flat)
+
+
+def test_which_rows_are_copied(tmp_path):
+    """Those of a frame's columns; not those of a mapped file, or of one value for all."""
+    rows = np.arange(12.0).reshape(4, 3)
+    for x in (np.asfortranarray(rows), np.asfortranarray(rows)[:, 1:]):
+        copied = orders.row_by_row(x)
+        assert copied.flags.c_contiguous
+        assert_same_bits(copied, x)
+    mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(3, 5)).T
+    for x in (rows, rows[::-1], rows[:, ::2], mapped, np.broadcast_to([[1.0]], (4, 3))):
+        assert orders.row_by_row(x) is x
+
+
 REFUSED = [
     (True, TypeError, "on_epoch_begin: expected a pair (x, y), got bool"),
     (np.ones((2, 5)), TypeError, "on_epoch_begin: expected a pair (x, y), got float64 of shape "

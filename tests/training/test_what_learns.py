@@ -347,6 +347,11 @@ def test_an_optimizer_that_was_pickled_without_the_fields_comes_back():
         ({"lr_factors": {"0": "1"}}, TypeError, r"lr_factors\['0'\] must be a number"),
         ({"lr_factors": {0: 1.0}}, TypeError, "lr_factors: expected a mapping .*, got the key 0"),
         ({"lr_factors": ["0"]}, TypeError, "lr_factors: expected a mapping from names"),
+        (
+            {"lr": 1e200, "lr_factors": {"0": 1, "1": 1e200}},
+            ValueError,
+            r"lr_factors\['1'\]: expected a factor that leaves lr finite, got 1e\+200 for lr=1e",
+        ),
         ({"trainable": "0"}, TypeError, "trainable: expected names, each a str, got"),
         ({"trainable": [0]}, TypeError, r"trainable\[0\]: expected a str, got"),
         ({"trainable": True}, TypeError, "trainable: expected names"),
@@ -355,6 +360,19 @@ def test_an_optimizer_that_was_pickled_without_the_fields_comes_back():
 def test_what_names_nothing_is_refused_at_once(given, error, message):
     with pytest.raises(error, match=f"^{message}"):
         Adam(**given)
+
+
+@pytest.mark.parametrize("backend", ["compiled", "reference"])
+def test_a_rate_of_a_schedule_that_a_factor_makes_infinite_is_refused(backend):
+    network = dn.Network([dn.Linear(1, 1)], dn.MeanSquaredError(), backend=backend, seed=0)
+    rule = dn.SGD(lr=dn.StepLR(1e-9, 2, 1e300), lr_factors={"0": 1e20})
+    steps = [network.train_step([[0.0]], network.predict([[0.0]]), rule) for _ in range(2)]
+    before = network.flat.copy()
+    message = r"^lr_factors\['0'\]: expected a factor that leaves lr finite, got 1e\+20 for lr=1e"
+    with pytest.raises(ValueError, match=message):
+        network.train_step([[0.0]], [[0.0]], rule)
+    assert len(steps) == 2
+    np.testing.assert_array_equal(network.flat, before)
 
 
 CALLS = {

@@ -81,6 +81,16 @@ def rates(name: str, value: Any) -> dict[str, float]:
     return {key: rate(f"{name}[{key!r}]", each) for key, each in found.items()}
 
 
+def rates_of_factors(lr: float, lr_factors: Mapping[str, float]) -> None:
+    """Check that a learning rate times each factor is finite."""
+    for name, factor in lr_factors.items():
+        if not math.isfinite(lr * factor):
+            raise ValueError(
+                f"lr_factors[{name!r}]: expected a factor that leaves lr finite, got {factor:g} "
+                f"for lr={lr:g}"
+            )
+
+
 def positive(name: str, value: Any) -> float:
     """Check a number in (0, inf)."""
     return _within(name, value, *_POSITIVE)

@@ -85,7 +85,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings that say what the columns are; those not given stay out of the result."""
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     add("--id", metavar="COLUMN", help="a column that names the rows: not learned from")
-    add("--task", choices=("auto", "classification", "regression"))
+    add("--task", choices=_choices("task"))
     add("--ignore", type=_options.names, metavar="A,B", help="columns to leave out")
     add("--text", type=_options.names, metavar="A,B", help="columns to read as categories")
     add("--numbers", type=_options.names, metavar="A,B", help="columns to read as numbers, ids too")
@@ -96,7 +96,7 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="A,B",
         help="words for missing cells that are values here",
     )
-    add("--impute", choices=("median", "mean"), help="what fills missing numbers")
+    add("--impute", choices=_choices("impute"), help="what fills missing numbers")
     add(
         "--categories",
         dest="most_categories",
@@ -109,11 +109,11 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings of network and training; those not given stay out of the result."""
-    from densenet.tables.training.monitors import MONITORS
-    from densenet.tables.training.settings import ACTIVATIONS, OPTIMIZERS
+    from densenet.tables.training.settings import DECAY, HELD_OUT, HELD_OUT_SHARES, SMOOTHING
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     by_rows = "(default: by rows and classes)"
+    activations, optimizers = sorted(_choices("activation")), sorted(_choices("optimizer"))
     add(
         "--pieces",
         type=_options.integer(0),
@@ -122,7 +122,11 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         f"{by_rows}",
     )
     add("--hidden", type=_options.widths, metavar="A,B", help=f"widths {by_rows}")
-    add("--activation", choices=sorted(ACTIVATIONS), help=f"(default: {default.activation})")
+    add(
+        "--activation",
+        choices=activations,
+        help=f"(default: {default.activation})",
+    )
     add(
         "--dropout",
         type=_options.share,
@@ -133,23 +137,29 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         "--label-smoothing",
         type=_options.share,
         metavar="P",
-        help="share of a target that goes to all classes (default: 0.05)",
+        help=f"share of a target that goes to all classes (default: {SMOOTHING:g})",
     )
-    add("--normalization", choices=("batch", "layer"), help="after hidden linear layers")
+    add("--normalization", choices=_choices("normalization"), help="after hidden linear layers")
     add("--residual", action="store_true", help="add its input to a hidden layer of the same width")
-    add("--optimizer", choices=sorted(OPTIMIZERS), help=f"(default: {default.optimizer})")
+    add(
+        "--reduce",
+        metavar="pca:P",
+        help="train on principal components of the encoded columns: as many as explain this share "
+        "of their variance (pca:0.95), or so many (pca:20)",
+    )
+    add("--optimizer", choices=optimizers, help=f"(default: {default.optimizer})")
     add(
         "--weight-decay",
         type=_options.from_zero,
         metavar="R",
-        help="of adamw (default: 0.1)",
+        help=f"of adamw (default: {DECAY:g})",
     )
     add("--l1", type=_options.from_zero, metavar="R", help="penalty that gives exact zeros")
     add("--l2", type=_options.from_zero, metavar="R", help="penalty on squares of weights")
     add("--lr", type=_options.rate, metavar="R", help="highest learning rate")
     add(
         "--schedule",
-        choices=("cosine", "constant"),
+        choices=_choices("schedule"),
         help=f"course of the learning rate (default: {default.schedule})",
     )
     add("--epochs", type=_options.integer(1), metavar="N", help=by_rows)
@@ -161,12 +171,12 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         type=_options.share,
         metavar="P",
         help="share of the rows to hold out, by which the best epoch is chosen "
-        "(default: 500 rows, but 0.1 to 0.2)",
+        f"(default: {HELD_OUT} rows, but {' to '.join(map(str, HELD_OUT_SHARES))})",
     )
     held_out.add_argument("--validation-file", metavar="FILE", help="a table of rows to hold out")
     add(
         "--monitor",
-        choices=MONITORS,
+        choices=_choices("monitor"),
         help="the score of rows held out by which the best epoch is chosen "
         "(default: accuracy, or the loss of values)",
     )
@@ -205,6 +215,13 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         metavar="S",
         help=f"of all random numbers (default: {default.seed})",
     )
+
+
+def _choices(setting: str) -> list[str]:
+    """Give what a setting may be told to be."""
+    from densenet.tables.training.settings import CHOICES
+
+    return [choice for choice in CHOICES[setting] if choice is not None]
 
 
 def _fit(arguments: argparse.Namespace) -> int:

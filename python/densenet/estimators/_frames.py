@@ -11,7 +11,7 @@ from densenet import _checks
 from densenet.estimators._rows import is_frame
 from densenet.tables.cells import missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
-from densenet.tables.table import check_names
+from densenet.tables.names import check_names
 
 
 class Columns(NamedTuple):

@@ -13,6 +13,7 @@ from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
 from densenet.estimators._frames import Columns
+from densenet.tables.encoding.features import NAMED
 from densenet.tables.encoding.targets import Task
 from densenet.tables.model import TableModel
 from densenet.tables.training.going_on import DECIDED
@@ -32,6 +33,7 @@ SETTING_OF = {
     "dropout": "dropout",
     "normalization": "normalization",
     "residual": "residual",
+    "reduce": "reduce",
     "weight_decay": "weight_decay",
     "l1": "l1",
     "l2": "l2",
@@ -47,6 +49,7 @@ SETTING_OF = {
 """The setting that each parameter chooses; one that is None leaves the choice to the preset."""
 
 _COLUMNS = {"categorical_features": "text", "numeric_features": "numbers"}
+_NAMED = f"learned from if named in {' or '.join(_COLUMNS)}"
 
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
@@ -116,6 +119,8 @@ def errors_by_parameter() -> Iterator[None]:
         for parameter, setting in SETTING_OF.items():
             if re.match(rf"{setting}\b", text) and parameter != setting:
                 raise type(error)(parameter + text.removeprefix(setting)) from None
+        if NAMED in text:
+            raise type(error)(text.replace(NAMED, _NAMED)) from None
         raise
 
 

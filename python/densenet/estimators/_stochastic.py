@@ -15,6 +15,7 @@ from densenet.estimators._rows import ROWS_AT_ONCE, Rows
 from densenet.estimators._watch import Watch
 from densenet.optimizers import Optimizer
 from densenet.training.callbacks import overriding
+from densenet.training.orders import row_by_row
 from densenet.training.steps import take_steps
 
 
@@ -86,7 +87,7 @@ class _Training:
 
     def _examples(self, numbers: Any) -> Examples:
         x, given = self._rows.take(numbers)
-        return self._learner.examples(x, **given)
+        return self._learner.examples(row_by_row(x), **given)
 
     def epoch(self, order: Array) -> tuple[float, bool]:
         """Train on rows in this order; give the mean loss, and True if a callback asked to stop.

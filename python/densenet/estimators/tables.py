@@ -45,6 +45,7 @@ class _TableEstimator(BaseEstimator):
     dropout: float | None = None
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
+    reduce: str | None = None
     pieces: int | None = None
     impute: Literal["median", "mean"] = Settings.impute
     max_categories: int = Settings.most_categories
@@ -157,6 +158,9 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         The normalisation after each hidden linear layer.
     residual : bool
         True adds to each hidden layer its input, where both have the same width.
+    reduce : str, optional
+        "pca:0.95" trains on as many principal components of the encoded columns as explain this
+        share of their variance, "pca:20" on so many.
     pieces : int, optional
         The most pieces of a column of numbers; with 0 it is standardised.
     impute : "median" or "mean"

@@ -10,11 +10,11 @@ from densenet.plotting.figures import (
     confusion_matrix,
     loss_curves,
     plot_confusion_matrix,
-    plot_history,
     plot_lr_range,
     predicted_against_true,
     validation_curve,
 )
+from densenet.plotting.histories import plot_history
 from densenet.plotting.images import misclassified, plot_misclassified
 from densenet.plotting.style import BLUE, GREY, INK, ORANGE, PALE, spacious
 

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.plotting.style import (
     BLUE,
@@ -20,6 +19,7 @@ from densenet.plotting.style import (
     curves,
     new_figure,
     quiet,
+    score_scale,
     title,
 )
 
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # ---- what is drawn -----------------------------------------------------------------------------
-
-
-@runtime_checkable
-class _Records(Protocol):
-    """What is drawn of a `History`."""
-
-    batch_loss: list[float]
-    epochs: list[dict[str, float]]
 
 
 @runtime_checkable
@@ -139,57 +131,9 @@ def validation_curve(axes: "Axes", scores: Sequence[float], name: str = "accurac
     """
     check_axes(axes)
     values = _checks.real("scores", scores, ("epochs",))
-    if _checks.text("name", name) == "accuracy":
-        curves(axes, {"": 100.0 * values}, {}, lambda score: rounded(score / 100, 1, "%"))
-        axes.yaxis.set_major_formatter("{x:g}%")
-    else:
-        curves(axes, {"": values}, {}, lambda score: rounded(score, 3, "g"))
+    factor, number = score_scale(axes, _checks.text("name", name))
+    curves(axes, {"": factor * values}, {}, number)
     title(axes, f"Validation {name.replace('_', ' ')}")
-
-
-def plot_history(history: _Records) -> "Figure":
-    """Draw what training recorded: the losses, and each validation score beside them.
-
-    Parameters
-    ----------
-    history : History
-        At least one epoch of training.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-    ValueError
-        If `history` has no epoch.
-
-    Examples
-    --------
-    >>> from densenet import History
-    >>> from densenet.plotting import plot_history
-    >>> epochs = [{"loss": 2.3, "val_accuracy": 0.5}, {"loss": 0.9, "val_accuracy": 0.75}]
-    >>> figure = plot_history(History(epochs=epochs))
-    >>> [axes.get_title(loc="left") for axes in figure.axes]
-    ['Loss', 'Validation accuracy']
-    """
-    _checks.instance("history", history, _Records, "a History")  # type: ignore[type-abstract]
-    if not history.epochs:
-        raise ValueError("history: expected at least one epoch, got none")
-    columns = {name: [record[name] for record in history.epochs] for name in history.epochs[0]}
-    losses = {"training": columns["loss"]}
-    if "val_loss" in columns:
-        losses["validation"] = columns["val_loss"]
-    scores = [name for name in columns if name.startswith("val_") and name != "val_loss"]
-
-    figure = new_figure(5.2 * (1 + len(scores)), 3.4)
-    panels = figure.subplots(1, 1 + len(scores), squeeze=False)[0]
-    loss_curves(panels[0], losses)
-    for axes, name in zip(panels[1:], scores, strict=True):
-        validation_curve(axes, columns[name], name.removeprefix("val_"))
-    return figure
 
 
 def plot_lr_range(result: _RangeTested) -> "Figure":

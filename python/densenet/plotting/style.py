@@ -1,6 +1,6 @@
 """The style of all pictures: colours, room between panels, names of lines at their ends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._extras import require
+from densenet._rounding import rounded
 from densenet._typing import Array
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 INK, GREY, PALE = "#24292f", "#7d8590", "#e3e7eb"
 BLUE, ORANGE = "#2166ac", "#d6604d"
-_LINES = (BLUE, ORANGE, GREY)
+COLORS = (BLUE, ORANGE, GREY, "#1b7837", "#762a83", "#b8860b", "#35978f", INK)  # of lines
 
 
 def spacious() -> "ConstrainedLayoutEngine":
@@ -72,7 +73,7 @@ def curves(
     ``number`` writes a value; ``least`` is drawn as a dashed line.
     """
     ends = []
-    colors = cycle(_LINES)
+    colors = cycle(COLORS)
     for group, style in (lines, "-"), (dots, "o"):
         for name, values in group.items():
             color = next(colors)
@@ -83,8 +84,14 @@ def curves(
     if least is not None:
         axes.axhline(least, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
         ends.append((least, "least possible", GREY))
-    _epoch_axis(axes, max(map(len, [*lines.values(), *dots.values()])))
+    epoch_axis(axes, max(map(len, [*lines.values(), *dots.values()])))
+    name_ends(axes, ends, number)
 
+
+def name_ends(
+    axes: "Axes", ends: Sequence[tuple[float, str, str]], number: Callable[[float], str]
+) -> None:
+    """Write name and value of curves, ``(last value, name, colour)``, to the right of a panel."""
     low, high = axes.get_ylim()
     heights = np.array([(value - low) / (high - low) for value, _, _ in ends])
     heights = np.nan_to_num(heights, nan=0.5).clip(0, 1)  # NaN where training diverged
@@ -93,7 +100,8 @@ def curves(
         axes.text(1.01, height, text, color=color, transform=axes.transAxes, va="center")
 
 
-def _epoch_axis(axes: "Axes", epochs: int) -> None:
+def epoch_axis(axes: "Axes", epochs: int) -> None:
+    """Let the lower edge of a panel count the epochs from 1."""
     from matplotlib.ticker import MaxNLocator
 
     margin = max(0.5, 0.02 * epochs)
@@ -101,6 +109,17 @@ def _epoch_axis(axes: "Axes", epochs: int) -> None:
     axes.set_xlabel("epoch", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     quiet(axes)
+
+
+def score_scale(axes: "Axes", name: str) -> tuple[float, Callable[[float], str]]:
+    """Give by what to multiply a score before it is drawn, and how to write what is drawn.
+
+    An accuracy is shown in per cent.
+    """
+    if name == "accuracy":
+        axes.yaxis.set_major_formatter("{x:g}%")
+        return 100.0, lambda score: rounded(score / 100, 1, "%")
+    return 1.0, lambda score: rounded(score, 3, "g")
 
 
 def quiet(axes: "Axes") -> None:

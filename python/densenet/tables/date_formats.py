@@ -19,12 +19,12 @@ import numpy as np
 
 from densenet._typing import Array
 from densenet.tables.cells import MARKS
+from densenet.tables.guess import Guess
 from densenet.tables.stored import Stored
 
 __all__ = [
     "ISO",
     "DateFormat",
-    "DateGuess",
     "as_texts",
     "read_plain",
     "recognise_dates",
@@ -125,30 +125,7 @@ ISO = DateFormat()
 """Dates that begin with the year."""
 
 
-class DateGuess(NamedTuple):
-    """What is known about how a column's dates are written.
-
-    Attributes
-    ----------
-    format : DateFormat
-    sure : bool
-        False if a table of the same kind, such as the training rows, may decide otherwise.
-    doubt : str
-        The two things that the cells may mean; empty if they can mean only one.
-
-    Examples
-    --------
-    >>> from densenet.tables.date_formats import DateFormat, DateGuess
-    >>> DateGuess(DateFormat(zone=True)).doubt
-    ''
-    """
-
-    format: DateFormat
-    sure: bool = True
-    doubt: str = ""
-
-
-def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, DateGuess]:
+def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, Guess[DateFormat]]:
     """Find a table's columns of dates, and how each is written.
 
     Parameters
@@ -158,7 +135,7 @@ def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, DateGuess]:
 
     Returns
     -------
-    dict of str to DateGuess
+    dict of str to Guess
         A guess for each column of which at most a tenth of the cells are no dates.
 
     Examples
@@ -167,12 +144,12 @@ def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, DateGuess]:
     >>> from densenet.tables.stored import StoredCodes
     >>> cells = {"a": ["31/12/2024", "1/2/2024"], "b": ["1/2/2024", ""], "c": ["2024-12-31", "x"]}
     >>> found = recognise_dates({name: StoredCodes.of(texts) for name, texts in cells.items()})
-    >>> found["a"].format.order, list(found)
+    >>> found["a"].how.order, list(found)
     ('day first', ['a', 'b'])
-    >>> found["b"].format.order  # as the other column of the table
+    >>> found["b"].how.order  # as the other column of the table
     'day first'
     """
-    found: dict[str, DateGuess] = {}
+    found: dict[str, Guess[DateFormat]] = {}
     unsettled: dict[str, Counter[str]] = {}
     for name, cells in columns.items():
         if cells.are_numbers() or not _may_be_dates(cells):
@@ -180,17 +157,17 @@ def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, DateGuess]:
         every = cells.coded().counts()
         counts = Counter({text: every[text] for text in every if text and text not in MARKS})
         plain = read_plain(list(counts)) is not None
-        guess = DateGuess(ISO) if plain else _guess(counts)
+        guess = Guess(ISO) if plain else _guess(counts)
         if guess is not None:
             found[name] = guess
             if guess.doubt and not guess.sure:
                 unsettled[name] = counts
-    orders = {guess.format.order for guess in found.values() if guess.sure} - {""}
+    orders = {guess.how.order for guess in found.values() if guess.sure} - {""}
     if len(orders) == 1:
         (order,) = orders
         for name in unsettled:
-            zone = found[name].format.zone
-            found[name] = DateGuess(DateFormat(order, zone), sure=False)
+            zone = found[name].how.zone
+            found[name] = Guess(DateFormat(order, zone), sure=False)
     return found
 
 
@@ -257,7 +234,7 @@ def _present(texts: Iterable[str]) -> set[str]:
     return {text for text in texts if text and text not in MARKS}
 
 
-def _guess(counts: "Counter[str]") -> DateGuess | None:
+def _guess(counts: "Counter[str]") -> Guess[DateFormat] | None:
     """Guess how a column's dates are written; None if too many of its cells are no dates.
 
     A guess of which other columns may remove the doubt is not sure.
@@ -282,20 +259,20 @@ def _guess(counts: "Counter[str]") -> DateGuess | None:
     if 0 < len(zones) < len(parts):
         without = next(text for text in parts if parts[text].offset is None)
         doubt = f"expected an offset from UTC in all times or in none, got {zones[0]!r} and "
-        return DateGuess(formats[0], True, f"{doubt}{without!r}")
+        return Guess(formats[0], True, f"{doubt}{without!r}")
     fitting = [i for i, share in enumerate(shares) if share == best]
     first = fitting[0]
     unlike = [i for i in fitting if moments[i] != moments[first]]
     if not unlike or not formats[first].order:  # with dots, the day is first
         settled = not unlike and (not formats[first].order or len(fitting) == 1)  # not by 5/5/2024
-        return DateGuess(formats[first], sure=settled)
+        return Guess(formats[first], sure=settled)
     text = next(text for text in parts if moments[first][text] != moments[unlike[0]][text])
     one, other = (formats[i].spell(text) for i in (first, unlike[0]))
     doubt = (
         f"{text!r} may be {one} or {other}: write the year first, or take the column as text or "
         "leave it out"
     )
-    return DateGuess(formats[first], False, doubt)
+    return Guess(formats[first], False, doubt)
 
 
 def _share(counts: "Counter[str]", texts: Collection[str]) -> float:

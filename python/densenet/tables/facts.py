@@ -60,9 +60,23 @@ def check_facts(facts: Any) -> None:
     before = facts.get("before", [])
     if not isinstance(before, list) or not all(map(_is_earlier, before)):
         raise ValueError(f"facts: expected before to list tables and their rows, got {before!r}")
+    reduced = facts.get("reduced")
+    if reduced is not None and not _is_reduction(reduced):
+        raise ValueError(
+            f"facts: expected reduced to tell inputs, components and share, got {reduced!r}"
+        )
     names = set(facts["training"])
     if facts["validation"] and set(facts["validation"]) != names:
         raise ValueError("facts: expected the same scores of training and validation")
+
+
+def _is_reduction(reduced: Any) -> bool:
+    """Tell whether something is what the facts say of inputs that became principal components."""
+    expected = {"inputs": int, "components": int, "share": float}
+    return (
+        isinstance(reduced, Mapping)
+        and {name: type(value) for name, value in reduced.items()} == expected
+    )
 
 
 def _is_earlier(table: Any) -> bool:

@@ -16,7 +16,7 @@ __all__ = ["join"]
 
 _T = TypeVar("_T")
 
-KEY = "the key of the join (--numbers or --text learns from it)"
+KEY = "the key of the join"
 """Why the column that two tables were joined on is no feature."""
 
 

@@ -4,13 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from densenet.tables.cells import looks_like_a_date, number
 from densenet.tables.encoding.dates import example
-from densenet.tables.encoding.ids import are_uuids
+from densenet.tables.encoding.ids import are_uuids, differ_in_each_row
 from densenet.tables.encoding.targets import MOST_CLASSES, Task
+from densenet.tables.names import look_like_cells
 from densenet.tables.table import Table
 
 __all__ = ["notes"]
@@ -53,7 +51,7 @@ def notes(
     'when' looks like dates, read as mere texts: write them like 2024-12-31
     'price': '1,5' is read as 1.5
     """
-    said = _about_names(list(table.columns))
+    said = list(filter(None, [look_like_cells(table.columns)]))
     if id is not None:
         ids = [rows for key, rows in table.key_counts(id).items() if key]
         repeated = sum(ids) - len(ids)
@@ -73,34 +71,15 @@ def notes(
             said += _about_texts(table, name)
         else:
             said += _about_numerals(table, name)
-            said += [] if name == target else _about_numbers(name, table.numbers(name))
+            said += [] if name == target else _about_numbers(table, name)
     return said
 
 
-def _about_names(names: Sequence[str]) -> list[str]:
-    """Point out names that look like the cells of a row: numbers in no order."""
-    values = {name: value for name in names if (value := number(name)) is not None}
-    numbers = np.array(list(values.values()))
-    steps, are_whole = np.diff(numbers), bool(np.all(numbers == np.rint(numbers)))
-    in_order = bool(np.all(steps > 0)) or (are_whole and bool(np.all(steps < 0)))  # such as years
-    if len(numbers) < 2 or in_order:
+def _about_numbers(table: Table, name: str) -> list[str]:
+    """Point out numbers that may be an id, though not so likely that they are left out."""
+    if not differ_in_each_row(table, name):
         return []
-    return [
-        f"names of columns such as {', '.join(map(_short, list(values)[:2]))} look like a row of "
-        "cells: --no-header reads a file whose first row has no names"
-    ]
-
-
-def _about_numbers(name: str, values: npt.NDArray[np.float64]) -> list[str]:
-    """Point out numbers that look like an id: they count the rows, or differ in every row."""
-    if len(values) > 2 and bool(np.all(np.diff(values) == 1)):
-        words = "numbers the rows: leave it out unless that is meant"
-    else:
-        known = values[values == values]
-        whole = len(known) > MOST_CLASSES and bool(np.all(known == np.rint(known)))
-        if not whole or len(np.unique(known)) < len(known):
-            return []
-        words = "has another whole number in each row: leave it out if that is an id"
+    words = "has another whole number in each row: leave it out if that is an id"
     return [f"{name!r} {words} (--id {name} or --ignore {name})"]
 
 

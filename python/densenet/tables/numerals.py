@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from densenet.tables.cells import MARKS, number
+from densenet.tables.guess import Guess
 
-__all__ = ["PLAIN", "Dots", "Guess", "Numerals", "dots_of", "recognise"]
+__all__ = ["PLAIN", "Dots", "Numerals", "dots_of", "recognise"]
 
 Dots: TypeAlias = Literal["none", "grouped", "others"]
 """What the dots in a column of numbers may mean: "grouped" if all may stand between thousands."""
@@ -105,29 +106,6 @@ PLAIN = Numerals()
 """Numbers as programs write them."""
 
 
-class Guess(NamedTuple):
-    """What is known about how a column's numbers are written.
-
-    Attributes
-    ----------
-    numerals : Numerals
-    sure : bool
-        False if a table of the same kind, such as the training rows, may decide otherwise.
-    doubt : str
-        The two things that the cells may mean; empty if they can mean only one.
-
-    Examples
-    --------
-    >>> from densenet.tables.numerals import PLAIN, Guess
-    >>> Guess(PLAIN, sure=False).doubt
-    ''
-    """
-
-    numerals: Numerals
-    sure: bool = True
-    doubt: str = ""
-
-
 class Texts(Protocol):
     """What `recognise` asks of a column of texts."""
 
@@ -172,7 +150,7 @@ def recognise(
     delimiter: str = "",
     decimal: str | None = None,
     thousands: str | None = None,
-) -> dict[str, Guess]:
+) -> dict[str, Guess[Numerals]]:
     """Find out how the numbers of a table's columns are written.
 
     Parameters
@@ -201,14 +179,14 @@ def recognise(
     >>> from densenet.tables.stored import StoredCodes
     >>> cells = {"a": ["1,5", "2"], "b": ["1,250", "3,900"], "c": ["1,5", "x"]}
     >>> found = recognise({name: StoredCodes.of(texts) for name, texts in cells.items()})
-    >>> found["a"].numerals, list(found)
+    >>> found["a"].how, list(found)
     (Numerals(decimal=',', thousands='', unit=''), ['a', 'b'])
-    >>> found["b"].numerals == found["a"].numerals  # as the other column of the table
+    >>> found["b"].how == found["a"].how  # as the other column of the table
     True
     """
     candidates = _candidates(decimal, thousands)
     given = decimal is not None or thousands is not None
-    found: dict[str, Guess] = {}
+    found: dict[str, Guess[Numerals]] = {}
     unsettled: dict[str, tuple[Counter[str], list[Numerals]]] = {}  # cells, and ways to read them
     dots = False  # True once a column surely has decimals after a dot
     for name, cells in columns.items():
@@ -234,7 +212,7 @@ def recognise(
             unsettled[name] = counts, fitting
         elif given and _fitting(counts, _occurring(counts, _candidates(None, None), unit)):
             found[name] = Guess(PLAIN, False, _unlike(counts, possible, decimal, thousands))
-    known = [guess.numerals for guess in found.values() if guess.sure]
+    known = [guess.how for guess in found.values() if guess.sure]
     commas = any(one.decimal == "," for one in known)
     if any(one.thousands == "," for one in known):
         meaning = "both" if commas else "thousands"
@@ -326,7 +304,7 @@ def _agree(counts: "Counter[str]", fitting: Sequence[Numerals]) -> bool:
 
 def _settle(
     counts: "Counter[str]", fitting: Sequence[Numerals], commas: str, dots_are_unlike: bool
-) -> Guess | None:
+) -> Guess[Numerals] | None:
     """Decide how to read a column by what commas mean in the table's other columns.
 
     A dot is the decimal mark unless the other columns all have decimal commas. None means that the
@@ -348,7 +326,7 @@ def _settle(
     text = next(text for text in counts if not _agree(Counter([text]), fitting))
     meanings = sorted({float(one.plain(text) or "nan") for one in fitting})
     words = " or ".join(f"{value:.12g}" for value in meanings)
-    return Guess(PLAIN, False, f"{text!r} may be {words}: say which with --decimal or --thousands")
+    return Guess(PLAIN, False, f"{text!r} may be {words}: decimal or thousands says which")
 
 
 def _drops_zeros(counts: "Counter[str]") -> bool:

@@ -5,7 +5,6 @@ one class or category in a column of numbers. How a column is encoded is decided
 `densenet.tables.encoding.features` and `densenet.tables.encoding.targets`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -16,9 +15,11 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.cells import Kind, key_of, kind_of, number
-from densenet.tables.date_formats import DateGuess, recognise_dates
+from densenet.tables.date_formats import DateFormat, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
-from densenet.tables.numerals import PLAIN, Guess, Numerals, recognise
+from densenet.tables.guess import Guess
+from densenet.tables.names import look_like_cells
+from densenet.tables.numerals import PLAIN, Numerals, recognise
 from densenet.tables.stored import Coded, Columns
 
 __all__ = ["Table"]
@@ -50,7 +51,7 @@ class Table:
     unnamed : mapping of str to str
         Columns that are features only on request, and why: an index that pandas wrote, an id, the
         key of a join.
-    date_guesses : mapping of str to DateGuess
+    date_guesses : mapping of str to Guess
         The columns of dates, and how each is written.
     files : sequence of (int, str)
         Of a table of several files, the place that each one's own begin after, and its name.
@@ -94,9 +95,9 @@ class Table:
     places: Array
     unit: str = "line"
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    guesses: Mapping[str, Guess] = field(default_factory=dict)
+    guesses: Mapping[str, Guess[Numerals]] = field(default_factory=dict)
     unnamed: Mapping[str, str] = field(default_factory=dict)
-    date_guesses: Mapping[str, DateGuess] = field(default_factory=dict)
+    date_guesses: Mapping[str, Guess[DateFormat]] = field(default_factory=dict)
     files: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,9 +156,10 @@ class Table:
             if name not in self.columns and name not in self.unreadable
         ]
         if missing:
+            hint = look_like_cells(self.columns) if self.unit == "line" else ""
             raise ValueError(
                 f"{self.source}: expected {_listed('column', missing)}, "
-                f"got {_listed('column', list(self.columns))}"
+                f"got {_listed('column', list(self.columns))}" + (f"; {hint}" if hint else "")
             )
 
     def take(self, rows: npt.ArrayLike) -> "Table":
@@ -200,9 +202,9 @@ class Table:
         """
         texts, codes = self._coded(name)
         guess = self.guesses.get(name)
-        if guess is None or guess.doubt or guess.numerals == PLAIN:
+        if guess is None or guess.doubt or guess.how == PLAIN:
             return texts, codes
-        return [guess.numerals.plain(text) or text for text in texts], codes
+        return [guess.how.plain(text) or text for text in texts], codes
 
     def kind(self, name: str) -> Kind:
         """Give how a column's cells are compared: as numbers or booleans if all are such."""
@@ -241,7 +243,7 @@ class Table:
 
     def missing(self, name: str) -> Flags:
         """Return for each of a column's cells whether it is missing."""
-        values, others = self._parsed(name, self._guess(name).numerals)
+        values, others = self._parsed(name, self._guess(name).how)
         missing: Flags = self._stored.missing(name) if others.any() else values != values
         return missing
 
@@ -262,7 +264,7 @@ class Table:
             such as %.
         """
         guess = self._guess(name)
-        chosen = guess.numerals
+        chosen = guess.how
         self._check(name)
         if not guess.sure and (like or guess.doubt) and self._stored.is_text(name):
             if like is not None and self._fits(name, like):
@@ -340,7 +342,7 @@ class Table:
             )
         return True
 
-    def _guess(self, name: str) -> Guess:
+    def _guess(self, name: str) -> Guess[Numerals]:
         return self.guesses.get(_checks.text("name", name), Guess(PLAIN, sure=False))
 
     def _doubt(self, name: str, words: str) -> ValueError:
@@ -384,15 +386,6 @@ def _rows(rows: npt.ArrayLike, n: int) -> Array:
     if at.dtype == bool and at.shape == (n,):
         return np.flatnonzero(at)
     return _checks.indices("rows", at, n, "rows")
-
-
-def check_names(source: str, names: Sequence[str]) -> None:
-    """Check that there are columns, and that their names differ."""
-    if not names:
-        raise ValueError(f"{source}: expected columns, got none")
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"{source}: expected names that differ, got column {name!r} {times} times")
 
 
 def as_table(table: object) -> Table:

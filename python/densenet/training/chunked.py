@@ -117,7 +117,8 @@ class Source:
             largest = weights.max()
             exponent = int(np.frexp(largest)[1]) if largest > 0 else _LEAST
             weights = _checks.scaled(weights)
-        return apart(Examples(rows.x, rows.targets, weights), trained), exponent
+        examples = Examples(orders.row_by_row(rows.x), rows.targets, weights)
+        return apart(examples, trained), exponent
 
     def _checked(self) -> Iterator[_Rows]:
         """Check the chunks of an epoch, each as it comes; leave out those without rows."""

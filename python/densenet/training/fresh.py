@@ -8,6 +8,7 @@ from densenet._engine.contract import Examples, apart
 from densenet._network.learner import Learner
 from densenet._typing import Array
 from densenet.training.callbacks import Callback
+from densenet.training.orders import row_by_row
 
 
 def rows_of_epoch(
@@ -39,5 +40,5 @@ def rows_of_epoch(
     with _checks.within("on_epoch_begin"):
         fresh = learner.examples(x, y)
         _checks.same_length("x", fresh.x, len(examples.x))
-    fresh = fresh._replace(sample_weight=examples.sample_weight)
+    fresh = fresh._replace(x=row_by_row(fresh.x), sample_weight=examples.sample_weight)
     return apart(fresh, (learner.flat, *moments))

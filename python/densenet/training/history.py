@@ -30,6 +30,9 @@ class History:
     stopped : str
         Why training ended: ``"epochs"``, ``"early stopping"``, ``"callback"``, ``"tolerance"`` or
         ``"diverged"`` (a loss, or at the end a parameter, was not finite).
+    steps_per_epoch : int
+        The number of steps of a whole epoch: only the last epoch may have been left before its end.
+        0 where that is not known, in which case all are taken to be equally long.
 
     Examples
     --------
@@ -44,9 +47,13 @@ class History:
     batch_loss: list[float] = field(default_factory=list)
     epochs: list[Record] = field(default_factory=list)
     stopped: str = "epochs"
+    steps_per_epoch: int = 0
 
     def plot(self) -> "Figure":
-        """Draw the losses and scores as curves (needs matplotlib)."""
+        """Draw the losses of steps and epochs and all scores as curves (needs matplotlib).
+
+        `densenet.plotting.plot_history` draws several trainings into one figure.
+        """
         from densenet.plotting import plot_history
 
         return plot_history(self)

@@ -236,6 +236,7 @@ def start(
     bar = _bar(n_steps * epochs, taken) if progress else None
 
     rng.bit_generator.state = position.drawn
+    examples = examples._replace(x=orders.row_by_row(examples.x))
     examples = apart(examples, (learner.flat, *state.moments.values()))
     position.put_last_back(learner)
     position.go_on(state.taken)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from densenet import _checks
 from densenet._engine.cancel import HERE
 from densenet._engine.contract import Examples, Mode, Outcome, Steps
 from densenet._engine.turn import ONE_AT_A_TIME
@@ -73,11 +74,18 @@ def run_engine(
     return outcome
 
 
-def learning_rates(lr: float | Schedule, first: int, n_steps: int) -> list[float]:
-    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0."""
-    if isinstance(lr, Schedule):
-        return [float(lr(step)) for step in range(first, first + n_steps)]
-    return [float(lr)] * n_steps
+def learning_rates(optimizer: Optimizer, first: int, n_steps: int) -> list[float]:
+    """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0.
+
+    They do not overflow when multiplied by the optimizer's factors.
+    """
+    lr = optimizer.lr
+    if not isinstance(lr, Schedule):
+        return [float(lr)] * n_steps
+    rates = [float(lr(step)) for step in range(first, first + n_steps)]
+    if optimizer.lr_factors and rates:
+        _checks.rates_of_factors(max(rates), optimizer.lr_factors)
+    return rates
 
 
 # ---- epochs --------------------------------------------------------------------------------------
@@ -161,7 +169,10 @@ class Run:
         self.position.ended = stopped != "callback"
         done, rest = self.position.past(), self.rest
         return History(
-            done.batch_loss + rest.batch_loss, done.epochs + rest.epochs, stopped or "epochs"
+            batch_loss=done.batch_loss + rest.batch_loss,
+            epochs=done.epochs + rest.epochs,
+            stopped=stopped or "epochs",
+            steps_per_epoch=max(self.n_steps, 0),  # -1: chunks have not told it yet
         )
 
     def begin_epoch(self) -> None:
@@ -308,7 +319,7 @@ class Run:
         examples, order, first, last = self.rows_at(numbers, done)
         part = position.batch_loss[done : done + 1 if self.watching or by_step else last]
         before, taken = position.losses + done, self.state.taken
-        lr = learning_rates(optimizer.lr, int(taken[0]), len(part))
+        lr = learning_rates(optimizer, int(taken[0]), len(part))
         steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
         given = (examples, steps, part, self.watch(before), position.draws, self.shared)
         try:
@@ -354,7 +365,7 @@ class Run:
         return {
             "epoch": self.position.epochs + 1,
             "loss": self.mean(losses),
-            "lr": learning_rates(self.optimizer.lr, last, 1)[0],
+            "lr": learning_rates(self.optimizer, last, 1)[0],
             "seconds": seconds,
         }
 

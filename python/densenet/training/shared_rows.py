@@ -12,6 +12,7 @@ from densenet._engine.contract import Examples, apart
 from densenet._network.learner import Learner
 from densenet._typing import Array
 from densenet.losses import Loss
+from densenet.training.orders import row_by_row
 
 
 class SharedRows:
@@ -37,6 +38,7 @@ class SharedRows:
             if kind not in self._examples:
                 with _checks.within(f"networks[{index}]") if index else nullcontext():
                     examples = learner.examples(x, y, self._weight)
+                examples = examples._replace(x=row_by_row(examples.x))
                 examples = apart(examples, trained)
                 x = examples.x
                 self._examples[kind] = examples

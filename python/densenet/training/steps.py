@@ -24,7 +24,7 @@ def _by_themselves(
     state = learner.ready(optimizer)
     counted = state.step
     try:
-        yield state, learning_rates(optimizer.lr, counted, n_steps)
+        yield state, learning_rates(optimizer, counted, n_steps)
     except BaseException:
         if state.step == counted:
             learner.set_optimizer_state(before)

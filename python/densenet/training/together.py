@@ -71,7 +71,7 @@ def _steps(runs: Sequence[Run], group: Together) -> list[Outcome]:
     """Take the steps of an epoch, up to one that has no finite loss in one of the networks."""
     first = runs[0]
     done, taken = first.steps_taken(), int(first.state.taken[0])
-    lr = learning_rates(first.optimizer.lr, taken, first.n_steps - done)
+    lr = learning_rates(first.optimizer, taken, first.n_steps - done)
     calls = []
     for run in runs:
         learner, losses = run.learner, run.position.batch_loss[done:]

@@ -6,10 +6,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
-from densenet.workers.contract import Workers
+from densenet.workers._attendant import Attendant
 
 
-class DaskWorkers(Workers):
+class DaskWorkers(Attendant):
     """One of a cluster's worker processes, as the function sees it that `run` calls in each.
 
     Arrays go through one of the workers: that suits few ranks, and steps that take milliseconds.
@@ -23,9 +23,6 @@ class DaskWorkers(Workers):
     ...     return network
     >>> network, *_ = DaskWorkers.run(train, client)  # doctest: +SKIP
     """
-
-    def __init__(self, meeting: Any, rank: int, size: int, exact: bool) -> None:
-        self._meeting, self.rank, self.size, self.exact = meeting, rank, size, exact
 
     @classmethod
     def run(
@@ -89,10 +86,6 @@ class DaskWorkers(Workers):
         finally:
             client.cancel([future for future in futures if not future.done()])
 
-    def allreduce(self, array: Array) -> None:
-        """Replace an array by the sum of those of all ranks."""
-        array[...] = self._meeting.allreduce(self.rank, array).result()
-
-    def broadcast(self, array: Array, root: int) -> None:
-        """Replace an array by that of the rank `root`."""
-        array[...] = self._meeting.broadcast(self.rank, array, root).result()
+    def _ask(self, method: str, *given: Any) -> Array:
+        answer: Array = getattr(self._meeting, method)(self.rank, *given).result()
+        return answer

@@ -6,10 +6,10 @@ from typing import Any
 from densenet import _checks
 from densenet._extras import require
 from densenet._typing import Array
-from densenet.workers.contract import Workers
+from densenet.workers._attendant import Attendant
 
 
-class RayWorkers(Workers):
+class RayWorkers(Attendant):
     """One of some tasks of Ray, as the function sees it that `run` calls in each.
 
     Arrays go through an actor: that suits few ranks, and steps that take milliseconds.
@@ -23,9 +23,6 @@ class RayWorkers(Workers):
     ...     return network
     >>> network, *_ = RayWorkers.run(train, 2)  # doctest: +SKIP
     """
-
-    def __init__(self, meeting: Any, rank: int, size: int, exact: bool) -> None:
-        self._meeting, self.rank, self.size, self.exact = meeting, rank, size, exact
 
     @classmethod
     def run(
@@ -81,15 +78,8 @@ class RayWorkers(Workers):
         results: list[Any] = ray.get(futures)
         return results
 
-    def allreduce(self, array: Array) -> None:
-        """Replace an array by the sum of those of all ranks."""
-        self._ask("allreduce", array)
-
-    def broadcast(self, array: Array, root: int) -> None:
-        """Replace an array by that of the rank `root`."""
-        self._ask("broadcast", array, root)
-
-    def _ask(self, method: str, array: Array, *rest: int) -> None:
+    def _ask(self, method: str, *given: Any) -> Array:
         import ray
 
-        array[...] = ray.get(getattr(self._meeting, method).remote(self.rank, array, *rest))
+        answer: Array = ray.get(getattr(self._meeting, method).remote(self.rank, *given))
+        return answer

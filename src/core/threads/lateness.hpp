@@ -43,9 +43,8 @@ class Lateness {
  public:
   // True: what begins now may use threads.
   bool welcome(Time now) {
-    if (stage_ == LeftOut && alone_at_least_ <= 0 && now >= until_) {
+    if (stage_ == LeftOut && now >= until_ && seen_.seconds >= alone_at_least()) {
       alone_rate_ = seen_.rate();
-      awake_ = false;
       enter(Rematch);
     }
     return stage_ != LeftOut;
@@ -57,30 +56,31 @@ class Lateness {
   // Record what `threads` threads have done until `now`. `alone`: seconds that one thread takes for
   // an amount of 1, if it was timed.
   void took(int threads, const Work& work, Time now, double alone = 0) {
-    if (stage_ == LeftOut) alone_at_least_ -= work.seconds;
     if ((threads > 1) == (stage_ == LeftOut)) return;
-    if (stage_ == Rematch && !awake_) {  // does not count: the threads may have had to wake up
-      awake_ = true;
+    // A rematch begins with a short piece that does not count: the threads may have had to wake up.
+    if (stage_ == Rematch && waking_.amount == 0 && work.seconds < kWindowSeconds) {
+      waking_ = work;
       return;
     }
     seen_.add(work);
-    if (stage_ == Rematch && lost(alone_rate_)) return leave_out(work.seconds, now);
+    if (stage_ == Rematch && lost(seen_, alone_rate_)) return leave_out(seen_, now);
     if (stage_ == LeftOut || seen_.seconds < kWindowSeconds) return;
     // Where one thread was not timed, threads are under suspicion only while the caller waits.
     const bool waited = seen_.waited > kMuchWaiting * seen_.seconds;
     if (stage_ == Welcome && !waited) alone_rate_ = 0;
     if (stage_ == Rematch || alone == 0) alone = alone_rate_;
     const bool worse = alone > 0 ? alone < kClearlyFaster * seen_.rate() : waited;
-    if (worse) return leave_out(work.seconds, now);
+    if (worse) return leave_out(seen_, now);
     if (stage_ == Welcome) patience_ /= 2;
     enter(Welcome);
   }
 
-  // Leave the threads out from `now` on, after work of so many seconds at a time.
-  void leave_out(double seconds, Time now) {
+  // Leave the threads out from `now` on, after they have come late in this work.
+  void leave_out(const Work& work, Time now) {
     patience_ = std::clamp<Duration>(2 * patience_, kFirstWait, kLongestPatience);
     until_ = now + patience_;
-    alone_at_least_ = std::max(kRematchTimes * seconds, Seconds(kFirstWait).count());
+    late_ = work;
+    late_.add(waking_);
     enter(LeftOut);
   }
 
@@ -94,18 +94,26 @@ class Lateness {
   using Seconds = std::chrono::duration<double>;
   enum Stage { Welcome, LeftOut, Rematch };
 
-  bool lost(double alone) const { return lost(seen_, alone); }
+  // Seconds of work on one thread before a rematch: a multiple of what the late threads have cost,
+  // which doubles with the patience. Threads that only seemed late are back at once.
+  double alone_at_least() const {
+    const double least = Seconds(kFirstWait).count();
+    if (seen_.amount == 0) return least;
+    const double cost = late_.seconds - late_.amount * seen_.rate();
+    return std::max(least, cost * std::min(kMostRematchTimes, Seconds(patience_).count() / least));
+  }
+
   void enter(Stage stage) {
     stage_ = stage;
-    seen_ = {};
+    seen_ = waking_ = {};
   }
 
   Stage stage_ = Welcome;
-  Work seen_;                  // since the stage began, or the last comparison
-  bool awake_ = false;         // the threads have taken part in the rematch
-  double alone_rate_ = 0;      // seconds of an amount of 1 on one thread, in the mean; 0: unknown
-  double alone_at_least_ = 0;  // seconds of work on one thread before a rematch
-  Duration patience_ = {};     // how long the threads are left out
+  Work seen_;               // since the stage began, or the last comparison
+  Work waking_;             // the piece of a rematch that does not count
+  Work late_;               // in which the threads were late when they were left out
+  double alone_rate_ = 0;   // seconds of an amount of 1 on one thread, in the mean; 0: unknown
+  Duration patience_ = {};  // how long the threads are left out
   Time until_ = {};
 };
 

@@ -38,17 +38,13 @@ class PaceBy {
   // threads, which is trusted without trials if steps are `long_steps`. Time runs from here to
   // took().
   Block next(Index rows, Way most, bool long_steps = false) {
-    const Way& before = ways_[0];
-    if (rows != rows_ || most.threads != before.threads || most.by_columns != before.by_columns) {
-      *this = PaceBy();
-      rows_ = rows;
-      if (most.by_columns) ways_[count_++] = most;
-      ways_[count_++] = {most.threads, false};
-      ways_[count_++] = {1, false};
-      trying_ = !long_steps;
-    }
+    const Call call{rows, most};
+    const bool lasts = count_ == 0 || call == passing_ || timing_suspended();
+    if (lasts && !(call == call_)) begin(call, long_steps);
     if (timing_suspended()) return {ways_[turn_++ % alone()], Time{}, true};
     start_ = Clock::now();
+    passing_ = call == call_ ? Call{} : call;
+    if (passes()) return pass(most);
     const bool welcome = lateness_.welcome(start_), rematch = lateness_.in_rematch();
     if (start_ - end_ > kLongPause) {
       wait_ = kFirstWait;
@@ -71,10 +67,11 @@ class PaceBy {
   void took(Index steps, double waited) {
     if (timing_suspended()) return;
     end_ = Clock::now();
+    if (block_.way.threads > 1) awake_ = end_;
+    if (passes()) return;
     // To wait for threads that had to wake up does not tell that they are late.
     const double for_late_ones = block_.asleep ? 0 : waited;
     const Work work{static_cast<double>(steps), Seconds(end_ - start_).count(), for_late_ones};
-    if (block_.way.threads > 1) awake_ = end_;
     if (on_trial_) return end_trial(work);
     worth_ -= work.seconds;
     lateness_.took(block_.way.threads, work, end_, least_[alone()]);
@@ -84,6 +81,37 @@ class PaceBy {
   using Seconds = std::chrono::duration<double>;
   using Duration = typename Clock::duration;
 
+  struct Call {
+    Index rows = 0;
+    Way most = {};
+    bool operator==(const Call& other) const {
+      return rows == other.rows && most.threads == other.most.threads &&
+             most.by_columns == other.most.by_columns;
+    }
+  };
+
+  // Forget all, for steps of another kind.
+  void begin(const Call& call, bool long_steps) {
+    *this = PaceBy();
+    call_ = call;
+    if (call.most.by_columns) ways_[count_++] = call.most;
+    ways_[count_++] = {call.most.threads, false};
+    ways_[count_++] = {1, false};
+    trying_ = !long_steps;
+  }
+
+  // One step of another batch, as a loop takes it at the end of an epoch, is taken in the way in
+  // use and does not count. The second in a row begins anew.
+  bool passes() const { return passing_.rows > 0; }
+  Block pass(Way most) {
+    const bool threads = chosen_ != alone() && lateness_.welcome(start_);
+    const bool by_columns = most.by_columns && ways_[chosen_].by_columns;
+    block_.way = threads ? Way{most.threads, by_columns} : Way{1, false};
+    block_.end = start_;
+    block_.asleep = start_ - awake_ > kThreadsStayAwake;
+    return block_;
+  }
+
   int alone() const { return count_ - 1; }
   // The way on trial: one thread first, by which the others are judged.
   int tried() const { return alone() - trial_ / kTrials; }
@@ -92,8 +120,8 @@ class PaceBy {
     seen_.add(work);
     const int way = tried();
     if (way != alone() && Lateness<Time>::lost(seen_, least_[alone()])) {
-      choose(way);
-      return lateness_.leave_out(work.seconds, end_);
+      lateness_.leave_out(seen_, end_);
+      return choose(way);
     }
     if (seen_.seconds < kTrialSeconds) return;
     double& least = least_[way];
@@ -123,7 +151,8 @@ class PaceBy {
     seen_ = {};
   }
 
-  Index rows_ = 0;
+  Call call_;                             // what is timed
+  Call passing_;                          // another at hand, if any
   Way ways_[3] = {};                      // the most threads first, one thread last
   int count_ = 0;                         // of the ways
   int trial_ = 0;                         // the next of kTrials of each way

@@ -219,6 +219,7 @@ def _estimators_of_tables() -> list[Subject]:
         "class_weight": "class weights",
         "calibrate": "flag",
         "residual": "flag",
+        "reduce": "average",
         "weight_decay": "optional rate",
         "l1": "rate",
         "l2": "rate",
@@ -226,7 +227,7 @@ def _estimators_of_tables() -> list[Subject]:
     }
     few = {"hidden_layer_sizes": (3,), "max_iter": 1, "random_state": 1, "batch_size": 4}
     few |= {"validation_fraction": 0.0, "categorical_features": [0]}
-    few |= {"numeric_features": [1]}
+    few |= {"numeric_features": [1], "reduce": "pca:2"}
     subjects = []
     for name, goal in {"DenseTableClassifier": y, "DenseTableRegressor": x[:, 0].copy()}.items():
         made = getattr(estimators, name)

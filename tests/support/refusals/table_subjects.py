@@ -190,6 +190,7 @@ def subjects() -> list[Subject]:
                 "visits": "count",
                 "nets": "count",
                 "pieces": "optional count from 0",
+                "reduce": "average",
             },
             target="age",
             id="n",
@@ -212,6 +213,7 @@ def subjects() -> list[Subject]:
             visits=9,
             nets=2,
             pieces=3,
+            reduce="pca:2",
         ),
         of(
             "fit_target",

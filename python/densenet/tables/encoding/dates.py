@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet.tables.cells import MARKS
-from densenet.tables.date_formats import ISO, DateFormat, DateGuess, read_plain
+from densenet.tables.date_formats import ISO, DateFormat, read_plain
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import FURTHEST, Imputation, Rows
+from densenet.tables.guess import Guess
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Dates"]
@@ -278,8 +279,8 @@ def _format(table: Table, column: str, like: DateFormat | None) -> DateFormat:
     table.require([column])
     guess = table.date_guesses.get(column)
     if guess is None:
-        guess = DateGuess(like or ISO, sure=False)
-    how, doubt = guess.format, guess.doubt
+        guess = Guess(like or ISO, sure=False)
+    how, doubt = guess.how, guess.doubt
     if like is not None and (like.zone, like.clock) != (how.zone, how.clock) and not doubt:
         doubt = f"expected {_what(like)}, as in the training rows, got {_what(how)}"
     elif like is not None and not guess.sure and like.order:

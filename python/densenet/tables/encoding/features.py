@@ -14,7 +14,10 @@ from densenet.tables.encoding.ids import are_uuids
 from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.table import Table, as_table
 
-__all__ = ["Features"]
+__all__ = ["NAMED", "Features"]
+
+NAMED = "learned from if named in numbers or text"
+"""What follows the reason why a column of `Table.unnamed` is left out. Others have other words."""
 
 Part: TypeAlias = Numbers | PiecewiseLinear | Categories | Dates
 _KINDS: dict[str, type[Part]] = {
@@ -135,7 +138,7 @@ class Features:
         for column in _checks.texts("columns", columns):
             forced = column in text or column in numbers
             if column in table.unnamed and not forced:
-                left_out[column] = table.unnamed[column]
+                left_out[column] = f"{table.unnamed[column]} ({NAMED})"
                 continue
             as_dates = column in table.date_guesses and not forced
             as_text = column in text or not (

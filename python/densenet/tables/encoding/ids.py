@@ -9,7 +9,7 @@ from densenet import _checks
 from densenet.tables.encoding.targets import MOST_CLASSES
 from densenet.tables.table import Table, as_table
 
-__all__ = ["are_uuids", "find_ids"]
+__all__ = ["are_uuids", "differ_in_each_row", "find_ids"]
 
 _UUID = re.compile(r"\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?|[0-9a-f]{32}", re.IGNORECASE)
 _NAME = re.compile(
@@ -22,11 +22,10 @@ _EXACT = 2**53  # up to which float64 tells every whole number from the next
 def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     """Find columns of whole numbers that name the rows, and say why they do.
 
-    No two rows have the same number, of more than `targets.MOST_CLASSES`, and one of these holds:
-    the column's name ends in *id*, or is *index*, *key* or *row*; the numbers begin
-    near 0 and fill at least half of their range, as those that count rows do; or they are longer
-    than float64 can tell apart. Texts that hardly repeat, UUIDs among them, are left out by
-    `densenet.tables.encoding.features.Features.fit`.
+    They `differ_in_each_row`, and one of these holds: the column's name ends in *id*, or is
+    *index*, *key* or *row*; the numbers begin near 0 and fill at least half of their range, as
+    those that count rows do; or they are longer than float64 can tell apart. Texts that hardly
+    repeat, UUIDs among them, are left out by `densenet.tables.encoding.features.Features.fit`.
 
     Parameters
     ----------
@@ -47,8 +46,8 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     >>> rows = {"n": range(100), "PassengerId": range(0, 900, 9), "height": range(150, 250)}
     >>> for column, reason in find_ids(Table.from_columns(rows), rows).items():
     ...     print(f"{column}: {reason}")
-    n: a count of the rows (--numbers n learns from it)
-    PassengerId: an id, another in each row (--numbers PassengerId learns from it)
+    n: a count of the rows
+    PassengerId: an id, another in each row
     """
     found = {}
     for name in _checks.texts("columns", columns):
@@ -56,8 +55,43 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
             continue
         reason = "" if as_table(table).is_text(name) else _reason(table, name)
         if reason:
-            found[name] = f"{reason} (--numbers {name} learns from it)"
+            found[name] = reason
     return found
+
+
+def differ_in_each_row(table: Table, column: str) -> bool:
+    """Return whether a column's numbers are whole, and another in each of many rows.
+
+    Many are more than `densenet.tables.encoding.targets.MOST_CLASSES`; missing cells do not count.
+
+    Parameters
+    ----------
+    table : Table
+    column : str
+        One of numbers.
+
+    Raises
+    ------
+    ValueError
+        If some of the cells are no numbers, or may mean two of them.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.encoding.ids import differ_in_each_row
+    >>> table = Table.from_columns({"year": range(1900, 2000), "age": [30, 31] * 50})
+    >>> differ_in_each_row(table, "year"), differ_in_each_row(table, "age")
+    (True, False)
+    """
+    values = table.numbers(column)
+    known = values[values == values]
+    if len(known) <= MOST_CLASSES or bool(np.any(known != np.rint(known))):
+        return False
+    least, most = float(known.min()), float(known.max())
+    if _too_long(least, most):
+        keys = [key for key in table.keys(column) if key]
+        return len(set(keys)) == len(keys)
+    return most - least + 1 >= len(known) == len(np.unique(known))
 
 
 def are_uuids(texts: Iterable[str]) -> bool:
@@ -75,17 +109,17 @@ def are_uuids(texts: Iterable[str]) -> bool:
 
 def _reason(table: Table, name: str) -> str:
     """Say why a column of numbers is an id; give "" if it is none."""
+    if not differ_in_each_row(table, name):
+        return ""
     values = table.numbers(name)
-    known = values[values == values]
-    if len(known) <= MOST_CLASSES or bool(np.any(known != np.rint(known))):
-        return ""
-    least, most = known.min(), known.max()
-    if max(-least, most) > _EXACT:
-        keys = [key for key in table.keys(name) if key]
-        long = len(set(keys)) == len(keys)
-        return "an id, another long number in each row" if long else ""
-    if most - least + 1 < len(known) or len(np.unique(known)) < len(known):
-        return ""
+    least, most = float(np.nanmin(values)), float(np.nanmax(values))
+    if _too_long(least, most):
+        return "an id, another long number in each row"
     if _NAME.fullmatch(name.strip()):
         return "an id, another in each row"
-    return "a count of the rows" if least >= 0 and most < 2 * len(known) else ""
+    rows = np.count_nonzero(values == values)
+    return "a count of the rows" if least >= 0 and most < 2 * rows else ""
+
+
+def _too_long(least: float, most: float) -> bool:
+    return max(-least, most) > _EXACT

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._typing import Array
+from densenet.tables.components import principal_components
 from densenet.tables.encoding.dates import years
 from densenet.tables.encoding.features import Features
 from densenet.tables.encoding.ids import find_ids
@@ -321,20 +322,18 @@ def _codes(table: Table, column: str) -> Array:
 def _components(
     table: Table, columns: Sequence[str], text: Collection[str], rng: np.random.Generator
 ) -> Components | None:
-    """Find the two directions in which the rows differ most: the SVD of centred features."""
+    """Find the two directions in which the rows differ most."""
     try:
         features = Features.fit(table, columns, text=text)
     except ValueError:  # there is nothing to learn from
         return None
     most = max(_LEAST_ROWS, _MOST_CELLS // len(features.names))
     rows = np.sort(rng.permutation(len(table))[:most])
-    x = features.transform(table.take(rows)).astype(np.float64)
-    x -= x.mean(axis=0)
-    if min(x.shape) < 2 or not x.any():
+    x = features.transform(table.take(rows))
+    found = principal_components(x)
+    if len(found.variances) < 2 or not found.variances[0]:
         return None
-    _, lengths, directions = np.linalg.svd(x, full_matrices=False)
-    weights = directions[:2]
-    largest = np.abs(weights).argmax(axis=1)
-    weights = weights * np.sign(weights[[0, 1], largest])[:, np.newaxis]  # either sign would do
-    first, second = (lengths[:2] ** 2 / np.sum(lengths**2)).tolist()
-    return Components(rows, x @ weights.T, (first, second), weights, features.names)
+    weights = found.directions[:2]
+    first, second = (found.variances[:2] / np.sum(found.variances)).tolist()
+    places = (x - found.mean) @ weights.T
+    return Components(rows, places, (first, second), weights, features.names)

@@ -1,6 +1,7 @@
 """What the command line tells about a table's model, in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from densenet._typing import Array
 from densenet.metrics import confusion_matrix
 from densenet.tables.encoding.columns import Categories
 from densenet.tables.encoding.dates import Dates
-from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.features import NAMED, Features
 from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.encoding.targets import TASK_RULES, Classes, Target
 from densenet.tables.looking.importance import Importances
@@ -77,7 +78,7 @@ def about_table(fitted: Fitted) -> list[str]:
 def about_training(fitted: Fitted) -> list[str]:
     """Say in lines how training went."""
     facts, count = fitted.model.facts, len(fitted.histories)
-    about = _about_network(fitted.model)
+    about = [*_about_network(fitted.model), *_about_decided(facts["settings"])]
     seconds = sum(record["seconds"] for each in fitted.histories for record in each.epochs)
     if count > 1:
         others = "; each held out other rows" if len(fitted.judged_rows) > 1 else ""
@@ -233,7 +234,15 @@ def _about_columns(model: TableModel) -> list[str]:
     ]
     if model.id is not None:
         lines.insert(1, f"id: {model.id}")
-    lines += [f"left out: {name}: {reason}" for name, reason in model.features.left_out.items()]
+    reduced = model.facts.get("reduced")
+    if reduced is not None:
+        lines.append(
+            f"principal components: {reduced['inputs']:,} features became "
+            f"{reduced['components']:,}, which explain {reduced['share']:.1%} of their variance"
+        )
+    for name, reason in model.features.left_out.items():
+        told = reason.replace(NAMED, "--numbers or --text learns from it")
+        lines.append(f"left out: {name}: {told}")
     return lines
 
 
@@ -259,6 +268,8 @@ def _about_target(target: Target) -> str:
 def _about_network(model: TableModel) -> list[str]:
     chosen = model.facts["settings"]
     widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
+    if "reduced" in model.facts:
+        widths.insert(1, model.facts["reduced"]["components"])
     of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]
     if chosen["normalization"]:
         of_network.append(f"{chosen['normalization']} normalization")
@@ -271,6 +282,18 @@ def _about_network(model: TableModel) -> list[str]:
     count = len(model.networks)
     which = "network" if count == 1 else f"{count} networks"
     return [f"{which}: {', '.join(of_network)}; {', '.join(of_training)}"]
+
+
+def _about_decided(settings: Mapping[str, Any]) -> list[str]:
+    """Say what the rows that judge the model have decided themselves."""
+    decided = ["temperature"] if settings["calibrate"] else []
+    decided += ["threshold"] if settings["threshold"] == "auto" else []
+    if not decided:
+        return []
+    return [
+        f"{' and '.join(decided)} chosen by the validation rows, whose scores are so somewhat too "
+        "good: --folds scores other rows"
+    ]
 
 
 def about_columns(features: Features) -> list[tuple[str, str, str]]:

@@ -9,7 +9,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from densenet.tables.cells import number
-from densenet.tables.numerals import Guess
+from densenet.tables.guess import Guess
+from densenet.tables.names import check_names
+from densenet.tables.numerals import Numerals
 from densenet.tables.reading.arrow_cells import store
 from densenet.tables.reading.csv_text import (
     Block,
@@ -22,7 +24,6 @@ from densenet.tables.reading.csv_text import (
 )
 from densenet.tables.reading.parts import Part
 from densenet.tables.stored import Stored
-from densenet.tables.table import check_names
 
 _DELIMITERS = ",;\t"
 _TOLD = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
@@ -101,7 +102,7 @@ def _read(name: str, lines: Lines, options: CsvOptions) -> Part:
     dialect = Dialect(name, delimiter, options.comment)
     written = _header(lines, dialect, options.header)
     names = [cell or f"c{i}" for i, cell in enumerate(written)]
-    check_names(name, names)
+    check_names(name, names, of_first_row=options.header == 1)
     columns: dict[str, list[Any]] = {one: [] for one in names}
     places = [np.empty(0, np.int32)]
     for cells, block in _parsed(lines, dialect, names):
@@ -277,7 +278,7 @@ class _Parser:
 
 def store_texts(
     part: Part, words: Collection[str]
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
     r"""Store the columns of CSV, and drop what was read; none is unreadable, or surely plain.
 
     Examples

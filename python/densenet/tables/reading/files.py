@@ -23,7 +23,7 @@ from densenet.tables.table import Table
 
 __all__ = ["MISSING", "read_table", "write_csv"]
 
-INDEX = "an index without a name, as pandas writes it; --text reads it all the same"
+INDEX = "an index without a name, as pandas writes it"
 """Why a column that pandas wrote as an index is no feature."""
 
 # ---- reading -----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def read_table(
     joined = join(_read(file, options) for file in files)
     part = joined.part
     stored, unreadable, guesses = (
-        store_texts(part, words) if part.unit == "line" else store_typed(part, words)
+        store_texts(part, words) if part.unit == "line" else store_typed(joined, words)
     )
     release_unused()
     table = Table(

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from densenet.tables.numerals import PLAIN, Guess
+from densenet.tables.guess import Guess
+from densenet.tables.names import check_names
+from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.reading.arrow_cells import as_numpy, store, strings
-from densenet.tables.reading.parts import Part
+from densenet.tables.reading.parts import Joined, Part
 from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
-from densenet.tables.table import check_names
 
 __all__ = ["read_parquet", "store_typed"]
 
@@ -68,13 +69,13 @@ def read_parquet(source: Source) -> Part:
 
 
 def store_typed(
-    part: Part, words: Collection[str]
-) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess]]:
+    joined: Joined, words: Collection[str]
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
     """Store the columns of Parquet, and drop what was read; integers and decimals stay exact.
 
     Parameters
     ----------
-    part : Part
+    joined : Joined
     words : collection of str
         Words for a missing cell, as `densenet.tables.cells.missing_words` gives them.
 
@@ -96,9 +97,10 @@ def store_typed(
     >>> import numpy as np
     >>> import pyarrow as arrow
     >>> from densenet.tables.reading.parquet import store_typed
-    >>> from densenet.tables.reading.parts import Part
+    >>> from densenet.tables.reading.parts import Joined, Part
     >>> columns = {"flag": [arrow.array([True, None])], "bag": [arrow.array([[1], []])]}
-    >>> stored, unreadable, _ = store_typed(Part("a", columns, np.arange(2), "row", []), {""})
+    >>> part = Part("a.parquet", columns, np.arange(2), "row", [])
+    >>> stored, unreadable, _ = store_typed(Joined(part, ()), {""})
     >>> stored["flag"].array().tolist(), unreadable
     (['True', ''], {'bag': 'list<item: int64>'})
     """
@@ -107,8 +109,8 @@ def store_typed(
 
     stored: dict[str, Stored] = {}
     unreadable, guesses = {}, {}
-    for name in list(part.columns):
-        column = _of_one_type(f"{part.name}, column {name!r}", part.columns.pop(name))
+    for name in list(joined.part.columns):
+        column = _of_one_type(joined, name, joined.part.columns.pop(name))
         if types.is_integer(column.type) or types.is_decimal(column.type):
             guesses[name] = Guess(PLAIN)
         try:
@@ -118,7 +120,7 @@ def store_typed(
     return stored, unreadable, guesses
 
 
-def _of_one_type(where: str, arrays: list[Any]) -> Any:
+def _of_one_type(joined: Joined, name: str, arrays: list[Any]) -> Any:
     """Put the arrays of a column together; where several files differ, in a type for all."""
     import pyarrow as arrow
     from pyarrow import types
@@ -126,16 +128,23 @@ def _of_one_type(where: str, arrays: list[Any]) -> Any:
     arrays = [
         array.dictionary_decode() if types.is_dictionary(array.type) else array for array in arrays
     ]
-    kinds = list(dict.fromkeys(array.type for array in arrays))
-    if len(kinds) == 1:
+    schema, row = arrow.schema({"column": arrays[0].type}), 0
+    for array in arrays:
+        known = schema.field(0).type
+        try:
+            schema = arrow.unify_schemas(
+                [schema, arrow.schema({"column": array.type})], promote_options="permissive"
+            )
+        except arrow.ArrowException:
+            raise ValueError(
+                f"{joined.file_of(row)}, column {name!r}: expected {known}, as in the files "
+                f"before, or a type that goes with it, got {array.type}"
+            ) from None
+        row += len(array)
+    if all(array.type == arrays[0].type for array in arrays):
         return arrow.chunked_array(arrays)
     tables = [arrow.table({"column": array}) for array in arrays]
-    try:
-        return arrow.concat_tables(tables, promote_options="permissive").column(0)
-    except arrow.ArrowException:
-        raise ValueError(
-            f"{where}: expected one type in all files, got {' and '.join(map(str, kinds))}"
-        ) from None
+    return arrow.concat_tables(tables, promote_options="permissive").column(0)
 
 
 def _stored(column: Any, words: Collection[str]) -> Stored:

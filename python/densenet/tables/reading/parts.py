@@ -66,10 +66,17 @@ class Joined(NamedTuple):
     >>> joined = join([one, two])
     >>> joined.part.places.tolist(), joined.files
     ([3, 6], ((0, 'a.csv'), (3, 'b.csv')))
+    >>> joined.file_of(1)
+    'b.csv'
     """
 
     part: Part
     files: tuple[tuple[int, str], ...]
+
+    def file_of(self, row: int) -> str:
+        """Give the name of the file that a row is from."""
+        place = int(self.part.places[row])
+        return [self.part.name, *(name for before, name in self.files if before < place)][-1]
 
 
 def join(parts: Iterable[Part]) -> Joined:

@@ -1,6 +1,6 @@
 """What is settled about classes beside the training: their weights, a rare one's threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -9,11 +9,12 @@ import numpy as np
 from densenet._typing import Array
 from densenet.tables.cells import index_of
 from densenet.tables.encoding.targets import Classes, Target, Values
+from densenet.tables.table import Table
 from densenet.tables.training.monitors import rule_of
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.thresholds import best_threshold
 
-__all__ = ["check_decisions", "weights_of", "with_threshold"]
+__all__ = ["check_decisions", "weights_of", "with_threshold", "without_absent"]
 
 
 def check_decisions(settings: Settings, target: Target, held: Sequence[Array]) -> None:
@@ -72,8 +73,8 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     Raises
     ------
     ValueError
-        If a class is named that there is not, a class to balance has no rows, all weights are 0, or
-        the target has values.
+        If a class is named that there is not, or twice, a class to balance has no rows, all weights
+        are 0, or the target has values.
 
     Examples
     --------
@@ -101,11 +102,47 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
         expected = ", ".join(map(repr, target.values[:6])) + (", ..." if target.outputs > 6 else "")
         raise ValueError(f"class_weight: expected classes of {expected}, got {unknown[0]!r}")
     weights = np.ones(target.outputs)
+    names: dict[int, str] = {}
     for name, weight in given.items():
+        same = names.setdefault(index(name), name)
+        if same != name:
+            raise ValueError(
+                f"class_weight: expected each class once, got {same!r} and {name!r}, which are one"
+            )
         weights[index(name)] = weight
     if not weights.any():
         raise ValueError("class_weight: expected a weight above 0 for any class, got none")
     return weights
+
+
+def without_absent(settings: Settings, target: Target, table: Table) -> Settings:
+    """Take the weights of classes from the settings that a part of the rows does not have.
+
+    Parameters
+    ----------
+    settings : Settings
+    target : Classes or Values
+        Of all rows. What the settings weigh that is no class of it stays, to be refused.
+    table : Table
+        The part.
+
+    Examples
+    --------
+    >>> from densenet.tables import Classes, Settings, Table
+    >>> from densenet.tables.training.deciding import without_absent
+    >>> settings = Settings("genre", class_weight={"Folk": 5, "Rock": 2})
+    >>> part = Table.from_columns({"genre": ["Rock", "Pop"]})
+    >>> without_absent(settings, Classes("genre", ("Folk", "Pop", "Rock")), part).class_weight
+    {'Rock': 2.0}
+    """
+    given = settings.class_weight
+    if not isinstance(given, Mapping) or not isinstance(target, Classes):
+        return settings
+    index = index_of(target.values)
+    places, _ = target.places(table)
+    there = {-1, *places.tolist()}
+    kept = {name: weight for name, weight in given.items() if index(name) in there}
+    return replace(settings, class_weight=kept)
 
 
 def with_threshold(

@@ -35,6 +35,7 @@ from densenet.tables.training.going_on import (
 )
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.monitors import metrics_of, rule_of
+from densenet.tables.training.reducing import parted, projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.training import History
 from densenet.training.workers import run_all
@@ -70,8 +71,8 @@ class Fitted(NamedTuple):
     >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
     >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
     (2, 80, 20)
-    >>> fitted.notes
-    ["'x' numbers the rows: leave it out unless that is meant (--id x or --ignore x)"]
+    >>> fitted.notes[0].partition(": ")[0]
+    "'x' has another whole number in each row"
     """
 
     model: TableModel
@@ -141,76 +142,52 @@ def fit(
     >>> fitted.model.predict(question)
     ['minus', 'plus']
     """
-    if start is not None:
-        settings = settings_from(start, settings)
-    known = [name for name in (settings.target, settings.id) if name is not None]
-    if len(set(known)) < len(known):
-        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
-    asked = [*settings.ignore, *settings.text, *settings.numbers]
-    table.require([*known, *(asked if start is None else start.features.columns)])
-    missing = table.missing(settings.target)
-    if missing.all():
-        raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
-    if start is None:
-        ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
-        table = replace(table, unnamed={**table.unnamed, **ids})
-    whole, table = table, table.take(np.flatnonzero(~missing))
-    if start is None:
-        task = infer_task(table, settings.target) if settings.task == "auto" else settings.task
-        said = notes(whole, settings.target, task, settings.id, asked)
-        target = fit_target(table, settings.target, task)  # refuses a bad one before rows are held
-    else:
-        task, target = settings.task, start.target
-        said = check_rows(start, table)
-        settings = gentler(settings, start, len(table))
-    if missing.any():
-        said.insert(0, f"{int(missing.sum()):,} rows without {settings.target!r} are left out")
-    if validation is None:
-        settings = settings.chosen_for(len(table), target)
-        parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
-    else:
-        bare = int(validation.missing(settings.target).sum())
-        if bare:
-            said.insert(0, f"{bare:,} rows to hold out without {settings.target!r} are left out")
-        settings = replace(settings, validation=0.0).chosen_for(len(table), target)
-        parts = [(np.arange(len(table)), np.arange(0))] * settings.nets
-    if len(parts) == 1:  # in the order of their use, rows of x are views
-        [(rows, held_out)] = parts
-        table = table.take(np.concatenate([rows, held_out]))
-        parts = [(np.arange(len(rows)), np.arange(len(rows), len(table)))]
+    begun = _anew(table, settings) if start is None else _further(table, settings, start)
+    settings, target, said = begun.settings, begun.target, begun.said
+    if validation is not None:
+        validation, lines = _with_targets(validation, target.column, "rows to hold out")
+        said[:0] = lines
+        settings = replace(settings, validation=0.0)  # of this table
+    settings = settings.chosen_for(len(begun.table), target)
+    table, parts = _parts(begun.table, settings, target)
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     if start is None:
-        features, target = _encodings(training_rows, settings, task)
+        features, target = _encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
     x, y = features.transform(table), target.encode(table)
-    if validation is None:
-        held = [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
-    else:
-        held = [_encoded(validation, features, target)] * settings.nets
+    held = _held_out(x, y, parts)
+    if validation is not None:
+        held = [(features.transform(validation), target.encode(validation))] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
+    projection, width = None, x.shape[1]
+    reduced = None if start is None else start.facts.get("reduced")
+    if start is None and settings.reduce is not None:
+        wanted = reduction(settings.reduce)
+        projection, share = projection_of(_of(x, seen), wanted, workers)
+        reduced = {"inputs": width, "components": len(projection.bias), "share": share}
+        width = len(projection.bias)
 
     def trained(number: int) -> tuple[Network, History]:
         rows, _ = parts[number]
         seed = settings.seed + number
         if start is None:
-            network = settings.make_network(x.shape[1], target, seed)
+            first, network = projection, settings.make_network(width, target, seed)
+        elif settings.reduce is None:
+            first, network = None, network_from(start.networks[number])
         else:
-            network = network_from(start.networks[number])
+            first, network = parted(start.networks[number], seed)
+        inputs, held_out = _of(x, rows), held[number] if held else None
+        if first is not None:
+            inputs = first.apply(inputs)
+            held_out = held_out and (first.apply(held_out[0]), held_out[1])
         history = _train(
-            network,
-            (_of(x, rows), _of(y, rows)),
-            held[number] if held else None,
-            settings,
-            target,
-            seed,
-            progress,
-            workers,
+            network, (inputs, _of(y, rows)), held_out, settings, target, seed, progress, workers
         )
-        if settings.calibrate:
-            calibrate(network, *held[number])
-        return network, history
+        if settings.calibrate and held_out:
+            calibrate(network, *held_out)
+        return network if first is None else first.before(network), history
 
     tasks = [partial(trained, number) for number in range(len(parts))]
     pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
@@ -240,14 +217,94 @@ def fit(
     }
     if start is not None:
         facts["before"] = tables_of(start)
-    model = replace(model, facts=facts)
+    if reduced is not None:
+        facts["reduced"] = reduced
     if validation is not None:
-        judged_rows = [_labelled(validation, target)]
+        judged_rows = [validation]
     elif held:
         judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
         judged_rows = [training_rows]
-    return Fitted(model, histories, train, judgement, said, judged_rows)
+    return Fitted(replace(model, facts=facts), histories, train, judgement, said, judged_rows)
+
+
+class _Begun(NamedTuple):
+    """What is settled before rows are held out."""
+
+    table: Table  # the rows that have a target
+    settings: Settings
+    target: Target
+    said: list[str]  # notes
+
+
+def _anew(table: Table, settings: Settings) -> _Begun:
+    """Settle what is learned from a table: its target, and which columns name the rows."""
+    asked = [*settings.ignore, *settings.text, *settings.numbers]
+    known = _known(table, settings, asked)
+    rows, said = _with_targets(table, settings.target)
+    ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
+    unnamed = {**table.unnamed, **ids}
+    table, rows = replace(table, unnamed=unnamed), replace(rows, unnamed=unnamed)
+    task = infer_task(rows, settings.target) if settings.task == "auto" else settings.task
+    said += notes(table, settings.target, task, settings.id, asked)
+    target = fit_target(rows, settings.target, task)  # refuses a bad one before rows are held out
+    return _Begun(rows, settings, target, said)
+
+
+def _further(table: Table, settings: Settings, start: TableModel) -> _Begun:
+    """Settle how training goes on from a model, which decides what is read and predicted."""
+    settings = settings_from(start, settings)
+    _known(table, settings, start.features.columns)
+    rows, said = _with_targets(table, settings.target)
+    said += check_rows(start, rows)
+    return _Begun(rows, gentler(settings, start, len(rows)), start.target, said)
+
+
+def _known(table: Table, settings: Settings, read: Sequence[str]) -> list[str]:
+    """Give the columns whose meaning is known, target and id; check that all are there."""
+    known = [name for name in (settings.target, settings.id) if name is not None]
+    if len(set(known)) < len(known):
+        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
+    table.require([*known, *read])
+    return known
+
+
+def _with_targets(table: Table, target: str, what: str = "rows") -> tuple[Table, list[str]]:
+    """Give the rows that have a target, and a note if there are others."""
+    table.require([target])
+    missing = table.missing(target)
+    if missing.all():
+        raise ValueError(f"{table.source}, column {target!r}: expected targets, got none")
+    others = int(missing.sum())
+    said = [f"{others:,} {what} without {target!r} are left out"] if others else []
+    return table.take(np.flatnonzero(~missing)), said
+
+
+def _parts(
+    table: Table, settings: Settings, target: Target
+) -> tuple[Table, list[tuple[Array, Array]]]:
+    """Choose the rows, by number, that each network learns from and holds out.
+
+    A single network has them in the order of their use, so that both are views of x.
+    """
+    if not settings.validation:
+        return table, [(np.arange(len(table)), np.arange(0))] * settings.nets
+    task = _task_of(target)
+    parts = [hold_out(table, settings, task, number) for number in range(settings.nets)]
+    if len(parts) > 1:
+        return table, parts
+    [(rows, held_out)] = parts
+    ordered = table.take(np.concatenate([rows, held_out]))
+    return ordered, [(np.arange(len(rows)), np.arange(len(rows), len(ordered)))]
+
+
+def _held_out(x: Array, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    """Give what each network holds out; nothing if no rows are held out."""
+    return [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
+
+
+def _task_of(target: Target) -> Task:
+    return "classification" if isinstance(target, Classes) else "regression"
 
 
 def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
@@ -328,23 +385,10 @@ def _judged(
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
-def _encoded(table: Table, features: Features, target: Target) -> tuple[Array, Array]:
-    """Encode the rows of a table that have a target, to hold them out."""
-    table = _labelled(table, target)
-    if not len(table):
-        raise ValueError(f"{table.source}, column {target.column!r}: expected targets, got none")
-    return features.transform(table), target.encode(table)
-
-
 def _of(array: Array, rows: Array) -> Array:
     """Give rows of an array, by growing numbers: a view if they lie one after the other."""
     first, last = rows[0], rows[-1]
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
-
-
-def _labelled(table: Table, target: Target) -> Table:
-    """Give the rows of a table that have a target."""
-    return table.take(np.flatnonzero(~table.missing(target.column)))
 
 
 def _headline(evaluation: Evaluation) -> str:

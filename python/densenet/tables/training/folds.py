@@ -6,8 +6,9 @@ import numpy as np
 
 from densenet import _checks
 from densenet.tables.encoding.ids import find_ids
-from densenet.tables.encoding.targets import infer_task
+from densenet.tables.encoding.targets import fit_target, infer_task
 from densenet.tables.table import Table, as_table
+from densenet.tables.training.deciding import without_absent
 from densenet.tables.training.fitting import fit
 from densenet.tables.training.holding_out import divide
 from densenet.tables.training.settings import Settings
@@ -23,7 +24,7 @@ def cross_validate(
     The rows are divided into folds, as evenly by target as rows are held out; those of one id stay
     together. Which columns name the rows is decided by all rows, as in `fit`. For each fold a model
     is trained on the others, where some rows are held out as in `fit`, and its predictions of the
-    fold are scored.
+    fold are scored. A weight of a class that the others lack has no effect there.
 
     Parameters
     ----------
@@ -60,10 +61,13 @@ def cross_validate(
     table = table.take(np.flatnonzero(~table.missing(settings.target)))
     if settings.task == "auto":
         settings = replace(settings, task=infer_task(table, settings.target))
+    target = fit_target(table, settings.target, settings.task)
     part = divide(table, settings, settings.task, folds)
     each = []
     for fold in range(folds):
-        model = fit(table.take(np.flatnonzero(part != fold)), settings, progress=progress).model
+        others = table.take(np.flatnonzero(part != fold))
+        chosen = without_absent(settings, target, others)
+        model = fit(others, chosen, progress=progress).model
         each.append(model.score(table.take(np.flatnonzero(part == fold))).scores)
     return {name: [scores[name] for scores in each] for name in each[0]}
 

@@ -31,6 +31,7 @@ DECIDED = (
     "label_smoothing",
     "normalization",
     "residual",
+    "reduce",
     "nets",
 )
 """The settings that a model decides for the training that goes on from it."""

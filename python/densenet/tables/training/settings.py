@@ -18,8 +18,19 @@ from densenet.schedules import CosineLR, Schedule, WarmupLR
 from densenet.tables.encoding.columns import Imputation
 from densenet.tables.encoding.targets import Classes, Target, Task
 from densenet.tables.training.monitors import MONITORS
+from densenet.tables.training.reducing import reduction
 
-__all__ = ["ACTIVATIONS", "OPTIMIZERS", "PRESETS", "Settings"]
+__all__ = [
+    "ACTIVATIONS",
+    "CHOICES",
+    "DECAY",
+    "HELD_OUT",
+    "HELD_OUT_SHARES",
+    "OPTIMIZERS",
+    "PRESETS",
+    "SMOOTHING",
+    "Settings",
+]
 
 ACTIVATIONS: dict[str, type[Layer]] = {
     kind: entry.layer for kind, entry in _activations.ACTIVATIONS.items() if kind != "identity"
@@ -44,7 +55,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """For each preset the settings that differ from the defaults."""
 
 _NORMS: dict[str, type[BatchNorm] | type[LayerNorm]] = {"batch": BatchNorm, "layer": LayerNorm}
-_CHOICES: dict[str, tuple[str | None, ...]] = {
+CHOICES: dict[str, tuple[str | None, ...]] = {
     "task": ("auto", "classification", "regression"),
     "impute": ("median", "mean"),
     "activation": tuple(ACTIVATIONS),
@@ -53,6 +64,20 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "monitor": (None, *MONITORS),
     "normalization": (None, *_NORMS),
 }
+"""For each setting of a few words what it may be."""
+
+SMOOTHING = 0.05
+"""The label smoothing of classes, unless the settings say otherwise."""
+
+DECAY = 0.1
+"""The weight decay of AdamW, unless the settings say otherwise."""
+
+HELD_OUT = 500
+"""Rows to hold out, by which an epoch can be told from another."""
+
+HELD_OUT_SHARES = (0.1, 0.2)
+"""The least and the largest share of the rows that are held out for that."""
+
 _COUNTS = {
     "most_categories": 0,
     "visits": 1,
@@ -64,15 +89,12 @@ _RATES = ("l1", "l2")
 _FLAGS = ("calibrate", "residual")
 _SHARES = ("dropout",)
 _OPTIONAL_SHARES = ("label_smoothing", "validation")
-_SMOOTHING = 0.05
-_DECAY = 0.1
 _PIECES = 24
 _WIDTHS = (128, 64)
 _FEW = 2000  # rows, below which widths and pieces are halved
 _LR = 3e-3  # of Adam and AdamW, with batches of 64
 _BETA2 = 0.99  # of AdamW: trainings are short, and its default looks back a thousand steps
 _WARMUP = 0.1  # share of the steps in which a scheduled learning rate rises
-_HELD_OUT = 500  # rows, by which an epoch can be told from another
 _EPOCHS = (5, 60)  # the fewest and the most that are chosen by the number of rows
 
 
@@ -150,6 +172,10 @@ class Settings:
         The normalisation after each hidden linear layer.
     residual : bool
         True adds to each hidden layer its input, where both have the same width.
+    reduce : str, optional
+        Principal components in place of the encoded columns, as inputs of what is trained:
+        ``pca:0.95``, as many as explain this share of their variance in the training rows, or
+        ``pca:20``, so many. They are the network's first layer, which does not learn.
 
     Raises
     ------
@@ -205,6 +231,7 @@ class Settings:
     l2: float = 0.0
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
+    reduce: str | None = None
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
@@ -219,7 +246,7 @@ class Settings:
             widths = _checks.sequence("hidden", self.hidden, "widths")
             widths = tuple(_checks.count(f"hidden[{i}]", width) for i, width in enumerate(widths))
             object.__setattr__(self, "hidden", widths)
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             _checks.choice(name, getattr(self, name), choices)
         for name, least in _COUNTS.items():
             object.__setattr__(self, name, _checks.count(name, getattr(self, name), least))
@@ -247,6 +274,8 @@ class Settings:
             object.__setattr__(self, "threshold", _checks.share("threshold", self.threshold))
         if self.lr is not None:
             object.__setattr__(self, "lr", _checks.positive("lr", self.lr))
+        if self.reduce is not None:
+            reduction(_checks.text("reduce", self.reduce))
 
     def chosen_for(self, rows: int, target: Target) -> "Settings":
         """Choose what was left open: rows held out, pieces, widths, epochs and batch.
@@ -265,7 +294,8 @@ class Settings:
         if pieces is None:
             pieces = _PIECES // 2 if rows < _FEW else _PIECES
         if validation is None:
-            validation = min(0.2, max(0.1, _HELD_OUT / rows))
+            least, largest = HELD_OUT_SHARES
+            validation = min(largest, max(least, HELD_OUT / rows))
         trained = max(1, round(rows * (1 - validation)))
         if epochs is None:
             fewest, most = _EPOCHS
@@ -276,9 +306,7 @@ class Settings:
             label_smoothing=self._smoothing(target),
             weight_decay=self._decay(),
             validation=validation,
-            pieces=(_PIECES // 2 if rows < _FEW else _PIECES)
-            if self.pieces is None
-            else self.pieces,
+            pieces=pieces,
             hidden=self._widths_for(target, rows),
             epochs=epochs,
             batch_size=self.batch_size or _batch_for(trained),
@@ -295,12 +323,12 @@ class Settings:
     def _decay(self) -> float:
         if self.weight_decay is not None:
             return self.weight_decay
-        return _DECAY if self.optimizer == "adamw" else 0.0
+        return DECAY if self.optimizer == "adamw" else 0.0
 
     def _smoothing(self, target: Target) -> float:
         if self.label_smoothing is not None:
             return self.label_smoothing
-        return _SMOOTHING if isinstance(target, Classes) else 0.0
+        return SMOOTHING if isinstance(target, Classes) else 0.0
 
     def _widths_for(self, target: Target, rows: int = _FEW) -> tuple[int, ...]:
         if self.hidden is not None:

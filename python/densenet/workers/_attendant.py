@@ -1,0 +1,25 @@
+"""A rank whose calls are those of an object in another process, where all ranks meet."""
+
+from typing import Any
+
+from densenet._typing import Array
+from densenet.workers.contract import Workers
+
+
+class Attendant(Workers):
+    """A rank that asks a `Meeting`, of the file beside; subclasses say how."""
+
+    def __init__(self, meeting: Any, rank: int, size: int, exact: bool) -> None:
+        self._meeting, self.rank, self.size, self.exact = meeting, rank, size, exact
+
+    def allreduce(self, array: Array) -> None:
+        """Replace an array by the sum of those of all ranks."""
+        array[...] = self._ask("allreduce", array)
+
+    def broadcast(self, array: Array, root: int) -> None:
+        """Replace an array by that of the rank `root`."""
+        array[...] = self._ask("broadcast", array, root)
+
+    def _ask(self, method: str, *given: Any) -> Array:
+        """Call a method of the meeting as this rank, wait, and give what it returns."""
+        raise NotImplementedError
