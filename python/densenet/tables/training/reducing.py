@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from densenet._typing import Array
-from densenet.kernels import linear_forward
 from densenet.layers import Layer, Linear
+from densenet.losses import MeanSquaredError
 from densenet.network import Network
 from densenet.tables.components import principal_components
 from densenet.workers import Workers
@@ -82,7 +82,11 @@ class Projection(NamedTuple):
 
     def apply(self, x: Array) -> Array:
         """Turn rows of inputs, (rows, inputs), into (rows, components)."""
-        return linear_forward(x, self.weight, self.bias)
+        components, inputs = self.weight.shape
+        layers = (Linear(inputs, components, init=self.weight),)
+        network = Network(layers, MeanSquaredError(), dtype=self.weight.dtype)
+        network.parameters["0.bias"][...] = self.bias
+        return network.forward(x)
 
     def before(self, network: Network) -> Network:
         """Make a network that begins with the projection, and goes on as another."""
