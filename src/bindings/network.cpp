@@ -303,7 +303,8 @@ void register_plan(py::module_& m, const char* name) {
   py::class_<Stepper<T>>(m, (std::string("Stepper") + name).c_str(), plain_metaclass())
       .def("__call__", &Stepper<T>::operator())
       .def("loss_and_gradient", &Stepper<T>::loss_and_gradient)
-      .def("apply_gradient", &Stepper<T>::apply_gradient);
+      .def("apply_gradient", &Stepper<T>::apply_gradient)
+      .def("retire", &Stepper<T>::retire);
   py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), plain_metaclass())
       .def(py::init(&new_plan<T>))
       .def("forward", &forward<T>)

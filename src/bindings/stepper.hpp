@@ -15,6 +15,7 @@
 #include "bindings/unlocked.hpp"
 #include "core/memory/buffer.hpp"
 #include "core/network/plan.hpp"
+#include "core/threads/parallel.hpp"
 
 namespace densenet {
 
@@ -57,8 +58,17 @@ class Stepper {
     return alone([&] { return second_half(gradient); });
   }
 
+  // Does nothing from now on, whoever calls: a thread may have it at hand while another one lets
+  // `fit` train, or replaces the moments. False, and it stays in use, if a thread is in here. In a
+  // forked child there is none: a call that the parent had open ends in the parent alone.
+  bool retire() {
+    if (!retired_ && busy_.exchange(true) && forked().load() == made_after_fork_) return false;
+    retired_ = true;
+    return true;
+  }
+
  private:
-  // What `work` returns; None if another thread is in here.
+  // What `work` returns; None if another thread is in here, or it is retired.
   template <class Work>
   std::optional<double> alone(const Work& work) {
     if (busy_.exchange(true)) return std::nullopt;
@@ -156,7 +166,8 @@ class Stepper {
   Mode<T> mode_;
   bool on_classes_;
   Buffer<std::int64_t> labels_;
-  std::atomic<bool> busy_{false};
+  std::atomic<bool> busy_{false}, retired_{false};  // once retired, busy for ever
+  const bool made_after_fork_{forked().load()};
 };
 
 }  // namespace densenet

@@ -67,11 +67,12 @@ RECORDS = {
     "Images",
     "LRRange",
     "Table",
+    "TableChunks",
     "TableModel",
 }  # what the package makes and others read
 WRITERS = {"write_csv", "write_digits"}  # see test_tables.py and test_datasets.py
-# See test_tables.py, test_images.py and test_downloads.py.
-READERS = {"download", "load_cifar10", "load_mnist", "read_table"}
+# See test_tables.py, test_chunks_of_tables.py, test_images.py and test_downloads.py.
+READERS = {"download", "fit_chunks", "load_cifar10", "load_mnist", "read_chunks", "read_table"}
 ENGINES = {"DaskWorkers", "MPIWorkers", "RayWorkers", "TorchWorkers"}  # see tests/ranks
 WITHOUT_ARGUMENTS = {"get_num_threads", "load_digits", "show_config", "spacious"}
 ALIASES = {"Callback", "Metric", "Progress", "Record", "Workers", "fit", "header", "model"}

@@ -29,6 +29,14 @@ def polars(columns):
     return pytest.importorskip("polars").DataFrame(columns)
 
 
+def table(**columns):
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+def narwhals(frame):
+    return pytest.importorskip("narwhals").from_native(frame)
+
+
 F, B, C = [1.5, 2.0, -3.0, 4.0], [True, False, True, False], list("xyxz")
 FRAMES = {
     "dummies": lambda: pd.get_dummies(cells(a=F, c=C)),
@@ -51,6 +59,10 @@ FRAMES = {
     "equal labels": lambda: pd.DataFrame(np.array([F, F]).T, columns=["a", "a"]),
     "plain": lambda: pd.DataFrame(np.array([F, F])[:, ::-1].T),
     "polars": lambda: polars({"a": F, "b": B, "c": [1, 2, 3, 4]}),
+    "a table of Arrow": lambda: table(a=F, b=B, c=[1, 2, 3, 4]),
+    "a batch of Arrow": lambda: table(a=F, b=[1, 2, 3, 4]).to_batches()[0],
+    "narwhals around pandas": lambda: narwhals(cells(a=F, b=pd.array([1, 2, 3, 4], "Int64"))),
+    "narwhals around polars": lambda: narwhals(polars({"a": F, "c": [1, 2, 3, 4]})),
 }
 REFUSED = {
     "texts": (lambda: cells(a=F, b=C), "str", "'b'"),
@@ -64,6 +76,21 @@ REFUSED = {
         lambda: pd.DataFrame({7: np.array(["2020-01-01"] * N, "M8[s]")}),
         "datetime64[s]",
         "7",
+    ),
+    "dates with a zone": (
+        lambda: cells(a=F, when=pd.date_range("2020", periods=N, tz="UTC", unit="us")),
+        "datetime64[us, UTC]",
+        "'when'",
+    ),
+    "dates with a zone beside float32": (
+        lambda: cells(a=np.array(F, "f4"), b=pd.date_range("2020", periods=N, tz="UTC", unit="us")),
+        "datetime64[us, UTC]",
+        "'b'",
+    ),
+    "dates of Arrow": (
+        lambda: table(a=np.array(["2020-01-01"] * N, "M8[us]")),
+        "timestamp[us]",
+        "'a'",
     ),
     "days": (lambda: cells(a=pd.Series([datetime.date(2020, 1, 1)] * N), b=F), "object", "'a'"),
     "complex numbers": (lambda: cells(a=F, b=[1j] * N), "complex128", "'b'"),
@@ -79,6 +106,8 @@ GAPS = {
     "objects": lambda: cells(a=F, b=pd.Series([None, 1, 2, 3], dtype=object)),
     "categories": lambda: cells(a=F, b=pd.Categorical([1, None, 1, 2])),
     "polars": lambda: polars({"a": F, "b": [1, None, 3, 4]}),
+    "a table of Arrow": lambda: table(a=F, b=[1, None, 3, 4]),
+    "narwhals": lambda: narwhals(polars({"a": F, "b": [1, None, 3, 4]})),
 }
 
 
@@ -89,6 +118,8 @@ def make(width, engine, dtype="float64"):
 
 def numbers(frame):
     """The same cells by way of Python's floats."""
+    if hasattr(frame, "column_names"):  # of Arrow
+        return np.array([column.to_pylist() for column in frame.columns], float).T
     cells_of = getattr(frame, "iloc", frame)
     columns = [cells_of[:, place] for place in range(frame.shape[1])]
     return np.array([[float(cell) for cell in column] for column in columns]).T
@@ -151,6 +182,19 @@ def test_a_column_of_something_else_is_named(engine, kind):
 def test_a_column_with_gaps_is_named(engine, kind):
     text = "expected numbers in every column, got gaps in column 'b'"
     assert_refused(engine, GAPS[kind](), ValueError, text)
+
+
+@pytest.mark.parametrize("kind", ["polars", "duckdb"])
+def test_a_query_has_to_be_run_first(engine, kind):
+    relation = type("DuckDBPyRelation", (), {"__module__": "duckdb._relation"})
+    query = polars({"a": F, "b": F}).lazy() if kind == "polars" else relation()
+    text = f"expected rows in memory, got {type(query).__name__} of {kind}: run the query first, by"
+    with pytest.raises(TypeError, match=f"^x: {text}"):
+        make(2, engine).forward(query)
+    estimators = pytest.importorskip("densenet.estimators")
+    for estimator in estimators.DenseClassifier(), estimators.DenseTableClassifier():
+        with pytest.raises(TypeError, match=f"^X: {text}"):
+            estimator.fit(query, [0, 1, 0, 1])
 
 
 def test_targets_and_weights_may_be_frames_and_series(engine):

@@ -13,7 +13,12 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from densenet import SGD, CosineLR
-from densenet.estimators import DenseClassifier, DenseRegressor
+from densenet.estimators import (
+    DenseClassifier,
+    DenseEnsembleRegressor,
+    DenseRegressor,
+    DenseTableRegressor,
+)
 
 BOTH = pytest.mark.parametrize("estimator", [DenseClassifier, DenseRegressor])
 FORMATS = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
@@ -179,3 +184,49 @@ def test_schedules_are_for_rules_of_ones_own(name, rows):
     with pytest.raises(TypeError, match=f"^{name} must be a number in .*, got CosineLR$"):
         fit(DenseClassifier, *rows, **{name: CosineLR(0.1, steps=9)})
     assert fit(DenseClassifier, *rows, solver=SGD(CosineLR(0.1, steps=9))).n_iter_ == 8
+
+
+# ---- what is no number, and frames of others -----------------------------------------------------
+
+DAYS = np.array(["2024-01-01", "2024-01-02", "NaT", "2024-01-04"], "M8[D]")
+DATES = {
+    "array": lambda days: days,
+    "time spans": lambda days: days - DAYS[0],
+    "pandas": lambda days: pytest.importorskip("pandas").Series(days),
+    "pandas with a zone": lambda days: (
+        pytest.importorskip("pandas").Series(days).dt.tz_localize("UTC")
+    ),
+    "polars": lambda days: pytest.importorskip("polars").Series(days),
+    "list": list,
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_are_no_values_to_predict(kind):
+    x, y = np.arange(8.0).reshape(4, 2), DATES[kind](DAYS)
+    for regressor in DenseRegressor(), DenseEnsembleRegressor(), DenseTableRegressor():
+        with pytest.raises(ValueError, match=r"^y: expected numbers, got (date|time)"):
+            regressor.fit(x, y)
+        with pytest.raises(ValueError, match=r"^y_val: expected numbers, got (date|time)"):
+            regressor.fit(x, [1.0, 2.0, 3.0, 4.0], X_val=x, y_val=y)
+
+
+def test_dates_are_no_features_of_an_array():
+    for model in DenseClassifier(), DenseRegressor():
+        with pytest.raises(ValueError, match=r"^X: expected numbers, got datetime64\[D\]"):
+            model.fit(DAYS[:, None], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("kind", ["narwhals", "a batch of Arrow", "a table of Arrow"])
+def test_rows_are_held_out_of_every_frame(kind, rng):
+    x = rng.normal(size=(40, 2))
+    columns = {"a": x[:, 0], "b": x[:, 1]}
+    if kind == "narwhals":
+        polars = pytest.importorskip("polars")
+        frame = pytest.importorskip("narwhals").from_native(polars.DataFrame(columns))
+    else:
+        frame = pytest.importorskip("pyarrow").table(columns)
+        frame = frame if kind == "a table of Arrow" else frame.to_batches()[0]
+    y = x[:, 0] > 0
+    model, twin = (fit(DenseClassifier, given, y, early_stopping=True) for given in (frame, x))
+    np.testing.assert_array_equal(model.network_.flat, twin.network_.flat)

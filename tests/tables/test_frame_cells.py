@@ -47,8 +47,11 @@ def as_texts(cells):
         pd.DataFrame,
         lambda data: pd.DataFrame(data).convert_dtypes(),
         lambda data: pd.DataFrame(data).assign(day=pd.to_datetime(data["day"])),
+        lambda data: pytest.importorskip("pyarrow").table(data),
+        lambda data: pytest.importorskip("pyarrow").table(data).to_batches()[0],
+        lambda data: pytest.importorskip("narwhals").from_native(pl.DataFrame(data)),
     ],
-    ids=["polars", "pandas", "nullable", "dates"],
+    ids=["polars", "pandas", "nullable", "dates", "Arrow", "a batch of Arrow", "narwhals"],
 )
 def test_a_frame_becomes_a_table(frame):
     table = Table.from_columns(frame(COLUMNS))
@@ -81,12 +84,28 @@ def test_gaps_in_objects_are_missing():
         assert (found.tolist(), are_own) == (texts, False)
 
 
+@pytest.mark.parametrize("whole", [[2**60 + 1, None], [-(2**60) - 1, None], [2**70, 1]])
+def test_long_integers_stay_exact_beside_gaps(whole):
+    texts = ["" if one is None else str(one) for one in whole]
+    kind = pl.Int128 if 2**70 in whole else pl.Int64
+    columns = [pl.Series(whole, dtype=kind)]
+    if kind == pl.Int64:
+        columns.append(pytest.importorskip("pyarrow").chunked_array([whole]))
+    for column in columns:
+        cells, are_own = cells_of("x", column)
+        assert (cells.tolist(), are_own) == (texts, False)
+
+
 def test_types_for_categories_are_known():
     texts = ["1", "2", "1"]
     assert is_categorical(pd.Series(texts, dtype="category"))
     assert is_categorical(pl.Series(texts, dtype=pl.Categorical))
     assert is_categorical(pl.Series(texts, dtype=pl.Enum(["1", "2"])))
-    for other in (pd.Series(texts), pl.Series(texts), pd.Series([1, 2]), texts):
+    arrow = pytest.importorskip("pyarrow")
+    coded = arrow.array(texts).dictionary_encode()
+    assert is_categorical(coded)
+    assert is_categorical(pd.Series(texts, dtype=pd.ArrowDtype(coded.type)))
+    for other in (arrow.array(texts), pd.Series(texts), pl.Series(texts), pd.Series([1, 2]), texts):
         assert not is_categorical(other)
 
 

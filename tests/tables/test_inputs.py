@@ -169,6 +169,9 @@ def test_a_folder_without_tables_or_with_folders_is_told():
     Path("data", "more").mkdir()
     with pytest.raises(ValueError, match="expected a folder of tables, got the folder more in it"):
         read_table("data")
+    Path("data", "land=ch").mkdir()
+    with pytest.raises(ValueError, match="the folder land=ch in it, whose files lack the column"):
+        read_table("data")
     with pytest.raises(ValueError, match="path: expected at least one file, got none"):
         read_table([])
 

@@ -4,6 +4,7 @@ import bz2
 import csv
 import gzip
 import io
+import pickle
 import sqlite3
 import zipfile
 from pathlib import Path
@@ -66,6 +67,16 @@ def array():
         ),
         ("t.feather", lambda: b"ARROW1\0\0" + CSV, "an Arrow or Feather file: convert it"),
         ("t.h5", lambda: b"\x89HDF\r\n\x1a\n" + CSV, "an HDF5 file: convert it"),
+        ("t.arrows", lambda: b"\xff\xff\xff\xff\x10\x02\0\0" + CSV, "a stream of Arrow: convert"),
+        ("t.orc", lambda: b"ORC\n\x07\x12" + CSV, "an ORC file: convert it"),
+        ("t.avro", lambda: b"Obj\x01\x04\x16" + CSV, "an Avro file: convert it"),
+        ("t.sav", lambda: b"$FL2@(#) SPSS DATA FILE" + CSV, "an SPSS file: convert it"),
+        ("t.dta", lambda: b"<stata_dta><header>" + CSV, "a Stata file: convert it"),
+        ("old.dta", lambda: b"r\x02\x01\0\x07" + CSV, "a Stata file: convert it"),
+        ("t.xpt", lambda: b"HEADER RECORD*******LIBRARY" + CSV, "a SAS transport file: convert"),
+        ("t.pkl", lambda: pickle.dumps(list(range(300))), "a pickle: convert it"),
+        ("t.rds", lambda: gzip.compress(b"X\n\0\0\0\x03\0\x04" + CSV), "an R file: convert it"),
+        ("t.rda", lambda: gzip.compress(b"RDX3\nX\n" + CSV), "an R file: convert it"),
         ("t.db", database, "an SQLite database: convert it to CSV or Parquet first"),
         ("t.npy", array, "a NumPy array: convert it to CSV or Parquet first"),
         ("t.pdf", lambda: b"%PDF-1.7\n" + CSV, "a PDF document"),

@@ -194,6 +194,65 @@ def test_the_optimizer_may_be_reset_between_steps(engine, data):
     assert len(history.batch_loss) == 30
 
 
+# ---- a thread that is about to take a step -------------------------------------------------------
+
+
+def another_optimizer(network, x, y, sgd):
+    with pytest.warns(UserWarning, match="the state of SGD is discarded"):
+        network.train_step(x, y, Adam())
+
+
+CHANGES = {
+    "fit": lambda network, x, y, sgd: network.fit(x, y, epochs=1, optimizer=sgd),
+    "reset_optimizer": lambda network, x, y, sgd: network.reset_optimizer(),
+    "another rate": lambda network, x, y, sgd: network.train_step(x, y, SGD(0.1)),
+    "another optimizer": another_optimizer,
+}
+
+
+def prepared(data):
+    """A network, its optimizer, and what other calls of `train_step` take their steps by."""
+    network, sgd = make("compiled"), SGD(0.01)
+    network.train_step(*data, sgd)
+    return network, sgd, network._learner.prepared.stepper
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_thread_that_is_about_to_step_does_nothing_after_a_change(data, change):
+    """Its step would come between two steps of `fit`, or not be counted."""
+    network, sgd, held = prepared(data)
+    change(network, *data, sgd)
+    count, flat, gradient = network.optimizer_state.get("step"), network.flat.copy(), network.flat
+    assert held.retire()  # as often as one likes
+    assert held(*data) is None
+    assert held.loss_and_gradient(*data, np.empty_like(gradient), 0, None) is None
+    assert held.apply_gradient(np.ones_like(gradient)) is None
+    assert_same_bits(network.flat, flat)
+    assert network.optimizer_state.get("step") == count
+
+
+@pytest.mark.parametrize("change", ["fit", "reset_optimizer", "another optimizer"])
+def test_what_another_thread_steps_by_is_left_to_it(data, change):
+    class InUse:
+        def __call__(self, x, y):
+            return None
+
+        def retire(self):
+            return False
+
+    network, sgd, _ = prepared(data)
+    network._learner.prepared = in_use = network._learner.prepared._replace(stepper=InUse())
+    flat = network.flat.copy()
+    with pytest.raises(RuntimeError, match=f"{BUSY} takes steps in another thread"):
+        CHANGES[change](network, *data, sgd)
+    assert network.optimizer_state["step"] == 1
+    assert network._learner.prepared is in_use
+    assert_same_bits(network.flat, flat)
+    network.train_step(*data, SGD(0.1))  # goes on with the same moments
+    assert network.optimizer_state["step"] == 2
+    assert network._learner.prepared is in_use
+
+
 # ---- readers beside one that trains --------------------------------------------------------------
 
 READ = {

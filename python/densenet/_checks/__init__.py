@@ -17,7 +17,7 @@ from densenet._checks.arrays import (
     same_length,
     unmasked,
 )
-from densenet._checks.frames import columns, plain
+from densenet._checks.frames import columns, exact, is_arrow, pairs, plain, unwrapped
 from densenet._checks.kernels import (
     elementwise,
     elementwise_backward,
@@ -88,6 +88,7 @@ __all__ = [
     "elementwise",
     "elementwise_backward",
     "elementwise_backward_from_x",
+    "exact",
     "finite",
     "flag",
     "function",
@@ -95,6 +96,7 @@ __all__ = [
     "indices",
     "inputs",
     "instance",
+    "is_arrow",
     "layers",
     "linear_backward",
     "linear_forward",
@@ -106,6 +108,7 @@ __all__ = [
     "names",
     "one_each",
     "pair",
+    "pairs",
     "path",
     "path_to_write",
     "plain",
@@ -130,6 +133,7 @@ __all__ = [
     "texts",
     "total_weight",
     "unmasked",
+    "unwrapped",
     "update",
     "value_targets",
     "vector_to_write",

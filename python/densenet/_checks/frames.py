@@ -13,7 +13,22 @@ def plain(name: str, value: Any) -> Array:
     if type(value) is np.ndarray:  # fast, for the prediction of one row takes microseconds
         return value
     _here(name, value)
-    return as_array(name, value) if _columns_of(value) is None else _matrix(name, value)
+    value = unwrapped(name, value)
+    return as_array(name, value) if pairs(value) is None else _matrix(name, value)
+
+
+def unwrapped(name: str, value: Any) -> Any:
+    """Give the frame that one of narwhals wraps, else the value; refuse a query not yet run."""
+    if type(value).__module__.partition(".")[0] == "narwhals":
+        value = value.to_native()
+    library, kind = type(value).__module__.partition(".")[0].lstrip("_"), type(value).__name__
+    if (library, kind) in (("polars", "LazyFrame"), ("duckdb", "DuckDBPyRelation")):
+        advice = "collect()" if library == "polars" else "df(), pl() or to_arrow_table()"
+        raise TypeError(
+            f"{name}: expected rows in memory, got {kind} of {library}: run the query first, "
+            f"by {advice}"
+        )
+    return value
 
 
 def _here(name: str, value: Any) -> None:
@@ -32,26 +47,54 @@ def columns(name: str, value: Any) -> list[Array]:
     Numbers may have a type of NumPy or of the frame's library, or be objects and texts that
     Python's ``float`` reads. A gap, which such a type marks in its own way, is no number.
     """
-    labels = _columns_of(value)
-    if labels is None:
-        return []
-    cells = getattr(value, "iloc", value)  # by position, for pandas allows a label twice
-    return [_numbers(name, label, cells[:, position]) for position, label in enumerate(labels)]
+    found = pairs(unwrapped(name, value)) or []
+    return [_numbers(name, label, column) for label, column in found]
 
 
-def _columns_of(value: Any) -> list[Any] | None:
-    """Give the labels of a frame's columns, of pandas, polars or alike; None if it is no frame."""
-    is_frame = hasattr(value, "dtypes") and hasattr(value, "columns")
-    return list(value.columns) if is_frame else None
+def pairs(value: Any) -> list[tuple[Any, Any]] | None:
+    """Give the columns of a frame, of pandas, polars, Arrow or alike, each with its label.
+
+    None stands for what is no frame.
+    """
+    if hasattr(value, "dtypes") and hasattr(value, "columns"):
+        cells = getattr(value, "iloc", value)  # by position, for pandas allows a label twice
+        return [(label, cells[:, position]) for position, label in enumerate(value.columns)]
+    if is_arrow(value):
+        return [(label, value.column(i)) for i, label in enumerate(value.column_names)]
+    return None
+
+
+def is_arrow(value: Any) -> bool:
+    """Tell a table or a batch of Arrow."""
+    names = type(value).__module__.partition(".")[0], type(value).__name__
+    return names in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"))
+
+
+def exact(column: Any) -> Any:
+    """Give the integers of a column of polars or Arrow as objects where NumPy's would be inexact.
+
+    With gaps they become float64, which has no whole numbers beyond 2**53; and NumPy has no
+    integers of 128 bits.
+    """
+    kind = str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
+    to_list = getattr(column, "to_list", getattr(column, "to_pylist", None))
+    if not kind.startswith(("int", "uint")) or to_list is None or hasattr(column, "isna"):
+        return column
+    if not kind.endswith("128"):
+        values = np.asarray(column)
+        if values.dtype.kind != "f" or not np.any(np.abs(values) >= 2**53):
+            return values
+    return np.array(to_list(), object)
 
 
 def _numbers(name: str, label: Any, column: Any) -> Array:
-    values = np.asarray(column)
-    own = values.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype)
+    kind = getattr(column, "dtype", getattr(column, "type", None))  # the latter is Arrow's
+    values = np.asarray(exact(column))
+    own = values.dtype.kind in "biuf" and isinstance(kind, np.dtype)
     if own:
         return values
     try:
-        if values.dtype.kind in "mMc":
+        if {values.dtype.kind, getattr(kind, "kind", "")} & set("mMc"):
             raise TypeError
         if values.dtype.kind not in "biuf":
             by_pandas = hasattr(column, "isna")  # its own mark for a gap has to become NaN
@@ -62,7 +105,7 @@ def _numbers(name: str, label: Any, column: Any) -> Array:
             )
     except (TypeError, ValueError):
         raise TypeError(
-            f"{name}: expected numbers in every column, got {column.dtype} in column {label!r}"
+            f"{name}: expected numbers in every column, got {kind} in column {label!r}"
         ) from None
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise ValueError(f"{name}: expected numbers in every column, got gaps in column {label!r}")
@@ -77,6 +120,6 @@ def _matrix(name: str, frame: Any) -> Array:
     dtype = np.result_type(*found)
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):  # half and long double
         dtype = np.result_type(dtype, np.float32) if dtype.itemsize < 4 else np.dtype(np.float64)
-    if len({column.dtype for column in found}) == 1:  # the library may store them as a matrix
-        return np.asarray(frame, dtype)
+    if len({column.dtype for column in found}) == 1 and hasattr(frame, "iloc"):
+        return np.asarray(frame, dtype)  # pandas may store them as a matrix
     return np.stack(found, axis=1, dtype=dtype, casting="same_kind")

@@ -177,6 +177,9 @@ class Stepper(Protocol):
     def apply_gradient(self, gradient: object, /) -> float | None:
         """Take a step by a gradient; give its norm."""
 
+    def retire(self) -> bool:
+        """Do nothing from now on, whoever calls. Give False if another thread takes a step."""
+
 
 class Engine(Protocol):
     """Computes with parameters, optimizer's moments and rows that belong to others.

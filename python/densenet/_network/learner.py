@@ -301,24 +301,40 @@ class Learner:
             self.set_optimizer_state(state)
         return state
 
-    def set_optimizer_state(self, state: OptimizerState | None) -> None:
-        """Replace the optimizer's state, and drop the stepper that was prepared for the old one."""
-        self.prepared = None
+    def set_optimizer_state(self, state: OptimizerState | None, method: str = "train") -> None:
+        """Replace the optimizer's state, and retire the stepper that was prepared for the old."""
+        self.retire(method)
         self.optimizer_state = state
 
     def reset_optimizer(self) -> None:
         """Forget the optimizer's state, as `Network.reset_optimizer` does."""
-        turn = self.turn
-        if turn is not None and turn.lasts and (turn.elsewhere or turn.stepping):
-            raise refused("reset_optimizer", f"one that {turn.method} trains")
-        self.set_optimizer_state(None)
-        if self.position is not None:
-            self.position.restart()
+        with ONE_AT_A_TIME:
+            turn = self.turn
+            if turn is not None and turn.lasts and (turn.elsewhere or turn.stepping):
+                raise refused("reset_optimizer", f"one that {turn.method} trains")
+            self.set_optimizer_state(None, "reset_optimizer")
+            if self.position is not None:
+                self.position.restart()
+
+    def retire(self, method: str = "train") -> None:
+        """Take the stepper out of use, as it knows nothing of turns.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread takes a step by it.
+        """
+        prepared = self.prepared
+        if prepared is not None and not prepared.stepper.retire():
+            raise refused(method, "one that takes steps in another thread")
+        self.prepared = None
 
     def prepare(self, optimizer: Optimizer) -> None:
         """Cache a fast stepper for later steps, or halves of steps, with this optimizer."""
-        state = self.optimizer_state
+        prepared, state = self.prepared, self.optimizer_state
         assert state
+        if prepared is not None and not prepared.stepper.retire():
+            return  # another thread takes a step by it
         mode = Mode(self.running, True, self.draws, 0, update=True)
         given = (self.flat, state.moments_for(optimizer), optimizer, state.taken, mode)
         stepper = self.engine.stepper(*given)
@@ -339,6 +355,8 @@ class Learner:
             if other is not None and other.lasts:
                 where = "in another thread" if other.elsewhere else "in this thread"
                 raise refused(turn.method, f"one that {other.method} trains {where}")
+            if turn.method == "fit":
+                self.retire("fit")
             self.turn = turn
 
     def still(self) -> "Learner":

@@ -12,7 +12,7 @@ from densenet.cli import _options, _tables
 from densenet.cli._options import Commands
 
 if TYPE_CHECKING:
-    from densenet.tables import Settings, Table, TableModel
+    from densenet.tables import Fitted, Settings, Table, TableModel
     from densenet.workers import MPIWorkers
 
 
@@ -76,6 +76,12 @@ def add(commands: Commands) -> None:
         type=_options.integer(2),
         metavar="K",
         help="first score K models, each on a part of the rows that it has not seen",
+    )
+    add(
+        "--chunks",
+        action="store_true",
+        help="read the table in chunks, once for each epoch, as memory need not hold it; what "
+        "columns are is decided by a sample of the rows",
     )
     _tables.add_reading(parser)
     parser.set_defaults(run=_fit)
@@ -226,12 +232,7 @@ def _choices(setting: str) -> list[str]:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet._files.whole import written_whole
-    from densenet.tables import cross_validate, fit
-    from densenet.tables.looking import pictures
-    from densenet.tables.looking import report as table_report
-    from densenet.tables.looking.importance import importances_of
-    from densenet.tables.looking.page import fit_page
+    from densenet.tables import cross_validate, fit, fit_chunks
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "demo", "matplotlib", "pyarrow")
@@ -243,22 +244,44 @@ def _fit(arguments: argparse.Namespace) -> int:
     _tables.spare(read, [path for path in outputs if path is not None])
     workers = _workers()
     settings, start = _settings(arguments)
+    progress = find_spec("tqdm") is not None
+    if arguments.chunks:
+        _check_chunks(arguments, settings, workers)
+        chunks = _tables.read_chunks(arguments, settings.missing, settings.present)
+        fitted = fit_chunks(chunks, settings, progress=progress)
+        return _tell(arguments, fitted, {}, output)
     table = _read(arguments, settings, start)
     validation = None
     if arguments.validation_file is not None:
         other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
         validation = _read(other, settings, start)
-    progress = find_spec("tqdm") is not None
     scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
     fitted = fit(
         table, settings, start=start, validation=validation, progress=progress, workers=workers
     )
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
+    return _tell(arguments, fitted, scores, output)
+
+
+def _tell(
+    arguments: argparse.Namespace,
+    fitted: "Fitted",
+    scores: "dict[str, list[float]]",
+    output: Path,
+) -> int:
+    """Write the model, the report, the picture and the page."""
+    from densenet._files.whole import written_whole
+    from densenet.tables.looking import pictures
+    from densenet.tables.looking import report as table_report
+    from densenet.tables.looking.importance import importances_of
+    from densenet.tables.looking.page import fit_page
+
     fitted.model.save(arguments.out)
     if scores:
         print(f"{table_report.folds_report(scores)}\n")
-    importances = importances_of(fitted, seed=settings.seed)
+    seed = fitted.model.facts["settings"]["seed"]
+    importances = importances_of(fitted, seed=seed)
     print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         pictures.fit_picture(fitted, importances).savefig(output, dpi=150)
@@ -289,6 +312,28 @@ def _settings(arguments: argparse.Namespace) -> "tuple[Settings, TableModel | No
         raise ValueError(f"--{option}: expected no such option with --from, as {reason}")
     start = TableModel.load(arguments.start)
     return Settings(start.target.column, **given), start
+
+
+def _check_chunks(
+    arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
+) -> None:
+    """Refuse options that need the whole table in memory."""
+    for option in ("start", "folds", "validation_file", "join"):
+        if getattr(arguments, option) is not None:
+            name = "from" if option == "start" else option.replace("_", "-")
+            raise ValueError(
+                f"--{name}: expected no such option with --chunks, as it needs the whole table in "
+                "memory"
+            )
+    if settings.reduce is not None:
+        raise ValueError(
+            "--reduce: expected no such option with --chunks, as it needs the whole table in memory"
+        )
+    if settings.nets > 1:
+        preset = f", that of --preset {arguments.preset}" if "nets" not in arguments else ""
+        raise ValueError(f"--nets: expected 1 with --chunks, got {settings.nets}{preset}")
+    if workers is not None:
+        raise ValueError("--chunks: expected one process, got several by mpiexec")
 
 
 def _read(

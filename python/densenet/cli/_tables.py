@@ -2,15 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from densenet.cli import _options
 
 if TYPE_CHECKING:
     from densenet.tables.model import TableModel
+    from densenet.tables.reading.chunks import TableChunks
     from densenet.tables.table import Table
 
 
@@ -72,7 +73,6 @@ def read(
 
     Columns of both tables that are unused, by name, may hold other cells in one than in the other.
     """
-    from densenet.config import set_num_threads
     from densenet.tables.joining import join
     from densenet.tables.reading.files import read_table
 
@@ -80,18 +80,8 @@ def read(
         raise ValueError("--join and --on: expected both, a table and its key, got one of them")
     if arguments.join is None and arguments.join_header_rows is not None:
         raise ValueError("--join-header-rows: expected a table by --join, got none")
-    if arguments.threads is not None:
-        set_num_threads(arguments.threads)
-    load = partial(
-        read_table,
-        delimiter=arguments.delimiter,
-        encoding=arguments.encoding,
-        missing=missing,
-        present=present,
-        decimal=arguments.decimal,
-        thousands=arguments.thousands,
-        comment=arguments.comment,
-    )
+    _set_threads(arguments)
+    load: Callable[..., Table] = partial(read_table, **_options_of(arguments, missing, present))
     rows = 0 if arguments.no_header else arguments.header_rows
     table = load(arguments.table, header=rows)
     if arguments.join is None:
@@ -109,10 +99,61 @@ def read(
     return joined
 
 
+def read_chunks(
+    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+) -> "TableChunks":
+    """Look at a table that is read in chunks."""
+    from densenet.tables.reading.chunks import read_chunks
+
+    _set_threads(arguments)
+    rows = 0 if arguments.no_header else arguments.header_rows
+    return read_chunks(arguments.table, header=rows, **_options_of(arguments, missing, present))
+
+
+def _set_threads(arguments: argparse.Namespace) -> None:
+    from densenet.config import set_num_threads
+
+    if arguments.threads is not None:
+        set_num_threads(arguments.threads)
+
+
+def _options_of(
+    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+) -> dict[str, Any]:
+    """Give the arguments of reading, but for the rows of the header."""
+    return {
+        "delimiter": arguments.delimiter,
+        "encoding": arguments.encoding,
+        "missing": missing,
+        "present": present,
+        "decimal": arguments.decimal,
+        "thousands": arguments.thousands,
+        "comment": arguments.comment,
+    }
+
+
 def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
     """Read the table as that was read which the model was trained on."""
     used = {*model.features.columns, model.target.column, model.id}
     return read(arguments, model.missing, model.present, lambda name: name not in used)
+
+
+def chunks_for(
+    model: "TableModel", arguments: argparse.Namespace, target: bool
+) -> "Iterator[Table]":
+    """Read the table, by `read_for`, in tables of some rows; with its target or without.
+
+    With ``--join`` it is read as a whole.
+    """
+    if arguments.join is not None or arguments.on is not None:
+        yield read_for(model, arguments)
+        return
+    chunks = read_chunks(arguments, model.missing, model.present)
+    if chunks.is_whole:
+        yield chunks.sample
+        return
+    wanted = [model.id, *model.features.columns, model.target.column if target else None]
+    yield from chunks.tables(list(dict.fromkeys(name for name in wanted if name is not None)))
 
 
 def inputs(arguments: argparse.Namespace) -> list[str]:

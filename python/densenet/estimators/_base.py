@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
@@ -159,6 +159,8 @@ class DenseEstimator(BaseEstimator):
             "sample_weight_val": weight_val,
         }.items():
             _checks.unmasked(name, value)
+            if is_regressor(self) and name in ("y", "y_val"):
+                _rows.no_dates(name, value)
         _parameters.check(self)
         checked, labels = self._read(x, y, fresh)
         weight = None

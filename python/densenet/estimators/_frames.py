@@ -45,6 +45,10 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     of files, too. `least` is the fewest rows.
     """
     _checks.unmasked(name, x)
+    x = _checks.unwrapped(name, x)
+    if _checks.is_arrow(x):
+        check_names(name, x.column_names)
+        x = dict(_checks.pairs(x) or [])
     if isinstance(x, Mapping) and not issparse(x):  # a matrix of scipy may be a dict
         check_names(name, list(x))
         _note(estimator, name, list(x), fresh)

@@ -22,26 +22,49 @@ def parts(n: int) -> Iterator[slice]:
 
 
 def is_frame(x: Any) -> bool:
-    """Tell a data frame from an array."""
-    return hasattr(x, "columns")
+    """Tell a data frame, of which scikit-learn can take rows, from an array."""
+    kind = type(x)
+    others = kind.__module__.startswith("narwhals.") or kind.__name__ == "RecordBatch"
+    return hasattr(x, "columns") and not others
 
 
 def check(**given: Any) -> None:
-    """Refuse masked arrays, and frames that have a column without numbers, by name.
+    """Refuse masked arrays, dates, and frames that have a column without numbers, by name.
 
     Raises
     ------
     TypeError
-        If an array has a mask.
+        If an array has a mask, or a frame is a query not yet run.
     ValueError
-        If a column of a frame holds anything but numbers, or has gaps.
+        If an array holds dates, or a column of a frame anything but numbers, or has gaps.
     """
     for name, x in given.items():
         _checks.unmasked(name, x)
+        x = _checks.unwrapped(name, x)
         try:
             _checks.columns(name, x)
         except TypeError as error:  # scikit-learn raises ValueError here
             raise ValueError(str(error)) from None
+        no_dates(name, x)
+
+
+def no_dates(name: str, values: Any) -> None:
+    """Refuse dates and time spans, which scikit-learn takes for numbers, and a gap for -2**63.
+
+    Raises
+    ------
+    ValueError
+        If an array, a series or a column of a frame holds them.
+    """
+    for _, column in _checks.pairs(values) or [("", values)]:
+        kind = getattr(column, "dtype", None)
+        if not hasattr(kind, "kind"):  # a list, or a series of polars or Arrow
+            try:
+                kind = np.asarray(column).dtype
+            except (TypeError, ValueError, RuntimeError):  # scikit-learn says why
+                return
+        if kind.kind in "mM":
+            raise ValueError(f"{name}: expected numbers, got {kind}: turn it into numbers first")
 
 
 def dense(x: Any) -> Array:

@@ -14,6 +14,7 @@ from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
+from densenet.estimators._rows import no_dates
 from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table
@@ -356,6 +357,7 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
 
     def _targets(self, y: Any, fresh: bool, name: str = "y") -> Array:
         """Give the values as float64."""
+        no_dates(name, y)
         return _vector(self, y, name, y_numeric=True).astype(np.float64)
 
 

@@ -73,7 +73,8 @@ def table_to_onnx(model: TableModel, path: str | os.PathLike[str]) -> None:
     One input for each column is what scikit-learn's exporter makes for a table, because a tensor
     holds one type only. Categories are codes and not texts, because a lookup in the model compares
     letter by letter, while `TableModel` knows that `1.0` is `1` in a column of numbers; and because
-    OpenVINO and runtimes for devices have no tensors of texts.
+    OpenVINO and runtimes for devices have no tensors of texts. OpenVINO 2026.4 computes doubles in
+    float32, though, in which seconds since 1970 are known to two minutes.
 
     Examples
     --------

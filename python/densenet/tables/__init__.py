@@ -21,9 +21,11 @@ from densenet.tables.joining import join
 from densenet.tables.looking.exploring import explore
 from densenet.tables.looking.importance import partial_dependence, permutation_importance
 from densenet.tables.model import TableModel
+from densenet.tables.reading.chunks import TableChunks, read_chunks
 from densenet.tables.reading.files import read_table, write_csv
 from densenet.tables.table import Table
 from densenet.tables.training.fitting import Fitted, fit
+from densenet.tables.training.fitting_chunks import fit_chunks
 from densenet.tables.training.folds import cross_validate
 from densenet.tables.training.settings import Settings
 
@@ -37,16 +39,19 @@ __all__ = [
     "PiecewiseLinear",
     "Settings",
     "Table",
+    "TableChunks",
     "TableModel",
     "Values",
     "cross_validate",
     "explore",
     "fit",
+    "fit_chunks",
     "fit_target",
     "infer_task",
     "join",
     "partial_dependence",
     "permutation_importance",
+    "read_chunks",
     "read_table",
     "write_csv",
 ]

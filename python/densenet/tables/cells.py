@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -10,12 +10,14 @@ __all__ = [
     "MARKS",
     "MISSING",
     "are_numbers",
+    "counts_of_keys",
     "index_of",
     "key_of",
     "kind_of",
     "looks_like_a_date",
     "missing_words",
     "number",
+    "spellings_of",
 ]
 
 Kind: TypeAlias = Literal["numbers", "booleans", "texts"]
@@ -151,6 +153,44 @@ def index_of(values: Sequence[str], kind: Kind | None = None) -> Callable[[str],
     written = {value: i for i, value in enumerate(values)}
     known = {key(value): i for i, value in reversed(list(enumerate(values)))}
     return lambda cell: written.get(cell, known.get(key(cell), -1))
+
+
+def counts_of_keys(counts: Mapping[str, int], kind: Kind) -> dict[str, int]:
+    """Add up the rows of cells that have the same key.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        The rows of each cell.
+    kind : "numbers", "booleans" or "texts"
+        As for `key_of`.
+
+    Examples
+    --------
+    >>> from densenet.tables.cells import counts_of_keys
+    >>> counts_of_keys({"1": 5, "1.0": 2, "2": 1}, "numbers")
+    {'1': 7, '2': 1}
+    """
+    key, found = key_of(kind), dict[str, int]()
+    for cell, rows in counts.items():
+        found[key(cell)] = found.get(key(cell), 0) + rows
+    return found
+
+
+def spellings_of(counts: Mapping[str, int], kind: Kind) -> dict[str, str]:
+    """Give for each key the cell that most rows have.
+
+    Parameters are those of `counts_of_keys`.
+
+    Examples
+    --------
+    >>> from densenet.tables.cells import spellings_of
+    >>> spellings_of({"1": 5, "1.0": 2, "2": 1}, "numbers")
+    {'2': '2', '1': '1'}
+    """
+    order = sorted(counts, key=lambda cell: (counts[cell], -len(cell), cell))
+    key = key_of(kind)
+    return {key(cell): cell for cell in order}  # of several the last one stays
 
 
 def _number_key(cell: str) -> str:

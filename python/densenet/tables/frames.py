@@ -13,7 +13,7 @@ __all__ = ["cells_of", "columns_of", "is_categorical"]
 
 
 def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
-    """Give the columns of a frame (pandas, polars), mapping or matrix, each with its label.
+    """Give the columns of a frame (pandas, polars, Arrow), mapping or matrix, each with its label.
 
     Nothing is copied. The label of a matrix's column is its number.
 
@@ -26,7 +26,7 @@ def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
     Raises
     ------
     TypeError
-        If `data` is none of these.
+        If `data` is none of these, or a query not yet run.
 
     Examples
     --------
@@ -34,9 +34,10 @@ def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
     >>> columns_of("X", {"a": [1, 2], "b": ["x", "y"]})
     [('a', [1, 2]), ('b', ['x', 'y'])]
     """
-    if hasattr(data, "dtypes") and hasattr(data, "columns"):
-        by_position = getattr(data, "iloc", data)  # pandas allows a label twice
-        return [(label, by_position[:, i]) for i, label in enumerate(data.columns)]
+    data = _checks.unwrapped(name, data)
+    found = _checks.pairs(data)
+    if found is not None:
+        return found
     if callable(getattr(data, "items", None)):
         return list(data.items())
     if isinstance(data, np.ndarray) and data.ndim == 2:
@@ -82,7 +83,7 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
         column = column.to_numpy(object)  # not float64, which is inexact
-    values = _checks.as_array(name, column)
+    values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
     match values.dtype.kind:
@@ -112,7 +113,7 @@ def _text(cell: object) -> str:
 
 
 def is_categorical(column: Any) -> bool:
-    """Tell whether a column of pandas or polars is of a type for categories.
+    """Tell whether a column of pandas, polars or Arrow is of a type for categories.
 
     Examples
     --------
@@ -121,8 +122,7 @@ def is_categorical(column: Any) -> bool:
     >>> is_categorical(np.array([1, 2]))
     False
     """
-    kind = getattr(column, "dtype", None)
-    return getattr(kind, "name", None) == "category" or str(kind).partition("(")[0] in (
-        "Categorical",
-        "Enum",
+    kind = getattr(column, "dtype", getattr(column, "type", None))
+    return getattr(kind, "name", None) == "category" or str(kind).startswith(
+        ("Categorical", "Enum", "dictionary<")
     )

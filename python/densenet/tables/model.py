@@ -1,6 +1,6 @@
 """Networks together with the encoding of their table's columns: predict, score, save, load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -326,6 +326,49 @@ class TableModel:
                 )
 
 
+def together(target: Target, parts: Sequence[Evaluation]) -> Evaluation:
+    """Put the evaluations of several tables together, as `TableModel.score` gives them.
+
+    Parameters
+    ----------
+    target : Classes or Values
+    parts : sequence of Evaluation
+
+    Examples
+    --------
+    >>> from densenet.tables import Classes
+    >>> from densenet.tables.model import Evaluation, together
+    >>> one = Evaluation(np.array([0, 2]), np.array([0, 1]), {"loss": 0.25}, ("x",), 1)
+    >>> other = Evaluation(np.array([1, 2]), np.array([1, 1]), {"loss": 0.75}, ("a",), 0)
+    >>> whole = together(Classes("y", ("b", "c")), [one, other])
+    >>> whole.unknown, whole.y_true.tolist(), whole.unlabelled
+    (('a', 'x'), [0, 3, 1, 2], 1)
+    >>> whole.scores["loss"], whole.scores["accuracy"]
+    (0.5, 0.5)
+    """
+    unlabelled = sum(part.unlabelled for part in parts)
+    y_pred = np.concatenate([part.y_pred for part in parts])
+    if isinstance(target, Values):
+        y_true = np.concatenate([part.y_true for part in parts])
+        scores = _scores_of_values(
+            target, *((y - target.mean) / target.scale for y in (y_true, y_pred))
+        )
+        return Evaluation(y_true, y_pred, scores, (), unlabelled)
+    unknown = sorted({name for part in parts for name in part.unknown})
+    places = {name: place for place, name in enumerate(unknown, target.outputs)}
+    known = np.arange(target.outputs)
+    indices = [
+        np.append(known, [places[name] for name in part.unknown]).astype(np.int64)[part.y_true]
+        for part in parts
+    ]
+    rows = [int(np.sum(part.y_true < target.outputs)) for part in parts]
+    losses = [part.scores["loss"] * n for part, n in zip(parts, rows, strict=True) if n]
+    loss = float(np.sum(losses) / sum(rows)) if sum(rows) else np.nan
+    y_true = np.concatenate(indices)
+    scores = _scores_of_classes(y_true, y_pred, loss)
+    return Evaluation(y_true, y_pred, scores, tuple(unknown), unlabelled)
+
+
 def outputs_of(target: Target, network: Network, x: Array) -> Array:
     """Compute the probabilities (rows, classes) or standardised values (rows,) of one network.
 
@@ -363,33 +406,35 @@ def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:
     array([110., 120.])
     """
     if isinstance(target, Values):
-        scale = target.scale  # applied after squaring, so that no square overflows
-        squared = mean_squared_error(encoded, outputs)
-        return Evaluation(
-            target.decode(encoded),
-            target.decode(outputs),
-            {
-                "loss": squared,
-                "r2": r2(encoded, outputs),
-                "rmse": scale * squared**0.5,
-                "mae": scale * mean_absolute_error(encoded, outputs),
-            },
-        )
+        scores = _scores_of_values(target, encoded, outputs)
+        return Evaluation(target.decode(encoded), target.decode(outputs), scores)
     known = np.flatnonzero(encoded < target.outputs)
     shares = outputs[known, encoded[known]].astype(np.float64)
     loss = -np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean() if len(known) else np.nan
     predicted = target.choose(outputs)
+    return Evaluation(encoded, predicted, _scores_of_classes(encoded, predicted, float(loss)))
+
+
+def _scores_of_values(target: Values, encoded: Array, outputs: Array) -> dict[str, float]:
+    """Give the scores of standardised values."""
+    scale = target.scale  # applied after squaring, so that no square overflows
+    squared = mean_squared_error(encoded, outputs)
+    return {
+        "loss": squared,
+        "r2": r2(encoded, outputs),
+        "rmse": scale * squared**0.5,
+        "mae": scale * mean_absolute_error(encoded, outputs),
+    }
+
+
+def _scores_of_classes(encoded: Array, predicted: Array, loss: float) -> dict[str, float]:
+    """Give the loss, and the scores of class indices."""
     precision, recall, f1 = precision_recall_fbeta(encoded, predicted, 1.0, "macro")
-    baseline = np.bincount(encoded).max() / len(encoded)
-    return Evaluation(
-        encoded,
-        predicted,
-        {
-            "loss": float(loss),
-            "accuracy": accuracy(encoded, predicted),
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-            "baseline": float(baseline),
-        },
-    )
+    return {
+        "loss": loss,
+        "accuracy": accuracy(encoded, predicted),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "baseline": float(np.bincount(encoded).max() / len(encoded)),
+    }

@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables.cells import Kind, key_of, kind_of, number
+from densenet.tables.cells import (
+    Kind,
+    counts_of_keys,
+    key_of,
+    kind_of,
+    number,
+    spellings_of,
+)
 from densenet.tables.date_formats import DateFormat, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
@@ -69,6 +76,8 @@ class Table:
     ('numbers', ['1', '1', '2'], {'1': '1', '2': '02'})
     >>> codes.key_counts("code"), codes.text_counts("code")
     ({'1': 2, '2': 1}, {'1': 1, '1.0': 1, '02': 1})
+    >>> codes.name_counts("price")
+    {'1.5': 1, '2.25': 1, '': 1}
     >>> names, rows = codes.distinct("price")
     >>> names, rows.tolist()
     (['1.5', '2.25', ''], [0, 1, 2])
@@ -231,15 +240,15 @@ class Table:
 
     def key_counts(self, name: str) -> dict[str, int]:
         """Count the rows of each of a column's keys."""
-        names, codes = self.distinct(name)
-        return Coded(list(map(key_of(self.kind(name)), names)), codes).counts()
+        return counts_of_keys(self.name_counts(name), self.kind(name))
+
+    def name_counts(self, name: str) -> dict[str, int]:
+        """Count the rows of each of a column's `names`."""
+        return Coded(*self.distinct(name)).counts()
 
     def spellings(self, name: str) -> dict[str, str]:
         """Give for each of a column's keys the name that it has in most rows."""
-        counts = Coded(*self.distinct(name)).counts()
-        order = sorted(counts, key=lambda text: (counts[text], -len(text), text))
-        key = key_of(self.kind(name))
-        return {key(text): text for text in order}  # of several the last one stays
+        return spellings_of(self.name_counts(name), self.kind(name))
 
     def missing(self, name: str) -> Flags:
         """Return for each of a column's cells whether it is missing."""

@@ -226,7 +226,6 @@ def start(
     """
     learner = learner_of(network)
     state = learner.ready(optimizer)
-    learner.prepared = None  # it knows nothing of turns
     if position is None:
         position = first_position(learner, conditions, state.taken, seed)
     rng = learner.rng if position.rng is None else position.rng

@@ -26,7 +26,7 @@ def _by_themselves(
     try:
         yield state, learning_rates(optimizer, counted, n_steps)
     except BaseException:
-        if state.step == counted:
+        if state is not before and state.step == counted:
             learner.set_optimizer_state(before)
         raise
 
@@ -68,7 +68,6 @@ def take_steps(
         learner.check_optimizer(optimizer, stacklevel=2)
         if learner.position is not None:
             learner.position.leave()
-        learner.prepared = None  # it knows nothing of turns
         given = (order, batch_size, first, batch_loss)
         return _take_by_themselves(learner, examples, optimizer, *given, **each)
     finally:

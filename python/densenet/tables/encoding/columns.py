@@ -5,6 +5,7 @@ and standardised, texts become categories. They hold all that is needed to encod
 and can be written as JSON.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet.tables.cells import Kind, index_of, kind_of
+from densenet.tables.cells import Kind, counts_of_keys, index_of, kind_of, spellings_of
 from densenet.tables.encoding import specs
+from densenet.tables.encoding.oddities import NAMED, Oddities
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
 from densenet.tables.table import Table, as_table
@@ -66,6 +68,9 @@ class Numbers:
     True
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
+    >>> odd = age.oddities(Table.from_columns({"age": [30, 1e9]}))
+    >>> age.told(odd.plus(odd))  # of two tables
+    '2 cells cut off at 1000 standard deviations from the mean'
     """
 
     column: str
@@ -110,14 +115,20 @@ class Numbers:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
-        said = []
-        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
-            said = [table.example(self.column, self.numerals)]
-        beyond = int(np.sum(np.abs(self._deviations(table)) > FURTHEST))
-        if beyond:
-            said.append(
-                f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
-            )
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> Oddities:
+        """Count what in a table is unlike the training rows."""
+        like = as_table(table).numerals(self.column, self.numerals) == self.numerals
+        example = "" if like else table.example(self.column, self.numerals)
+        return Oddities(example, beyond=int(np.sum(np.abs(self._deviations(table)) > FURTHEST)))
+
+    def told(self, odd: Oddities) -> str:
+        """Say in words what `oddities` has counted."""
+        said = [odd.example]
+        if odd.beyond:
+            cells = odd.cells(odd.beyond)
+            said.append(f"{cells} cut off at {FURTHEST:g} standard deviations from the mean")
         return ", ".join(filter(None, said))
 
     def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
@@ -171,6 +182,11 @@ class Categories:
     [2.0, 2.0, 1.0]
     >>> color.surprise(train)
     "1 cell of no known category ('green') taken as other"
+    >>> odd = color.oddities(train)
+    >>> color.told(odd.plus(odd))  # of two tables
+    "2 cells of no known category ('green') taken as other"
+    >>> Categories.of_counts("color", {"red": 2, "blue": 2, "green": 1}, "texts") == color
+    True
     """
 
     column: str
@@ -192,13 +208,26 @@ class Categories:
     @classmethod
     def fit(cls, table: Table, column: str, most: int = 100, least_rows: int = 2) -> "Categories":
         """Keep the ``most`` most frequent categories, those of at least ``least_rows`` rows."""
+        counts = as_table(table).name_counts(_checks.text("column", column))
+        return cls.of_counts(column, counts, table.kind(column), most, least_rows)
+
+    @classmethod
+    def of_counts(
+        cls,
+        column: str,
+        counts: Mapping[str, int],
+        compared: Kind,
+        most: int = 100,
+        least_rows: int = 2,
+    ) -> "Categories":
+        """Keep the most frequent categories, as `fit` does, by the rows of each name."""
         most = _checks.count("most", most, 0)
         least_rows = _checks.count("least_rows", least_rows, 0)
-        counts = as_table(table).key_counts(_checks.text("column", column))
-        names = table.spellings(column)
+        names = spellings_of(counts, compared)
+        counts = counts_of_keys(counts, compared)
         order = sorted(counts, key=lambda key: (-counts[key], names[key]))
         kept = [names[key] for key in order[:most] if counts[key] >= least_rows]
-        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), table.kind(column))
+        return cls(column, tuple(sorted(kept)), len(counts) - len(kept), compared)
 
     @property
     def names(self) -> list[str]:
@@ -224,15 +253,24 @@ class Categories:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> Oddities:
+        """Count what in a table is unlike the training rows."""
         indices = self._indices(table)
         unknown = int(np.sum(indices < 0))
         if not unknown:
-            return ""
+            return Oddities()
         names, codes = table.distinct(self.column)
         different = sorted({names[code] for code in np.unique(codes[indices < 0])})
-        examples = ", ".join(map(repr, different[:3])) + (", ..." if len(different) > 3 else "")
+        return Oddities(unknown=unknown, names=tuple(different[: NAMED + 1]))
+
+    def told(self, odd: Oddities) -> str:
+        """Say in words what `oddities` has counted."""
+        if not odd.unknown:
+            return ""
         taken = "other" if self.others else "none of them"
-        return f"{_cells(unknown)} of no known category ({examples}) taken as {taken}"
+        return f"{odd.cells(odd.unknown)} of no known category ({odd.named}) taken as {taken}"
 
     def _indices(self, table: Table) -> npt.NDArray[np.intp]:
         """Give each row's index into `values`, (rows,); -1 where its category is none of them."""
@@ -240,7 +278,3 @@ class Categories:
         known = list(map(index_of(self.values, self.compared), names))
         indices: npt.NDArray[np.intp] = np.array(known, np.intp)[codes]
         return indices
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'s' if count > 1 else ''}"

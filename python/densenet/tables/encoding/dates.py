@@ -18,6 +18,7 @@ from densenet.tables.cells import MARKS
 from densenet.tables.date_formats import ISO, DateFormat, read_plain
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import FURTHEST, Imputation, Rows
+from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.guess import Guess
 from densenet.tables.table import Table, as_table
 
@@ -79,6 +80,8 @@ class Dates:
     >>> day.about, day.spell(day.fill)
     ('elapsed time, place in week (sine and cosine), whether missing', '2024-01-03')
     >>> day.surprise(Table.from_columns({"day": ["31/12/2024"]}))
+    "'31/12/2024' is read as 2024-12-31"
+    >>> day.told(day.oddities(Table.from_columns({"day": ["31/12/2024"]})))
     "'31/12/2024' is read as 2024-12-31"
     """
 
@@ -165,19 +168,26 @@ class Dates:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> Oddities:
+        """Count what in a table is unlike the training rows."""
         when = moments(as_table(table), self.column, self.format)
-        said = []
         how = _format(table, self.column, self.format)
-        if how != self.format:
-            said.append(example(table, self.column, how))
-        missing = int(np.isnat(when).sum())
-        if missing and not self.missing:
-            said.append(f"{_cells(missing)} missing, taken as {self.spell(self.fill)}")
-        beyond = int(np.sum(np.abs(self._deviations(when)) > FURTHEST))
-        if beyond:
-            said.append(
-                f"{_cells(beyond)} cut off at {FURTHEST:g} standard deviations from the mean"
-            )
+        return Oddities(
+            "" if how == self.format else example(table, self.column, how),
+            0 if self.missing else int(np.isnat(when).sum()),
+            int(np.sum(np.abs(self._deviations(when)) > FURTHEST)),
+        )
+
+    def told(self, odd: Oddities) -> str:
+        """Say in words what `oddities` has counted."""
+        said = [odd.example]
+        if odd.missing:
+            said.append(f"{odd.cells(odd.missing)} missing, taken as {self.spell(self.fill)}")
+        if odd.beyond:
+            cells = odd.cells(odd.beyond)
+            said.append(f"{cells} cut off at {FURTHEST:g} standard deviations from the mean")
         return ", ".join(filter(None, said))
 
     def spell(self, days: float) -> str:
@@ -309,10 +319,6 @@ def _place(when: Moments, cycle: str) -> npt.NDArray[np.float64]:
     begin, end = now.astype("M8[us]"), (now + 1).astype("M8[us]")
     passed: npt.NDArray[np.float64] = (when - begin) / (end - begin)
     return passed
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'s' if count > 1 else ''}"
 
 
 def _short(cell: str) -> str:

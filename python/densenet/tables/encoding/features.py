@@ -1,6 +1,6 @@
 """All columns that a network reads, side by side: which ones, and each one's encoding."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.encoding.dates import Dates, moments
 from densenet.tables.encoding.ids import are_uuids
+from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.table import Table, as_table
 
@@ -65,6 +66,8 @@ class Features:
     >>> other = Table.from_columns({"age": [50], "color": ["pink"]})
     >>> features.columns, features.surprises(other)
     (['age', 'color'], {'color': "1 cell of no known category ('pink') taken as none of them"})
+    >>> features.told(features.oddities(train))
+    {}
     >>> Features.from_json(features.to_json()) == features
     True
     """
@@ -194,8 +197,17 @@ class Features:
 
     def surprises(self, table: Table) -> dict[str, str]:
         """Say for each column that is unlike the training rows in what it is."""
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> list[Oddities]:
+        """Count for each column what in it is unlike the training rows."""
         as_table(table)
-        said = {part.column: part.surprise(table) for part in self.parts}
+        return [part.oddities(table) for part in self.parts]
+
+    def told(self, oddities: Sequence[Oddities]) -> dict[str, str]:
+        """Say in words what `oddities` has counted, by column."""
+        pairs = zip(self.parts, oddities, strict=True)
+        said = {part.column: part.told(odd) for part, odd in pairs}
         return {column: text for column, text in said.items() if text}
 
     def to_json(self) -> dict[str, Any]:

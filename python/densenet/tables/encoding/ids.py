@@ -19,7 +19,7 @@ _NAME = re.compile(
 _EXACT = 2**53  # up to which float64 tells every whole number from the next
 
 
-def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
+def find_ids(table: Table, columns: Iterable[str], rows: int | None = None) -> dict[str, str]:
     """Find columns of whole numbers that name the rows, and say why they do.
 
     They `differ_in_each_row`, and one of these holds: the column's name ends in *id*, or is
@@ -32,6 +32,8 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     table : Table
     columns : iterable of str
         The columns to look at.
+    rows : int, optional
+        How many rows there are, if these are but a sample of them.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def find_ids(table: Table, columns: Iterable[str]) -> dict[str, str]:
     for name in _checks.texts("columns", columns):
         if name in table.date_guesses or name in table.unreadable or name in table.unnamed:
             continue
-        reason = "" if as_table(table).is_text(name) else _reason(table, name)
+        reason = "" if as_table(table).is_text(name) else _reason(table, name, rows or len(table))
         if reason:
             found[name] = reason
     return found
@@ -107,7 +109,7 @@ def are_uuids(texts: Iterable[str]) -> bool:
     return bool(present) and all(_UUID.fullmatch(text) for text in present)
 
 
-def _reason(table: Table, name: str) -> str:
+def _reason(table: Table, name: str, rows: int) -> str:
     """Say why a column of numbers is an id; give "" if it is none."""
     if not differ_in_each_row(table, name):
         return ""
@@ -117,8 +119,8 @@ def _reason(table: Table, name: str) -> str:
         return "an id, another long number in each row"
     if _NAME.fullmatch(name.strip()):
         return "an id, another in each row"
-    rows = np.count_nonzero(values == values)
-    return "a count of the rows" if least >= 0 and most < 2 * rows else ""
+    of_all = np.count_nonzero(values == values) / len(table) * rows
+    return "a count of the rows" if least >= 0 and most < 2 * of_all else ""
 
 
 def _too_long(least: float, most: float) -> bool:

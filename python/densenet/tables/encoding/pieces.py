@@ -1,7 +1,7 @@
 """The encoding of a column of numbers by its place in its range, piece by piece, and as a whole."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Imputation, Numbers, Rows
+from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
 from densenet.tables.table import Table, as_table
@@ -77,6 +78,12 @@ class PiecewiseLinear:
     >>> age.write(train.take([0, 1, 2]), features)  # the same, into an array that is there
     >>> age.surprise(Table.from_columns({"age": [15, 100, 900]}))
     '1 cell far outside 10 to 80, the range of the training rows'
+    >>> age.told(age.oddities(Table.from_columns({"age": [15, ""]})))
+    '1 cell missing, taken as 20'
+    >>> age.reaching(5.0, 60.0, gaps=True).names
+    ['age', 'age: 5 to 20', 'age: 20 to 40', 'age: 40 to 80', 'age: missing']
+    >>> age.reaching(5.0, 90.0, gaps=False, repeat=(True, False)).edges
+    (5.0, 10.0, 20.0, 40.0, 90.0)
     """
 
     column: str
@@ -126,6 +133,30 @@ class PiecewiseLinear:
             numbers.numerals,
         )
 
+    def reaching(
+        self, low: float, high: float, gaps: bool, repeat: tuple[bool, bool] = (False, False)
+    ) -> "PiecewiseLinear":
+        """Give the encoding of more training rows, which reach further, or have missing cells.
+
+        The pieces at both ends become longer.
+
+        Parameters
+        ----------
+        low, high : float
+            The range of these rows; NaN if they have no numbers.
+        gaps : bool
+            Whether they have missing cells.
+        repeat : pair of bool
+            Whether the first and the last edge are values of many rows: they stay edges, and there
+            are further pieces.
+        """
+        edges = list(self.edges)
+        if low < edges[0]:
+            edges[: 1 - repeat[0]] = [low]
+        if high > edges[-1]:
+            edges[len(edges) - 1 + repeat[1] :] = [high]
+        return replace(self, edges=tuple(edges), gaps=self.gaps or gaps)
+
     @property
     def names(self) -> list[str]:
         """Names of the features that the column becomes."""
@@ -161,21 +192,27 @@ class PiecewiseLinear:
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
-        said = []
-        if as_table(table).numerals(self.column, self.numerals) != self.numerals:
-            said = [table.example(self.column, self.numerals)]
+        return self.told(self.oddities(table))
+
+    def oddities(self, table: Table) -> Oddities:
+        """Count what in a table is unlike the training rows."""
+        like = as_table(table).numerals(self.column, self.numerals) == self.numerals
+        example = "" if like else table.example(self.column, self.numerals)
         values = table.numbers(self.column, self.numerals) / 2
-        missing = int(np.isnan(values).sum())
-        if missing and not self.gaps:
-            said.append(
-                f"{missing:,} cell{'s' if missing > 1 else ''} missing, taken as {self.fill:.6g}"
-            )
-        low, high = self.edges[0] / 2, self.edges[-1] / 2
+        missing = 0 if self.gaps else int(np.isnan(values).sum())
+        low, high = self.edges[0] / 2, self.edges[-1] / 2  # beyond by more than it is wide:
         beyond = int(np.sum((values - high > high - low) | (low - values > high - low)))
-        if beyond:  # by more than the range is wide
+        return Oddities(example, missing, beyond)
+
+    def told(self, odd: Oddities) -> str:
+        """Say in words what `oddities` has counted."""
+        said = [odd.example]
+        if odd.missing:
+            said.append(f"{odd.cells(odd.missing)} missing, taken as {self.fill:.6g}")
+        if odd.beyond:
             said.append(
-                f"{beyond:,} cell{'s' if beyond > 1 else ''} far outside {self.edges[0]:.6g} to "
-                f"{self.edges[-1]:.6g}, the range of the training rows"
+                f"{odd.cells(odd.beyond)} far outside {self.edges[0]:.6g} to {self.edges[-1]:.6g}, "
+                "the range of the training rows"
             )
         return ", ".join(filter(None, said))
 

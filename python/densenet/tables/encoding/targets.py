@@ -1,5 +1,6 @@
 """The column that a network predicts: encode its cells as targets, decode outputs as cells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables.cells import index_of, kind_of, number
+from densenet.tables.cells import Kind, index_of, kind_of, number, spellings_of
 from densenet.tables.encoding import specs
 from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.table import Table, as_table
@@ -63,6 +64,8 @@ class Classes:
     >>> places, unknown = genre.places(Table.from_columns({"genre": ["Jazz", "Pop"]}))
     >>> places.tolist(), unknown
     ([2, 0], ['Jazz'])
+    >>> Classes.of_counts("genre", {"Rock": 2, "Pop": 1}, "texts") == genre
+    True
     >>> careful = Classes("genre", ("Pop", "Rock"), threshold=(1, 0.3))
     >>> careful.choose(np.array([[0.6, 0.4], [0.9, 0.1]])).tolist()
     [1, 0]
@@ -82,16 +85,25 @@ class Classes:
     @classmethod
     def fit(cls, table: Table, column: str) -> "Classes":
         """Find the classes in a table without missing targets; sort numbers as numbers."""
-        values = list(as_table(table).spellings(_checks.text("column", column)).values())
+        counts = as_table(table).name_counts(_checks.text("column", column))
+        return cls.of_counts(column, counts, table.kind(column), table.source)
+
+    @classmethod
+    def of_counts(
+        cls, column: str, counts: Mapping[str, int], kind: Kind, source: str = "table"
+    ) -> "Classes":
+        """Find the classes, as `fit` does, by the rows of each name, which `kind` compares."""
+        values = list(spellings_of(counts, kind).values())
+        rows = sum(counts.values())
         if len(values) == 1:
             raise ValueError(
-                f"{table.source}, column {column!r}: expected at least two classes, "
+                f"{source}, column {column!r}: expected at least two classes, "
                 f"got only {values[0]!r}"
             )
-        if len(values) > max(MOST_CLASSES, len(table) / 2):
+        if len(values) > max(MOST_CLASSES, rows / 2):
             raise ValueError(
-                f"{table.source}, column {column!r}: expected classes that repeat, "
-                f"got {len(values):,} different ones in {len(table):,} rows"
+                f"{source}, column {column!r}: expected classes that repeat, "
+                f"got {len(values):,} different ones in {rows:,} rows"
             )
         values.sort()
         if kind_of(values) == "numbers":

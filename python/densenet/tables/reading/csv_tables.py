@@ -17,12 +17,13 @@ from densenet.tables.reading.csv_text import (
     Block,
     Dialect,
     Lines,
+    block_of,
     pieces,
     plain_blocks,
     records,
     rewritten,
 )
-from densenet.tables.reading.parts import Part
+from densenet.tables.reading.parts import Part, of_one_file
 from densenet.tables.stored import Stored
 
 _DELIMITERS = ",;\t"
@@ -30,6 +31,29 @@ _TOLD = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
 _FEW = 20  # first lines, from which the delimiter is found
 _MOST = 1 << 16  # characters of them
+
+
+class CsvBlock(NamedTuple):
+    """Bytes of a CSV file that hold whole rows as pyarrow takes them.
+
+    Attributes
+    ----------
+    begin, size : int
+    before : int
+        The number of lines before them.
+    delimiter : str
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.csv_tables import CsvBlock
+    >>> CsvBlock(100, 8, 10, ",").size
+    8
+    """
+
+    begin: int
+    size: int
+    before: int
+    delimiter: str
 
 
 class CsvOptions(NamedTuple):
@@ -82,9 +106,29 @@ def read_csv(name: str, stream: IO[bytes], options: CsvOptions) -> Part:
     >>> list(table.columns), table.places.tolist()
     (['size_min', 'size_max'], [5])
     """
+    return of_one_file(part for part, _ in csv_parts(name, stream, options))
+
+
+def csv_parts(
+    name: str, stream: IO[bytes], options: CsvOptions
+) -> Iterator[tuple[Part, CsvBlock | None]]:
+    r"""Read a CSV file of at least one row, block by block.
+
+    With each part comes the block of bytes that it was read from, counted from the first one's; or
+    None for rows that Python's `csv` has read.
+
+    Parameters and errors are those of `read_csv`.
+
+    Examples
+    --------
+    >>> import io
+    >>> from densenet.tables.reading.csv_tables import CsvOptions, csv_parts
+    >>> for part, block in csv_parts("a.csv", io.BytesIO(b"x,y\n1,2\n3,4\n"), CsvOptions()):
+    ...     print(list(part.columns), part.places.tolist(), block)
+    ['x', 'y'] [2, 3] CsvBlock(begin=0, size=8, before=1, delimiter=',')
+    """
     try:
-        lines = Lines(pieces(name, stream, options.encoding))
-        return _read(name, lines, options)
+        yield from _parts(name, stream, options)
     except UnicodeDecodeError as error:
         # The decoder counts bytes from the start of a piece, so its position says nothing here.
         byte = error.object[error.start]
@@ -94,7 +138,47 @@ def read_csv(name: str, stream: IO[bytes], options: CsvOptions) -> Part:
         ) from None
 
 
-def _read(name: str, lines: Lines, options: CsvOptions) -> Part:
+def read_block(name: str, stream: IO[bytes], block: CsvBlock, columns: Sequence[str]) -> Part:
+    r"""Read a block again.
+
+    Parameters
+    ----------
+    name : str
+        The file's, for error messages.
+    stream : binary file
+        In UTF-8.
+    block : CsvBlock
+        Counted from the beginning of the file.
+    columns : sequence of str
+        The names of all columns.
+
+    Raises
+    ------
+    ValueError
+        If the file has changed.
+
+    Examples
+    --------
+    >>> import io
+    >>> from densenet.tables.reading.csv_tables import CsvBlock, read_block
+    >>> stream, block = io.BytesIO(b"x,y\n1,2\n3,4\n"), CsvBlock(4, 8, 1, ",")
+    >>> part = read_block("a.csv", stream, block, ["x", "y"])
+    >>> part.columns["y"][0].to_pylist(), part.places.tolist()
+    (['2', '4'], [2, 3])
+    """
+    stream.seek(block.begin)
+    content = stream.read(block.size)
+    again = block_of(content, block.before)
+    cells = _Parser(columns).parse(again, block.delimiter) if len(content) == block.size else None
+    if cells is None:
+        raise ValueError(f"{name}: expected the file to stay as it was, but it has changed")
+    return _part(name, columns, cells, again, [], block.delimiter)
+
+
+def _parts(
+    name: str, stream: IO[bytes], options: CsvOptions
+) -> Iterator[tuple[Part, CsvBlock | None]]:
+    lines = Lines(pieces(name, stream, options.encoding))
     delimiter = _told_delimiter(lines)
     first = _first_lines(lines)
     known = [line for line in first if not (options.comment and line.startswith(options.comment))]
@@ -103,16 +187,29 @@ def _read(name: str, lines: Lines, options: CsvOptions) -> Part:
     written = _header(lines, dialect, options.header)
     names = [cell or f"c{i}" for i, cell in enumerate(written)]
     check_names(name, names, of_first_row=options.header == 1)
-    columns: dict[str, list[Any]] = {one: [] for one in names}
-    places = [np.empty(0, np.int32)]
-    for cells, block in _parsed(lines, dialect, names):
-        for one, array in zip(names, cells, strict=True):
-            columns[one].append(array)
-        places.append((block.lines + block.before).astype(np.int32))
-    if len(places) == 1:
-        raise ValueError(f"{name}: expected rows below the header, got none")
     unnamed = _index(written, names) if options.header else []
-    return Part(name, columns, np.concatenate(places), "line", unnamed, delimiter)
+    rows = begin = 0
+    for cells, block, is_plain in _parsed(lines, dialect, names):
+        size = len(block.content)
+        place = CsvBlock(begin, size, block.before, delimiter) if is_plain else None
+        yield _part(name, names, cells, block, unnamed, delimiter), place
+        begin += size
+        rows += len(block.lines)
+    if not rows:
+        raise ValueError(f"{name}: expected rows below the header, got none")
+
+
+def _part(
+    name: str,
+    names: Sequence[str],
+    cells: Sequence[Any],
+    block: Block,
+    unnamed: list[str],
+    delimiter: str,
+) -> Part:
+    columns = {one: [array] for one, array in zip(names, cells, strict=True)}
+    places = (block.lines + block.before).astype(np.int32)
+    return Part(name, columns, places, "line", unnamed, delimiter)
 
 
 # ---- above the table ---------------------------------------------------------------------------
@@ -213,19 +310,19 @@ def _index(header: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def _parsed(
     lines: Lines, dialect: Dialect, names: Sequence[str]
-) -> Iterator[tuple[list[Any], Block]]:
-    """Parse all rows: those that pyarrow takes as they are, then the others."""
+) -> Iterator[tuple[list[Any], Block, bool]]:
+    """Parse all rows: those that pyarrow takes as they are, which is told, then the others."""
     parser = _Parser(names)
     for block in plain_blocks(lines, dialect, len(names)):
         cells = parser.parse(block, dialect.delimiter)
         if cells is not None:
-            yield cells, block
+            yield cells, block, True
             continue
         doubtful = Lines([block.content.decode()], block.before)  # tells which row is refused
         for again in rewritten(doubtful, dialect, len(names)):
-            yield _sure(parser.parse(again, ","), dialect), again
+            yield _sure(parser.parse(again, ","), dialect), again, False
     for block in rewritten(lines, dialect, len(names)):
-        yield _sure(parser.parse(block, ","), dialect), block
+        yield _sure(parser.parse(block, ","), dialect), block, False
 
 
 def _sure(cells: list[Any] | None, dialect: Dialect) -> list[Any]:

@@ -258,6 +258,18 @@ def plain_blocks(lines: Lines, dialect: Dialect, width: int) -> Iterator[Block]:
     lines.resume(chain((pending.decode(),), texts) if pending else texts, before)
 
 
+def block_of(content: bytes, before: int) -> Block:
+    r"""Find the rows of a block that `plain_blocks` gave, by its content and the lines before it.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.csv_text import block_of
+    >>> block_of(b'1,"a\nb"\n\n2,c\n', 5).lines.tolist()
+    [1, 4]
+    """
+    return Block(content, before, _places(content)[0] + 1)
+
+
 def is_plain(block: bytes, dialect: Dialect) -> bool:
     r"""Return whether pyarrow and `csv` read rows alike: each quote begins or ends a cell.
 

@@ -21,6 +21,18 @@ _KINDS = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook of the old kind", _SAVE),
     (b"ARROW1\x00\x00", "an Arrow or Feather file", _CONVERT),
+    (b"FEA1\x00", "a Feather file of the old kind", _CONVERT),
+    (b"\xff\xff\xff\xff", "a stream of Arrow", _CONVERT),
+    (b"Obj\x01", "an Avro file", _CONVERT),
+    (b"$FL2@(#)", "an SPSS file", _CONVERT),
+    (b"$FL3@(#)", "an SPSS file", _CONVERT),
+    *((b"%c%c\x01\x00" % (v, o), "a Stata file", _CONVERT) for v in b"qrs" for o in (1, 2)),
+    (b"<stata_dta>", "a Stata file", _CONVERT),
+    (b"HEADER RECORD***", "a SAS transport file", _CONVERT),
+    (b"\x80\x04\x95", "a pickle", _CONVERT),
+    (b"\x80\x05\x95", "a pickle", _CONVERT),
+    *((b"RD%s%d\n" % (kind, i), "an R file", _CONVERT) for kind in (b"X", b"A") for i in (2, 3)),
+    *((b"X\n\x00\x00\x00%c" % i, "an R file", _CONVERT) for i in (2, 3)),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", _CONVERT),
     (b"SQLite format 3\x00", "an SQLite database", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
@@ -114,6 +126,8 @@ def refuse_others(name: str, file: IO[bytes]) -> None:
     ValueError: a.pdf: expected CSV or Parquet, got a PDF document: convert it to CSV or ...
     """
     first = beginning(file)
-    for mark, what, advice in _KINDS:
+    is_orc = first.startswith(b"ORC") and min(first) < ord("\t")  # a column may be called ORC
+    kinds = ((b"ORC", "an ORC file", _CONVERT),) if is_orc else _KINDS
+    for mark, what, advice in kinds:
         if first.startswith(mark):
             raise ValueError(f"{name}: expected CSV or Parquet, got {what}: {advice}")

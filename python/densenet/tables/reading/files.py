@@ -4,21 +4,23 @@ pyarrow parses both. A table takes about as much memory as its file.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 from densenet import _checks
 from densenet._extras import require
 from densenet.tables.cells import MISSING, missing_words
+from densenet.tables.guess import Guess
+from densenet.tables.numerals import Numerals
 from densenet.tables.reading.arrow_cells import release_unused
 from densenet.tables.reading.csv_tables import CsvOptions, read_csv, store_texts
 from densenet.tables.reading.parquet import read_parquet, store_typed
-from densenet.tables.reading.parts import Part, join
-from densenet.tables.reading.sources import STANDARD_INPUT, find_files, open_source
-from densenet.tables.stored import Columns
+from densenet.tables.reading.parts import Joined, Part, join
+from densenet.tables.reading.sources import find_files, name_of, open_source
+from densenet.tables.stored import Columns, Stored
 from densenet.tables.table import Table
 
 __all__ = ["MISSING", "read_table", "write_csv"]
@@ -102,6 +104,69 @@ def read_table(
     >>> table.numbers("c0").tolist()
     [5.1, nan]
     """
+    how = reading_of(path, header, delimiter, encoding, missing, present, comment)
+    joined = join(_read(file, how.options) for file in how.files)
+    stored, unreadable, guesses = store(joined, how.words)
+    release_unused()
+    table = Table(
+        how.title,
+        Columns(stored),
+        joined.part.places,
+        joined.part.unit,
+        unreadable,
+        guesses,
+        dict.fromkeys(joined.part.unnamed, INDEX),
+        files=joined.files,
+    )
+    return table.with_guesses(delimiter=joined.part.delimiter, decimal=decimal, thousands=thousands)
+
+
+class Reading(NamedTuple):
+    """What is to be read, and how.
+
+    Attributes
+    ----------
+    title : str
+        What errors call the table.
+    files : list of Path
+    words : collection of str
+        Words for a missing cell.
+    options : CsvOptions
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.csv_tables import CsvOptions
+    >>> from densenet.tables.reading.files import Reading
+    >>> Reading("a.csv", [Path("a.csv")], {"na"}, CsvOptions()).title
+    'a.csv'
+    """
+
+    title: str
+    files: list[Path]
+    words: Collection[str]
+    options: CsvOptions
+
+
+def reading_of(
+    path: Any,
+    header: bool | int,
+    delimiter: str | None,
+    encoding: str,
+    missing: Iterable[str],
+    present: Iterable[str],
+    comment: str | None,
+) -> Reading:
+    """Check how a table is to be read, and find its files.
+
+    Parameters and errors are those of `read_table`.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.files import reading_of
+    >>> reading_of("a.csv", True, ";", "utf-8", ["none"], [], None).options.delimiter
+    ';'
+    """
     words = missing_words(missing, present)
     header_rows = int(header) if isinstance(header, bool) else _checks.count("header", header, 0)
     options = CsvOptions(header_rows, delimiter, encoding, comment or "")
@@ -114,30 +179,29 @@ def read_table(
     given = [Path(_checks.path("path", one)) for one in paths]
     if not given:
         raise ValueError("path: expected at least one file, got none")
-    files = find_files(given)
-    joined = join(_read(file, options) for file in files)
-    part = joined.part
-    stored, unreadable, guesses = (
-        store_texts(part, words) if part.unit == "line" else store_typed(joined, words)
-    )
-    release_unused()
-    table = Table(
-        _title(given),
-        Columns(stored),
-        part.places,
-        part.unit,
-        unreadable,
-        guesses,
-        dict.fromkeys(part.unnamed, INDEX),
-        files=joined.files,
-    )
-    return table.with_guesses(delimiter=part.delimiter, decimal=decimal, thousands=thousands)
+    first = name_of(given[0])
+    title = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
+    return Reading(title, find_files(given), words, options)
 
 
-def _title(given: Sequence[Path]) -> str:
-    """Name a table by the first of what it was read from."""
-    first = STANDARD_INPUT if str(given[0]) == "-" else str(given[0])
-    return first if len(given) == 1 else f"{first} and {len(given) - 1} more"
+def store(
+    joined: Joined, words: Collection[str], timed: Collection[str] = ()
+) -> tuple[dict[str, Stored], dict[str, str], dict[str, Guess[Numerals]]]:
+    """Store the columns of files, and drop what was read, by `store_texts` or `store_typed`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.files import store
+    >>> from densenet.tables.reading.parts import Joined, Part
+    >>> part = Part("a.csv", {"x": [arrow.array(["1.5", "na"])]}, np.array([2, 3]), "line", [], ",")
+    >>> store(Joined(part, ()), {"", "na"})[0]["x"].array().tolist()
+    ['1.5', '']
+    """
+    if joined.part.unit == "line":
+        return store_texts(joined.part, words)
+    return store_typed(joined, words, timed)
 
 
 def _read(file: Path, options: CsvOptions) -> Part:
@@ -150,14 +214,18 @@ def _read(file: Path, options: CsvOptions) -> Part:
 # ---- writing -----------------------------------------------------------------------------------
 
 
-def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) -> None:
-    r"""Write columns of texts as CSV, in UTF-8 and with a header.
+def write_csv(
+    path: str | Path | IO[str], columns: Mapping[str, Iterable[str]], *, header: bool = True
+) -> None:
+    r"""Write columns of texts as CSV, in UTF-8.
 
     Parameters
     ----------
     path : str, Path or text file
     columns : mapping of str to iterable of str
         Columns of one length, by name.
+    header : bool
+        False leaves out the names, to go on in a text file.
 
     Raises
     ------
@@ -177,6 +245,7 @@ def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) 
     ...     path.read_text()
     'id,genre\n7,Rock\n8,"Drum, Bass"\n'
     """
+    header = _checks.flag("header", header)
     rows = list(zip(*columns.values(), strict=True))
     with ExitStack() as stack:
         file = (
@@ -185,5 +254,6 @@ def write_csv(path: str | Path | IO[str], columns: Mapping[str, Iterable[str]]) 
             else path
         )
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        if header:
+            writer.writerow(columns)
         writer.writerows(rows)

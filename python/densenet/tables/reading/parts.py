@@ -44,6 +44,31 @@ class Part(NamedTuple):
     delimiter: str = ""
 
 
+def of_one_file(parts: Iterable[Part]) -> Part:
+    """Put the parts of one file together, in their order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.parts import Part, of_one_file
+    >>> cells = {"x": [arrow.array(["1"])]}
+    >>> parts = (Part("a.csv", dict(cells), np.array([line]), "line", []) for line in (2, 3))
+    >>> whole = of_one_file(parts)
+    >>> len(whole.columns["x"]), whole.places.tolist()
+    (2, [2, 3])
+    """
+    taken = iter(parts)
+    first = next(taken)
+    columns = {name: list(arrays) for name, arrays in first.columns.items()}
+    places = [first.places]
+    for part in taken:
+        for name, arrays in columns.items():
+            arrays += part.columns[name]
+        places.append(part.places)
+    return first._replace(columns=columns, places=np.concatenate(places))
+
+
 class Joined(NamedTuple):
     """The rows of several files, one after the other.
 
@@ -92,7 +117,7 @@ def join(parts: Iterable[Part]) -> Joined:
     places, files, before = [first.places], [(0, first.name)], 0
     delimiters = {first.delimiter}
     for part in taken:
-        _check_alike(first, part)
+        check_alike(first, part)
         before += int(places[-1][-1]) - before
         files.append((before, part.name))
         places.append(part.places.astype(np.int64) + before)
@@ -106,7 +131,18 @@ def join(parts: Iterable[Part]) -> Joined:
     return Joined(whole, tuple(files))
 
 
-def _check_alike(first: Part, part: Part) -> None:
+def check_alike(first: Part, part: Part) -> None:
+    """Raise a ValueError unless a part is of the same kind as the first, with the same columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.reading.parts import Part, check_alike
+    >>> one, other = (Part(x, {x: []}, np.array([2]), "line", []) for x in "ab")
+    >>> check_alike(one, other)
+    Traceback (most recent call last):
+    ValueError: b: expected the columns of a, got no column 'a' and another column 'b'
+    """
     if part.unit != first.unit:
         raise ValueError(
             f"{part.name}: expected {_WORDS[first.unit]}, as {first.name} is, "

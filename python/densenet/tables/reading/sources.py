@@ -6,6 +6,7 @@ import lzma
 import shutil
 import sys
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,6 +76,13 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
             continue
         inside = sorted(one for one in path.iterdir() if not one.name.startswith((".", "_")))
         folders = [one.name for one in inside if one.is_dir()]
+        if folders and "=" in folders[0]:
+            column = folders[0].partition("=")[0]
+            raise ValueError(
+                f"{path}: expected a folder of tables, got the folder {folders[0]} in it, whose "
+                f"files lack the column {column!r}: write one file that has it, or read the folder "
+                "with pyarrow, pandas or polars and use densenet.tables"
+            )
         if folders:
             raise ValueError(
                 f"{path}: expected a folder of tables, got the folder {folders[0]} in it: name "
@@ -91,8 +99,8 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """Open one file, unpacked.
+def open_source(path: Path, name: str | None = None) -> Iterator[Source]:
+    """Open one file, unpacked; errors call it by its path, unless it has another name.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def open_source(path: Path) -> Iterator[Source]:
     ...     source.stream.read(), source.is_parquet, source.was_packed
     (b'x,y', False, True)
     """
-    name = STANDARD_INPUT if str(path) == "-" else str(path)
+    name = name or name_of(path)
     packing = ""
     with ExitStack() as stack:
         file = stack.enter_context(_seekable(path))
@@ -127,6 +135,48 @@ def open_source(path: Path) -> Iterator[Source]:
                 raise
             what = packing or "a ZIP archive"
             raise ValueError(f"{name}: not readable as {what}: {error}") from None
+
+
+def name_of(path: Path) -> str:
+    """Give what errors call a file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.sources import name_of
+    >>> name_of(Path("-")), name_of(Path("a.csv"))
+    ('standard input', 'a.csv')
+    """
+    return STANDARD_INPUT if str(path) == "-" else str(path)
+
+
+class Copies:
+    """Copies of what cannot be read several times, in files that go when this object does.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from densenet.tables.reading.sources import Copies
+    >>> Copies().of(Path(__file__)) == Path(__file__)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+
+    def of(self, path: Path) -> Path:
+        """Give a file itself, or a copy of a pipe's content, or of Parquet that was packed."""
+        with open_source(path) as source:
+            is_file = str(path) != "-" and path.is_file()
+            if is_file and not (source.is_parquet and source.was_packed):
+                return path
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp()
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder)
+            with open(descriptor, "wb") as copy:
+                shutil.copyfileobj(source.stream, copy)
+            return Path(name)
 
 
 def _is_of_content(error: Exception) -> bool:

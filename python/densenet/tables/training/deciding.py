@@ -60,15 +60,15 @@ def check_decisions(settings: Settings, target: Target, held: Sequence[Array]) -
         raise ValueError("threshold: expected rows of both classes held out, got none of one")
 
 
-def weights_of(settings: Settings, target: Target, classes: Array) -> Array | None:
+def weights_of(settings: Settings, target: Target, counts: Array) -> Array | None:
     """Give the weight of each class, (classes,); None if they have none.
 
     Parameters
     ----------
     settings : Settings
     target : Classes or Values
-    classes : integer array of shape (rows,)
-        Those of the training rows.
+    counts : integer array of shape (classes,)
+        The training rows of each class; of values they are not looked at.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     >>> from densenet.tables import Classes, Settings
     >>> from densenet.tables.training.deciding import weights_of
     >>> settings = Settings("genre", class_weight="balanced")
-    >>> weights_of(settings, Classes("genre", ("Pop", "Rock")), np.array([0, 0, 0, 1])).round(2)
+    >>> weights_of(settings, Classes("genre", ("Pop", "Rock")), np.array([3, 1])).round(2)
     array([0.67, 2.  ])
     """
     given = settings.class_weight
@@ -91,11 +91,10 @@ def weights_of(settings: Settings, target: Target, classes: Array) -> Array | No
     if isinstance(target, Values):
         raise ValueError(f"class_weight: expected classes, but {target.column!r} has values")
     if isinstance(given, str):
-        counts = np.bincount(classes, minlength=target.outputs)
         if not counts.all():
             absent = target.values[int(np.argmin(counts))]
             raise ValueError(f"class_weight: expected rows of each class, got none of {absent!r}")
-        return len(classes) / (target.outputs * counts)
+        return int(counts.sum()) / (target.outputs * counts)
     index = index_of(target.values)
     unknown = [name for name in given if index(name) < 0]
     if unknown:
@@ -148,7 +147,7 @@ def without_absent(settings: Settings, target: Target, table: Table) -> Settings
 def with_threshold(
     target: Classes,
     threshold: float | Literal["auto"],
-    classes: Array,
+    counts: Array,
     judged: tuple[Array, Array] | None,
 ) -> Classes:
     """Give the target a threshold for the rarer of its two classes.
@@ -157,8 +156,8 @@ def with_threshold(
     ----------
     target : Classes
     threshold : float or "auto"
-    classes : integer array of shape (rows,)
-        Those of the training rows, which tell the rarer one.
+    counts : integer array of shape (2,)
+        The training rows of each class, which tell the rarer one.
     judged : pair of arrays of shape (rows, 2) and (rows,)
         Probabilities and classes of the rows held out; needed for "auto".
 
@@ -167,10 +166,10 @@ def with_threshold(
     >>> import numpy as np
     >>> from densenet.tables import Classes
     >>> from densenet.tables.training.deciding import with_threshold
-    >>> with_threshold(Classes("y", ("a", "b")), 0.2, np.array([0, 0, 1]), None).threshold
+    >>> with_threshold(Classes("y", ("a", "b")), 0.2, np.array([2, 1]), None).threshold
     (1, 0.2)
     """
-    rare = int(np.argmin(np.bincount(classes, minlength=2)))
+    rare = int(np.argmin(counts))
     if threshold == "auto":
         assert judged, "checked before training"
         outputs, held = judged

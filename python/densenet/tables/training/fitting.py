@@ -5,27 +5,22 @@ This is the work of ``densenet fit``; what the command prints is made in
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from densenet import _checks, training
 from densenet._rounding import rounded
 from densenet._typing import Array
-from densenet._version import __version__
 from densenet.config import get_num_threads
 from densenet.network import Network
-from densenet.tables.encoding.features import Features
-from densenet.tables.encoding.ids import find_ids
-from densenet.tables.encoding.targets import Classes, Target, Task, fit_target, infer_task
+from densenet.tables.encoding.targets import Classes, Target, Task
 from densenet.tables.model import Evaluation, TableModel, outputs_of, score
-from densenet.tables.notes import notes
 from densenet.tables.table import Table
 from densenet.tables.training.calibration import calibrate
-from densenet.tables.training.deciding import check_decisions, weights_of, with_threshold
+from densenet.tables.training.deciding import check_decisions, with_threshold
+from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
 from densenet.tables.training.going_on import (
     check_rows,
     gentler,
@@ -34,9 +29,9 @@ from densenet.tables.training.going_on import (
     tables_of,
 )
 from densenet.tables.training.holding_out import hold_out
-from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.reducing import parted, projection_of, reduction
 from densenet.tables.training.settings import Settings
+from densenet.tables.training.understanding import encodings, missing_targets, understand
 from densenet.training import History
 from densenet.training.workers import run_all
 from densenet.workers import Workers
@@ -153,7 +148,7 @@ def fit(
     seen = np.unique(np.concatenate([rows for rows, _ in parts]))
     training_rows = table.take(seen)
     if start is None:
-        features, target = _encodings(training_rows, settings, _task_of(target))
+        features, target = encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
     x, y = features.transform(table), target.encode(table)
@@ -178,13 +173,24 @@ def fit(
             first, network = None, network_from(start.networks[number])
         else:
             first, network = parted(start.networks[number], seed)
-        inputs, held_out = _of(x, rows), held[number] if held else None
+        inputs, targets = _of(x, rows), _of(y, rows)
+        held_out = held[number] if held else None
         if first is not None:
             inputs = first.apply(inputs)
             held_out = held_out and (first.apply(held_out[0]), held_out[1])
-        history = _train(
-            network, (inputs, _of(y, rows)), held_out, settings, target, seed, progress, workers
+        history = train(
+            network,
+            (inputs, targets),
+            held_out,
+            settings,
+            target,
+            rows=len(rows),
+            counts=counts_of(target, targets),
+            seed=seed,
+            progress=progress,
+            workers=workers,
         )
+        check_converged(network, history, inputs, settings)
         if settings.calibrate and held_out:
             calibrate(network, *held_out)
         return network if first is None else first.before(network), history
@@ -200,21 +206,11 @@ def fit(
     if start is not None and (before := _judged(start, held, one_set)):
         said.append(f"before, the validation {_headline(score(target, *before))}")
     if isinstance(target, Classes) and settings.threshold is not None:
-        chosen = with_threshold(target, settings.threshold, y[seen], judged)
+        chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
-    train = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
     judgement = score(model.target, *judged) if judged else None
-    facts = {
-        "densenet": __version__,
-        "source": Path(table.source).name,
-        "training_rows": len(seen),
-        "validation_rows": len(judged[1]) if judged else 0,
-        "epochs": len(histories[0].epochs),
-        "stopped": histories[0].stopped,
-        "settings": asdict(settings),
-        "training": train.scores,
-        "validation": judgement.scores if judgement else {},
-    }
+    facts = facts_of(table.source, len(seen), histories[0], settings, scores, judgement)
     if start is not None:
         facts["before"] = tables_of(start)
     if reduced is not None:
@@ -225,7 +221,7 @@ def fit(
         judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
         judged_rows = [training_rows]
-    return Fitted(replace(model, facts=facts), histories, train, judgement, said, judged_rows)
+    return Fitted(replace(model, facts=facts), histories, scores, judgement, said, judged_rows)
 
 
 class _Begun(NamedTuple):
@@ -239,34 +235,19 @@ class _Begun(NamedTuple):
 
 def _anew(table: Table, settings: Settings) -> _Begun:
     """Settle what is learned from a table: its target, and which columns name the rows."""
-    asked = [*settings.ignore, *settings.text, *settings.numbers]
-    known = _known(table, settings, asked)
-    rows, said = _with_targets(table, settings.target)
-    ids = find_ids(table, [name for name in table.columns if name not in {*known, *asked}])
-    unnamed = {**table.unnamed, **ids}
-    table, rows = replace(table, unnamed=unnamed), replace(rows, unnamed=unnamed)
-    task = infer_task(rows, settings.target) if settings.task == "auto" else settings.task
-    said += notes(table, settings.target, task, settings.id, asked)
-    target = fit_target(rows, settings.target, task)  # refuses a bad one before rows are held out
-    return _Begun(rows, settings, target, said)
+    missing = missing_targets(table, settings)
+    _, said = _with_targets(table, settings.target)
+    rows, _, target, noted = understand(table, settings, missing)
+    return _Begun(rows, settings, target, said + noted)
 
 
 def _further(table: Table, settings: Settings, start: TableModel) -> _Begun:
     """Settle how training goes on from a model, which decides what is read and predicted."""
     settings = settings_from(start, settings)
-    _known(table, settings, start.features.columns)
+    missing_targets(table, settings, start.features.columns)
     rows, said = _with_targets(table, settings.target)
     said += check_rows(start, rows)
     return _Begun(rows, gentler(settings, start, len(rows)), start.target, said)
-
-
-def _known(table: Table, settings: Settings, read: Sequence[str]) -> list[str]:
-    """Give the columns whose meaning is known, target and id; check that all are there."""
-    known = [name for name in (settings.target, settings.id) if name is not None]
-    if len(set(known)) < len(known):
-        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
-    table.require([*known, *read])
-    return known
 
 
 def _with_targets(table: Table, target: str, what: str = "rows") -> tuple[Table, list[str]]:
@@ -305,57 +286,6 @@ def _held_out(x: Array, y: Array, parts: list[tuple[Array, Array]]) -> list[tupl
 
 def _task_of(target: Target) -> Task:
     return "classification" if isinstance(target, Classes) else "regression"
-
-
-def _encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
-    """Choose an encoding for each column of the training rows, and for the target."""
-    skipped = {settings.target, settings.id, *settings.ignore}
-    target = fit_target(rows, settings.target, task)
-    features = Features.fit(
-        rows,
-        [name for name in [*rows.columns, *rows.unreadable] if name not in skipped],
-        text=settings.text,
-        numbers=settings.numbers,
-        impute=settings.impute,
-        most_categories=settings.most_categories,
-        pieces=_checks.count("pieces", settings.pieces, 0),
-    )
-    return features, target
-
-
-def _train(
-    network: Network,
-    rows: tuple[Array, Array],
-    held: tuple[Array, Array] | None,
-    settings: Settings,
-    target: Target,
-    seed: int,
-    progress: bool,
-    workers: Workers | None,
-) -> History:
-    """Train a network on some rows; keep its best epoch by the rows held out."""
-    epochs = _checks.count("epochs", settings.epochs)
-    weights = weights_of(settings, target, rows[1])
-    rule = rule_of(target, settings.monitor, weighted=weights is not None)
-    history = training.fit(
-        network,
-        *rows,
-        epochs=epochs,
-        batch_size=_checks.count("batch_size", settings.batch_size),
-        optimizer=settings.make_optimizer(len(rows[0])),
-        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
-        metrics=metrics_of(target, rule),
-        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
-        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
-        progress=progress,
-        seed=seed,
-        workers=workers,
-    )
-    if history.stopped == "diverged" or not np.isfinite(network.forward(rows[0])).all():
-        raise ValueError(
-            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
-        )
-    return history
 
 
 def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:

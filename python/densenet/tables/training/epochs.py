@@ -1,0 +1,149 @@
+"""The training of one network by the settings of a table, and what is noted of it."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from densenet import _checks, training
+from densenet._typing import Array, Chunks
+from densenet._version import __version__
+from densenet.network import Network
+from densenet.tables.encoding.targets import Classes, Target
+from densenet.tables.model import Evaluation
+from densenet.tables.training.deciding import weights_of
+from densenet.tables.training.monitors import metrics_of, rule_of
+from densenet.tables.training.settings import Settings
+from densenet.training import History
+from densenet.workers import Workers
+
+
+def train(
+    network: Network,
+    data: tuple[Array, Array] | Chunks,
+    held: tuple[Array, Array] | None,
+    settings: Settings,
+    target: Target,
+    *,
+    rows: int,
+    counts: Array,
+    seed: int,
+    progress: bool = False,
+    workers: Workers | None = None,
+) -> History:
+    """Train a network on some rows; keep its best epoch by the rows held out.
+
+    Parameters
+    ----------
+    network : Network
+    data : pair of arrays, or function
+        Features (rows, features) and targets (rows,), or what gives chunks of both for each epoch.
+    held : pair of arrays, optional
+        Features and targets of the rows held out.
+    settings : Settings
+        Those that `Settings.chosen_for` gives.
+    target : Classes or Values
+    rows : int
+        How many are trained on.
+    counts : integer array of shape (classes,)
+        Those of each class; of values they are not looked at.
+    seed : int
+    progress : bool
+    workers : optional
+        As for `Network.fit`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Classes, Settings
+    >>> from densenet.tables.training.epochs import counts_of, train
+    >>> target = Classes("y", ("a", "b"))
+    >>> settings = Settings("y", epochs=3, hidden=()).chosen_for(100, target)
+    >>> network, x, y = settings.make_network(1, target), np.ones((100, 1)), np.zeros(100, int)
+    >>> counts = counts_of(target, y)
+    >>> history = train(
+    ...     network, (x, y), None, settings, target, rows=100, counts=counts, seed=0
+    ... )
+    >>> counts.tolist(), len(history.epochs)
+    ([100, 0], 3)
+    """
+    epochs = _checks.count("epochs", settings.epochs)
+    weights = weights_of(settings, target, counts)
+    rule = rule_of(target, settings.monitor, weighted=weights is not None)
+    x, y = data if isinstance(data, tuple) else (data, None)
+    return training.fit(
+        network,
+        x,
+        y,
+        epochs=epochs,
+        batch_size=_checks.count("batch_size", settings.batch_size),
+        optimizer=settings.make_optimizer(rows),
+        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
+        metrics=metrics_of(target, rule),
+        early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        progress=progress,
+        seed=seed,
+        workers=workers,
+    )
+
+
+def counts_of(target: Target, encoded: Array) -> Array:
+    """Count the rows of each class, (classes,); none of values."""
+    if not isinstance(target, Classes):
+        return np.empty(0, np.int64)
+    return np.bincount(encoded, minlength=target.outputs)
+
+
+def check_converged(network: Network, history: History, x: Array, settings: Settings) -> None:
+    """Raise a ValueError if training diverged, or outputs for rows x are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import History, Linear, Network, MeanSquaredError
+    >>> from densenet.tables import Settings
+    >>> from densenet.tables.training.epochs import check_converged
+    >>> network = Network([Linear(1, 1)], MeanSquaredError(), seed=0)
+    >>> check_converged(network, History(), np.ones((1, 1)), Settings("y"))
+    """
+    if history.stopped == "diverged" or not np.isfinite(network.forward(x)).all():
+        raise ValueError(
+            f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
+        )
+
+
+def facts_of(
+    source: str,
+    rows: int,
+    history: History,
+    settings: Settings,
+    train: Evaluation,
+    judgement: Evaluation | None,
+) -> dict[str, Any]:
+    """Give the facts that a model's file has about its training.
+
+    Parameters
+    ----------
+    source : str
+        The table's.
+    rows : int
+        How many were trained on.
+    history : History
+        Of the first network.
+    settings : Settings
+    train, judgement : Evaluation
+        Of rows trained on and of those held out, if there are any.
+    """
+    return {
+        "densenet": __version__,
+        "source": Path(source).name,
+        "training_rows": rows,
+        "validation_rows": len(judgement.y_true) if judgement else 0,
+        "epochs": len(history.epochs),
+        "stopped": history.stopped,
+        "settings": asdict(settings),
+        "training": train.scores,
+        "validation": judgement.scores if judgement else {},
+    }

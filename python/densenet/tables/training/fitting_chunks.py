@@ -1,0 +1,259 @@
+"""Train on a table that memory does not hold, and that is read in chunks.
+
+One pass draws a sample, by which columns are understood and rows are held out. One more settles by
+all rows what rare ones decide. Then each epoch reads the rows in a mixed order.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+
+from densenet import _checks
+from densenet._typing import Array, Chunk, Chunks
+from densenet.tables.cells import key_of
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.tally import Tally
+from densenet.tables.encoding.targets import Classes, Target, Task
+from densenet.tables.model import Evaluation, TableModel, score
+from densenet.tables.reading.chunks import TableChunks
+from densenet.tables.table import Table
+from densenet.tables.training.calibration import calibrate
+from densenet.tables.training.deciding import check_decisions, with_threshold
+from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
+from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.holding_out import hold_out
+from densenet.tables.training.settings import Settings
+from densenet.tables.training.understanding import encodings, missing_targets, understand
+
+MOST_HELD = 10_000
+"""The most rows that are held out."""
+_AT_ONCE = 1 << 23  # bytes of features in a chunk
+_LEAST_HELD = 500
+_HELD_CELLS = 1_000_000  # of the rows held out, as each cell becomes some 25 features
+
+
+def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = False) -> Fitted:
+    """Train a model on a table that is read in chunks, so that memory need not hold it.
+
+    Columns are understood by the sample: which are numbers, dates, categories or ids, the edges of
+    pieces, means. All rows decide which categories are the most frequent, which classes there are,
+    how far numbers reach and whether cells are missing. If the sample has all rows, the encodings
+    and the rows held out are those of `densenet.tables.fit`.
+
+    The rows held out are drawn from the sample, at most 10,000. Each epoch reads all others in
+    another order (`TableChunks.tables`). The training scores are those of the sample's rows.
+
+    Parameters
+    ----------
+    chunks : TableChunks
+    settings : Settings
+        Of one network, without `reduce`.
+    progress : bool
+        True shows a progress bar.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ImportError, ValueError
+        What `densenet.tables.fit` raises; ValueError, too, for several networks or `reduce`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from densenet.tables import Settings, Table, fit_chunks, read_chunks, write_csv
+    >>> x = np.linspace(-1, 1, 200)
+    >>> path = Path(tempfile.mkdtemp(), "a.csv")
+    >>> write_csv(path, {"x": map(str, x), "sign": np.where(x > 0, "plus", "minus")})
+    >>> fitted = fit_chunks(read_chunks(path), Settings("sign"))
+    >>> fitted.model.predict(Table.from_columns({"x": [-0.9, 0.9]}))
+    ['minus', 'plus']
+    """
+    _checks.instance("chunks", chunks, TableChunks, "TableChunks")
+    _checks.instance("settings", settings, Settings, "Settings")
+    if settings.nets > 1:
+        raise ValueError(
+            f"nets: expected 1 for a table that is read in chunks, got {settings.nets}"
+        )
+    if settings.reduce is not None:
+        raise ValueError(
+            f"reduce: expected None for a table that is read in chunks, got {settings.reduce!r}"
+        )
+    sample = chunks.sample
+    missing = missing_targets(sample, settings)
+    table, task, target, said = understand(sample, settings, missing, len(chunks))
+    rows = round(len(chunks) * len(table) / len(sample))  # with a target; more is known below
+    open_settings, settings = settings, settings.chosen_for(rows, target)
+    at, held_at = _hold_out(chunks, table, settings, task, rows)
+    held_rows, known = table.take(held_at), table.take(at)
+    features, target = encodings(known, settings, task)
+    numbers = chunks.drawn[np.flatnonzero(~missing)]
+    ids = _ids(held_rows, settings.id, sample)
+    given = _Rows(chunks, settings, numbers[held_at], ids)
+    if chunks.is_whole:
+        n, counts = len(known), counts_of(target, target.encode(known))
+        said += _about_missing(len(sample) - len(table), settings)
+    else:
+        tally = Tally(features, target)
+        for some in given.tables([*features.columns, settings.target]):
+            tally.add(some)
+        if settings.task == "auto" and tally.is_regression() and task == "classification":
+            return fit_chunks(chunks, replace(open_settings, task="regression"), progress=progress)
+        pieces = _checks.count("pieces", settings.pieces, 0)
+        features = tally.features(known, pieces, settings.most_categories)
+        target = tally.target(sample.source)
+        n, counts = tally.rows, tally.class_counts()
+        said += _about_missing(given.unlabelled, settings)
+        said += _about_sample(chunks, tally, given)
+    share = len(held_at) / (n + len(held_at))
+    if open_settings.validation and len(held_at) < int(open_settings.validation * rows):
+        said.append(
+            f"{len(held_at):,} rows are held out, not {open_settings.validation:.0%}, as memory "
+            "holds them"
+        )
+    settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
+    held = (features.transform(held_rows), target.encode(held_rows)) if len(held_at) else None
+    check_decisions(settings, target, [held[1]] if held else [])
+    size = max(1, _AT_ONCE // (4 * len(features.names)))
+    network = settings.make_network(len(features.names), target)
+    history = train(
+        network,
+        given.epochs(features, target, size),
+        held,
+        settings,
+        target,
+        rows=n,
+        counts=counts,
+        seed=settings.seed,
+        progress=progress,
+    )
+    x = features.transform(known.take(np.arange(min(size, len(known)))))
+    check_converged(network, history, x, settings)
+    if settings.calibrate:
+        assert held, "checked before training"
+        calibrate(network, *held)
+    model = TableModel(
+        (network,), features, target, settings.id, settings.missing, present=settings.present
+    )
+    judged = (model.outputs(held[0]), held[1]) if held else None
+    if isinstance(target, Classes) and settings.threshold is not None:
+        chosen = with_threshold(target, settings.threshold, counts, judged)
+        model = replace(model, target=chosen)
+    scores = _score(model, known, size)
+    judgement = score(model.target, *judged) if judged else None
+    facts = facts_of(sample.source, n, history, settings, scores, judgement)
+    model = replace(model, facts=facts)
+    return Fitted(model, [history], scores, judgement, said, [held_rows if held else known])
+
+
+class _Rows:
+    """The rows to train on, read anew each time."""
+
+    def __init__(
+        self, chunks: TableChunks, settings: Settings, held: Array, ids: Collection[str]
+    ) -> None:
+        self._chunks, self._settings = chunks, settings
+        self._held, self._ids = held, ids
+        self.unlabelled = self.related = 0  # left out in the last pass: no target; an id held out
+
+    def tables(
+        self, columns: list[str], rows: int | None = None, epoch: int | None = None
+    ) -> Iterator[Table]:
+        """Give the rows in tables; in those of an epoch they are mixed."""
+        self.unlabelled = self.related = 0
+        settings = self._settings
+        of_id = [settings.id] if self._ids and settings.id is not None else []
+        tables = self._chunks.tables(
+            list(dict.fromkeys([*columns, *of_id])),
+            *([] if rows is None else [rows]),
+            mixed=None if epoch is None else (settings.seed, epoch),
+            without=self._held,
+        )
+        return map(self._chosen, tables)
+
+    def epochs(self, features: Features, target: Target, rows: int) -> Chunks:
+        """Give a function for `Network.fit`."""
+        numbers = count()
+
+        def encoded(table: Table) -> Chunk:
+            return features.transform(table), target.encode(table)
+
+        def chunks() -> Iterator[Chunk]:
+            columns = [*features.columns, target.column]
+            return map(encoded, self.tables(columns, rows, next(numbers)))
+
+        return chunks
+
+    def _chosen(self, table: Table) -> Table:
+        """Leave out rows without a target, and those whose id is that of a row held out."""
+        left_out = table.missing(self._settings.target)
+        self.unlabelled += int(left_out.sum())
+        id_ = self._settings.id
+        if self._ids and id_ is not None:
+            names, codes = table.distinct(id_)
+            key = key_of(self._chunks.sample.kind(id_))
+            related = np.array([key(name) in self._ids for name in names], bool)[codes]
+            self.related += int((related & ~left_out).sum())
+            left_out |= related
+        return table.take(np.flatnonzero(~left_out)) if left_out.any() else table
+
+
+def _hold_out(
+    chunks: TableChunks, table: Table, settings: Settings, task: Task, rows: int
+) -> tuple[Array, Array]:
+    """Give the numbers of the sample's rows to train on, and of those to hold out."""
+    share = settings.validation or 0.0
+    most = max(_LEAST_HELD, min(MOST_HELD, _HELD_CELLS // len(table.columns)))
+    wanted = min(share * rows, most)
+    if not chunks.is_whole:
+        wanted = min(wanted, len(table) / 5)
+    if wanted < share * len(table) or not chunks.is_whole:
+        share = wanted / len(table)
+    return hold_out(table, replace(settings, validation=share), task)
+
+
+def _ids(held: Table, id_: str | None, sample: Table) -> set[str]:
+    """Give the keys of the ids of rows held out."""
+    if id_ is None:
+        return set()
+    return set(map(key_of(sample.kind(id_)), held.distinct(id_)[0])) - {""}
+
+
+def _about_missing(rows: int, settings: Settings) -> list[str]:
+    return [f"{rows:,} rows without {settings.target!r} are left out"] if rows else []
+
+
+def _about_sample(chunks: TableChunks, tally: Tally, given: _Rows) -> list[str]:
+    """Say what was decided by a part of the rows alone."""
+    said = [
+        f"columns were understood by {len(chunks.sample):,} of {len(chunks):,} rows, drawn at "
+        "random, and the training scores are theirs"
+    ]
+    said += [
+        f"{column!r} has more different texts than are counted; its categories are those of the "
+        "rows drawn"
+        for column in tally.uncounted
+    ]
+    if given.related:
+        said.append(f"{given.related:,} rows that share the id of a row held out are left out")
+    if chunks.in_order:
+        said.append(
+            "the file can be read from its beginning alone, so only rows near each other are "
+            "mixed: write it in a mixed order"
+        )
+    return said
+
+
+def _score(model: TableModel, rows: Table, size: int) -> Evaluation:
+    """Score rows piece by piece, as their features are larger than they are."""
+    outputs = []
+    for begin in range(0, len(rows), size):
+        some = rows.take(np.arange(begin, min(begin + size, len(rows))))
+        outputs.append(model.outputs(model.features.transform(some)))
+    return score(model.target, np.concatenate(outputs), model.target.encode(rows))

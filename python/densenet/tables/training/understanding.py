@@ -1,0 +1,163 @@
+"""What is settled about a table before training: targets, what names rows, encodings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from densenet import _checks
+from densenet.tables.encoding.features import Features
+from densenet.tables.encoding.ids import find_ids
+from densenet.tables.encoding.targets import Target, Task, fit_target, infer_task
+from densenet.tables.notes import notes
+from densenet.tables.table import Table
+from densenet.tables.training.settings import Settings
+
+
+class Understood(NamedTuple):
+    """What a table is taken for.
+
+    Attributes
+    ----------
+    table : Table
+        The rows that have a target, with the columns that name them among `unnamed`.
+    task : "classification" or "regression"
+    target : Classes or Values
+    notes : list of str
+        What in the table may be other than its owner thinks.
+
+    Examples
+    --------
+    >>> from densenet.tables import Classes, Table
+    >>> from densenet.tables.training.understanding import Understood
+    >>> table = Table.from_columns({"y": ["a", "b"]})
+    >>> Understood(table, "classification", Classes("y", ("a", "b")), []).task
+    'classification'
+    """
+
+    table: Table
+    task: Task
+    target: Target
+    notes: list[str]
+
+
+def missing_targets(
+    table: Table, settings: Settings, columns: Sequence[str] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Tell for each row whether its target is missing.
+
+    Parameters
+    ----------
+    table : Table
+    settings : Settings
+    columns : sequence of str, optional
+        Those that the table must have beside target and id; by default those that the settings
+        name.
+
+    Raises
+    ------
+    ValueError
+        If the id is the target, a column is missing, or no row has a target.
+
+    Examples
+    --------
+    >>> from densenet.tables import Settings, Table
+    >>> from densenet.tables.training.understanding import missing_targets
+    >>> missing_targets(Table.from_columns({"y": ["a", ""]}), Settings("y")).tolist()
+    [False, True]
+    """
+    known = _known(settings)
+    if len(set(known)) < len(known):
+        raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
+    table.require([*known, *(_asked(settings) if columns is None else columns)])
+    missing = table.missing(settings.target)
+    if missing.all():
+        raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
+    return missing
+
+
+def understand(
+    table: Table, settings: Settings, missing: npt.NDArray[np.bool_], rows: int | None = None
+) -> Understood:
+    """Find the columns that name rows, the task and the target.
+
+    Parameters
+    ----------
+    table : Table
+    settings : Settings
+    missing : array of bool of shape (rows,)
+        What `missing_targets` gives.
+    rows : int, optional
+        How many rows there are, if the table is but a sample of them.
+
+    Raises
+    ------
+    ValueError
+        If the target is neither classes nor values, or cells of a column may mean two things.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Settings, Table
+    >>> from densenet.tables.training.understanding import understand
+    >>> table = Table.from_columns({"id": range(100), "y": ["a", "b"] * 50})
+    >>> found = understand(table, Settings("y"), np.zeros(100, bool))
+    >>> list(found.table.unnamed), found.target.values
+    (['id'], ('a', 'b'))
+    """
+    asked = _asked(settings)
+    open_ = [name for name in table.columns if name not in {*_known(settings), *asked}]
+    table = replace(table, unnamed={**table.unnamed, **find_ids(table, open_, rows)})
+    labelled = table.take(np.flatnonzero(~missing))
+    task = infer_task(labelled, settings.target) if settings.task == "auto" else settings.task
+    said = notes(table, settings.target, task, settings.id, asked)
+    target = fit_target(labelled, settings.target, task)  # refuses a bad one before rows are held
+    return Understood(labelled, task, target, said)
+
+
+def encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Target]:
+    """Choose an encoding for each column of the training rows, and for the target.
+
+    Parameters
+    ----------
+    rows : Table
+    settings : Settings
+        Those that `Settings.chosen_for` gives.
+    task : "classification" or "regression"
+
+    Raises
+    ------
+    ValueError
+        If nothing can be learned from any column, or all targets are equal.
+
+    Examples
+    --------
+    >>> from densenet.tables import Settings, Table
+    >>> from densenet.tables.training.understanding import encodings
+    >>> rows = Table.from_columns({"x": [1, 2, 3, 4], "y": ["a", "b", "a", "b"]})
+    >>> features, target = encodings(rows, Settings("y", pieces=0), "classification")
+    >>> features.names, target.values
+    (['x'], ('a', 'b'))
+    """
+    skipped = {settings.target, settings.id, *settings.ignore}
+    target = fit_target(rows, settings.target, task)
+    features = Features.fit(
+        rows,
+        [name for name in [*rows.columns, *rows.unreadable] if name not in skipped],
+        text=settings.text,
+        numbers=settings.numbers,
+        impute=settings.impute,
+        most_categories=settings.most_categories,
+        pieces=_checks.count("pieces", settings.pieces, 0),
+    )
+    return features, target
+
+
+def _known(settings: Settings) -> list[str]:
+    return [name for name in (settings.target, settings.id) if name is not None]
+
+
+def _asked(settings: Settings) -> list[str]:
+    return [*settings.ignore, *settings.text, *settings.numbers]
