@@ -150,6 +150,13 @@ def test_cifar10(tmp_path: Path) -> None:
     assert (between <= np.maximum(precision, recall)).all()
 
 
+def test_cifar10_best(tmp_path: Path) -> None:
+    printed = _run("cifar10_best", tmp_path, "--short")
+    learned, held, _ = printed["epoch 30"]
+    assert min(learned, held) > 95
+    assert printed["test"][0] > 93
+
+
 def test_initialization(tmp_path: Path) -> None:
     printed = _run("initialization", tmp_path, "--short")
     assert list(printed) == ["0.1 for all", "He", "LeCun", "PyTorch"]
