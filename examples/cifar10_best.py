@@ -28,7 +28,7 @@ from densenet.plotting import BLUE, ORANGE, misclassified
 SIDE, SHIFT, WINDOW = (8, 1, 4) if SHORT else (32, 4, 8)
 SHAPE = (SIDE, SIDE) if SHORT else (SIDE, SIDE, 3)
 NAMES = None if SHORT else [name.replace("automobile", "car") for name in CIFAR10_CLASSES]
-WIDTH, BATCH, EPOCHS, LOOK = (128, 64, 30, 6) if SHORT else (1024, 256, 200, 5)
+WIDTH, BATCH, EPOCHS, LOOK = (128, 64, 30, 6) if SHORT else (1024, 256, 72, 4)
 BEGIN = time.perf_counter()
 
 x, y, x_test, y_test = load_digits() if SHORT else load_cifar10()
