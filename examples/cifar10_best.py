@@ -1,4 +1,4 @@
-"""How well a dense network reads CIFAR-10 after ten minutes on two cores.
+"""How well a dense network reads CIFAR-10 in some minutes on two cores.
 
 A network 1536-1024-1024-10 learns from photographs that are new in each epoch: moved by up to four
 pixels, and half of them mirrored. It sees their light, and their colors half as sharp. It begins
