@@ -11,7 +11,8 @@ them disagrees. Ctrl-C ends the run and reports what is done.
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # NumPy's BLAS reads this when NumPy is imported
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"  # NumPy's BLAS reads this when NumPy is imported
 
 import argparse
 import contextlib

@@ -23,6 +23,21 @@ def pytest_addoption(parser, pluginmanager):
         parser.addini("timeout_method", "how a test is ended that takes longer")
 
 
+# ---- threads -----------------------------------------------------------------------------------
+
+
+def _limits_of_threads():
+    return {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
+
+
+_LIMITS = _limits_of_threads()
+
+
+def pytest_collection_finish():
+    """See that no import has limited the threads of all tests and of the processes they begin."""
+    assert _limits_of_threads() == _LIMITS
+
+
 # ---- Ctrl-C ------------------------------------------------------------------------------------
 
 
