@@ -35,7 +35,10 @@ _LIMITS = _limits_of_threads()
 
 def pytest_collection_finish():
     """See that no import has limited the threads of all tests and of the processes they begin."""
-    assert _limits_of_threads() == _LIMITS
+    if _limits_of_threads() != _LIMITS:
+        raise pytest.UsageError(
+            f"threads: expected {_LIMITS} as before, got {_limits_of_threads()}"
+        )
 
 
 # ---- Ctrl-C ------------------------------------------------------------------------------------

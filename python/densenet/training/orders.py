@@ -54,9 +54,8 @@ def file_of(x: Array) -> "mmap | None":
 def row_by_row(x: Array) -> Array:
     """Copy x if its columns lie one after another in memory, as those of a frame often do.
 
-    Each element of a row that is drawn from there costs a line of memory, so that an epoch takes
-    two to four times as long. The copy takes less than that once. A mapped file, which memory may
-    not hold, stays as it is.
+    Each element of a row that is drawn from there costs a line of memory, in every epoch; the copy
+    reads each line once. A mapped file, which memory may not hold, stays as it is.
     """
     between_rows, between_columns = map(abs, x.strides)
     if 0 < between_rows < between_columns and file_of(x) is None:

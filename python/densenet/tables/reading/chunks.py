@@ -9,9 +9,8 @@ import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables.reading.arrow_cells import release_unused
 from densenet.tables.reading.drawing import Draw
-from densenet.tables.reading.files import INDEX, Reading, reading_of, store
+from densenet.tables.reading.files import Reading, reading_of, store, table_of
 from densenet.tables.reading.mixing import grouped, interleaved, taken
 from densenet.tables.reading.parquet import has_times
 from densenet.tables.reading.parts import Joined, Part, check_alike
@@ -228,18 +227,14 @@ def read_chunks(
     drawn = draw.part()
     several = len(files) > 1
     names = tuple(zip(begins, (one.name for one in files), strict=True)) if several else ()
-    stored, unreadable, guesses = store(Joined(drawn.part, names), how.words, timed)
-    release_unused()
-    sample = Table(
+    sample = table_of(
         how.title,
-        Columns(stored),
-        drawn.part.places,
-        drawn.part.unit,
-        unreadable,
-        guesses,
-        dict.fromkeys(drawn.part.unnamed, INDEX),
-        files=names,
-    ).with_guesses(delimiter=drawn.part.delimiter, decimal=decimal, thousands=thousands)
+        Joined(drawn.part, names),
+        how.words,
+        timed,
+        decimal=decimal,
+        thousands=thousands,
+    )
     return TableChunks(
         sample,
         drawn.numbers,

@@ -105,20 +105,13 @@ def read_table(
     [5.1, nan]
     """
     how = reading_of(path, header, delimiter, encoding, missing, present, comment)
-    joined = join(_read(file, how.options) for file in how.files)
-    stored, unreadable, guesses = store(joined, how.words)
-    release_unused()
-    table = Table(
+    return table_of(
         how.title,
-        Columns(stored),
-        joined.part.places,
-        joined.part.unit,
-        unreadable,
-        guesses,
-        dict.fromkeys(joined.part.unnamed, INDEX),
-        files=joined.files,
+        join(_read(file, how.options) for file in how.files),
+        how.words,
+        decimal=decimal,
+        thousands=thousands,
     )
-    return table.with_guesses(delimiter=joined.part.delimiter, decimal=decimal, thousands=thousands)
 
 
 class Reading(NamedTuple):
@@ -182,6 +175,56 @@ def reading_of(
     first = name_of(given[0])
     title = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
     return Reading(title, find_files(given), words, options)
+
+
+def table_of(
+    title: str,
+    joined: Joined,
+    words: Collection[str],
+    timed: Collection[str] = (),
+    *,
+    decimal: str | None,
+    thousands: str | None,
+) -> Table:
+    """Make a table of what was read, and drop that.
+
+    Parameters
+    ----------
+    title : str
+        What errors call the table.
+    joined : Joined
+    words : collection of str
+        Words for a missing cell.
+    timed : collection of str
+        As for `store`.
+    decimal, thousands : str, optional
+        As for `read_table`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.files import table_of
+    >>> from densenet.tables.reading.parts import Joined, Part
+    >>> part = Part("a.csv", {"x": [arrow.array(["1,5", "na"])]}, np.arange(2), "line", [], ";")
+    >>> table = table_of("a.csv", Joined(part, ()), {"", "na"}, decimal=",", thousands=None)
+    >>> table.numbers("x").tolist()
+    [1.5, nan]
+    """
+    stored, unreadable, guesses = store(joined, words, timed)
+    release_unused()
+    part = joined.part
+    table = Table(
+        title,
+        Columns(stored),
+        part.places,
+        part.unit,
+        unreadable,
+        guesses,
+        dict.fromkeys(part.unnamed, INDEX),
+        files=joined.files,
+    )
+    return table.with_guesses(delimiter=part.delimiter, decimal=decimal, thousands=thousands)
 
 
 def store(
