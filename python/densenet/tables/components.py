@@ -49,8 +49,9 @@ def principal_components(x: Array) -> PrincipalComponents:
 
     They are the right singular vectors of the centred rows C, computed as the eigenvectors of
     ``Cᵀ C`` or, where there are more columns than rows, from those of ``C Cᵀ``, in float64. That
-    is faster than NumPy's SVD of C, and takes the memory of the smaller of the two. A variance below some 1e-15 of the largest is nothing but rounding. The last bits depend on
-    NumPy's linear algebra, and so on the processor and on how many threads that takes.
+    is faster than NumPy's SVD of C, and takes the memory of the smaller of the two. A variance
+    below some 1e-15 of the largest is nothing but rounding. The last bits depend on NumPy's linear
+    algebra, and so on the processor and on how many threads that takes.
 
     Parameters
     ----------
