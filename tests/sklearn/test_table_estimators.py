@@ -484,3 +484,18 @@ def test_a_warm_start_takes_a_category_by_type_as_before():
     fitted = quick(warm_start=True).fit(typed, y)
     fitted.fit(x, y)
     assert fitted.model_.facts["settings"]["text"] == ("color", "code")
+
+
+def test_probabilities_are_float64_and_sum_to_1():
+    # fairlearn 0.15.0 puts float64 thresholds into a series of them, which pandas 3.1.1 refuses where
+    # that is float32. NumPy draws only where the sum is 1 to the precision of the type.
+    x, score = data()
+    classifier = DenseTableClassifier(8, max_iter=2, random_state=0)
+    shares = classifier.fit(x, np.digitize(score, [-1, 0, 1])).predict_proba(x)
+
+    assert shares.dtype == np.float64
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-15)
+    chances = pd.Series(shares[:, 0])
+    chances[chances > 0.5] = np.nextafter(0.5, 1)
+    rng = np.random.default_rng(0)
+    assert {int(rng.choice(4, p=row)) for row in shares} <= set(range(4))

@@ -260,7 +260,7 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         return self
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
-        """Compute the probability of each class, of shape (n, classes).
+        """Compute the probability of each class, in float64, of shape (n, classes).
 
         Examples
         --------
@@ -272,7 +272,11 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         """
         table = self._table(X)
         with limit_this_thread(self.n_threads):
-            return self.model_.predict_proba(table)
+            shares = self.model_.predict_proba(table).astype(np.float64)
+        # The network computes in float32, whose sums are 1 only to that precision. Callers write their
+        # own float64 into the result, or draw from it.
+        normalized: Array = shares / shares.sum(axis=1, keepdims=True)
+        return normalized
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Predict the most probable class, of shape (n,)."""
