@@ -273,8 +273,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         table = self._table(X)
         with limit_this_thread(self.n_threads):
             shares = self.model_.predict_proba(table).astype(np.float64)
-        # The network computes in float32, whose sums are 1 only to that precision. Callers write their
-        # own float64 into the result, or draw from it.
+        # The network computes in float32, whose sums are 1 only to that precision. Callers write
+        # their own float64 into the result, or draw from it.
         normalized: Array = shares / shares.sum(axis=1, keepdims=True)
         return normalized
 
