@@ -487,7 +487,7 @@ def test_a_warm_start_takes_a_category_by_type_as_before():
 
 
 def test_probabilities_are_float64_and_sum_to_1():
-    # fairlearn 0.15.0 writes float64 into a series of them, which pandas 3.1.1 refuses where that is
+    # fairlearn 0.15.0 writes float64 into a series of them, which pandas 3.1.1 refuses if that is
     # float32. NumPy draws only where the sum is 1 to the precision of the type.
     x, score = data()
     classifier = DenseTableClassifier(8, max_iter=2, random_state=0)
