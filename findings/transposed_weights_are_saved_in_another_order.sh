@@ -11,7 +11,7 @@
 # are "contiguous and dense"; an array in Fortran's order is both, and calls itself F_CONTIGUOUS.
 #
 # Why it matters: weights are kept as (outputs, inputs) here and (inputs, outputs) there, so that one of both
-# is a transposed view. All checks of shapes pass, and the model that is read predicts at random. Say
+# is a transposed view: so are the weights in Network.parameters here. All checks of shapes pass, and the model that is read predicts at random. Say
 # np.ascontiguousarray for each array that is saved.
 #
 # Seen on 2026-11-30, of [[0, 1, 2], [3, 4, 5]] and of PCA's output (6 rows, 2 columns):

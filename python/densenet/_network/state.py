@@ -158,7 +158,9 @@ class State:
         """Each parameter by name, as a live view of `flat`.
 
         Names and shapes are those of ``torch.nn.Sequential``: ``"0.weight"`` has the shape
-        (outputs, inputs).
+        (outputs, inputs). Weights lie in memory by inputs, as a transposed array does (Fortran's
+        order). Release 0.8.0 of safetensors writes the numbers of such arrays in another order,
+        without a word: use `save`, or give it ``np.ascontiguousarray`` of each.
 
         Examples
         --------
