@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # polars 2.1.0, beside narwhals 2.29.0, pandas 3.1.1 and pyarrow 26.0.1.
 #
-# What happens: whatever counts is UInt32 in polars: lengths of texts and lists, numbers of rows and of unique
-# values, sums of booleans. Two counts are subtracted in UInt32, and so is a plain number: a title of 3
-# characters is 4,294,967,293 longer than one of 6, and the mean of such differences is about two billion.
-# diff and pct_change of the same columns are right, since they widen the type first. Nobody warns.
+# What happens: whatever counts is UInt32 in polars: lengths of texts and lists, numbers of rows and of
+# unique values, sums of booleans. Two counts are subtracted in UInt32, and so is a plain number: a title
+# of 3 characters is 4,294,967,293 longer than one of 6, and the mean of such differences is about two
+# billion. diff and pct_change of the same columns are right, since they widen the type first. Nobody
+# warns.
 #
-# What one would expect: -3, as pandas and Arrow give by the same expression through narwhals; or, since an
-# operation that cannot be right in the type is refused elsewhere (the minus sign of a UInt32), an error.
-# The pages tell the type of a count, and that of sub or of the operator nothing of wrapping.
+# What one would expect: -3, as pandas and Arrow give by the same expression through narwhals; or, since
+# an operation that cannot be right in the type is refused elsewhere (the minus sign of a UInt32), an
+# error. The pages tell the type of a count, and that of sub or of the operator nothing of wrapping.
 #
-# Why it matters: differences of lengths and of counts are common features, and no input here is unsigned. All
-# small positive ones look right, and after standardising a column of them says little more than whether
-# the difference is below zero. Cast counts to Int64 before subtracting.
+# Why it matters: differences of lengths and of counts are common features, and no input here is
+# unsigned. All small positive ones look right, and after standardising a column of them says little more
+# than whether the difference is below zero. Cast counts to Int64 before subtracting.
 #
 # Seen on 2026-11-30, for titles of 3 and 6 characters beside bodies of 6 and 2:
 #   polars: [4294967293, 4], mean 2147483648.5     diff of [3, 6, 2]: [None, 3, -4]

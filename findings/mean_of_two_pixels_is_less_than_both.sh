@@ -4,16 +4,16 @@
 # What happens: polars' mean_horizontal of two columns of UInt8 that hold 200 and 100 is 22. It adds the
 # columns in their own type, where 300 is 44, and then divides in float64. sum_horizontal gives the 44.
 # The same numbers down a column (mean, sum) or in a list (list.mean) give 150 and 300. In Int32, the
-# mean of 2,000,000,000 and 2,000,000,000 is negative. narwhals' mean_horizontal gives 22 for frames
-# of pandas and tables of Arrow, too, where pandas' own mean(axis=1) is 150. Nobody warns.
+# mean of 2,000,000,000 and 2,000,000,000 is negative. narwhals' mean_horizontal gives 22 for frames of
+# pandas and tables of Arrow, too, where pandas' own mean(axis=1) is 150. Nobody warns.
 #
 # What one would expect: the mean of some numbers lies between them, all the more since the result is
 # float64; and, since the page on sum says that small integers are cast to Int64 "to prevent overflow
 # issues", that this holds across columns as well. The pages on the horizontal functions say nothing.
 #
-# Why it matters: pixels, scores and ratings are kept in UInt8 and Int8, a column each. A mean of each row as
-# a feature is then right for small numbers and wrong for large ones, within the range of a real mean.
-# Cast to Float64 or Int64 first.
+# Why it matters: pixels, scores and ratings are kept in UInt8 and Int8, a column each. A mean of each
+# row as a feature is then right for small numbers and wrong for large ones, within the range of a real
+# mean. Cast to Float64 or Int64 first.
 #
 # Seen on 2026-11-30, for the rows (200, 100) and (1, 2):
 #   polars, mean_horizontal: 22, 1.5      polars, sum_horizontal: 44, 3

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # fairlearn 0.15.0, on scikit-learn 1.9.1 and pandas 3.1.1.
 #
-# What happens: of a group in which nobody is positive, fairlearn's true_positive_rate is 0, without a warning,
-# and takes part in everything: MetricFrame's group_min is 0, and equal_opportunity_difference and
-# equalized_odds_difference are 1, for a classifier that makes no mistake at all. With the group left
+# What happens: of a group in which nobody is positive, fairlearn's true_positive_rate is 0, without a
+# warning, and takes part in everything: MetricFrame's group_min is 0, and equal_opportunity_difference
+# and equalized_odds_difference are 1, for a classifier that makes no mistake at all. With the group left
 # out both are 0. For a group without negatives the false positive rate is 0 as well, which is the best
 # there is. MetricFrame gives NaN to a combination of two features that no row has, and leaves it out of
 # the gap; it does not to a rate whose denominator is empty.
 #
-# What one would expect: NaN for 0 of 0, left out as such combinations are; or the warning that
-# scikit-learn's recall_score gives for the same rows.
+# What one would expect: NaN for 0 of 0, left out as such combinations are; or the warning that scikit-
+# learn's recall_score gives for the same rows.
 #
-# Why it matters: small groups and rare outcomes are where fairness is looked at. One small group decides the
-# number that a search minimises or a report shows, at its worst value, or passes as perfect. Put
+# Why it matters: small groups and rare outcomes are where fairness is looked at. One small group decides
+# the number that a search minimises or a report shows, at its worst value, or passes as perfect. Put
 # fairlearn.metrics.count of the positives beside each rate.
 #
 # Seen on 2026-11-30, for perfect predictions of three groups, the last without positives:

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # datasets 5.2.0 with NumPy 2.4.6, pandas 3.1.1 and pyarrow 26.0.1.
 #
-# What happens: a column that features call float64 arrives from with_format("numpy") as float32: two times a
-# second apart are equal. A column of int64 arrives exact, until one cell is missing; then all of it is float32,
-# and the id 20,000,001 is 20,000,000. The same data set gives float64 by with_format("pandas"), where the
-# id is exact. Nobody warns.
+# What happens: a column that features call float64 arrives from with_format("numpy") as float32: two
+# times a second apart are equal. A column of int64 arrives exact, until one cell is missing; then all of
+# it is float32, and the id 20,000,001 is 20,000,000. The same data set gives float64 by
+# with_format("pandas"), where the id is exact. Nobody warns.
 #
-# What one would expect: the type that features and the Arrow table behind them name, as with_format("pandas")
-# gives it; and for whole numbers with a gap the float64 that NumPy, pandas and pyarrow make of them.
+# What one would expect: the type that features and the Arrow table behind them name, as
+# with_format("pandas") gives it; and for whole numbers with a gap the float64 that NumPy, pandas and
+# pyarrow make of them.
 #
-# Why it matters: amounts, coordinates and seconds since 1970 lose their last digits before any library sees
-# them, and keys no longer meet. Say with_format("numpy", dtype=np.float64).
+# Why it matters: amounts, coordinates and seconds since 1970 lose their last digits before any library
+# sees them, and keys no longer meet. Say with_format("numpy", dtype=np.float64).
 #
 # Seen on 2026-11-30:
 #   numpy:  time float32, equal; id float32 [20000000, nan]; id without a gap int64 [20000001, 2]

@@ -2,17 +2,17 @@
 # safetensors 0.8.0 and 0.7.0, given arrays of NumPy 2.4.6, some of them made by scikit-learn 1.9.1.
 #
 # What happens: safetensors.numpy.save and save_file of release 0.8.0 write the memory of an array as it
-# lies there, beside its shape. An array in Fortran's order, such as a transposed one or what PCA returns,
-# is read back with the right shape and type, and its numbers in other places. Of a strided one, other
-# numbers are written. Release 0.7.0 wrote the same arrays correctly. Neither warns.
+# lies there, beside its shape. An array in Fortran's order, such as a transposed one or what PCA
+# returns, is read back with the right shape and type, and its numbers in other places. Of a strided one,
+# other numbers are written. Release 0.7.0 wrote the same arrays correctly. Neither warns.
 #
 # What one would expect: an error, as safetensors.torch.save_file gives for a transposed tensor, or the
-# numbers that were given, as one release before, and as np.save writes them. The page asks for arrays that
-# are "contiguous and dense"; an array in Fortran's order is both, and calls itself F_CONTIGUOUS.
+# numbers that were given, as one release before, and as np.save writes them. The page asks for arrays
+# that are "contiguous and dense"; an array in Fortran's order is both, and calls itself F_CONTIGUOUS.
 #
-# Why it matters: weights are kept as (outputs, inputs) here and (inputs, outputs) there, so that one of both
-# is a transposed view: so are the weights in Network.parameters here. All checks of shapes pass, and the model that is read predicts at random. Say
-# np.ascontiguousarray for each array that is saved.
+# Why it matters: weights are kept as (outputs, inputs) here and (inputs, outputs) there, so that one of
+# both is a transposed view: so are the weights in Network.parameters here. All checks of shapes pass,
+# and the model that is read predicts at random. Say np.ascontiguousarray for each array that is saved.
 #
 # Seen on 2026-11-30, of [[0, 1, 2], [3, 4, 5]] and of PCA's output (6 rows, 2 columns):
 #   0.7.0: transposed [[0, 3], [1, 4], [2, 5]], PCA's output equal
