@@ -10,6 +10,7 @@ from densenet import _checks
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.encoding.dates import Dates, moments
+from densenet.tables.encoding.encoded import MOST_HELD, EncodedRows
 from densenet.tables.encoding.ids import are_uuids
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.pieces import PiecewiseLinear
@@ -194,6 +195,19 @@ class Features:
             part.write(table, features[:, begin : begin + width])
             begin += width
         return features
+
+    def encoded(self, table: Table) -> Rows | EncodedRows:
+        """Give what `transform` does or, if it is large, rows that are encoded when asked for.
+
+        Raises
+        ------
+        ValueError
+            What `transform` raises.
+        """
+        if 4 * len(as_table(table)) * len(self.names) <= MOST_HELD:
+            return self.transform(table)
+        table.require(self.columns)
+        return EncodedRows(self.parts, table)
 
     def surprises(self, table: Table) -> dict[str, str]:
         """Say for each column that is unlike the training rows in what it is."""

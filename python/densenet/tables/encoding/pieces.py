@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Imputation, Numbers, Rows
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
+from densenet.tables.stored import Held
 from densenet.tables.table import Table, as_table
 
 __all__ = ["PiecewiseLinear"]
@@ -173,7 +175,15 @@ class PiecewiseLinear:
 
     def write(self, table: Table, features: Rows) -> None:
         """Write what `transform` gives into an array of its shape."""
-        values = as_table(table).numbers(self.column, self.numerals)
+        self.encode(as_table(table).numbers(self.column, self.numerals), features)
+
+    def cells(self, table: Table) -> Held:
+        """Give what `encode` needs of each row: its number, NaN where missing."""
+        return as_table(table).held_numbers(self.column, self.numerals)
+
+    def encode(self, cells: Array, features: Rows) -> None:
+        """Write the features, (rows, features), of rows with these cells."""
+        values = cells.astype(np.float64, copy=False)
         missing = np.isnan(values)
         filled = np.where(missing, self.fill, values)
         edges = np.array(self.edges)

@@ -7,10 +7,11 @@ This is the work of ``densenet fit``; what the command prints is made in
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from densenet._engine.made_rows import MadeRows
 from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads
@@ -38,6 +39,7 @@ from densenet.workers import Workers
 
 __all__ = ["Fitted", "fit"]
 
+_Rows: TypeAlias = Array | MadeRows
 _T = TypeVar("_T")
 
 
@@ -151,10 +153,13 @@ def fit(
         features, target = encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
-    x, y = features.transform(table), target.encode(table)
+    encode = features.encoded
+    if settings.reduce is not None or workers is not None:  # these look at the array as a whole
+        encode = features.transform
+    x, y = encode(table), target.encode(table)
     held = _held_out(x, y, parts)
     if validation is not None:
-        held = [(features.transform(validation), target.encode(validation))] * settings.nets
+        held = [(encode(validation), target.encode(validation))] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
     projection, width = None, x.shape[1]
     reduced = None if start is None else start.facts.get("reduced")
@@ -279,7 +284,7 @@ def _parts(
     return ordered, [(np.arange(len(rows)), np.arange(len(rows), len(ordered)))]
 
 
-def _held_out(x: Array, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+def _held_out(x: _Rows, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[_Rows, Array]]:
     """Give what each network holds out; nothing if no rows are held out."""
     return [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
 
@@ -299,7 +304,7 @@ def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
 
 
 def _judged(
-    model: TableModel, held: Sequence[tuple[Array, Array]], one_set: bool
+    model: TableModel, held: Sequence[tuple[_Rows, Array]], one_set: bool
 ) -> tuple[Array, Array] | None:
     """Give a model's outputs for the rows held out, and their targets; None if there are none.
 
@@ -315,8 +320,10 @@ def _judged(
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
-def _of(array: Array, rows: Array) -> Array:
+def _of(array: _Rows, rows: Array) -> _Rows:
     """Give rows of an array, by growing numbers: a view if they lie one after the other."""
+    if isinstance(array, MadeRows):
+        return array.part(rows)
     first, last = rows[0], rows[-1]
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
 
