@@ -187,7 +187,8 @@ class Learner:
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
     ) -> Examples:
         if isinstance(x, MadeRows):
-            of_shape("x", cast("Array", x), ("batch", self.layout.inputs))
+            x = cast("Array", x)
+            of_shape("x", x, ("batch", self.layout.inputs))
         else:
             x = _checks.inputs(x, self.layout.inputs)
         batch, outputs = len(x), self.layout.outputs

@@ -69,6 +69,8 @@ class Table:
     >>> table = Table.from_columns({"id": ["007", "008"], "tempo": ["118.5", ""]})
     >>> table.texts("id").tolist(), table.numbers("tempo").tolist()
     (['007', '008'], [118.5, nan])
+    >>> table.held_numbers("tempo").at([1, 0]).tolist()
+    [nan, 118.5]
     >>> table.is_text("id"), table.missing("tempo").tolist()
     (False, [False, True])
     >>> codes = Table.from_columns({"code": ["1", "1.0", "02"], "price": ["1,5", "2,25", ""]})

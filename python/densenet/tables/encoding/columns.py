@@ -68,6 +68,9 @@ class Numbers:
     >>> age.write(train, features)  # the same, into an array that is there
     >>> bool(features[0] == features.min())
     True
+    >>> age.encode(age.cells(train).at([3, 0]), features[:2])  # the same for rows 3 and 0
+    >>> features[:2, 0].round(2).tolist()
+    [0.0, -1.41]
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
     >>> odd = age.oddities(Table.from_columns({"age": [30, 1e9]}))
@@ -191,6 +194,10 @@ class Categories:
     >>> color.write(train, features)  # the same, into an array that is there
     >>> features.sum(axis=0).tolist()
     [2.0, 2.0, 1.0]
+    >>> cells = color.cells(train)  # a byte each
+    >>> color.encode(cells.at([4, 1]), features[:2])  # the same for rows 4 and 1
+    >>> cells.values.tolist(), features[:2].tolist()
+    ([1, 0, 1, 0, -1], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     >>> color.surprise(train)
     "1 cell of no known category ('green') taken as other"
     >>> odd = color.oddities(train)

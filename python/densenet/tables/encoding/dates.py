@@ -79,6 +79,9 @@ class Dates:
            [-0.29,  0.97, -0.22,  0.  ],
            [-0.29,  0.  ,  0.  ,  1.  ],
            [ 1.64,  0.  ,  1.  ,  0.  ]], dtype=float32)
+    >>> day.encode(day.cells(train).at([2, 3]), features[:2])  # the same for rows 2 and 3
+    >>> features[:2, 3].tolist()
+    [1.0, 0.0]
     >>> day.about, day.spell(day.fill)
     ('elapsed time, place in week (sine and cosine), whether missing', '2024-01-03')
     >>> day.surprise(Table.from_columns({"day": ["31/12/2024"]}))

@@ -50,12 +50,19 @@ class EncodedRows(MadeRows):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from densenet.tables import Numbers, Table
     >>> from densenet.tables.encoding.encoded import EncodedRows
     >>> table = Table.from_columns({"x": [1, 2, 4], "y": [5, 5, 8]})
     >>> rows = EncodedRows([Numbers("x", 0.0, 0.0, 1.0), Numbers("y", 0.0, 0.0, 1.0)], table)
     >>> rows.shape, rows[1:].tolist()
     ((3, 2), [[2.0, 5.0], [4.0, 8.0]])
+    >>> rows.nbytes, rows.part(np.array([2, 0]))[:1].tolist()
+    (24, [[4.0, 8.0]])
+    >>> into = np.empty((1, 2), np.float32)
+    >>> rows.write(np.array([1]), into)
+    >>> into.tolist()
+    [[2.0, 5.0]]
     """
 
     def __init__(self, parts: Sequence[Encoding], table: Table) -> None:

@@ -62,8 +62,8 @@ class Features:
     >>> features = Features.fit(train, train.columns)
     >>> features.names, features.left_out
     (['age', 'color=blue', 'color=red'], {'planet': 'constant'})
-    >>> features.transform(train).shape
-    (4, 3)
+    >>> features.transform(train).shape, features.encoded(train).shape
+    ((4, 3), (4, 3))
     >>> other = Table.from_columns({"age": [50], "color": ["pink"]})
     >>> features.columns, features.surprises(other)
     (['age', 'color'], {'color': "1 cell of no known category ('pink') taken as none of them"})

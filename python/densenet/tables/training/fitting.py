@@ -165,7 +165,7 @@ def fit(
     reduced = None if start is None else start.facts.get("reduced")
     if start is None and settings.reduce is not None:
         wanted = reduction(settings.reduce)
-        projection, share = projection_of(_of(x, seen), wanted, workers)
+        projection, share = projection_of(np.asarray(_rows_of(x, seen)), wanted, workers)
         reduced = {"inputs": width, "components": len(projection.bias), "share": share}
         width = len(projection.bias)
 
@@ -178,11 +178,11 @@ def fit(
             first, network = None, network_from(start.networks[number])
         else:
             first, network = parted(start.networks[number], seed)
-        inputs, targets = _of(x, rows), _of(y, rows)
+        inputs, targets = _rows_of(x, rows), _of(y, rows)
         held_out = held[number] if held else None
         if first is not None:
-            inputs = first.apply(inputs)
-            held_out = held_out and (first.apply(held_out[0]), held_out[1])
+            inputs = first.apply(np.asarray(inputs))
+            held_out = held_out and (first.apply(np.asarray(held_out[0])), held_out[1])
         history = train(
             network,
             (inputs, targets),
@@ -213,7 +213,7 @@ def fit(
     if isinstance(target, Classes) and settings.threshold is not None:
         chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
-    scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    scores = score(model.target, model.outputs(_rows_of(x, seen)), y[seen])
     judgement = score(model.target, *judged) if judged else None
     facts = facts_of(table.source, len(seen), histories[0], settings, scores, judgement)
     if start is not None:
@@ -286,7 +286,7 @@ def _parts(
 
 def _held_out(x: _Rows, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[_Rows, Array]]:
     """Give what each network holds out; nothing if no rows are held out."""
-    return [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
+    return [(_rows_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
 
 
 def _task_of(target: Target) -> Task:
@@ -320,10 +320,13 @@ def _judged(
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
 
 
-def _of(array: _Rows, rows: Array) -> _Rows:
+def _rows_of(x: _Rows, rows: Array) -> _Rows:
+    """Give rows of features, by growing numbers."""
+    return x.part(rows) if isinstance(x, MadeRows) else _of(x, rows)
+
+
+def _of(array: Array, rows: Array) -> Array:
     """Give rows of an array, by growing numbers: a view if they lie one after the other."""
-    if isinstance(array, MadeRows):
-        return array.part(rows)
     first, last = rows[0], rows[-1]
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
 
