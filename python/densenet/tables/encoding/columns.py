@@ -69,7 +69,7 @@ class Numbers:
     >>> bool(features[0] == features.min())
     True
     >>> age.encode(age.cells(train).at([3, 0]), features[:2])  # the same for rows 3 and 0
-    >>> features[:2, 0].round(2).tolist()
+    >>> [round(float(value), 2) for value in features[:2, 0]]
     [0.0, -1.41]
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
