@@ -8,7 +8,6 @@ from densenet._engine import made_rows
 from densenet.tables import Settings, Table, cross_validate, fit
 from densenet.tables.encoding import features as encoding
 from densenet.tables.encoding.encoded import EncodedRows
-from densenet.training import making
 
 SETTINGS = Settings("y", id="id", epochs=3, hidden=(8,), pieces=4, batch_size=16, dropout=0.1)
 
@@ -19,8 +18,8 @@ def as_drawn(monkeypatch):
 
     def begin():
         monkeypatch.setattr(encoding, "MOST_HELD", 0)
-        monkeypatch.setattr(making, "_GROUP", 1 << 12)
-        monkeypatch.setattr(made_rows, "_AT_ONCE", 1 << 11)
+        monkeypatch.setattr(made_rows, "_AT_ONCE", 1 << 12)
+        monkeypatch.setattr(made_rows, "_LEAST", 1)
         drawn, write = [], EncodedRows.write
 
         def noted(self, rows, into):
@@ -145,6 +144,13 @@ def test_what_cannot_be_a_number_is_refused_as_ever(as_drawn, rng):
         model.predict(Table.from_columns(cells))
 
 
+def test_features_of_very_many_columns_are_held(as_drawn, monkeypatch, rng):
+    drawn = as_drawn()
+    monkeypatch.setattr(encoding, "WIDEST", 16)
+    fit(table_of(rng), SETTINGS)
+    assert drawn == []
+
+
 def test_no_more_is_made_than_some_batches(as_drawn, rng):
     drawn = as_drawn()
     fit(table_of(rng), SETTINGS)
@@ -154,7 +160,8 @@ def test_no_more_is_made_than_some_batches(as_drawn, rng):
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("callbacks", [[], [WeightAveraging(start_epoch=2)]], ids=["", "averaging"])
 def test_any_training_takes_made_rows(shuffle, callbacks, monkeypatch, rng):
-    monkeypatch.setattr(making, "_GROUP", 1 << 10)
+    monkeypatch.setattr(made_rows, "_AT_ONCE", 1 << 7)
+    monkeypatch.setattr(made_rows, "_LEAST", 1)
     x, y = rng.normal(size=(70, 3)).astype(np.float32), rng.integers(0, 2, 70)
     table = Table.from_columns({name: x[:, i] for i, name in enumerate("abc")})
     features = encoding.Features.fit(table, list("abc"))

@@ -8,7 +8,8 @@ import numpy as np
 
 from densenet._typing import Array
 
-_AT_ONCE = 2**23  # bytes of rows that are made for a pass which only measures
+_AT_ONCE = 2**23  # bytes of rows that are made together
+_LEAST = 512  # rows of these, as each column has a call of its own
 
 
 class MadeRows(ABC):
@@ -79,8 +80,21 @@ def in_pieces(function: Callable[[Array], Array], x: Array | MadeRows) -> Array:
     return np.concatenate(list(map(function, _pieces(x))))
 
 
+def rows_at_once(x: Array | MadeRows) -> int:
+    """Give the number of rows to make together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet._engine.made_rows import rows_at_once
+    >>> rows_at_once(np.ones((2, 4), np.float32))
+    524288
+    """
+    return max(_LEAST, _AT_ONCE // max(1, x.shape[1] * x.dtype.itemsize))
+
+
 def _pieces(x: MadeRows) -> Iterator[Array]:
     """Make all rows, some at a time."""
-    rows = max(1, _AT_ONCE // max(1, x.shape[1] * x.dtype.itemsize))
+    rows = rows_at_once(x)
     for begin in range(0, len(x), rows):
         yield x[begin : begin + rows]

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from densenet._engine.contract import Examples
+from densenet._engine.made_rows import rows_at_once
 from densenet._typing import Array
-
-_GROUP = 2**23  # bytes of rows that are made at a time
 
 
 class Group(NamedTuple):
@@ -28,8 +27,7 @@ class Maker:
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self._examples, self._batch_size = examples, batch_size
         inputs = examples.x.shape[1]
-        batch = batch_size * inputs * examples.x.dtype.itemsize
-        self._steps = max(1, _GROUP // max(1, batch))
+        self._steps = max(1, rows_at_once(examples.x) // batch_size)
         rows = min(self._steps * batch_size, len(examples.x))
         self._into = np.empty((rows, inputs), examples.x.dtype)
         self._group: Group | None = None  # at hand

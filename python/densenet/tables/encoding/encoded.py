@@ -14,10 +14,13 @@ from densenet._typing import Array
 from densenet.tables.stored import Held
 from densenet.tables.table import Table
 
-__all__ = ["MOST_HELD", "EncodedRows"]
+__all__ = ["MOST_HELD", "WIDEST", "EncodedRows"]
 
 MOST_HELD = 2**26
 """The most bytes of features that are held: rows of more are encoded anew each time."""
+
+WIDEST = 2**17
+"""Bytes of features of a row from which all are held: each column costs a call for a few rows."""
 
 
 class Encoding(Protocol):

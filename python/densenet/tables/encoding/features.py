@@ -10,7 +10,7 @@ from densenet import _checks
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.encoding.dates import Dates, moments
-from densenet.tables.encoding.encoded import MOST_HELD, EncodedRows
+from densenet.tables.encoding.encoded import MOST_HELD, WIDEST, EncodedRows
 from densenet.tables.encoding.ids import are_uuids
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.pieces import PiecewiseLinear
@@ -204,7 +204,8 @@ class Features:
         ValueError
             What `transform` raises.
         """
-        if 4 * len(as_table(table)) * len(self.names) <= MOST_HELD:
+        width = 4 * len(self.names)
+        if len(as_table(table)) * width <= MOST_HELD or width > WIDEST:
             return self.transform(table)
         table.require(self.columns)
         return EncodedRows(self.parts, table)
