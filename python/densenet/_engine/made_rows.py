@@ -90,7 +90,8 @@ def rows_at_once(x: Array | MadeRows) -> int:
     >>> rows_at_once(np.ones((2, 4), np.float32))
     524288
     """
-    return max(_LEAST, _AT_ONCE // max(1, x.shape[1] * x.dtype.itemsize))
+    row: int = x.shape[1] * x.dtype.itemsize
+    return max(_LEAST, _AT_ONCE // max(1, row))
 
 
 def _pieces(x: MadeRows) -> Iterator[Array]:
