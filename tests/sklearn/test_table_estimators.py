@@ -497,5 +497,4 @@ def test_probabilities_are_float64_and_sum_to_1():
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-15)
     chances = pd.Series(shares[:, 0])
     chances[chances > 0.5] = np.nextafter(0.5, 1)
-    rng = np.random.default_rng(0)
-    assert {int(rng.choice(4, p=row)) for row in shares} <= set(range(4))
+    assert {np.random.default_rng(0).choice(4, p=row) for row in shares} <= set(range(4))
