@@ -1,6 +1,7 @@
 """Where a call of `fit` stands: with it, training goes on as if it had never been left."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -147,7 +148,13 @@ class Position:
     def still(self, taken: Array) -> "Position":
         """Copy it, for a copy of the network whose optimizer counts in `taken`."""
         position = object.__new__(Position)
-        vars(position).update(vars(self) | {"taken": taken, "history": self.past()})
+        own = {
+            "taken": taken,
+            "history": self.past(),
+            "rng": deepcopy(self.rng),
+            "batch_loss": self.batch_loss.copy(),
+        }
+        vars(position).update(vars(self) | own)
         return position
 
     def __getstate__(self) -> dict[str, Any]:
