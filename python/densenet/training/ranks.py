@@ -219,12 +219,13 @@ class Ranks:
     def _say(self, what: int, words: Sequence[int] = (), text: str = "") -> list[int]:
         """Send the message with words of this rank; give what each rank says."""
         self._words[...] = 0
-        pieces = [_pieces(np.uint64(word)) for word in words]
-        mine = np.concatenate([[what], *pieces])
-        self._words[self.rank, : len(mine)] = mine
+        mine = self._words[self.rank]
+        mine[0] = what
+        if words:
+            mine[1 : 1 + _PIECES * len(words)] = np.array(words, np.uint64).view(np.uint16)
         self._over = True  # a rank that fails within cannot tell the others
         self._workers.allreduce(self._buffer)
-        said: list[int] = self._words[:, 0].astype(int).tolist()
+        said: list[int] = self._words[:, 0].tolist()
         if _FAILED in said:
             raise self._failure(said.index(_FAILED), text)
         kinds = {_STEP, _STOP} if what in (_STEP, _STOP) else {_END, _END_AND_STOP}

@@ -91,7 +91,7 @@ class SharedSteps:
             at = begin if shares is not None else begin + first
             mine = rows(at, at + end - first)
             own = None if weights is None else weights[mine]
-            given = Examples(x[mine], targets[mine], own, total)
+            given = Examples(_rows_of(x, mine), targets[mine], own, total)
             of_part = mode._replace(first_row=first)
             ranks.put_loss(part, self._engine.loss_and_gradient(flat, given, out, of_part))
 
@@ -103,6 +103,13 @@ class SharedSteps:
             sum_part(ranks.rank, ranks.sums[0])
             loss = ranks.end_step(n_parts)
         return loss, total > 0
+
+
+def _rows_of(x: Array, rows: "slice | Array") -> Array:
+    """Give rows of x; `take` copies them faster than an index does, but first all that is strided."""
+    if isinstance(rows, slice) or not (x.flags.c_contiguous and x.flags.aligned):
+        return x[rows]
+    return x.take(rows, axis=0)
 
 
 @np.errstate(all="ignore")  # of a training that diverges
