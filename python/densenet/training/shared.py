@@ -106,7 +106,7 @@ class SharedSteps:
 
 
 def _rows_of(x: Array, rows: "slice | Array") -> Array:
-    """Give rows of x; `take` copies them faster than an index does, but first all that is strided."""
+    """Give rows of x. `take` is faster than an index, but copies all of a strided x before."""
     if isinstance(rows, slice) or not (x.flags.c_contiguous and x.flags.aligned):
         return x[rows]
     return x.take(rows, axis=0)
