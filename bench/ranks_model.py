@@ -64,7 +64,8 @@ def predicted(costs: Costs, rows: int, n_bytes: int, ranks: int, cores: float = 
 def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
     """Draw for each network the time of a step against the number of ranks.
 
-    `nets` are what `ranks.py --json` writes; `kind` is "median" or "best".
+    `nets` are what `ranks.py --json` writes, with or without steps that were measured; `kind` is
+    "median" or "best".
     """
     from matplotlib.figure import Figure
 
@@ -80,14 +81,16 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
             axes.loglog(
                 _RANKS[shown], each[shown, column], line, color=colour, linewidth=1.2, label=name
             )
-        here = sorted(map(int, measured))
-        cores = net["cores"]
-        values = [1e6 * predicted(*given, n, cores) for n in here]
-        axes.plot(here, values, "x", color=_BLUE, label=f"a step on {cores} cores, predicted")
-        values = [1e6 * measured[str(n)] for n in here]
-        axes.plot(here, values, "o", color="black", markersize=4, label="and measured")
+        if here := sorted(map(int, measured)):
+            cores = net["cores"]
+            values = [1e6 * predicted(*given, n, cores) for n in here]
+            axes.plot(here, values, "x", color=_BLUE, label=f"a step on {cores} cores, predicted")
+            values = [1e6 * measured[str(n)] for n in here]
+            axes.plot(here, values, "o", color="black", markersize=4, label="and measured")
         axes.set_title(f"{net['net'].partition(':')[0]}, batches of {net['rows']}")
         axes.set_xlabel("ranks")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_ylim(bottom=max(1.0, each[:, 0].min() / 4))
         axes.grid(color="#e3e7eb")
     first = figure.axes[0]
