@@ -187,6 +187,10 @@ inline constexpr Index kForwardRows = 128;
 inline constexpr Index kForwardPieceRows = 512;
 // Elements whose squares are one part of a gradient's norm (BITS). No command shows it alone.
 inline constexpr Index kNormPart = 4096;
+// Rows and columns that are gathered together from an array whose columns lie one after another.
+// More rows read longer parts of a column, more columns write longer parts of a row; too many of
+// both fill the first-level cache. make bench-predict
+inline constexpr Index kGatherRows = 128, kGatherCols = 8;
 // Operations that take as long as the update of a parameter. make bench-threads
 inline constexpr double kUpdateFlop = 34;
 // A step of more operations than this takes all threads without being timed. make bench-nets F

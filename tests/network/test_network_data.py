@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+from densenet import Linear, MeanSquaredError, Network
 from tests.support.arrays import LAYOUTS
 from tests.support.assertions import assert_same_bits
 from tests.support.stacks import STACKS, both, examples, make
@@ -39,6 +40,15 @@ def test_x_of_any_type_and_layout_equals_its_converted_copy(backend, dtype, rng,
     ):
         assert_same_bits(actual, expected)
     assert x.tobytes() == before
+
+
+@pytest.mark.parametrize("data_type", ["f4", "f8", "u1"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_more_rows_and_columns_than_are_gathered_together(engine, dtype, rng, data_type, layout):
+    network = Network([Linear(21, 3)], MeanSquaredError(), dtype=dtype, backend=engine, seed=0)
+    values = (50 * rng.random((300, 21))).astype(data_type)
+    x = LAYOUTS[layout](values)
+    assert_same_bits(network.forward(x), network.forward(np.ascontiguousarray(x, dtype)))
 
 
 def test_x_may_be_a_list_or_a_memory_map(engine, rng, tmp_path):

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
 #include "core/memory/views.hpp"
+#include "core/tuning.hpp"
 
 namespace densenet {
 
@@ -68,17 +70,31 @@ template <class T>
 void gather(const Source& x, const std::int64_t* order, const Part& part, T* to) {
   with_scalar(x.scalar, [&](auto type) {
     using From = decltype(type);
-    const bool plain = std::is_same_v<From, T> && !x.swapped && x.col_bytes == sizeof(T);
-    const Range cols = part.cols;
-    for (Index i = part.rows.begin; i < part.rows.end; ++i) {
-      const std::byte* from = x.data + (order != nullptr ? order[i] : i) * x.row_bytes;
-      T* row = to + i * x.cols;
-      if (plain) {
-        std::memcpy(row + cols.begin, from + cols.begin * x.col_bytes,
+    const Range rows = part.rows, cols = part.cols;
+    const auto at = [&](Index i, Index j) {
+      return x.data + (order != nullptr ? order[i] : i) * x.row_bytes + j * x.col_bytes;
+    };
+    if (std::is_same_v<From, T> && !x.swapped && x.col_bytes == sizeof(T)) {
+      for (Index i = rows.begin; i < rows.end; ++i) {
+        std::memcpy(to + i * x.cols + cols.begin, at(i, cols.begin),
                     static_cast<std::size_t>(cols.size()) * sizeof(T));
-      } else {
-        for (Index j = cols.begin; j < cols.end; ++j) {
-          row[j] = static_cast<T>(read<From>(from + j * x.col_bytes, x.swapped));
+      }
+      return;
+    }
+    // Where columns lie one after another, a line of the cache holds many rows of one column: take
+    // few columns of many rows at a time, so that each line is read once.
+    const bool by_columns = std::abs(x.row_bytes) < std::abs(x.col_bytes);
+    const Index most_rows = by_columns ? kGatherRows : 1;
+    const Index most_cols = by_columns ? kGatherCols : std::max<Index>(cols.size(), 1);
+    for (Index row = rows.begin; row < rows.end; row += most_rows) {
+      const Index last_row = std::min(row + most_rows, rows.end);
+      for (Index col = cols.begin; col < cols.end; col += most_cols) {
+        const Index last_col = std::min(col + most_cols, cols.end);
+        for (Index i = row; i < last_row; ++i) {
+          const std::byte* const from = at(i, 0);
+          for (Index j = col; j < last_col; ++j) {
+            to[i * x.cols + j] = static_cast<T>(read<From>(from + j * x.col_bytes, x.swapped));
+          }
         }
       }
     }

@@ -106,8 +106,10 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
     const Range columns =  // of a bias, or of γ and β
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
     const int its_pieces = unit.kind == Unit::Linear ? pieces(pass, unit) : 0;
-    const bool by_tiles =
-        unit.kind == Unit::Linear && (its_pieces > 0 || !worth_lines<T>(part, n, pass.batch));
+    // xᵀ d of one output is dᵀ x: one line, as long as its sums have one chunk.
+    const bool one_line = n == 1 && pass.batch <= kChunk;
+    const bool by_tiles = unit.kind == Unit::Linear && !one_line &&
+                          (its_pieces > 0 || !worth_lines<T>(part, n, pass.batch));
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
     if (learns && unit.kind == Unit::Linear) {
@@ -132,9 +134,14 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
         });
       } else {
         tiles += part.rows.size() > 0 ? 1 : 0;
-        gradient_by_lines(x, d, part, [step, n](Index row, Index col, Vec<T> g, auto lanes) {
+        const auto each = [step, n](Index row, Index col, Vec<T> g, auto lanes) {
           step(row * n + col, g, lanes);
-        });
+        };
+        if (one_line) {
+          gradient_by_lines(d, x, Part{{0, 1}, part.rows}, each);
+        } else {
+          gradient_by_lines(x, d, part, each);
+        }
       }
     } else if (learns) {
       const bool by_row = unit.kind == Unit::LayerNorm;

@@ -1,7 +1,7 @@
 // Products of batches of so few rows that tiles do not pay. For product.cpp and weights.hpp only.
 //
 //   row_product        y = x W for one row, with several chunks of its sums at a time
-//   outer_product      dW = xᵀ dy for one row
+//   outer_product      dW = xᵀ dy for one row, and dx = dy Wᵀ for one output
 //   gradient_by_lines  dW = xᵀ dy for a few rows, one line of dW after the other: the update of far
 //                      memory takes most of the time, and processors foresee lines that follow each
 //                      other better than tiles can fetch them
@@ -76,10 +76,11 @@ void row_product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, c
   finish(Tile<T>{sums, part.rows.begin, part.cols.begin, 1, part.cols.size()});
 }
 
-// The weight gradient of a single row, in bundles of tiles: for narrow layers, and as a kernel of
-// its own. `products` is scratch memory for a bundle.
-template <class T>
-void outer_product(const Transposed<T>& a, const RowMajor<T>& b, const Part& part, T* products,
+// A product one term deep, in bundles of tiles: the weight gradient of a single row, for narrow
+// layers and as a kernel of its own, and the input gradient of a single output. `products` is
+// scratch memory for a bundle.
+template <class T, class A>
+void outer_product(const A& a, const RowMajor<T>& b, const Part& part, T* products,
                    const Finish<T>& finish) {
   constexpr Index kBand = kBundleTiles * kTileRows;
   for (Index row = part.rows.begin; row < part.rows.end; row += kBand) {

@@ -396,6 +396,9 @@ void product(const RowMajor<T>& a, const RowMajor<T>& b, const Part& part, const
 template <class T>
 void product(const RowMajor<T>& a, const Transposed<T>& b, const Part& part, const Depth& depth,
              T* scratch, const Finish<T>& finish, const Touched<T>& touched) {
+  if (depth.size == 1 && b.stride == 1) {  // one output: W is a line
+    return outer_product(a, RowMajor<T>{b.data, b.stride}, part, scratch, finish);
+  }
   product_by_tiles(a, b, part, depth, scratch, finish, touched);
 }
 
