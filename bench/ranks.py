@@ -157,7 +157,8 @@ def _parts(net: Net) -> dict[str, dict[str, float]] | None:
         row = (t["many"] - t["few"]) / (net.batch - few)
         latency = t["message"] / 2
         byte = max(t["whole"] - t["message"], 0) / net.bytes
-        return Costs(t["few"] - row * few, row, t["update"], latency, byte)._asdict()
+        fixed = max(t["few"] - row * few, 0)
+        return Costs(fixed, row, t["update"], latency, byte)._asdict()
 
     return {"median": costs(median), "best": costs(min)} if workers.rank == 0 else None
 
