@@ -25,6 +25,7 @@ ELSEWHERE = {
     "densenet.tables.cells": "part of the command line, see test_table_same.py",
     "densenet.tables.components": "called by explore and fit, see test_reducing.py",
     "densenet.tables.date_formats": "part of the command line, see test_dates.py",
+    "densenet.tables.encoding.encoded": "called by fit, see test_encoded_rows.py",
     "densenet.tables.encoding.ids": "part of the command line, see test_ids.py",
     "densenet.tables.looking.associations": "called by explore, see test_exploring.py",
     "densenet.tables.looking.exploring": "records; its function is a name of densenet.tables",

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._checks.arrays import of_shape
 from densenet._engine.contract import Engine, Examples, Mode, Stepper
 from densenet._engine.factors import lr_factors
 from densenet._engine.layout import Layout
+from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._engine.memory import aligned, copied, new_moments
 from densenet._engine.own_loss import OwnLossEngine
 from densenet._engine.turn import ONE_AT_A_TIME, Turn, refused
@@ -184,7 +186,11 @@ class Learner:
     def _checked(
         self, x: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
     ) -> Examples:
-        x = _checks.inputs(x, self.layout.inputs)
+        if isinstance(x, MadeRows):
+            x = cast("Array", x)
+            of_shape("x", x, ("batch", self.layout.inputs))
+        else:
+            x = _checks.inputs(x, self.layout.inputs)
         batch, outputs = len(x), self.layout.outputs
         loss, targets = self.loss, _checks.plain("y", y)
         if not isinstance(loss, Loss):
@@ -228,7 +234,7 @@ class Learner:
             flat, running = self.learned()
             mode = mode._replace(running=running)
         for part in parts(n if rows is None else rows):
-            outputs = self.engine.forward(flat, examples.x[part], mode)
+            outputs = self._outputs(flat, examples.x, part, mode)
             weights, weight = None, float(len(outputs))
             if examples.sample_weight is not None:
                 weights = examples.sample_weight[part]
@@ -236,6 +242,11 @@ class Learner:
             sums += weight * self.engine.loss(outputs, examples.targets[part], weights)
             total += weight
         return sums / total if total > 0 else 0.0
+
+    def _outputs(self, flat: Array, x: Array | MadeRows, part: slice | Array, mode: Mode) -> Array:
+        """Give the output of the last layer for a part of the rows."""
+        rows = x.part(part) if isinstance(x, MadeRows) else x[part]
+        return in_pieces(lambda some: self.engine.forward(flat, some, mode), rows)
 
     def outputs_of_first(self, layers: Sequence[Layer], x: Array, training: bool) -> Array:
         """Compute the output of the first layers, by an engine made for them (some 30 µs).

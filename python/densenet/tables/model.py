@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks, serialization
+from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.metrics import (
@@ -140,7 +141,7 @@ class TableModel:
         ValueError
             If a column is missing, or a cell of a column of numbers is no finite number.
         """
-        outputs = self.outputs(self.features.transform(table))
+        outputs = self.outputs(self.features.encoded(table))
         if isinstance(self.target, Classes):
             return self.target.decode(self.target.choose(outputs))
         return self.target.decode(outputs)
@@ -157,20 +158,24 @@ class TableModel:
             raise ValueError(
                 f"predict_proba: expected classes, but {self.target.column!r} has values"
             )
-        return self.outputs(self.features.transform(table))
+        return self.outputs(self.features.encoded(table))
 
-    def outputs(self, x: Array) -> Array:
+    def outputs(self, x: Array | MadeRows) -> Array:
         """Average what the networks say of rows of features.
 
         Parameters
         ----------
         x : array of shape (rows, features)
+            Or what `Features.encoded` gives.
 
         Returns
         -------
         array of shape (rows, classes) or (rows,)
             Probabilities, or standardised values.
         """
+        return in_pieces(self._outputs, x)
+
+    def _outputs(self, x: Array) -> Array:
         total = outputs_of(self.target, self.networks[0], x)
         for network in self.networks[1:]:
             total = total + outputs_of(self.target, network, x)
@@ -221,7 +226,7 @@ class TableModel:
             If a column is missing, no row has a target, or a cell of a column of numbers is no
             finite number.
         """
-        x, column = self.features.transform(table), self.target.column
+        x, column = self.features.encoded(table), self.target.column
         has_target = ~table.missing(column)
         rows = np.flatnonzero(has_target)
         if not len(rows):
@@ -369,7 +374,7 @@ def together(target: Target, parts: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(y_true, y_pred, scores, tuple(unknown), unlabelled)
 
 
-def outputs_of(target: Target, network: Network, x: Array) -> Array:
+def outputs_of(target: Target, network: Network, x: Array | MadeRows) -> Array:
     """Compute the probabilities (rows, classes) or standardised values (rows,) of one network.
 
     Examples
@@ -382,7 +387,7 @@ def outputs_of(target: Target, network: Network, x: Array) -> Array:
     >>> outputs_of(Classes("pet", ("cat", "dog")), network, np.ones((1, 2))).tolist()
     [[0.5, 0.5]]
     """
-    return network.predict_proba(x) if isinstance(target, Classes) else network.predict(x)
+    return in_pieces(network.predict_proba if isinstance(target, Classes) else network.predict, x)
 
 
 def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:

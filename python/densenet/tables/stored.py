@@ -67,6 +67,33 @@ class Coded(NamedTuple):
         return cells
 
 
+class Held(NamedTuple):
+    """What is known of each row of a column, in the memory where it lies.
+
+    Row i has ``values[i]``, or ``values[codes[i]]`` where there are codes; with ``rows``, that of
+    the row ``rows[i]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.stored import Held
+    >>> Held(np.array([0.5, 1.5]), codes=np.array([1, 0, 1])).at(np.array([1, 2])).tolist()
+    [0.5, 1.5]
+    """
+
+    values: Array
+    codes: Array | None = None
+    rows: Array | None = None
+
+    def at(self, rows: Array | slice) -> Array:
+        """Give the values of some rows, perhaps without a copy."""
+        for numbers in (self.rows, self.codes):
+            if numbers is not None:
+                rows = numbers[rows]
+        values: Array = self.values[rows]
+        return values
+
+
 class Stored(Protocol):
     """The cells of a column, in whatever form."""
 
@@ -148,6 +175,10 @@ class StoredNumbers:
         # Rejected: a float32 by its shortest decimal, as CSV has it, takes 600 times as long.
         return self._values.astype(np.float64), np.zeros(len(self), bool)
 
+    def held(self, numerals: Numerals) -> Held | None:
+        """Give the numbers as they lie here; None if they are to be parsed."""
+        return None if self.is_text and numerals.unit else Held(self._values)
+
     def are_numbers(self) -> bool:
         """Return True."""
         return True
@@ -212,6 +243,11 @@ class StoredCodes:
     def parse(self, numerals: Numerals) -> Parsed:
         """Give the cells' numbers, and a flag for those that are no numbers."""
         return parsed_by_texts(self._coded, numerals)
+
+    def held(self, numerals: Numerals) -> Held:
+        """Give the number of each text, and the codes as they lie here."""
+        texts, codes = self._coded
+        return Held(parsed_by_texts(Coded(texts, np.arange(len(texts))), numerals)[0], codes)
 
     def are_numbers(self) -> bool:
         """Return whether every cell is a number as programs write it, or missing."""
@@ -393,6 +429,15 @@ class Columns(Mapping[str, Array]):
             self._recent[key] = parsed
         values, others = parsed
         return self._taken(values), self._taken(others)
+
+    def held(self, name: str, numerals: Numerals) -> Held:
+        """Give a column's numbers, NaN where missing, in little memory."""
+        stored = self._stored[name]
+        if isinstance(stored, StoredNumbers | StoredCodes):
+            held = stored.held(numerals)
+            if held is not None:
+                return held._replace(rows=self._chosen)
+        return Held(self.parse(name, numerals)[0])
 
     def of_texts(self) -> dict[str, Stored]:
         """Give the columns that were given as texts; all of their rows."""

@@ -27,7 +27,7 @@ from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
 from densenet.tables.names import look_like_cells
 from densenet.tables.numerals import PLAIN, Numerals, recognise
-from densenet.tables.stored import Coded, Columns
+from densenet.tables.stored import Coded, Columns, Held
 
 __all__ = ["Table"]
 
@@ -69,6 +69,8 @@ class Table:
     >>> table = Table.from_columns({"id": ["007", "008"], "tempo": ["118.5", ""]})
     >>> table.texts("id").tolist(), table.numbers("tempo").tolist()
     (['007', '008'], [118.5, nan])
+    >>> table.held_numbers("tempo").at([1, 0]).tolist()
+    [nan, 118.5]
     >>> table.is_text("id"), table.missing("tempo").tolist()
     (False, [False, True])
     >>> codes = Table.from_columns({"code": ["1", "1.0", "02"], "price": ["1,5", "2,25", ""]})
@@ -328,6 +330,11 @@ class Table:
                 got = _short(self._stored.text(name, row))
                 raise ValueError(f"{self.where(row, name)}: expected {expected}, got {got}")
         return values
+
+    def held_numbers(self, name: str, like: Numerals | None = None) -> Held:
+        """Give what `numbers` does where it lies, as far as it does, and raise what it raises."""
+        self.numbers(name, like)
+        return self._stored.held(name, self.numerals(name, like))
 
     def is_text(self, name: str) -> bool:
         """Return whether a column holds texts, rather than only numbers.

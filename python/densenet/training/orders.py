@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from densenet import _checks
+from densenet._engine.made_rows import MadeRows
 from densenet._typing import Array
 from densenet.training.position import Position, described
 
@@ -57,6 +58,8 @@ def row_by_row(x: Array) -> Array:
     Each element of a row that is drawn from there costs a line of memory, in every epoch; the copy
     reads each line once. A mapped file, which memory may not hold, stays as it is.
     """
+    if isinstance(x, MadeRows):
+        return x
     between_rows, between_columns = map(abs, x.strides)
     if 0 < between_rows < between_columns and file_of(x) is None:
         return np.ascontiguousarray(x)

@@ -11,23 +11,12 @@ import numpy as np
 
 from densenet._engine.contract import Examples
 from densenet._typing import Array
+from densenet.training.making import Group
 from densenet.training.orders import rows_of_a_group
 
 _AHEAD = 2**22  # bytes that the system is asked for before they are read
 _ASKED = 2**17  # bytes for one call: Linux reads no more than its read-ahead, often 128 KiB, for it
 _COLD = 20 if sys.platform == "linux" else 0  # MADV_COLD, which Python's mmap does not name
-
-
-class Group(NamedTuple):
-    """Rows of a file in memory, in the order in which some steps of an epoch take them.
-
-    They are the steps ``first`` to ``last - 1``; ``epoch`` is the order of all of the epoch's rows.
-    """
-
-    epoch: Array
-    first: int
-    last: int
-    examples: Examples
 
 
 class _Ended(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from densenet import _checks
 from densenet._engine.cancel import HERE
 from densenet._engine.contract import Examples, Mode, Outcome, Steps
+from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet._network.learner import Learner, OptimizerState, parts
 from densenet._network.passes import Passes
@@ -24,6 +25,7 @@ from densenet.training.digests import digest
 from densenet.training.early_stopping import EarlyStopping
 from densenet.training.fresh import rows_of_epoch
 from densenet.training.history import History, Record
+from densenet.training.making import Maker
 from densenet.training.orders import Shuffle
 from densenet.training.position import Position
 from densenet.training.ranks import Ranks, Stopped
@@ -135,7 +137,7 @@ class Run:
         self.pausing = overriding("is_due", self.callbacks)
         self.best = self.position.best  # of all epochs, of the one at hand, too
         self.rest = History()  # of an epoch that is left before its end
-        self.reader: Reader | None = None
+        self.reader: Reader | Maker | None = None
         self.learn_from(self.given)
 
     def to_its_end(self) -> History:
@@ -250,6 +252,8 @@ class Run:
     def order(self) -> Array | None:
         """Give the numbers of all rows of this epoch in their order; None for all as they lie."""
         order = self.position.order
+        if self.rows is None and order is None and isinstance(self.examples.x, MadeRows):
+            return np.arange(self.n_rows)
         if self.rows is None:
             return order
         return self.rows if order is None else self.rows[order]
@@ -277,6 +281,9 @@ class Run:
         if self.reader is not None:
             self.reader.end()
             self.reader = None
+        if isinstance(examples.x, MadeRows):
+            self.reader = Maker(examples, self.batch_size)
+            return
         file = orders.file_of(examples.x) if self.shuffled == "blocks" else None
         if file is not None:
             from densenet.training.reading import Reader  # for which Python loads mmap
@@ -408,7 +415,7 @@ class Run:
         record = {"val_loss": self.learner.loss_of(data, rows)}
         if self.metrics:
             if rows is None:
-                predicted, actual = self.network.predict(data.x), data.targets
+                predicted, actual = in_pieces(self.network.predict, data.x), data.targets
             else:
                 each = [self.network.predict(data.x[part]) for part in parts(rows)]
                 predicted, actual = np.concatenate(each), data.targets[rows]

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.tables.cells import Kind, counts_of_keys, index_of, kind_of, spellings_of
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.oddities import NAMED, Oddities
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
+from densenet.tables.stored import Held, smallest
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Categories", "Numbers"]
@@ -66,6 +68,9 @@ class Numbers:
     >>> age.write(train, features)  # the same, into an array that is there
     >>> bool(features[0] == features.min())
     True
+    >>> age.encode(age.cells(train).at([3, 0]), features[:2])  # the same for rows 3 and 0
+    >>> [round(float(value), 2) for value in features[:2, 0]]
+    [0.0, -1.41]
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
     >>> odd = age.oddities(Table.from_columns({"age": [30, 1e9]}))
@@ -110,7 +115,15 @@ class Numbers:
 
     def write(self, table: Table, features: Rows) -> None:
         """Write what `transform` gives into an array of its shape."""
-        deviations = self._deviations(table)
+        self.encode(as_table(table).numbers(self.column, self.numerals), features)
+
+    def cells(self, table: Table) -> Held:
+        """Give what `encode` needs of each row: its number, NaN where missing."""
+        return as_table(table).held_numbers(self.column, self.numerals)
+
+    def encode(self, cells: Array, features: Rows) -> None:
+        """Write the features, (rows, 1), of rows with these cells."""
+        deviations = self._deviations(cells)
         features[:, 0] = deviations.clip(-FURTHEST, FURTHEST, out=deviations)
 
     def surprise(self, table: Table) -> str:
@@ -121,7 +134,8 @@ class Numbers:
         """Count what in a table is unlike the training rows."""
         like = as_table(table).numerals(self.column, self.numerals) == self.numerals
         example = "" if like else table.example(self.column, self.numerals)
-        return Oddities(example, beyond=int(np.sum(np.abs(self._deviations(table)) > FURTHEST)))
+        values = table.numbers(self.column, self.numerals)
+        return Oddities(example, beyond=int(np.sum(np.abs(self._deviations(values)) > FURTHEST)))
 
     def told(self, odd: Oddities) -> str:
         """Say in words what `oddities` has counted."""
@@ -131,8 +145,8 @@ class Numbers:
             said.append(f"{cells} cut off at {FURTHEST:g} standard deviations from the mean")
         return ", ".join(filter(None, said))
 
-    def _deviations(self, table: Table) -> npt.NDArray[np.float64]:
-        values = as_table(table).numbers(self.column, self.numerals)
+    def _deviations(self, cells: Array) -> npt.NDArray[np.float64]:
+        values = cells.astype(np.float64, copy=False)
         with np.errstate(over="ignore"):
             return (np.where(np.isnan(values), self.fill, values) - self.mean) / self.scale
 
@@ -180,6 +194,10 @@ class Categories:
     >>> color.write(train, features)  # the same, into an array that is there
     >>> features.sum(axis=0).tolist()
     [2.0, 2.0, 1.0]
+    >>> cells = color.cells(train)  # a byte each
+    >>> color.encode(cells.at([4, 1]), features[:2])  # the same for rows 4 and 1
+    >>> cells.values.tolist(), features[:2].tolist()
+    ([1, 0, 1, 0, -1], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     >>> color.surprise(train)
     "1 cell of no known category ('green') taken as other"
     >>> odd = color.oddities(train)
@@ -245,7 +263,15 @@ class Categories:
 
     def write(self, table: Table, features: Rows) -> None:
         """Write what `transform` gives into an array of its shape."""
-        indices = self._indices(table)
+        self.encode(self._indices(table), features)
+
+    def cells(self, table: Table) -> Held:
+        """Give what `encode` needs of each row: the index of its category, -1 for any other."""
+        return Held(self._indices(table))
+
+    def encode(self, cells: Array, features: Rows) -> None:
+        """Write the features, (rows, features), of rows with these cells."""
+        indices = cells.astype(np.intp)
         features[:] = 0
         indices[indices < 0] = len(self.values)  # "other", if there is such a feature
         rows = np.flatnonzero(indices < features.shape[1])
@@ -272,9 +298,9 @@ class Categories:
         taken = "other" if self.others else "none of them"
         return f"{odd.cells(odd.unknown)} of no known category ({odd.named}) taken as {taken}"
 
-    def _indices(self, table: Table) -> npt.NDArray[np.intp]:
+    def _indices(self, table: Table) -> Array:
         """Give each row's index into `values`, (rows,); -1 where its category is none of them."""
         names, codes = as_table(table).distinct(self.column)
         known = list(map(index_of(self.values, self.compared), names))
-        indices: npt.NDArray[np.intp] = np.array(known, np.intp)[codes]
+        indices: Array = smallest(np.array(known, np.intp))[codes]
         return indices

@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.tables.cells import MARKS
 from densenet.tables.date_formats import ISO, DateFormat, read_plain
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import FURTHEST, Imputation, Rows
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.guess import Guess
+from densenet.tables.stored import Held
 from densenet.tables.table import Table, as_table
 
 __all__ = ["Dates"]
@@ -77,6 +79,9 @@ class Dates:
            [-0.29,  0.97, -0.22,  0.  ],
            [-0.29,  0.  ,  0.  ,  1.  ],
            [ 1.64,  0.  ,  1.  ,  0.  ]], dtype=float32)
+    >>> day.encode(day.cells(train).at([2, 3]), features[:2])  # the same for rows 2 and 3
+    >>> features[:2, 3].tolist()
+    [1.0, 0.0]
     >>> day.about, day.spell(day.fill)
     ('elapsed time, place in week (sine and cosine), whether missing', '2024-01-03')
     >>> day.surprise(Table.from_columns({"day": ["31/12/2024"]}))
@@ -155,6 +160,10 @@ class Dates:
 
     def write(self, table: Table, features: Rows) -> None:
         """Write what `transform` gives into an array of its shape."""
+        self.encode(self.cells(table).values, features)
+
+    def cells(self, table: Table) -> Held:
+        """Give what `encode` needs of each row: its features, as dates are slow to take apart."""
         when = moments(as_table(table), self.column, self.format)
         missing = np.isnat(when)
         columns = [self._deviations(when).clip(-FURTHEST, FURTHEST)]
@@ -163,8 +172,11 @@ class Dates:
             columns += [np.where(missing, 0, np.sin(angle)), np.where(missing, 0, np.cos(angle))]
         if self.missing:
             columns.append(missing)
-        for place, column in enumerate(columns):
-            features[:, place] = column
+        return Held(np.column_stack(columns).astype(np.float32))
+
+    def encode(self, cells: Array, features: Rows) -> None:
+        """Write the features, (rows, features), of rows with these cells."""
+        features[:] = cells
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""

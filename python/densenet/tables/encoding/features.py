@@ -10,6 +10,7 @@ from densenet import _checks
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import Categories, Imputation, Numbers, Rows
 from densenet.tables.encoding.dates import Dates, moments
+from densenet.tables.encoding.encoded import MOST_HELD, WIDEST, EncodedRows
 from densenet.tables.encoding.ids import are_uuids
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.pieces import PiecewiseLinear
@@ -61,8 +62,8 @@ class Features:
     >>> features = Features.fit(train, train.columns)
     >>> features.names, features.left_out
     (['age', 'color=blue', 'color=red'], {'planet': 'constant'})
-    >>> features.transform(train).shape
-    (4, 3)
+    >>> features.transform(train).shape, features.encoded(train).shape
+    ((4, 3), (4, 3))
     >>> other = Table.from_columns({"age": [50], "color": ["pink"]})
     >>> features.columns, features.surprises(other)
     (['age', 'color'], {'color': "1 cell of no known category ('pink') taken as none of them"})
@@ -194,6 +195,20 @@ class Features:
             part.write(table, features[:, begin : begin + width])
             begin += width
         return features
+
+    def encoded(self, table: Table) -> Rows | EncodedRows:
+        """Give what `transform` does or, if it is large, rows that are encoded when asked for.
+
+        Raises
+        ------
+        ValueError
+            What `transform` raises.
+        """
+        width = 4 * len(self.names)
+        if len(as_table(table)) * width <= MOST_HELD or width > WIDEST:
+            return self.transform(table)
+        table.require(self.columns)
+        return EncodedRows(self.parts, table)
 
     def surprises(self, table: Table) -> dict[str, str]:
         """Say for each column that is unlike the training rows in what it is."""

@@ -354,19 +354,22 @@ class _Remembering(Features):
     """Features that encode again only those columns in which a table differs from a known one."""
 
     table: Table = None  # type: ignore[assignment]
-    encoded: Rows = None  # type: ignore[assignment]
+    held: Rows = None  # type: ignore[assignment]
     ends: Mapping[str, int] = None  # type: ignore[assignment]
 
     def transform(self, table: Table) -> Rows:
         if len(table) != len(self.table):
             return super().transform(table)
-        features: Rows = self.encoded.copy()
+        features: Rows = self.held.copy()
         for part in self.parts:
             if not table.shares(part.column, self.table):
                 changed = part.transform(table)
                 end = self.ends[part.column]
                 features[:, end - changed.shape[1] : end] = changed
         return features
+
+    def encoded(self, table: Table) -> Rows:
+        return self.transform(table)
 
 
 def _remembering(model: TableModel, table: Table) -> TableModel:
@@ -377,7 +380,7 @@ def _remembering(model: TableModel, table: Table) -> TableModel:
     remembering = _Remembering(
         **known,
         table=table,
-        encoded=features.transform(table),
+        held=features.transform(table),
         ends=dict(zip(features.columns, np.cumsum(widths).tolist(), strict=True)),
     )
     return replace(model, features=remembering)

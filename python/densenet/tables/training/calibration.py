@@ -8,6 +8,7 @@ changes its class.
 import numpy as np
 
 from densenet import _checks
+from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._typing import Array
 from densenet.network import Network
 
@@ -19,7 +20,7 @@ COLDEST, HOTTEST = 0.05, 20.0
 _STEPS = 60  # of a bisection: to the last bit of a float64
 
 
-def calibrate(network: Network, x: Array, classes: Array) -> float:
+def calibrate(network: Network, x: Array | MadeRows, classes: Array) -> float:
     """Divide a network's logits by the temperature that suits rows which it has not learned from.
 
     The weight and bias of its last layer are divided, so that its file and its exports need nothing
@@ -56,7 +57,7 @@ def calibrate(network: Network, x: Array, classes: Array) -> float:
     >>> network.predict_proba(x)[0].round(2)
     array([0.25, 0.75], dtype=float32)
     """
-    temperature = temperature_of(network.forward(x), classes)
+    temperature = temperature_of(in_pieces(network.forward, x), classes)
     last = next(reversed(network.parameters)).rpartition(".")[0]
     for name, values in network.parameters.items():
         if name.rpartition(".")[0] == last:

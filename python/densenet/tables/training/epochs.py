@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densenet import _checks, training
+from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._typing import Array, Chunks
 from densenet._version import __version__
 from densenet.network import Network
@@ -21,8 +22,8 @@ from densenet.workers import Workers
 
 def train(
     network: Network,
-    data: tuple[Array, Array] | Chunks,
-    held: tuple[Array, Array] | None,
+    data: tuple[Array | MadeRows, Array] | Chunks,
+    held: tuple[Array | MadeRows, Array] | None,
     settings: Settings,
     target: Target,
     *,
@@ -96,7 +97,9 @@ def counts_of(target: Target, encoded: Array) -> Array:
     return np.bincount(encoded, minlength=target.outputs)
 
 
-def check_converged(network: Network, history: History, x: Array, settings: Settings) -> None:
+def check_converged(
+    network: Network, history: History, x: Array | MadeRows, settings: Settings
+) -> None:
     """Raise a ValueError if training diverged, or outputs for rows x are not finite.
 
     Examples
@@ -108,7 +111,7 @@ def check_converged(network: Network, history: History, x: Array, settings: Sett
     >>> network = Network([Linear(1, 1)], MeanSquaredError(), seed=0)
     >>> check_converged(network, History(), np.ones((1, 1)), Settings("y"))
     """
-    if history.stopped == "diverged" or not np.isfinite(network.forward(x)).all():
+    if history.stopped == "diverged" or not np.isfinite(in_pieces(network.forward, x)).all():
         raise ValueError(
             f"lr: expected a learning rate at which training converges, got {settings.highest_lr:g}"
         )

@@ -7,10 +7,11 @@ This is the work of ``densenet fit``; what the command prints is made in
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from densenet._engine.made_rows import MadeRows
 from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads
@@ -38,6 +39,7 @@ from densenet.workers import Workers
 
 __all__ = ["Fitted", "fit"]
 
+_Rows: TypeAlias = Array | MadeRows
 _T = TypeVar("_T")
 
 
@@ -151,16 +153,19 @@ def fit(
         features, target = encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
-    x, y = features.transform(table), target.encode(table)
+    encode = features.encoded
+    if settings.reduce is not None or workers is not None:  # these look at the array as a whole
+        encode = features.transform
+    x, y = encode(table), target.encode(table)
     held = _held_out(x, y, parts)
     if validation is not None:
-        held = [(features.transform(validation), target.encode(validation))] * settings.nets
+        held = [(encode(validation), target.encode(validation))] * settings.nets
     check_decisions(settings, target, [targets for _, targets in held])
     projection, width = None, x.shape[1]
     reduced = None if start is None else start.facts.get("reduced")
     if start is None and settings.reduce is not None:
         wanted = reduction(settings.reduce)
-        projection, share = projection_of(_of(x, seen), wanted, workers)
+        projection, share = projection_of(np.asarray(_rows_of(x, seen)), wanted, workers)
         reduced = {"inputs": width, "components": len(projection.bias), "share": share}
         width = len(projection.bias)
 
@@ -173,11 +178,11 @@ def fit(
             first, network = None, network_from(start.networks[number])
         else:
             first, network = parted(start.networks[number], seed)
-        inputs, targets = _of(x, rows), _of(y, rows)
+        inputs, targets = _rows_of(x, rows), _of(y, rows)
         held_out = held[number] if held else None
         if first is not None:
-            inputs = first.apply(inputs)
-            held_out = held_out and (first.apply(held_out[0]), held_out[1])
+            inputs = first.apply(np.asarray(inputs))
+            held_out = held_out and (first.apply(np.asarray(held_out[0])), held_out[1])
         history = train(
             network,
             (inputs, targets),
@@ -208,7 +213,7 @@ def fit(
     if isinstance(target, Classes) and settings.threshold is not None:
         chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
-    scores = score(model.target, model.outputs(_of(x, seen)), y[seen])
+    scores = score(model.target, model.outputs(_rows_of(x, seen)), y[seen])
     judgement = score(model.target, *judged) if judged else None
     facts = facts_of(table.source, len(seen), histories[0], settings, scores, judgement)
     if start is not None:
@@ -279,9 +284,9 @@ def _parts(
     return ordered, [(np.arange(len(rows)), np.arange(len(rows), len(ordered)))]
 
 
-def _held_out(x: Array, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+def _held_out(x: _Rows, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[_Rows, Array]]:
     """Give what each network holds out; nothing if no rows are held out."""
-    return [(_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
+    return [(_rows_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
 
 
 def _task_of(target: Target) -> Task:
@@ -299,7 +304,7 @@ def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
 
 
 def _judged(
-    model: TableModel, held: Sequence[tuple[Array, Array]], one_set: bool
+    model: TableModel, held: Sequence[tuple[_Rows, Array]], one_set: bool
 ) -> tuple[Array, Array] | None:
     """Give a model's outputs for the rows held out, and their targets; None if there are none.
 
@@ -313,6 +318,11 @@ def _judged(
     pairs = zip(model.networks, held, strict=True)
     each = [outputs_of(model.target, network, x) for network, (x, _) in pairs]
     return np.concatenate(each), np.concatenate([targets for _, targets in held])
+
+
+def _rows_of(x: _Rows, rows: Array) -> _Rows:
+    """Give rows of features, by growing numbers."""
+    return x.part(rows) if isinstance(x, MadeRows) else _of(x, rows)
 
 
 def _of(array: Array, rows: Array) -> Array:
