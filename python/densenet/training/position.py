@@ -206,6 +206,7 @@ def left_position(
 def conditions_of(
     *,
     rows: int | None,
+    holders: str = "",
     sample_weight: str = "None",
     class_weight: str = "None",
     batch_size: int,
@@ -219,7 +220,7 @@ def conditions_of(
 ) -> Conditions:
     """Give the function that describes what must be the same when training goes on.
 
-    `rows` is the number of rows; None stands for chunks.
+    `rows` is the number of rows; None stands for chunks. `holders` says who holds them, if not all.
     """
     specs = {
         "batch_size": batch_size,
@@ -234,7 +235,7 @@ def conditions_of(
 
     def conditions() -> dict[str, str]:
         return {
-            "x": "chunks" if rows is None else f"{rows} rows",
+            "x": "chunks" if rows is None else f"{rows} rows{holders}",
             "sample_weight": sample_weight,
             "class_weight": class_weight,
             **{name: described(value) for name, value in specs.items()},
