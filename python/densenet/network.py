@@ -427,10 +427,11 @@ class Network(Passes):
             anew; the rows of the epoch's steps that have been taken are read and left out.
         workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
             Processes that train together, such as `densenet.workers` makes of MPI and others: each
-            calls `fit` with the same network, rows and arguments, computes its part of every
-            batch, and ends with the same bits. Batches are those of one process. `Checkpoint` and
-            the progress bar work on rank 0 alone; other callbacks are called on each, and one that
-            stops the training stops it on all.
+            calls `fit` with the same network, rows or chunks, and arguments, computes its part of
+            every batch, and ends with the same bits. Batches are those of one process. With
+            ``own_rows`` of `workers`, each gives its own rows, and batches have rows of all.
+            `Checkpoint` and the progress bar work on rank 0 alone; other callbacks are called on
+            each, and one that stops the training stops it on all.
 
         Returns
         -------
@@ -464,8 +465,9 @@ class Network(Passes):
             If a progress bar is asked for and tqdm is missing.
         RuntimeError
             If another call trains the network, or, with `workers`, another rank has an error or
-            other results. Networks or rows that differ before are a ValueError on all ranks;
-            `BatchNorm` and losses of one's own are refused with more than one.
+            other results or, with chunks, other rows. What differs before the first step is a
+            ValueError on all ranks; `BatchNorm` and losses of one's own are refused with more than
+            one.
 
         Examples
         --------

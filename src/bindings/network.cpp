@@ -184,8 +184,8 @@ py::object train(Plan<T>& plan, const py::object& flat, const py::list& arrays, 
 // steps, batch losses) for each of them, as train() takes them. Returns the outcome of each; None
 // if another call is training one of them.
 template <class T>
-py::object train_together(Together<T>& together, const py::list& calls, const Rule& rule,
-                          const py::object& progress) {
+std::optional<py::list> train_together(Together<T>& together, const py::list& calls,
+                                       const Rule& rule, const py::object& progress) {
   std::deque<Training<T>> trainings;
   std::vector<typename Together<T>::Member> members;
   PythonPoll poll{progress};
@@ -204,10 +204,10 @@ py::object train_together(Together<T>& together, const py::list& calls, const Ru
     poll.unlocked = &unlocked;
     done = together.train(members, rule.optimizer);
   }
-  if (!done) return py::none();
+  if (!done) return std::nullopt;
   py::list outcomes;
   for (const EpochResult& each : *done) outcomes.append(outcome_of(each, poll));
-  return std::move(outcomes);
+  return outcomes;
 }
 
 // The second half of a step: takes it down a gradient (parameters) and, unless it is None, makes

@@ -42,6 +42,8 @@ def train(workers, how="", path=None):
     y = x[:, :4].argmax(axis=1)
     if how == "has other rows":
         x += workers.rank
+    if workers.own_rows:
+        x, y = (each[400 * workers.rank : 400 + 630 * workers.rank] for each in (x, y))
     callbacks = [] if path is None else [Checkpoint(path)]
     if workers.rank == 1:
         callbacks.append(Ends(how))
@@ -60,24 +62,24 @@ def train(workers, how="", path=None):
     return f"rank {workers.rank} of {workers.size}: {learned} {history.batch_loss[-1]!r}"
 
 
-def of_mpi(exact):
+def of_mpi(**flags):
     from densenet.workers import MPIWorkers
 
-    return MPIWorkers(exact=exact)
+    return MPIWorkers(**flags)
 
 
-def of_gloo(exact):
+def of_gloo(**flags):
     import torch.distributed
 
     from densenet.workers import TorchWorkers
 
     torch.distributed.init_process_group("gloo")
-    return TorchWorkers(exact=exact)
+    return TorchWorkers(**flags)
 
 
 if __name__ == "__main__":
-    engine, exact, how = sys.argv[1:]
-    workers = {"mpi": of_mpi, "gloo": of_gloo}[engine](exact == "exact")
+    engine, flag, how = sys.argv[1:]
+    workers = {"mpi": of_mpi, "gloo": of_gloo}[engine](**({flag: True} if flag else {}))
     sys.stdout.write(train(workers, how) + "\n")
     sys.stdout.flush()
     if engine == "gloo":

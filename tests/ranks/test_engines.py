@@ -60,17 +60,17 @@ def start(*command, **environment):
     )  # fmt: skip
 
 
-def with_mpi(size, exact="", how=""):
-    run = [sys.executable, "-m", "mpi4py", "-m", "tests.ranks.program", "mpi", exact, how]
+def with_mpi(size, flag="", how=""):
+    run = [sys.executable, "-m", "mpi4py", "-m", "tests.ranks.program", "mpi", flag, how]
     return Ended([start(MPIEXEC, "-n", str(size), *run)])
 
 
-def with_gloo(size, exact="", how=""):
+def with_gloo(size, flag="", how=""):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
-    run = [sys.executable, "-m", "tests.ranks.program", "gloo", exact, how]
+    run = [sys.executable, "-m", "tests.ranks.program", "gloo", flag, how]
     return Ended([start(*run, RANK=str(rank), **where) for rank in range(size)])
 
 
@@ -80,8 +80,8 @@ PROCESSES = [
 ]
 
 
-def of_threads(size, exact=False):
-    return all_of(on_ranks(size, program.train, exact))
+def of_threads(size, **flags):
+    return all_of(on_ranks(size, program.train, **flags))
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -89,6 +89,13 @@ def test_processes_hold_the_bits_of_ranks_in_one_process(run):
     ended = run(2)
     assert ended.codes == [0] * len(ended.codes), ended.errors
     assert ended.lines == of_threads(2)
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_processes_that_hold_their_own_rows_have_the_bits_of_threads(run):
+    ended = run(2, "own_rows")
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    assert ended.lines == of_threads(2, own_rows=True)
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -227,6 +234,7 @@ def client():
 def test_dask(client):
     run = partial(DaskWorkers.run, client=client, timeout=30)
     assert run(program.train) == of_threads(2)
+    assert run(program.train, own_rows=True) == of_threads(2, own_rows=True)
     alone = of_threads(1, exact=True)[0].partition(": ")[2]
     assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
     with pytest.raises((OSError, RuntimeError), match="no space"):
@@ -246,6 +254,7 @@ def test_ray():
     try:
         run = partial(RayWorkers.run, size=2, timeout=60)
         assert run(program.train) == of_threads(2)
+        assert run(program.train, own_rows=True) == of_threads(2, own_rows=True)
         alone = of_threads(1, exact=True)[0].partition(": ")[2]
         assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
         with pytest.raises(Exception, match="no space"):

@@ -12,8 +12,9 @@ LOST = 20  # seconds without another rank, after which a test has failed
 class ThreadWorkers:
     """One of some threads that train together."""
 
-    def __init__(self, rank, meeting, exact=False):
+    def __init__(self, rank, meeting, exact=False, own_rows=False):
         self.rank, self.size, self.exact = rank, len(meeting.arrays), exact
+        self.own_rows = own_rows
         self._meeting = meeting
         self.sums = 0
 
@@ -45,7 +46,7 @@ class _Meeting:
         self.barrier = threading.Barrier(size)
 
 
-def on_ranks(size, function, exact=False):
+def on_ranks(size, function, exact=False, own_rows=False):
     """Call ``function(workers)`` on each of some ranks; give what each gives or raises."""
     meeting = _Meeting(size)
     ends = [None] * size
@@ -53,7 +54,7 @@ def on_ranks(size, function, exact=False):
     def work(rank):
         try:
             with densenet.config.limit_this_thread(1):
-                ends[rank] = function(ThreadWorkers(rank, meeting, exact))
+                ends[rank] = function(ThreadWorkers(rank, meeting, exact, own_rows))
         except BaseException as error:
             ends[rank] = error
 

@@ -18,6 +18,7 @@ from densenet import (
     Sigmoid,
     SoftmaxCrossEntropy,
 )
+from densenet._engine.turn import ONE_AT_A_TIME
 from tests.support.assertions import assert_same_bits
 from tests.support.examples import separable
 from tests.support.processes import run_python
@@ -342,6 +343,62 @@ def test_only_its_own_thread_saves_what_fit_trains(engine, data, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert_same_bits(Network.load(tmp_path / "mine").flat, network.flat)
     copy.deepcopy(network)
+
+
+def test_no_call_begins_while_another_thread_copies(engine, data):
+    """Nor does a fork come in between, which waits for the same lock."""
+    network, begins = make(engine), []
+    copies = network._learner.engine.copies
+
+    def begin():
+        begins.append(ONE_AT_A_TIME.acquire(blocking=False))
+        if begins[-1]:
+            ONE_AT_A_TIME.release()
+
+    def watched(arrays):
+        assert InThread(begin).end() is None
+        return copies(arrays)
+
+    network._learner.engine.copies = watched
+    copy.copy(network)
+    assert begins == [False]
+
+
+def test_a_copy_has_the_state_of_the_optimizer_that_moved_its_parameters(engine, data):
+    """Another thread's step replaces the state, and moves the parameters, before they are read."""
+    network = make(engine)
+    network.train_step(*data, SGD(0.01, momentum=0.9))
+    engine = network._learner.engine
+    copies = engine.copies
+
+    def late(arrays):
+        engine.copies = copies
+        with pytest.warns(UserWarning, match="the state of SGD is discarded"):
+            network.train_step(*data, Adam())
+        return copies(arrays)
+
+    engine.copies = late
+    twin = copy.copy(network)
+    assert_same_bits(twin.flat, network.flat)
+    assert sorted(twin.optimizer_state) == sorted(network.optimizer_state) == ["m", "step", "v"]
+    for name, moments in network.optimizer_state.items():
+        assert_same_bits(np.asarray(twin.optimizer_state[name]), np.asarray(moments))
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_what_is_being_pickled_does_not_change_when_fit_goes_on(engine, data, seed):
+    class Leave(Callback):
+        def on_step_end(self, network, step, loss):
+            if network.optimizer_state["step"] == 13:
+                raise KeyboardInterrupt
+
+    network, options = make(engine), {"epochs": 2, "batch_size": 64, "seed": seed}
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(*data, **options, callbacks=[Leave()])
+    state = network.__getstate__()
+    before = pickle.dumps(state)
+    network.fit(*data, **options, resume=True)
+    assert pickle.dumps(state) == before
 
 
 # ---- labels that another thread writes ---------------------------------------------------------

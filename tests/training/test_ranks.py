@@ -417,15 +417,6 @@ def test_what_is_no_sum_over_rows_is_refused(data):
             raise end
 
 
-def test_chunks_are_refused(data):
-    def train(workers):
-        make().fit(lambda: [data], workers=workers)
-
-    for end in on_ranks(2, train):
-        with pytest.raises(TypeError, match=r"workers: expected None with chunks"):
-            raise end
-
-
 class Given:
     """Workers with some attributes."""
 

@@ -378,13 +378,24 @@ class Learner:
         RuntimeError
             If `fit` trains the network in another thread.
         """
-        if self.turn is not None and self.turn.method == "fit" and self.turn.elsewhere:
-            raise refused("save, copy and pickle", "one that fit trains in another thread")
+        with ONE_AT_A_TIME:  # so that no other call begins meanwhile
+            if self.turn is not None and self.turn.method == "fit" and self.turn.elsewhere:
+                raise refused("save, copy and pickle", "one that fit trains in another thread")
+            while True:  # a step that had begun before may replace the optimizer's state, once
+                still = self._still()
+                if still is not None:
+                    return still
+
+    def _still(self) -> "Learner | None":
+        """Copy all but the engine; None if the optimizer's state is replaced meanwhile."""
         mine, state = vars(self).copy(), self.optimizer_state
         moments = {} if state is None else state.moments
         counts = [] if state is None else [state.taken]
         arrays: Sequence[Array] = [self.flat, self.running, *moments.values(), *counts]
         mine["flat"], mine["running"], *others = self.engine.copies(arrays)
+        if self.optimizer_state is not state:
+            return None
+        mine["rng"], mine["optimizer_state"] = deepcopy(self.rng), None
         taken = np.zeros(1, np.int64)
         if state is not None:
             taken = others.pop()

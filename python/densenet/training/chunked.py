@@ -1,6 +1,6 @@
 """Training on rows that come in chunks, of which one is in memory at a time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -14,6 +14,7 @@ from densenet._network.learner import Learner
 from densenet._typing import Array, Chunk
 from densenet.training import orders
 from densenet.training.class_weights import factors_of_classes, weighted
+from densenet.training.digests import digest
 from densenet.training.run import Run
 
 _LEAST = -(2**20)  # in place of the exponent of weights that are all 0
@@ -215,6 +216,7 @@ class ChunkedRun(Run):
         self.steps_given = 0  # of the epoch, by the pieces up to that at hand
         self.step_at_hand = 0  # the first one of the piece at hand
         self.masses: list[tuple[Array, int]] = []  # of the steps' rows, by pieces; exponents
+        self.digest = 0  # of the rows that ranks have read in the epoch
 
     def begin_epoch(self) -> None:
         """Ask for the chunks of an epoch."""
@@ -224,7 +226,7 @@ class ChunkedRun(Run):
         super().begin_epoch()
         self.n_steps = steps or -1  # which no number of steps taken equals
         self.n_rows = self.steps_given = self.step_at_hand = 0
-        self.masses = []
+        self.masses, self.digest = [], 0
         self.pieces = self.source.batches(self.batch_size, self.drop_last)
 
     def fresh_rows(self) -> Examples:
@@ -238,6 +240,10 @@ class ChunkedRun(Run):
                     f"on_epoch_begin: expected None with chunks, which are the rows, got {got}"
                 )
         return self.given
+
+    def fresh(self) -> Sequence[Any]:
+        """Give a word of the rows that ranks have read in this epoch."""
+        return (self.digest,)
 
     def steps(self) -> str:
         """Take the epoch's steps; see whether it has ended where a callback stops at a piece's."""
@@ -266,6 +272,9 @@ class ChunkedRun(Run):
             raise ValueError(
                 f"chunks: expected {self.rows_known} rows, as in the epoch before, got more"
             )
+        if self.ranks is not None:
+            for begin in range(0, n, self.batch_size):  # so that it does not matter where cuts are
+                self.digest = digest(self.digest, *rows.part(begin, begin + self.batch_size))
         trained = (self.learner.flat, *self.moments)
         self.examples, exponent = self.source.examples(rows, trained)
         weights = self.examples.sample_weight

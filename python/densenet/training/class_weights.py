@@ -7,17 +7,22 @@ import numpy as np
 from densenet import _checks
 from densenet._engine.contract import Examples
 from densenet._typing import Array
+from densenet.training.ranks import Ranks
 
 _AT_ONCE = 2**17  # products, so that a copy of the targets stays small
 
 
 def class_weights(
-    examples: Examples, class_weight: Mapping[int, float] | str, classes: int
+    examples: Examples,
+    class_weight: Mapping[int, float] | str,
+    classes: int,
+    ranks: Ranks | None = None,
 ) -> Array:
     """Give each row the weight of its class, times its own.
 
     For targets that are rows of probabilities T, the weight is ``Σ_c T_c w_c``. Balanced weights of
-    n rows in C classes are ``n / (C n_c)``, where n_c rows are of class c.
+    n rows in C classes are ``n / (C n_c)``, where n_c rows are of class c; with `ranks`, of
+    the rows of all of them, who are to scale the weights alike.
 
     Raises
     ------
@@ -33,12 +38,15 @@ def class_weights(
             if targets.ndim == 1
             else targets.astype(np.float64).sum(axis=0)
         )
-        by_class = np.divide(
-            len(targets), classes * counts, where=counts > 0, out=np.zeros(classes)
-        )
+        n = float(len(targets))
+        if ranks is not None:
+            *counts, n = ranks.gather(np.array([*counts, n])).sum(axis=0)
+            counts = np.array(counts)
+        by_class = np.divide(n, classes * counts, where=counts > 0, out=np.zeros(classes))
     else:
         by_class = factors_of_classes(class_weight, classes, "a dict or 'balanced'")
-    return _checks.scaled(weighted(by_class, targets, weights))
+    weights = weighted(by_class, targets, weights)
+    return weights if ranks is not None else _checks.scaled(weights)
 
 
 def factors_of_classes(class_weight: object, classes: int, words: str) -> Array:

@@ -31,6 +31,7 @@ from densenet.training.position import (
 )
 from densenet.training.ranks import Ranks, ranks_of
 from densenet.training.run import Metric, Run
+from densenet.training.shares import Shares
 from densenet.training.unequal import check_shared, heard_by, words_of
 from densenet.workers.contract import Workers
 
@@ -94,9 +95,9 @@ def _train(
     optimizer = Adam() if optimizer is None else optimizer
     source = None
     if y is None:
-        if ranks is not None:
+        if ranks is not None and ranks.own_rows:
             raise TypeError(
-                "workers: expected None with chunks: each rank needs all rows of x and y"
+                "workers.own_rows: expected False with chunks, which all ranks read alike, got True"
             )
         from densenet.training.chunked import Source  # late: most trainings do without
 
@@ -105,13 +106,14 @@ def _train(
     else:
         examples = learner.examples(cast("npt.ArrayLike", x), y, sample_weight)
         shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
+    own_rows = ranks is not None and ranks.own_rows
     if class_weight is not None:
         loss = learner.loss
         if not isinstance(loss, Loss) or loss.predicts != "classes":
             raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
         if source is not None:
             source.weigh_classes(class_weight)
-        else:
+        elif not own_rows:
             weights = class_weights(examples, class_weight, learner.layout.outputs)
             examples = examples._replace(sample_weight=weights)
     validation = None
@@ -122,12 +124,23 @@ def _train(
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
     batch_size = _checks.count("batch_size", batch_size)
+    shares, holders = None, ""
+    if ranks is not None:
+        ranks.agree("workers.own_rows", ranks.own_rows)
+    if own_rows:
+        assert ranks is not None
+        assert rows is not None
+        from densenet.training import own_rows as own  # late: most trainings do without
+
+        shares, holders = own.shares_of(ranks, rows, batch_size, drop_last)
+        rows = shares.rows
     batch_size = batch_size if rows is None else min(batch_size, rows)
     tolerance = _checks.setting("tolerance", tolerance)
     check_listeners(metrics, callbacks, early_stopping, validation is not None)
     averaging = averaging_of(callbacks)
     conditions = conditions_of(
         rows=rows,
+        holders=holders,
         sample_weight="None" if sample_weight is None else "weights",
         class_weight=repr(class_weight),
         batch_size=batch_size,
@@ -155,9 +168,15 @@ def _train(
                 epochs=epochs,
                 metrics=metrics,
                 exact=ranks.exact,
+                own_rows=ranks.own_rows,
             )
             ranks.meet(words)
             ranks.begin(learner.layout.size, batch_size, learner.dtype)
+            if own_rows:
+                classes = learner.layout.outputs
+                examples = own.weighed(ranks, examples, sample_weight, class_weight, classes)
+                if validation is not None:
+                    validation = own.weighed(ranks, validation, given[-1])
             callbacks, progress = heard_by(ranks.rank, callbacks, progress)
         run = start(
             network,
@@ -178,6 +197,7 @@ def _train(
             early_stopping=early_stopping,
             tolerance=tolerance,
             ranks=ranks,
+            shares=shares,
         )
         try:
             return run.to_its_end()
@@ -209,6 +229,7 @@ def start(
     early_stopping: EarlyStopping | None = None,
     tolerance: float = 0.0,
     ranks: Ranks | None = None,
+    shares: Shares | None = None,
 ) -> Run:
     """Begin to train within a turn of the network that has begun; all arguments are checked.
 
@@ -218,6 +239,8 @@ def start(
         Where training goes on; None begins anew.
     source : Source or None
         Gives rows chunk by chunk, in place of `examples`.
+    shares : Shares or None
+        Which of `examples` are in each batch, where other ranks hold other rows.
     rows, validation_rows : int64 array, or None for all
         The rows of `examples` that are learned from and the rows of `validation` that are measured,
         by their numbers; one may come more than once. Results are those of copies of these rows.
@@ -229,7 +252,7 @@ def start(
     if position is None:
         position = first_position(learner, conditions, state.taken, seed)
     rng = learner.rng if position.rng is None else position.rng
-    n_rows = len(examples.x if rows is None else rows)
+    n_rows = len(examples.x if rows is None else rows) if shares is None else shares.rows
     n_steps = n_rows // batch_size if drop_last else -(-n_rows // batch_size)
     taken = position.losses + position.step
     bar = _bar(n_steps * epochs, taken) if progress else None
@@ -242,6 +265,10 @@ def start(
     position.ended = False
     learner.position = position
     made: Callable[..., Run] = Run if source is None else source.run(drop_last)
+    if shares is not None:
+        from densenet.training.own_rows import OwnRun
+
+        made = OwnRun
     return made(
         network=network,
         learner=learner,
@@ -266,6 +293,7 @@ def start(
         averaging=averaging_of(callbacks),
         bar=bar,
         ranks=ranks,
+        shares=shares,
     )
 
 

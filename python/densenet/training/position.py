@@ -1,6 +1,7 @@
 """Where a call of `fit` stands: with it, training goes on as if it had never been left."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -147,7 +148,13 @@ class Position:
     def still(self, taken: Array) -> "Position":
         """Copy it, for a copy of the network whose optimizer counts in `taken`."""
         position = object.__new__(Position)
-        vars(position).update(vars(self) | {"taken": taken, "history": self.past()})
+        own = {
+            "taken": taken,
+            "history": self.past(),
+            "rng": deepcopy(self.rng),
+            "batch_loss": self.batch_loss.copy(),
+        }
+        vars(position).update(vars(self) | own)
         return position
 
     def __getstate__(self) -> dict[str, Any]:
@@ -199,6 +206,7 @@ def left_position(
 def conditions_of(
     *,
     rows: int | None,
+    holders: str = "",
     sample_weight: str = "None",
     class_weight: str = "None",
     batch_size: int,
@@ -212,7 +220,7 @@ def conditions_of(
 ) -> Conditions:
     """Give the function that describes what must be the same when training goes on.
 
-    `rows` is the number of rows; None stands for chunks.
+    `rows` is the number of rows; None stands for chunks. `holders` says who holds them, if not all.
     """
     specs = {
         "batch_size": batch_size,
@@ -227,7 +235,7 @@ def conditions_of(
 
     def conditions() -> dict[str, str]:
         return {
-            "x": "chunks" if rows is None else f"{rows} rows",
+            "x": "chunks" if rows is None else f"{rows} rows{holders}",
             "sample_weight": sample_weight,
             "class_weight": class_weight,
             **{name: described(value) for name, value in specs.items()},

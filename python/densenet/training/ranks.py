@@ -21,6 +21,7 @@ from densenet.workers.contract import Workers
 _STEP, _STOP, _END, _END_AND_STOP, _FAILED = range(1, 6)  # what a rank says; 0 is silence
 _PIECES = 4  # of 16 bits, which floats of any type hold and add to zeros without rounding
 _TEXT = 400  # characters of an error that other ranks are told of
+_ROOM = 16  # numbers that a rank brings in a message before training begins
 _CHUNK = 32  # rows of a batch whose sum is always made in one piece, if sums are exact
 
 
@@ -42,7 +43,13 @@ def ranks_of(workers: Workers | None) -> "Ranks | None":
     size = _checks.count("workers.size", workers.size)
     rank = _checks.count("workers.rank", workers.rank, 0, size - 1)
     exact = _checks.flag("workers.exact", getattr(workers, "exact", False))
-    return Ranks(workers, rank, size, exact) if size > 1 or exact else None
+    own_rows = _checks.flag("workers.own_rows", getattr(workers, "own_rows", False))
+    if exact and own_rows:
+        raise ValueError(
+            "workers.exact: expected False with own_rows=True, where batches depend on the number "
+            "of ranks, got True"
+        )
+    return Ranks(workers, rank, size, exact, own_rows) if size > 1 or exact else None
 
 
 class Ranks:
@@ -53,15 +60,21 @@ class Ranks:
     Attributes
     ----------
     rank, size : int
+    exact, own_rows : bool
     parts : Parts
         Who sums what of a batch; from `begin` on.
     """
 
-    def __init__(self, workers: Workers, rank: int, size: int, exact: bool) -> None:
-        self._workers, self.rank, self.size, self.exact = workers, rank, size, exact
+    def __init__(
+        self, workers: Workers, rank: int, size: int, exact: bool, own_rows: bool = False
+    ) -> None:
+        self._workers, self.rank, self.size = workers, rank, size
+        self.exact, self.own_rows = exact, own_rows
         self._over = False  # nobody listens: all is done, or the ranks are out of step
-        self._buffer = np.zeros(size * (1 + _PIECES * len(NAMES)))
-        self._words = self._buffer.reshape(size, -1)
+        words, room = size * (1 + _PIECES * len(NAMES)), size * _ROOM * _PIECES
+        self._buffer = np.zeros(words + room)
+        self._words = self._buffer[:words].reshape(size, -1)
+        self._room = self._buffer[words:].reshape(size, _ROOM, _PIECES)
 
     # ---- the beginning and the end ---------------------------------------------------------------
 
@@ -81,19 +94,59 @@ class Ranks:
             others = np.flatnonzero((each != each[0]).any(axis=1))
             if len(others):
                 self._over = True
-                raise ValueError(
-                    f"{name}: expected the same on all {self.size} ranks, got others on rank "
-                    f"{others[0]} than on rank 0{_ADVICE.get(name, '')}"
-                )
+                raise ValueError(self._differ(name, int(others[0])))
 
     def begin(self, n: int, batch_size: int, dtype: np.dtype[Any]) -> None:
         """Make room for the messages of a training of `n` parameters."""
         self.parts = Parts(self.rank, self.size, batch_size, self.exact)
-        shapes = ((self.parts.n_sums, n), (self.parts.n, _PIECES), (self.size, 1 + _PIECES))
+        each = self.size * _PIECES  # of a message, for a number of each rank
+        room = max(self.parts.n_sums * n, each)
+        shapes = ((1, room), (self.parts.n, _PIECES), (self.size, 1 + _PIECES))
         ends = np.cumsum([a * b for a, b in shapes])
         self._buffer = aligned(int(ends[-1]), dtype)
         views = np.split(self._buffer, ends[:-1])
-        self.sums, self._losses, self._words = map(np.reshape, views, shapes)
+        _, self._losses, self._words = map(np.reshape, views, shapes)
+        self.sums = self._buffer[: self.parts.n_sums * n].reshape(-1, n)
+        self._room = self._buffer[: room - room % each].reshape(self.size, -1, _PIECES)
+
+    def gather(self, numbers: Array) -> Array:
+        """Give the numbers that each rank brings, as many on all: float64, a row for each rank.
+
+        Raises
+        ------
+        RuntimeError
+            If another rank has failed.
+        """
+        found = np.zeros((self.size, len(numbers)))
+        most = self._room.shape[1]
+        for begin in range(0, len(numbers), most):
+            mine = np.array(numbers[begin : begin + most], np.float64)
+            self._buffer[...] = 0
+            self._room[self.rank, : len(mine)] = mine.view(np.uint16).reshape(-1, _PIECES)
+            self._say(_STEP)
+            pieces = self._room[:, : len(mine)].astype(np.uint16)
+            found[:, begin : begin + most] = pieces.view(np.float64)[..., 0]
+        return found
+
+    def agree(self, name: str, number: float) -> None:
+        """Compare a number of all ranks before they compare their words.
+
+        Raises
+        ------
+        ValueError
+            On every rank, if one of them has another than the first.
+        """
+        each = self.gather(np.array([number]))[:, 0]
+        others = np.flatnonzero(each != each[0])
+        if len(others):
+            self._over = True
+            raise ValueError(self._differ(name, int(others[0])))
+
+    def _differ(self, name: str, other: int) -> str:
+        return (
+            f"{name}: expected the same on all {self.size} ranks, got others on rank {other} than "
+            f"on rank 0{_ADVICE.get(name, '')}"
+        )
 
     def close(self) -> None:
         """End the training: no rank waits for a message of another."""
@@ -157,27 +210,35 @@ class Ranks:
         if len(others):
             self._over = True
             raise RuntimeError(
-                f"workers: expected the same parameters, moments and scores on all {self.size} "
-                f"ranks after epoch {epoch}, got others on rank {others[0]} than on rank 0"
+                "workers: expected the same parameters, moments, scores and rows on all "
+                f"{self.size} ranks after epoch {epoch}, got others on rank {others[0]} than on "
+                "rank 0"
             )
         return _END_AND_STOP in said
 
     def _say(self, what: int, words: Sequence[int] = (), text: str = "") -> list[int]:
         """Send the message with words of this rank; give what each rank says."""
         self._words[...] = 0
-        pieces = [_pieces(np.uint64(word)) for word in words]
-        mine = np.concatenate([[what], *pieces])
-        self._words[self.rank, : len(mine)] = mine
+        mine = self._words[self.rank]
+        mine[0] = what
+        if words:
+            mine[1 : 1 + _PIECES * len(words)] = np.array(words, np.uint64).view(np.uint16)
         self._over = True  # a rank that fails within cannot tell the others
         self._workers.allreduce(self._buffer)
-        said: list[int] = self._words[:, 0].astype(int).tolist()
+        said: list[int] = self._words[:, 0].tolist()
         if _FAILED in said:
             raise self._failure(said.index(_FAILED), text)
         kinds = {_STEP, _STOP} if what in (_STEP, _STOP) else {_END, _END_AND_STOP}
-        if not kinds.issuperset(said):
+        other = next((rank for rank, each in enumerate(said) if each not in kinds), None)
+        if other is not None and said[other] in (_STEP, _STOP, _END, _END_AND_STOP):
+            raise RuntimeError(
+                f"workers: expected as many steps in an epoch on all {self.size} ranks, got "
+                f"others on rank {other} than on rank {self.rank}"
+            )
+        if other is not None:
             raise RuntimeError(
                 "workers.allreduce: expected the sum of the arrays of all ranks, in place, got "
-                f"none from rank {next(r for r, each in enumerate(said) if each not in kinds)}"
+                f"none from rank {other}"
             )
         self._over = False
         return said

@@ -30,6 +30,7 @@ from densenet.training.orders import Shuffle
 from densenet.training.position import Position
 from densenet.training.ranks import Ranks, Stopped
 from densenet.training.shared import SharedSteps
+from densenet.training.shares import Shares
 
 if TYPE_CHECKING:
     from densenet.training.reading import Reader
@@ -123,10 +124,13 @@ class Run:
     averaging: WeightAveraging | None
     bar: Any
     ranks: Ranks | None
+    shares: Shares | None = None  # of each batch, where ranks hold their own rows
 
     def __post_init__(self) -> None:
         ranks = self.ranks
-        self.shared = None if ranks is None else SharedSteps(self.learner.engine, ranks)
+        self.shared = (
+            None if ranks is None else SharedSteps(self.learner.engine, ranks, self.shares)
+        )
         self.moments = self.state.moments_for(self.optimizer)
         self.beginning = overriding("on_epoch_begin", self.callbacks)
         self.watching = overriding("on_step_end", self.callbacks)
@@ -187,8 +191,12 @@ class Run:
         if not position.begun:
             # The generator has a lock, and a fork must not come while another thread holds it.
             with ONE_AT_A_TIME:
-                order = self.draw() if self.draw is not None else None
+                order = self.drawn()
             position.begin(order, self.n_steps, self.rng.bit_generator.state)
+
+    def drawn(self) -> Array | None:
+        """Draw the order of an epoch's rows; None for rows as they lie."""
+        return None if self.draw is None else self.draw()
 
     def fresh_rows(self) -> Examples:
         """Ask callbacks for the rows of the epoch that begins."""
@@ -233,10 +241,13 @@ class Run:
 
         So they have if they hold the same now: whatever they learn from has come into it.
         """
-        fresh = () if self.examples is self.given else self.examples
         scores = {name: value for name, value in record.items() if name != "seconds"}
-        held = (self.learner.arrays(), self.state.taken, scores, fresh)
+        held = (self.learner.arrays(), self.state.taken, scores, self.fresh())
         return ranks.end_epoch(int(record["epoch"]), digest(*held), stops)
+
+    def fresh(self) -> Sequence[Any]:
+        """Give what ranks must hold alike of the rows of this epoch: those that a callback gave."""
+        return () if self.examples is self.given else self.examples[:3]
 
     def order(self) -> Array | None:
         """Give the numbers of all rows of this epoch in their order; None for all as they lie."""

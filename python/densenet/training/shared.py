@@ -10,6 +10,7 @@ from densenet._engine.contract import Engine, Examples, Mode, Outcome, Steps
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.training.ranks import Ranks, halves
+from densenet.training.shares import Shares
 
 _EVERY = 0.02  # seconds between calls of a progress function
 
@@ -19,10 +20,11 @@ class SharedSteps:
 
     A batch is that of a single process. This rank's engine computes losses and gradients of its
     parts of the rows, the ranks add them up, and each rank's engine ends the step with the sum.
+    Where ranks hold their own rows, `shares` says which of them are in a batch.
     """
 
-    def __init__(self, engine: Engine, ranks: Ranks) -> None:
-        self._engine, self._ranks = engine, ranks
+    def __init__(self, engine: Engine, ranks: Ranks, shares: Shares | None = None) -> None:
+        self._engine, self._ranks, self._shares = engine, ranks, shares
 
     def train(
         self,
@@ -69,24 +71,27 @@ class SharedSteps:
     ) -> tuple[float, bool]:
         """Sum a batch's gradients over all ranks; give its loss, and whether its rows weigh."""
         x, targets, weights, _ = examples
-        order, ranks = steps.order, self._ranks
-        begin = step * steps.batch_size
-        n = min(steps.batch_size, (len(x) if order is None else len(order)) - begin)
+        order, ranks, shares = steps.order, self._ranks, self._shares
 
-        def rows(first: int, end: int) -> "slice | Array":
-            part = slice(begin + first, begin + end)
-            return part if order is None else order[part]
+        def rows(begin: int, end: int) -> "slice | Array":
+            return slice(begin, end) if order is None else order[begin:end]
 
-        total = float(n) if weights is None else float(weights[rows(0, n)].sum())
+        if shares is not None:
+            begin, n, total = shares.begin(step), shares.size(step), shares.total(step)
+        else:
+            begin = step * steps.batch_size
+            n = min(steps.batch_size, (len(x) if order is None else len(order)) - begin)
+            total = float(n) if weights is None else float(weights[rows(begin, begin + n)].sum())
 
         def sum_part(part: int, out: Array) -> None:
-            first, end = ranks.parts.rows(part, n)
+            first, end = ranks.parts.rows(part, n) if shares is None else shares.place(step)
             if first == end or total == 0:
                 out[...] = 0
                 return
-            mine = rows(first, end)
+            at = begin if shares is not None else begin + first
+            mine = rows(at, at + end - first)
             own = None if weights is None else weights[mine]
-            given = Examples(x[mine], targets[mine], own, total)
+            given = Examples(_rows_of(x, mine), targets[mine], own, total)
             of_part = mode._replace(first_row=first)
             ranks.put_loss(part, self._engine.loss_and_gradient(flat, given, out, of_part))
 
@@ -98,6 +103,13 @@ class SharedSteps:
             sum_part(ranks.rank, ranks.sums[0])
             loss = ranks.end_step(n_parts)
         return loss, total > 0
+
+
+def _rows_of(x: Array, rows: "slice | Array") -> Array:
+    """Give rows of x. `take` is faster than an index, but copies all of a strided x before."""
+    if isinstance(rows, slice) or not (x.flags.c_contiguous and x.flags.aligned):
+        return x[rows]
+    return x.take(rows, axis=0)
 
 
 @np.errstate(all="ignore")  # of a training that diverges

@@ -45,6 +45,7 @@ def words_of(
     epochs: int,
     metrics: Sequence[Any],
     exact: bool,
+    own_rows: bool,
 ) -> Words:
     """Give a word for each thing that must be the same on all ranks."""
     state = learner.optimizer_state
@@ -52,7 +53,14 @@ def words_of(
         {} if state is None else {**state.moments, "rule": state.rule.__name__, "step": state.step}
     )
     layers = [(p.name, p.kind, p.inputs, p.outputs, p.parameter) for p in learner.layout.places]
-    measured = None if validation is None else tuple(validation)
+    shared = {
+        "x": examples.x,
+        "y": examples.targets,
+        "sample_weight": examples.sample_weight,
+        "validation_data": None if validation is None else tuple(validation),
+    }
+    if own_rows:
+        shared = {"y": examples.targets.shape[1:], "validation_data": _kind(validation)}
     values = {
         # What a schedule of one's own does not tell of itself, its steps will.
         **{name: re.sub(r" at 0x\w+", "", text) for name, text in conditions.items()},
@@ -60,10 +68,7 @@ def words_of(
         "dtype": learner.dtype,
         "backend": learner.backend,
         "precision": learner.precision,
-        "x": examples.x,
-        "y": examples.targets,
-        "sample_weight": examples.sample_weight,
-        "validation_data": measured,
+        **shared,
         "metrics": [metric.__name__ for metric in metrics],
         "epochs": epochs,
         "resume": position is not None,
@@ -73,6 +78,11 @@ def words_of(
         "order": (learner.rng.bit_generator.state, learner.draws, _standing(position)),
     }
     return {name: digest(value) for name, value in values.items()}
+
+
+def _kind(examples: Examples | None) -> Any:
+    """Give what is the same on ranks of what each holds itself."""
+    return None if examples is None else ("rows", examples.sample_weight is None)
 
 
 def _standing(position: Position | None) -> Any:

@@ -9,8 +9,9 @@ from densenet.workers.contract import Workers
 class Attendant(Workers):
     """A rank that asks a `Meeting`, of the file beside; subclasses say how."""
 
-    def __init__(self, meeting: Any, rank: int, size: int, exact: bool) -> None:
-        self._meeting, self.rank, self.size, self.exact = meeting, rank, size, exact
+    def __init__(self, meeting: Any, rank: int, size: int, exact: bool, own_rows: bool) -> None:
+        self._meeting, self.rank, self.size = meeting, rank, size
+        self.exact, self.own_rows = exact, own_rows
 
     def allreduce(self, array: Array) -> None:
         """Replace an array by the sum of those of all ranks."""

@@ -31,6 +31,7 @@ class DaskWorkers(Attendant):
         client: Any,
         *,
         exact: bool = False,
+        own_rows: bool = False,
         timeout: float = 300.0,
     ) -> list[Any]:
         """Call a function in each worker process of a cluster, all at the same time.
@@ -43,6 +44,8 @@ class DaskWorkers(Attendant):
             Its workers need a free thread each.
         exact : bool
             True makes sums that do not depend on the number of workers, to the bit.
+        own_rows : bool
+            True if each worker gives its own rows to `fit`, False if all give the same.
         timeout : float
             Seconds that ranks wait for the last; then it is lost, which is an error on all.
 
@@ -56,8 +59,8 @@ class DaskWorkers(Attendant):
         ImportError
             If dask.distributed is missing (extra ``dask``).
         TypeError, ValueError
-            If `function` is no function, `exact` no flag, or `timeout` no number > 0; or the
-            cluster has no workers.
+            If `function` is no function, `exact` or `own_rows` no flag, or `timeout` no
+            number > 0; or the cluster has no workers.
         Exception
             What the function raises in the process that ends first by an error.
         """
@@ -67,14 +70,14 @@ class DaskWorkers(Attendant):
         from densenet.workers._meeting import Meeting
 
         _checks.function("function", function)
-        exact = _checks.flag("exact", exact)
+        exact, own_rows = _checks.flag("exact", exact), _checks.flag("own_rows", own_rows)
         timeout = _checks.setting("timeout", timeout)
         addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
         size = len(addresses)
         if not addresses:
             raise ValueError("client: expected a cluster with workers, got none")
         actor = client.submit(Meeting, size, timeout, actor=True, pure=False, workers=addresses[:1])
-        ranks = [cls(actor.result(), rank, size, exact) for rank in range(size)]
+        ranks = [cls(actor.result(), rank, size, exact, own_rows) for rank in range(size)]
         futures = [
             client.submit(function, rank, workers=[address], pure=False)
             for rank, address in zip(ranks, addresses, strict=True)

@@ -18,6 +18,8 @@ class MPIWorkers(Workers):
         with these.
     exact : bool
         True makes sums that do not depend on the number of processes, to the bit.
+    own_rows : bool
+        True if each process gives its own rows to `fit`, False if all give the same.
 
     Raises
     ------
@@ -34,7 +36,7 @@ class MPIWorkers(Workers):
     >>> history = network.fit([[1.0]], [5.0], workers=MPIWorkers())  # doctest: +SKIP
     """
 
-    def __init__(self, comm: Any = None, *, exact: bool = False) -> None:
+    def __init__(self, comm: Any = None, *, exact: bool = False, own_rows: bool = False) -> None:
         require("MPIWorkers", "mpi", "mpi4py")
         from mpi4py import MPI
 
@@ -43,6 +45,7 @@ class MPIWorkers(Workers):
         self.rank = self._comm.rank
         self.size = self._comm.size
         self.exact = _checks.flag("exact", exact)
+        self.own_rows = _checks.flag("own_rows", own_rows)
 
     def allreduce(self, array: Array) -> None:
         """Replace an array by the sum of those of all ranks."""

@@ -31,6 +31,7 @@ class RayWorkers(Attendant):
         size: int,
         *,
         exact: bool = False,
+        own_rows: bool = False,
         timeout: float = 300.0,
     ) -> list[Any]:
         """Call a function in so many tasks at the same time.
@@ -44,6 +45,8 @@ class RayWorkers(Attendant):
             The number of tasks, for which Ray must have room.
         exact : bool
             True makes sums that do not depend on the number of tasks, to the bit.
+        own_rows : bool
+            True if each task gives its own rows to `fit`, False if all give the same.
         timeout : float
             Seconds that ranks wait for the last; then it is lost, which is an error on all.
 
@@ -57,8 +60,8 @@ class RayWorkers(Attendant):
         ImportError
             If ray is missing (extra ``ray``).
         TypeError, ValueError
-            If `function` is no function, `size` no integer >= 1, `exact` no flag, or `timeout` no
-            number > 0.
+            If `function` is no function, `size` no integer >= 1, `exact` or `own_rows` no flag, or
+            `timeout` no number > 0.
         Exception
             What the function raises in one of the tasks.
         """
@@ -68,13 +71,14 @@ class RayWorkers(Attendant):
         from densenet.workers._meeting import Meeting
 
         size, exact = _checks.count("size", size), _checks.flag("exact", exact)
+        own_rows = _checks.flag("own_rows", own_rows)
         timeout = _checks.setting("timeout", timeout)
         task: Any = function
         if not hasattr(function, "remote"):
             call = _checks.function("function", function)
             task = ray.remote(max_retries=0)(lambda workers: call(workers))
         meeting = ray.remote(num_cpus=0)(Meeting).remote(size, timeout)
-        futures = [task.remote(cls(meeting, rank, size, exact)) for rank in range(size)]
+        futures = [task.remote(cls(meeting, rank, size, exact, own_rows)) for rank in range(size)]
         results: list[Any] = ray.get(futures)
         return results
 

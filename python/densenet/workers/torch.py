@@ -17,6 +17,8 @@ class TorchWorkers(Workers):
         By default the one that ``init_process_group`` has made.
     exact : bool
         True makes sums that do not depend on the number of processes, to the bit.
+    own_rows : bool
+        True if each process gives its own rows to `fit`, False if all give the same.
 
     Raises
     ------
@@ -35,7 +37,7 @@ class TorchWorkers(Workers):
     >>> history = network.fit(x, y, workers=TorchWorkers())  # doctest: +SKIP
     """
 
-    def __init__(self, group: Any = None, *, exact: bool = False) -> None:
+    def __init__(self, group: Any = None, *, exact: bool = False, own_rows: bool = False) -> None:
         require("TorchWorkers", "torch", "torch")
         from torch import distributed, from_numpy
 
@@ -48,6 +50,7 @@ class TorchWorkers(Workers):
         self.rank = distributed.get_rank(group)
         self.size = distributed.get_world_size(group)
         self.exact = _checks.flag("exact", exact)
+        self.own_rows = _checks.flag("own_rows", own_rows)
 
     def allreduce(self, array: Array) -> None:
         """Replace an array by the sum of those of all ranks."""

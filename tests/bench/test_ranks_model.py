@@ -1,0 +1,24 @@
+"""The model of what ranks cost: its parts, and its picture."""
+
+import pytest
+
+import ranks_model as model
+
+
+def test_a_step_is_the_sum_of_its_parts():
+    costs = model.Costs(fixed=7.0, row=2.0, update=3.0, latency=5.0, byte=0.5)
+    assert model.parts(costs, rows=64, n_bytes=12, ranks=1) == (7 + 128 + 3, 0, 0)
+    assert model.parts(costs, rows=64, n_bytes=12, ranks=4) == (7 + 32 + 3, 20, 9)
+    assert model.parts(costs, rows=64, n_bytes=12, ranks=4, cores=2) == (84, 20, 9)
+    assert model.predicted(costs, 64, 12, 4, 2) == 84 + 20 + 9
+
+
+def test_a_picture_has_a_panel_for_each_network(tmp_path):
+    pytest.importorskip("matplotlib")
+    costs = {"fixed": 1e-4, "row": 2e-6, "update": 5e-5, "latency": 1e-5, "byte": 1e-9}
+    best = {"costs": costs, "measured": {"1": 5e-4, "2": 6e-4, "4": 1e-3}}
+    net = {"net": "784-128-10:128", "rows": 128, "bytes": 407080, "cores": 2, "best": best}
+    model.draw([net, net], "best", tmp_path / "ranks.png")
+    head = (tmp_path / "ranks.png").read_bytes()[:24]
+    width, height = (int.from_bytes(head[i : i + 4], "big") for i in (16, 20))
+    assert width > 2 * height > 0
