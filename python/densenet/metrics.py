@@ -14,6 +14,7 @@ from densenet._typing import Array
 
 __all__ = [
     "accuracy",
+    "average_precision",
     "confusion_matrix",
     "mean_absolute_error",
     "mean_squared_error",
@@ -28,9 +29,14 @@ Average: TypeAlias = Literal["macro", "micro", "weighted"]
 _MOST_CLASSES = 2**29  # an int64 can still count the bytes of their confusion matrix
 
 
-def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str) -> list[Array]:
-    """Check that both are arrays of one shape, not empty, with elements of these dtype kinds."""
-    pair = {"y_true": _checks.plain("y_true", y_true), "y_pred": _checks.plain("y_pred", y_pred)}
+def _pair(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str, second: str = "y_pred"
+) -> list[Array]:
+    """Check that both are arrays of one shape, not empty, with elements of these dtype kinds.
+
+    `second` is what the caller calls the second one.
+    """
+    pair = {"y_true": _checks.plain("y_true", y_true), second: _checks.plain(second, y_pred)}
     for name, array in pair.items():
         if array.dtype.kind not in kinds:
             raise TypeError(f"{name}: expected {wanted}, got {array.dtype}")
@@ -38,7 +44,7 @@ def _pair(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, kinds: str, wanted: str)
     if true.ndim == 0 or true.size == 0:
         raise ValueError(f"y_true: expected at least one row, got shape {true.shape}")
     if pred.shape != true.shape:
-        raise ValueError(f"y_pred: expected shape {true.shape}, got {pred.shape}")
+        raise ValueError(f"{second}: expected shape {true.shape}, got {pred.shape}")
     return [true, pred]
 
 
@@ -234,6 +240,69 @@ def precision_recall_fbeta(
 def _ratio(part: Array, whole: Array) -> Scores:
     """Divide element by element, and give 0 where the denominator is 0."""
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+# ---- order -------------------------------------------------------------------------------------
+
+
+def average_precision(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> float:
+    """Compute the precision of one class, averaged over the thresholds that find its rows.
+
+    Rows are taken in the order of their scores, the highest first. With P the precision and R the
+    recall of all rows that score as high as the k-th different score or higher::
+
+        AP = Σ_k (R_k - R_(k-1)) P_k
+
+    Rows of equal scores are taken at once, so their order does not matter (as in scikit-learn). It
+    is the area below the steps of precision over recall; chance gives the share of the class.
+
+    Parameters
+    ----------
+    y_true : boolean or integer array of shape (rows,)
+        1 or True for rows of the class, 0 for others. Of several classes, ``y == k`` are those
+        of class k.
+    y_score : array of shape (rows,)
+        Probabilities of the class, or anything else that is higher the surer it is, as a logit.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 if no row is of the class.
+
+    Raises
+    ------
+    TypeError
+        If the elements of `y_true` are not integers, or those of `y_score` not real numbers.
+    ValueError
+        If the shapes differ, there is no row, an element of `y_true` is neither 0 nor 1, or a score
+        is NaN.
+
+    References
+    ----------
+    M. Zhu, "Recall, Precision and Average Precision", University of Waterloo, 2004.
+
+    Examples
+    --------
+    >>> from densenet.metrics import average_precision
+    >>> round(average_precision([1, 0, 1, 0], [0.9, 0.8, 0.3, 0.1]), 4)  # (1/1 + 2/3) / 2
+    0.8333
+    >>> average_precision([1, 0, 1, 0], [0.5, 0.5, 0.5, 0.5])
+    0.5
+    """
+    true, score = _pair(y_true, y_score, "biuf", "real numbers", second="y_score")
+    _classes(true, true)
+    for extreme in true.min(), true.max():
+        if extreme not in (0, 1):
+            raise ValueError(f"y_true: expected 0 or 1 in each row, got {extreme}")
+    if np.isnan(score).any():
+        raise ValueError("y_score: expected numbers, got NaN")
+    order = np.argsort(score, kind="stable")[::-1]
+    score = score[order]
+    last = np.append(np.flatnonzero(score[1:] != score[:-1]), len(score) - 1)  # of equal scores
+    found = np.cumsum(true[order], dtype=np.int64)[last]
+    if not found[-1]:
+        return 0.0
+    return float(np.sum(np.diff(found, prepend=0) / found[-1] * (found / (last + 1))))
 
 
 # ---- values ------------------------------------------------------------------------------------

@@ -29,8 +29,19 @@ def test_a_temperature_minimises_the_cross_entropy(rng):
     best = temperature_of(logits, classes)
     assert 2 < best < 4.5
     assert all(cross_entropy(best) < cross_entropy(best * factor) for factor in (0.97, 1.03))
-    assert temperature_of(logits, logits.argmax(axis=1)) == pytest.approx(0.05)
     assert temperature_of(logits, logits.argmin(axis=1)) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 120, 5000])
+@pytest.mark.parametrize("count", [2, 10])
+def test_rows_that_are_all_right_make_no_probability_certain(rows, count):
+    logits = np.zeros((rows, count))
+    logits[:, 1] = 3
+    temperature = temperature_of(logits, np.ones(rows, int))
+    of_class = 1 / (1 + (count - 1) * np.exp(-3 / temperature))
+    if count == 2:  # Laplace's rule of succession
+        assert of_class == pytest.approx((rows + 1) / (rows + 2))
+    assert 0.5 < of_class < 1 - 0.5 / (rows + 2)
 
 
 def test_calibration_lowers_the_loss_and_changes_no_class():

@@ -5,6 +5,7 @@ import pytest
 
 from densenet.metrics import (
     accuracy,
+    average_precision,
     confusion_matrix,
     mean_absolute_error,
     mean_squared_error,
@@ -101,6 +102,37 @@ def test_classes_as_in_scikit_learn(rows: tuple[Any, Any], beta: float, average:
     assert accuracy(*rows) == theirs.accuracy_score(*rows)
 
 
+# ---- order --------------------------------------------------------------------------------------
+
+
+def test_average_precision_by_hand() -> None:
+    true, score = [0, 1, 0, 1, 1], [0.1, 0.9, 0.8, 0.5, 0.3]
+    assert average_precision(true, score) == pytest.approx((1 / 1 + 2 / 3 + 3 / 4) / 3)
+    assert average_precision([True, False], [2, 1]) == 1
+    assert average_precision([0, 0], [0.5, 0.7]) == 0
+    assert average_precision([1, 0], [np.inf, -np.inf]) == 1
+
+
+def test_equal_scores_are_taken_at_once() -> None:
+    for true in [1, 0, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0]:
+        assert average_precision(true, [3, 3, 3, 3]) == 0.5
+    assert average_precision([1, 0, 1], [2, 1, 1]) == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+@pytest.mark.parametrize("digits", [1, 2, 16])
+def test_average_precision_as_in_scikit_learn(rows: int, digits: int) -> None:
+    theirs = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(rows)
+    true, score = rng.random(rows) < 0.2, rng.random(rows).round(digits)  # few digits: many tie
+    true[0] = True
+    expected = theirs.average_precision_score(true, score)
+    assert average_precision(true, score) == pytest.approx(expected, rel=1e-12)
+    assert average_precision(true.astype(np.uint8), score.astype(np.float64)) == pytest.approx(
+        expected, rel=1e-12
+    )
+
+
 # ---- values -------------------------------------------------------------------------------------
 
 
@@ -186,6 +218,24 @@ def test_classes_must_be_integers_in_a_row(metric: Any) -> None:
 @pytest.mark.parametrize("metric", ALL[3:])
 def test_values_must_be_real(metric: Any) -> None:
     assert _message(TypeError, metric, [1.0], ["a"]) == "y_pred: expected real numbers, got <U1"
+
+
+def test_average_precision_is_of_zeros_ones_and_numbers() -> None:
+    assert _message(ValueError, average_precision, [0, 2], [0.1, 0.2]) == (
+        "y_true: expected 0 or 1 in each row, got 2"
+    )
+    assert _message(ValueError, average_precision, [0, 1], [0.1, np.nan]) == (
+        "y_score: expected numbers, got NaN"
+    )
+    assert _message(ValueError, average_precision, [0, 1], [0.1]) == (
+        "y_score: expected shape (2,), got (1,)"
+    )
+    assert _message(TypeError, average_precision, [0.0, 1.0], [0.1, 0.2]) == (
+        "y_true: expected integer class indices, got float64"
+    )
+    assert _message(TypeError, average_precision, [0, 1], ["a", "b"]) == (
+        "y_score: expected real numbers, got <U1"
+    )
 
 
 def test_classes_must_be_in_range() -> None:

@@ -228,7 +228,7 @@ BLAMED = {
     "dampening": {"nesterov"},
     "inputs": {"init"},
     "highest": {"lowest"},
-    "y_true": {"y_pred"},
+    "y_true": {"y_pred", "y_score"},
     "n_classes": {"y_true"},
     "images": {"y_true"},
     "class_names": {"y_true"},

@@ -309,9 +309,11 @@ def _specs() -> list[Subject]:
 # ---- what is measured, exchanged and drawn -------------------------------------------------------
 
 _CLASSES = {"y_true": np.array([0, 1, 2, 1]), "y_pred": np.array([0, 2, 2, 1])}
+_ORDER = {"y_true": np.array([0, 1, 1, 0]), "y_score": np.array([0.5, 1.0, 2.0, 0.1])}
 _VALUES = {"y_true": np.array([0.5, 1.0, 2.0]), "y_pred": np.array([0.5, 1.5, 1.0])}
 _METRICS: dict[str, tuple[dict[str, Any], str]] = {
     "accuracy": (_CLASSES, "classes"),
+    "average_precision": (_ORDER, "classes"),
     "confusion_matrix": (_CLASSES | {"n_classes": 4}, "classes"),
     "precision_recall_fbeta": (_CLASSES | {"beta": 1.0, "average": "macro"}, "classes"),
     "r2": (_VALUES, "values"),
@@ -326,7 +328,7 @@ def _metrics() -> list[Subject]:
             f"metrics.{name}",
             lambda _, name=name: getattr(densenet.metrics, name),
             lambda given=given: copy.deepcopy(given),
-            {"y_true": kind, "y_pred": kind, "beta": "rate"},
+            {"y_true": kind, "y_pred": kind, "y_score": "values", "beta": "rate"},
         )
         for name, (given, kind) in _METRICS.items()
     ]
