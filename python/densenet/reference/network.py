@@ -335,11 +335,12 @@ class ReferenceEngine:
         for name, array in zip(names, (flat, *moments), strict=True):
             _checks.writeable(name, array)
         factors = lr_factors(self._layout, optimizer)
-        gradient = gradient.copy()
+        learns = np.ones(len(gradient), bool)
         for slot in frozen(self._layout, optimizer):
-            slot.view(gradient)[...] = 0
-        norm = _norm(gradient)
-        gradient, length = _clipped(gradient, optimizer)
+            slot.view(learns)[...] = False
+        gradient = np.where(learns, gradient, 0)
+        norm = _norm(gradient[learns])
+        gradient, length = _clipped(gradient, optimizer, learns)
         if length < tolerance:
             return Applied(norm, taken=False)
         step = taken + 1
@@ -404,11 +405,15 @@ def _norm(gradient: Array) -> float:
         return float(np.linalg.norm(gradient.astype(np.float64)))
 
 
-def _clipped(gradient: Array, optimizer: Optimizer) -> tuple[Array, float]:
-    """Clip a gradient by value and then by its norm; give its norm between the two, too."""
+def _clipped(gradient: Array, optimizer: Optimizer, learns: Array) -> tuple[Array, float]:
+    """Clip a gradient by value and then by its norm; give its norm between the two, too.
+
+    The norm is that of the elements that learn alone: others among them, even zeros, would change
+    the order in which squares are added, and so the last bit.
+    """
     if optimizer.clip_value is not None:
         gradient = np.clip(gradient, -optimizer.clip_value, optimizer.clip_value)
-    length = _norm(gradient)
+    length = _norm(gradient[learns])
     if optimizer.clip_norm is not None and length > optimizer.clip_norm:
         gradient = gradient * (optimizer.clip_norm / length)
     return gradient, length
