@@ -8,7 +8,7 @@ columns. A month that no training row has still lies between its neighbours.
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -327,8 +327,9 @@ def _place(when: Moments, cycle: str) -> npt.NDArray[np.float64]:
     if cycle == "week":
         days = when.astype("M8[D]").astype(np.int64)
         return (days + 3) % 7 / 7  # 1970 began on a Thursday; Monday is 0
-    now = when.astype("M8[Y]" if cycle == "year" else "M8[D]")
-    begin, end = now.astype("M8[us]"), (now + 1).astype("M8[us]")
+    unit: Literal["Y", "D"] = "Y" if cycle == "year" else "D"
+    now = when.astype(f"M8[{unit}]")
+    begin, end = now.astype("M8[us]"), (now + np.timedelta64(1, unit)).astype("M8[us]")
     passed: npt.NDArray[np.float64] = (when - begin) / (end - begin)
     return passed
 
