@@ -189,7 +189,7 @@ inline constexpr Index kForwardPieceRows = 512;
 inline constexpr Index kNormPart = 4096;
 // Rows and columns that are gathered together from an array whose columns lie one after another.
 // More rows read longer parts of a column, more columns write longer parts of a row; too many of
-// both fill the first-level cache. make bench-predict
+// both fill the first-level cache. No command shows it: the bench has rows one after another.
 inline constexpr Index kGatherRows = 128, kGatherCols = 8;
 // Operations that take as long as the update of a parameter. make bench-threads
 inline constexpr double kUpdateFlop = 34;

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 import densenet
+from tests.support.training import assert_same
 
 LOST = 20  # seconds without another rank, after which a test has failed
 
@@ -72,3 +73,11 @@ def all_of(ends):
         if isinstance(end, BaseException):
             raise end
     return ends
+
+
+def assert_equal(ends):
+    """Check that all ranks hold the same bits and history; give the network and history of one."""
+    (network, history), *others = all_of(ends)
+    for other, its_history in others:
+        assert_same(other, its_history, network, history)
+    return network, history

@@ -19,8 +19,7 @@ from densenet import (
 )
 from densenet.metrics import accuracy
 from densenet.training.shares import Shares
-from tests.support.ranks import all_of, on_ranks
-from tests.support.training import assert_same
+from tests.support.ranks import all_of, assert_equal, on_ranks
 
 LAYERS = [Linear(7, 16), LayerNorm(16), ReLU(), Dropout(0.3), Linear(16, 4)]
 COUNTS = [41, 1, 58]
@@ -75,14 +74,6 @@ def trainer(data, make=make, counts=COUNTS, weigh=False, validate=False, **optio
         return network, network.fit(x, y, workers=workers, **own)
 
     return train
-
-
-def assert_equal(ends):
-    """All ranks hold the same bits and have the same history."""
-    (network, history), *others = all_of(ends)
-    for other, its_history in others:
-        assert_same(other, its_history, network, history)
-    return network, history
 
 
 def own(train, size=3):

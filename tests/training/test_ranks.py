@@ -25,7 +25,7 @@ from densenet.metrics import accuracy
 from densenet.training.ranks import Parts, halves
 from tests.support.assertions import assert_same_bits
 from tests.support.losses import SquaresOfClasses
-from tests.support.ranks import all_of, on_ranks
+from tests.support.ranks import all_of, assert_equal, on_ranks
 from tests.support.training import assert_same
 
 LAYERS = [Linear(7, 16), LayerNorm(16), ReLU(), Dropout(0.3), Linear(16, 4)]
@@ -52,14 +52,6 @@ def trainer(data, make=make, **options):
         return network, network.fit(*data, workers=workers, **options)
 
     return train
-
-
-def assert_equal(ends):
-    """All ranks hold the same bits and have the same history."""
-    (network, history), *others = all_of(ends)
-    for other, its_history in others:
-        assert_same(other, its_history, network, history)
-    return network, history
 
 
 # ---- what is computed ----------------------------------------------------------------------------

@@ -13,8 +13,7 @@ from densenet import (
     ReLU,
     SoftmaxCrossEntropy,
 )
-from tests.support.ranks import all_of, on_ranks
-from tests.support.training import assert_same
+from tests.support.ranks import all_of, assert_equal, on_ranks
 
 ROWS = 103
 
@@ -48,14 +47,6 @@ def trainer(chunks, make=make, **options):
         )
 
     return train
-
-
-def assert_equal(ends):
-    """All ranks hold the same bits and have the same history."""
-    (network, history), *others = all_of(ends)
-    for other, its_history in others:
-        assert_same(other, its_history, network, history)
-    return network, history
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -13,11 +13,9 @@ from densenet._engine.contract import Examples, apart
 from densenet._network.learner import Learner
 from densenet._typing import Array, Chunk
 from densenet.training import orders
-from densenet.training.class_weights import factors_of_classes, weighted
+from densenet.training.class_weights import exponent_of, factors_of_classes, weighted
 from densenet.training.digests import digest
 from densenet.training.run import Run
-
-_LEAST = -(2**20)  # in place of the exponent of weights that are all 0
 
 
 class _Rows(NamedTuple):
@@ -116,7 +114,7 @@ class Source:
         weights, exponent = rows.weights, 0
         if weights is not None:
             largest = weights.max()
-            exponent = int(np.frexp(largest)[1]) if largest > 0 else _LEAST
+            exponent = exponent_of(largest)
             weights = _checks.scaled(weights)
         examples = Examples(orders.row_by_row(rows.x), rows.targets, weights)
         return apart(examples, trained), exponent

@@ -10,6 +10,7 @@ from densenet._typing import Array
 from densenet.training.ranks import Ranks
 
 _AT_ONCE = 2**17  # products, so that a copy of the targets stays small
+_OF_ZEROS = -(2**20)  # in place of the exponent of weights that are all 0
 
 
 def class_weights(
@@ -81,3 +82,8 @@ def weighted(by_class: Array, targets: Array, weights: Array | None) -> Array:
             part = np.multiply(targets[begin : begin + rows], by_class, order="C")
             of_rows[begin : begin + rows] = part.sum(axis=1)
     return of_rows if weights is None else of_rows * weights
+
+
+def exponent_of(largest: float) -> int:
+    """Give the exponent of the largest of some weights, far below any other if all are 0."""
+    return int(np.frexp(largest)[1]) if largest > 0 else _OF_ZEROS

@@ -11,14 +11,13 @@ from densenet import _checks
 from densenet._engine.contract import Examples
 from densenet._typing import Array
 from densenet.training import orders
-from densenet.training.class_weights import class_weights
+from densenet.training.class_weights import class_weights, exponent_of
 from densenet.training.digests import digest
 from densenet.training.history import Record
 from densenet.training.ranks import Ranks
 from densenet.training.run import Run
 from densenet.training.shares import MOST, Shares
 
-_LEAST = -(2**20)  # in place of the exponent of weights that are all 0
 _AT_ONCE = 2**22  # numbers of all ranks that are added up together
 
 
@@ -57,8 +56,7 @@ def weighed(
 
 def _scaled_alike(ranks: Ranks, weights: Array, exponent: int = 0) -> Array:
     """Scale weights, which stand for `weights` times a power of two, by one power on all ranks."""
-    largest = weights.max()
-    own = int(np.frexp(largest)[1]) + exponent if largest > 0 else _LEAST
+    own = exponent_of(float(weights.max())) + exponent
     most = int(ranks.gather(np.array([own])).max())
     with np.errstate(under="ignore"):
         weights = np.ldexp(weights, exponent - most)
