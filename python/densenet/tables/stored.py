@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from densenet._typing import Array
 from densenet.tables.cells import MARKS, are_numbers, number
+from densenet.tables.decimals import Values
 from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
 
 Parsed: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
@@ -81,7 +82,7 @@ class Held(NamedTuple):
     [0.5, 1.5]
     """
 
-    values: Array
+    values: Values
     codes: Array | None = None
     rows: Array | None = None
 
@@ -118,6 +119,9 @@ class Stored(Protocol):
     def parse(self, numerals: Numerals) -> Parsed:
         """Give the cells' numbers, NaN where missing, and a flag for those that are no numbers."""
 
+    def held(self, numerals: Numerals) -> Held | None:
+        """Give the numbers as they lie here; None if they are to be parsed."""
+
     def are_numbers(self) -> bool:
         """Return whether every cell is a number as programs write it, or missing."""
 
@@ -130,7 +134,7 @@ class StoredNumbers:
 
     Parameters
     ----------
-    values : array of shape (rows,)
+    values : array of shape (rows,), or Decimals
     is_text : bool
         True if they were whole numbers in a text file, where `write_number` gives their texts.
 
@@ -143,7 +147,7 @@ class StoredNumbers:
     (['7', '8'], '8')
     """
 
-    def __init__(self, values: Array, is_text: bool = False) -> None:
+    def __init__(self, values: Values, is_text: bool = False) -> None:
         self._values = values
         self.is_text = is_text
 
@@ -152,20 +156,22 @@ class StoredNumbers:
 
     def array(self) -> Array:
         """Give the numbers, or their texts if these are what the file held."""
-        return self.coded().array() if self.is_text else self._values
+        return self.coded().array() if self.is_text else self._values[:]
 
     def text(self, row: int) -> str:
         """Give one number as a text."""
-        return write_number(self._values[row])
+        number: np.number[Any] = self._values[row]  # type: ignore[assignment]
+        return write_number(number)
 
     def coded(self) -> Coded:
         """Give the numbers' texts."""
-        values, codes = np.unique(self._values, return_inverse=True)
+        values, codes = np.unique(self._values[:], return_inverse=True)
         return Coded(list(map(write_number, values)), codes)
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Return for each cell whether it is missing."""
-        flags: npt.NDArray[np.bool_] = self._values != self._values
+        values = self._values[:]
+        flags: npt.NDArray[np.bool_] = values != values
         return flags
 
     def parse(self, numerals: Numerals) -> Parsed:
@@ -173,7 +179,7 @@ class StoredNumbers:
         if self.is_text and numerals.unit:
             return parsed_by_texts(self.coded(), numerals)
         # Rejected: a float32 by its shortest decimal, as CSV has it, takes 600 times as long.
-        return self._values.astype(np.float64), np.zeros(len(self), bool)
+        return self._values[:].astype(np.float64), np.zeros(len(self), bool)
 
     def held(self, numerals: Numerals) -> Held | None:
         """Give the numbers as they lie here; None if they are to be parsed."""
@@ -305,6 +311,10 @@ class StoredRows:
         values, others = self._stored.parse(numerals)
         return values[self._rows], others[self._rows]
 
+    def held(self, numerals: Numerals) -> Held | None:
+        """Give None: they are to be parsed."""
+        return None
+
     def are_numbers(self) -> bool:
         """Return whether every cell of the other column is a number, or missing."""
         return self._stored.are_numbers()
@@ -432,11 +442,9 @@ class Columns(Mapping[str, Array]):
 
     def held(self, name: str, numerals: Numerals) -> Held:
         """Give a column's numbers, NaN where missing, in little memory."""
-        stored = self._stored[name]
-        if isinstance(stored, StoredNumbers | StoredCodes):
-            held = stored.held(numerals)
-            if held is not None:
-                return held._replace(rows=self._chosen)
+        held = self._stored[name].held(numerals)
+        if held is not None:
+            return held._replace(rows=self._chosen)
         return Held(self.parse(name, numerals)[0])
 
     def of_texts(self) -> dict[str, Stored]:

@@ -160,7 +160,7 @@ class Dates:
 
     def write(self, table: Table, features: Rows) -> None:
         """Write what `transform` gives into an array of its shape."""
-        self.encode(self.cells(table).values, features)
+        self.encode(self.cells(table).at(slice(None)), features)
 
     def cells(self, table: Table) -> Held:
         """Give what `encode` needs of each row: its features, as dates are slow to take apart."""

@@ -1,11 +1,11 @@
 """Columns of texts as pyarrow reads them, made into the smallest form that gives the texts back.
 
 Whole numbers become numbers if writing these gives the same texts, texts that repeat become codes,
-and all others stay the bytes that they were in the file, from which numbers are read when they are
-asked for: that takes pyarrow some 20 ns a cell.
+and all others stay the bytes that they were in the file; those of numbers are compressed, beside
+the numbers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ import numpy.typing as npt
 
 from densenet._typing import Array
 from densenet.tables.cells import MARKS, are_numbers
+from densenet.tables.decimals import Values, shortened
 from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
+from densenet.tables.reading.packed_texts import pack_large, unpacked
 from densenet.tables.stored import (
     Coded,
+    Held,
     Parsed,
     Stored,
     StoredCodes,
@@ -34,8 +37,6 @@ class StoredTexts:
     Parameters
     ----------
     cells : pyarrow.ChunkedArray of strings
-    are_numbers : bool
-        True if it is known that each is a number as programs write it, or null.
 
     Examples
     --------
@@ -49,9 +50,8 @@ class StoredTexts:
 
     is_text = True
 
-    def __init__(self, cells: Any, are_numbers: bool = False) -> None:
+    def __init__(self, cells: Any) -> None:
         self._cells = cells
-        self._are_numbers = are_numbers
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -83,10 +83,12 @@ class StoredTexts:
             return parsed_by_texts(self.coded(), numerals)
         return as_numpy(values), np.zeros(len(self), bool)
 
+    def held(self, numerals: Numerals) -> Held | None:
+        """Give None: they are to be parsed."""
+        return None
+
     def are_numbers(self) -> bool:
         """Return whether every cell is a number as programs write it, or missing."""
-        if self._are_numbers:
-            return True
         head = [text for text in self._cells[:_FEW].to_pylist() if text and text not in MARKS]
         return are_numbers(head) and StoredCodes(self.coded()).are_numbers()
 
@@ -101,7 +103,76 @@ class StoredTexts:
         return dots_of(with_dot.to_pylist())
 
 
-def store(cells: Any, words: Collection[str]) -> Stored:
+class StoredNumerals:
+    """Numbers, NaN where missing, and the texts that they were read from.
+
+    Parameters
+    ----------
+    values : array of float64 of shape (rows,), or Decimals
+    texts : sequence
+        What `densenet.tables.reading.packed_texts.unpacked` takes: plain numbers, null where
+        missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.arrow_cells import StoredNumerals
+    >>> stored = StoredNumerals(np.array([1.5, np.nan]), [arrow.array(["1.50", None])])
+    >>> stored.array().tolist(), stored.text(0), stored.missing().tolist(), stored.dots()
+    (['1.50', ''], '1.50', [False, True], 'others')
+    """
+
+    is_text = True
+
+    def __init__(self, values: Values, texts: Sequence[Any]) -> None:
+        self._values, self._texts = values, texts
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def array(self) -> Array:
+        """Give each row's text, in an array of object."""
+        return self._read().array()
+
+    def text(self, row: int) -> str:
+        """Give one cell's text."""
+        return self._read().text(row)
+
+    def coded(self) -> Coded:
+        """Give the texts."""
+        return self._read().coded()
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether it is empty."""
+        return np.isnan(self._values[:])
+
+    def parse(self, numerals: Numerals) -> Parsed:
+        """Give the cells' numbers, and a flag for those that are no numbers."""
+        if numerals == PLAIN:
+            values = self._values[:]
+            values.flags.writeable = False  # they may be those that are held
+            return values, np.zeros(len(self), bool)
+        return self._read().parse(numerals)
+
+    def held(self, numerals: Numerals) -> Held | None:
+        """Give the numbers as they lie here; None if they are to be parsed."""
+        return Held(self._values) if numerals == PLAIN else None
+
+    def are_numbers(self) -> bool:
+        """Return True."""
+        return True
+
+    def dots(self) -> Dots:
+        """Say what the dots in the texts may mean."""
+        few = StoredTexts(unpacked(self._texts[:1])).dots()  # that mostly tell
+        return few if few == "others" else self._read().dots()
+
+    def _read(self) -> StoredTexts:
+        return StoredTexts(unpacked(self._texts))
+
+
+def store(cells: Any, words: Collection[str], texts: Sequence[Any] | None = None) -> Stored:
     """Store a column of texts in the smallest form that gives them back.
 
     Parameters
@@ -109,6 +180,8 @@ def store(cells: Any, words: Collection[str]) -> Stored:
     cells : pyarrow.ChunkedArray of strings
     words : collection of str
         Words for a missing cell, as `densenet.tables.cells.missing_words` gives them.
+    texts : sequence, optional
+        What `densenet.tables.reading.packed_texts.unpacked` has made the cells of.
 
     Examples
     --------
@@ -119,11 +192,11 @@ def store(cells: Any, words: Collection[str]) -> Stored:
     ...     print(type(stored).__name__, stored.array().tolist())
     StoredNumbers ['7', '12', '']
     StoredCodes ['a', 'a']
-    StoredTexts ['1.50', '2.5']
+    StoredNumerals ['1.50', '2.5']
     """
     numbers = _numbers(cells)
     if numbers is None:
-        cells = _cleaned(cells, words)
+        cells, texts = _cleaned(cells, words), None
         numbers = _numbers(cells)
     if numbers is not None:
         whole = _whole(cells, numbers)
@@ -134,7 +207,10 @@ def store(cells: Any, words: Collection[str]) -> Stored:
         coded = _coded(cells)
         if 2 * len(coded.texts) <= len(cells):
             return StoredCodes(coded)
-    return StoredTexts(cells, are_numbers=numbers is not None)
+    if numbers is None:
+        return StoredTexts(cells)
+    values = shortened(as_numpy(numbers))
+    return StoredNumerals(values, pack_large(cells) if texts is None else texts)
 
 
 def _repeats(cells: Any) -> bool:

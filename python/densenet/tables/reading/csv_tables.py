@@ -23,6 +23,7 @@ from densenet.tables.reading.csv_text import (
     records,
     rewritten,
 )
+from densenet.tables.reading.packed_texts import PACKED, can_pack, packed, unpacked
 from densenet.tables.reading.parts import Part, of_one_file
 from densenet.tables.stored import Stored
 
@@ -106,7 +107,8 @@ def read_csv(name: str, stream: IO[bytes], options: CsvOptions) -> Part:
     >>> list(table.columns), table.places.tolist()
     (['size_min', 'size_max'], [5])
     """
-    return of_one_file(part for part, _ in csv_parts(name, stream, options))
+    parts = (part for part, _ in csv_parts(name, stream, options))
+    return of_one_file(parts, packed if can_pack() else None, PACKED)
 
 
 def csv_parts(
@@ -387,9 +389,8 @@ def store_texts(
     >>> stored["a"].array().tolist(), stored["b"].array().tolist()
     (['07'], [''])
     """
-    import pyarrow as arrow
-
     stored = {}
     for name in list(part.columns):
-        stored[name] = store(arrow.chunked_array(part.columns.pop(name)), words)
+        arrays = part.columns.pop(name)
+        stored[name] = store(unpacked(arrays), words, arrays)
     return stored, {}, {}

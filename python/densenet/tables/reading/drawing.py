@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from densenet._typing import Array
-from densenet.tables.reading.mixing import size_of, taken
-from densenet.tables.reading.parts import Part, of_one_file
+from densenet.tables.reading.mixing import taken
+from densenet.tables.reading.parts import Part, of_one_file, size_of
 
 MOST_ROWS = 100_000
 """Rows of a sample, by which columns and targets are understood; fewer of wide tables."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from densenet._typing import Array
 from densenet.tables.reading.parquet import of_one_type
-from densenet.tables.reading.parts import Joined, Part
+from densenet.tables.reading.parts import Joined, Part, size_of
 
 GROUP = 1 << 25
 """Bytes of cells in a group, as in `fit` on a file of an array."""
@@ -125,18 +125,3 @@ def taken(part: Part, rows: Array) -> Part:
         name: [array.take(numbers) for array in arrays] for name, arrays in part.columns.items()
     }
     return part._replace(columns=columns, places=part.places[at])
-
-
-def size_of(part: Part) -> int:
-    """Give the bytes of a part's cells.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pyarrow as arrow
-    >>> from densenet.tables.reading.mixing import size_of
-    >>> from densenet.tables.reading.parts import Part
-    >>> size_of(Part("a", {"x": [arrow.array([1.5, 2.5])]}, np.array([1, 2]), "row", []))
-    16
-    """
-    return sum(array.nbytes for arrays in part.columns.values() for array in arrays)

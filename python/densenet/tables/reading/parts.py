@@ -1,6 +1,7 @@
 """What was read of one file, and several such parts put together as one table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +19,9 @@ class Part(NamedTuple):
     name : str
         The file's, for error messages.
     columns : dict of str to list of pyarrow.Array
-        The cells of each column, in the order of rows.
+        The cells of each column, in the order of rows. Of a whole file some may be
+        `densenet.tables.reading.packed_texts.PackedTexts` or
+        `densenet.tables.reading.packed_numbers.PackedNumbers`.
     places : integer array of shape (rows,)
         The line that each row of CSV begins with, or the number of each row, from 1.
     unit : "line" or "row"
@@ -44,8 +47,32 @@ class Part(NamedTuple):
     delimiter: str = ""
 
 
-def of_one_file(parts: Iterable[Part]) -> Part:
+def size_of(part: Part) -> int:
+    """Give the bytes of a part's cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.parts import Part, size_of
+    >>> size_of(Part("a", {"x": [arrow.array([1.5, 2.5])]}, np.array([1, 2]), "row", []))
+    16
+    """
+    return sum(array.nbytes for arrays in part.columns.values() for array in arrays)
+
+
+def of_one_file(
+    parts: Iterable[Part], pack: Callable[[Sequence[Any]], Any] | None = None, size: int = 0
+) -> Part:
     """Put the parts of one file together, in their order.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+    pack : function, optional
+        Makes of some arrays of a column what is held in their place.
+    size : int
+        The bytes of an average column that are packed together.
 
     Examples
     --------
@@ -53,19 +80,33 @@ def of_one_file(parts: Iterable[Part]) -> Part:
     >>> import pyarrow as arrow
     >>> from densenet.tables.reading.parts import Part, of_one_file
     >>> cells = {"x": [arrow.array(["1"])]}
-    >>> parts = (Part("a.csv", dict(cells), np.array([line]), "line", []) for line in (2, 3))
+    >>> parts = [Part("a.csv", dict(cells), np.array([line]), "line", []) for line in (2, 3)]
     >>> whole = of_one_file(parts)
     >>> len(whole.columns["x"]), whole.places.tolist()
     (2, [2, 3])
+    >>> of_one_file(parts, pack=len).columns["x"]
+    [1, 1]
     """
     taken = iter(parts)
     first = next(taken)
-    columns = {name: list(arrays) for name, arrays in first.columns.items()}
-    places = [first.places]
-    for part in taken:
-        for name, arrays in columns.items():
-            arrays += part.columns[name]
+    columns: dict[str, list[Any]] = {name: [] for name in first.columns}
+    waiting: dict[str, list[Any]] = {name: [] for name in first.columns}
+    places: list[Array] = []
+    held = 0  # bytes of the arrays that wait to be packed
+    for part in chain((first,), taken):
         places.append(part.places)
+        for name, arrays in waiting.items():
+            arrays += part.columns[name]
+        if pack is None:
+            continue
+        held += size_of(part)
+        if held > size * len(columns):
+            for name, arrays in waiting.items():
+                columns[name].append(pack(arrays))
+                arrays.clear()
+            held = 0
+    for name, arrays in waiting.items():
+        columns[name] += arrays
     return first._replace(columns=columns, places=np.concatenate(places))
 
 
