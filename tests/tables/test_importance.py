@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from densenet import Linear, MeanSquaredError, Network, SoftmaxCrossEntropy, tables
+from densenet import (
+    LayerNorm,
+    Linear,
+    MeanSquaredError,
+    Network,
+    ReLU,
+    Residual,
+    SiLU,
+    SoftmaxCrossEntropy,
+    Tanh,
+    tables,
+)
 from densenet.tables import (
     Classes,
     Features,
@@ -13,6 +24,7 @@ from densenet.tables import (
     Values,
 )
 from densenet.tables.looking import importance, report
+from densenet.tables.looking.shuffling import Asked
 
 
 def model_of(table, columns, target, weight):
@@ -65,10 +77,10 @@ def test_it_is_the_difference_that_shuffling_all_cells_of_a_column_makes(model, 
     one = next(one for one in found.columns if one.column == column)
     times = round(40 * one.loss / (after["loss"] - before["loss"]))
     assert 5 < times < 35
-    assert one.loss == pytest.approx(times / 40 * (after["loss"] - before["loss"]), rel=1e-5)
-    assert one.score == pytest.approx(times / 40 * (before["r2"] - after["r2"]), rel=1e-5)
+    assert one.loss == pytest.approx(times / 40 * (after["loss"] - before["loss"]), rel=1e-3)
+    assert one.score == pytest.approx(times / 40 * (before["r2"] - after["r2"]), rel=1e-3)
     spread = np.sqrt(times / 40 * (1 - times / 40)) * abs(after["loss"] - before["loss"])
-    assert one.spread == pytest.approx(spread, rel=1e-5)
+    assert one.spread == pytest.approx(spread, rel=1e-3)
 
 
 def test_classes_lose_accuracy(rng):
@@ -101,6 +113,54 @@ def test_what_is_said_is_that_shuffling_leaves_the_table_alone(model, table):
     tables.partial_dependence(model, table, "x")
     for name, cells in before.items():
         np.testing.assert_array_equal(table.columns[name], cells)
+
+
+NETWORKS = {
+    "one layer": [Linear(4, 2)],
+    "without bias": [Linear(4, 3, bias=False), ReLU(), Linear(3, 2)],
+    "deep": [Linear(4, 8), LayerNorm(8), SiLU(), Residual([Linear(8, 8), Tanh()]), Linear(8, 2)],
+    "not linear at first": [LayerNorm(4), Linear(4, 2)],
+}
+
+
+@pytest.mark.parametrize("networks", [["one layer"], ["deep"], [*NETWORKS]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_it_is_what_whole_predictions_give(rng, networks, dtype):
+    """It begins with the sums of the first layer, and comes to the scores of changed tables."""
+    x = rng.normal(size=(3, 80))
+    classes = np.where(x[0] + x[1] > 0, "plus", "minus").tolist()
+    classes[7] = ""
+    rows = {"a": x[0], "b": x[1], "pet": rng.choice(["cat", "dog"], 80), "y": classes}
+    table = Table.from_columns(rows)
+    features = Features.fit(table, ["a", "pet", "b"])
+    each = [
+        Network(NETWORKS[name], SoftmaxCrossEntropy(), dtype=dtype, seed=seed)
+        for seed, name in enumerate(networks)
+    ]
+    model = TableModel(tuple(each), features, Classes("y", ("minus", "plus")))
+    asked = Asked(model, table)
+    for column in features.columns:
+        orders = np.array([rng.permutation(80) for _ in range(3)])
+        scores = [model.score(table.with_cells(column, order)).scores for order in orders]
+        expected = [(one["loss"], one["accuracy"]) for one in scores]
+        np.testing.assert_allclose(asked.judged(column, orders), expected, rtol=1e-5)
+
+
+def test_the_first_layer_is_computed_once(rng, monkeypatch):
+    """A column costs its own features, not those of all columns."""
+    table = Table.from_columns(
+        {f"x{i}": rng.normal(size=60) for i in range(8)} | {"y": [1, 2] * 30}
+    )
+    features = Features.fit(table, [f"x{i}" for i in range(8)])
+    network = Network([Linear(8, 3), ReLU(), Linear(3, 2)], SoftmaxCrossEntropy(), seed=0)
+    model = TableModel((network,), features, Classes.fit(table, "y"))
+    called = []
+    predict = Network.predict_proba
+    monkeypatch.setattr(
+        Network, "predict_proba", lambda self, x: called.append(self.inputs) or predict(self, x)
+    )
+    tables.permutation_importance(model, table)
+    assert set(called) == {3}
 
 
 # ---- partial dependence ------------------------------------------------------------------------

@@ -226,20 +226,27 @@ class TableModel:
             If a column is missing, no row has a target, or a cell of a column of numbers is no
             finite number.
         """
-        x, column = self.features.encoded(table), self.target.column
-        has_target = ~table.missing(column)
-        rows = np.flatnonzero(has_target)
+        x = self.features.encoded(table)
+        rows, encoded, unknown = self.targets(table)
+        evaluation = score(self.target, self.outputs(x)[rows], encoded)
+        return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
+
+    def targets(self, table: Table) -> tuple[Array, Array, list[str]]:
+        """Give the rows that have a target, these targets encoded, and unknown classes.
+
+        Raises
+        ------
+        ValueError
+            If no row has a target, or one of values is no number.
+        """
+        column = self.target.column
+        rows = np.flatnonzero(~table.missing(column))
         if not len(rows):
             raise ValueError(f"{table.source}, column {column!r}: expected targets, got none")
         labelled = table.take(rows)
-        unknown: list[str] = []
-        encoded: Array
         if isinstance(self.target, Classes):
-            encoded, unknown = self.target.places(labelled)
-        else:
-            encoded = self.target.encode(labelled)
-        evaluation = score(self.target, self.outputs(x)[rows], encoded)
-        return evaluation._replace(unknown=tuple(unknown), unlabelled=len(table) - len(rows))
+            return rows, *self.target.places(labelled)
+        return rows, self.target.encode(labelled), []
 
     def save(self, path: str | Path) -> None:
         """Write networks and encodings to one file; the optimizer's moments are dropped."""
@@ -413,11 +420,29 @@ def score(target: Target, outputs: Array, encoded: Array) -> Evaluation:
     if isinstance(target, Values):
         scores = _scores_of_values(target, encoded, outputs)
         return Evaluation(target.decode(encoded), target.decode(outputs), scores)
+    predicted, loss = target.choose(outputs), log_loss(target, encoded, outputs)
+    return Evaluation(encoded, predicted, _scores_of_classes(encoded, predicted, loss))
+
+
+def log_loss(target: Classes, encoded: Array, outputs: Array) -> float:
+    """Give the mean log loss of the rows of known classes, NaN if there are none.
+
+    Parameters are those of `score`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Classes
+    >>> from densenet.tables.model import log_loss
+    >>> shares = np.array([[0.5, 0.5], [0.0, 1.0]])
+    >>> round(log_loss(Classes("pet", ("cat", "dog")), np.array([0, 1]), shares), 3)
+    0.347
+    """
     known = np.flatnonzero(encoded < target.outputs)
+    if not len(known):
+        return float("nan")
     shares = outputs[known, encoded[known]].astype(np.float64)
-    loss = -np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean() if len(known) else np.nan
-    predicted = target.choose(outputs)
-    return Evaluation(encoded, predicted, _scores_of_classes(encoded, predicted, float(loss)))
+    return float(-np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean())
 
 
 def _scores_of_values(target: Values, encoded: Array, outputs: Array) -> dict[str, float]:

@@ -17,6 +17,7 @@ from densenet.tables.encoding.columns import Categories, Rows
 from densenet.tables.encoding.dates import Dates, years
 from densenet.tables.encoding.features import Features
 from densenet.tables.encoding.targets import Classes
+from densenet.tables.looking.shuffling import Asked
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table, as_table
 from densenet.tables.training.fitting import Fitted
@@ -143,21 +144,19 @@ def permutation_importance(
     columns, width = model.features.columns, len(model.features.names)
     affordable = _MOST_FEATURES // (len(columns) * repeats * width)
     table = table.take(_some(len(table), min(most_rows, max(_LEAST_ROWS, affordable)), rng))
-    model = _remembering(model, table)
-    score = "accuracy" if isinstance(model.target, Classes) else "r2"
-    before = model.score(table).scores
+    asked = Asked(model, table)
+    same = np.tile(np.arange(len(table)), (repeats, 1))
+    before = asked.judged(columns[0], same)
     found = []
     for column in columns:
-        shuffled = [
-            model.score(table.with_cells(column, rng.permutation(len(table)))).scores
-            for _ in range(repeats)
-        ]
-        rises = [after["loss"] - before["loss"] for after in shuffled]
-        falls = [before[score] - after[score] for after in shuffled]
+        orders = np.array([rng.permutation(len(table)) for _ in range(repeats)])
+        after = asked.judged(column, orders)
+        rises, falls = (after - before)[:, 0], (before - after)[:, 1]
         found.append(
             Importance(column, float(np.mean(rises)), float(np.std(rises)), float(np.mean(falls)))
         )
     found.sort(key=lambda one: -one.loss)
+    score = "accuracy" if isinstance(model.target, Classes) else "r2"
     return Importances(tuple(found), len(table), repeats, score)
 
 

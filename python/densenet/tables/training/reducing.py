@@ -127,10 +127,33 @@ def parted(network: Network, seed: int = 0) -> tuple[Projection, Network]:
             "reduce: expected a network that begins with its principal components, as the settings "
             f"of the model say, got one that begins with {first}"
         )
+    parameters = network.parameters
+    projection = Projection(parameters["0.weight"].copy(), parameters["0.bias"].copy())
+    return projection, after_first(network, seed)
+
+
+def after_first(network: Network, seed: int = 0) -> Network:
+    """Make a network of all layers but the first one, which is `Linear`.
+
+    After an only layer it gives what it is given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet import Linear, MeanSquaredError, Network
+    >>> from densenet.tables.training.reducing import after_first
+    >>> rest = after_first(Network([Linear(3, 2)], MeanSquaredError()))
+    >>> rest.forward(np.array([[0.5, -3.0]])).tolist()
+    [[0.5, -3.0]]
+    """
+    first, *others = network.layers
+    assert isinstance(first, Linear)
+    if not others:
+        layer = Linear(first.outputs, first.outputs, bias=False, init=np.eye(first.outputs))
+        return _of_layers(network, (layer,), seed)
     rest = _of_layers(network, tuple(others), seed)
     _copy(network, 1, rest, 0)
-    parameters = network.parameters
-    return Projection(parameters["0.weight"].copy(), parameters["0.bias"].copy()), rest
+    return rest
 
 
 def projection_of(
