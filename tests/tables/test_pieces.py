@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from densenet.tables import Features, PiecewiseLinear, Table
+from densenet.tables.encoding.quantiles import median_of, places_between, quantile_of
 
 
 def column(values):
@@ -99,3 +100,26 @@ def test_missing_cells_are_told_of_where_training_had_none():
     part = PiecewiseLinear.fit(column([1, 2, 3]), "x")
     assert part.surprise(column([np.nan, 1, np.nan])) == "2 cells missing, taken as 2"
     assert PiecewiseLinear.fit(column([1, 2, np.nan]), "x").surprise(column([np.nan])) == ""
+
+
+@pytest.mark.parametrize("count", [*range(1, 40), 1001, 4096])
+def test_quantiles_of_sorted_numbers_have_the_bits_of_numpy(rng, count):
+    numbers = np.sort(rng.normal(size=count).round(int(rng.integers(1, 17))))
+    assert median_of(numbers) == np.median(numbers)
+    for share in (0.25, 0.5, 0.75, 0.1, 0.9):
+        assert quantile_of(numbers, share) == np.quantile(numbers, share)
+    for inner in (1, 3, 23):
+        shares = np.linspace(0, 1, inner + 2)[1:-1]
+        expected = np.quantile(numbers, shares, method="closest_observation")
+        np.testing.assert_array_equal(numbers[places_between(count, inner)], expected)
+
+
+@pytest.mark.parametrize("most", [1, 3, 8, 24])
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_an_encoding_has_as_many_features_as_names(rng, most, decimals, gaps):
+    values = rng.normal(size=100).round(decimals)
+    if gaps:
+        values[::7] = np.nan
+    part = PiecewiseLinear.fit(Table.from_columns({"x": values}), "x", most)
+    assert part.width == len(part.names)

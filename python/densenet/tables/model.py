@@ -328,7 +328,7 @@ class TableModel:
 
     def _check(self, path: str | Path) -> None:
         """Check that each network has as many inputs and outputs as the columns need."""
-        wanted = (len(self.features.names), self.target.outputs)
+        wanted = (self.features.width, self.target.outputs)
         for network in self.networks:
             first, last = network.inputs, network.outputs
             if (first, last) != wanted:

@@ -26,6 +26,7 @@ __all__ = ["Categories", "Numbers"]
 
 Rows: TypeAlias = npt.NDArray[np.float32]
 Imputation: TypeAlias = Literal["median", "mean"]
+IMPUTATIONS = ("median", "mean")
 
 FURTHEST = 1000.0
 """Standard deviations from the mean at which a cell is clipped. No row of up to a million training
@@ -90,7 +91,7 @@ class Numbers:
     @classmethod
     def fit(cls, table: Table, column: str, impute: Imputation = "median") -> "Numbers":
         """Compute the statistics of a column in which at least one cell is not missing."""
-        _checks.choice("impute", impute, ("median", "mean"))
+        _checks.choice("impute", impute, IMPUTATIONS)
         values = as_table(table).numbers(_checks.text("column", column))
         missing = np.isnan(values)
         known = values[~missing]
@@ -101,6 +102,11 @@ class Numbers:
         fill = median if impute == "median" else specs.mean_and_deviation(known)[0]
         mean, scale = specs.mean_and_deviation(np.where(missing, fill, values))
         return cls(column, fill, mean, scale or 1.0, table.numerals(column))
+
+    @property
+    def width(self) -> int:
+        """Number of features that the column becomes."""
+        return 1
 
     @property
     def names(self) -> list[str]:
@@ -248,6 +254,11 @@ class Categories:
         return cls(column, tuple(sorted(kept)), len(counts) - len(kept), compared)
 
     @property
+    def width(self) -> int:
+        """Number of features that the column becomes."""
+        return len(self.values) + (self.others > 0)
+
+    @property
     def names(self) -> list[str]:
         """Names of the features that the column becomes."""
         names = [
@@ -257,7 +268,7 @@ class Categories:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features): zeros, and at most one 1 in a row."""
-        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        features = np.empty((len(as_table(table)), self.width), np.float32)
         self.write(table, features)
         return features
 

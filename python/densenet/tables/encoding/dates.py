@@ -138,6 +138,11 @@ class Dates:
         return cls(column, fill, mean, scale or 1.0, cycles, bool(missing.any()), how)
 
     @property
+    def width(self) -> int:
+        """Number of features that the column becomes."""
+        return 1 + 2 * len(self.cycles) + self.missing
+
+    @property
     def names(self) -> list[str]:
         """Names of the features that the column becomes."""
         circles = [f"{self.column}: {name} {f}" for name in self.cycles for f in ("sin", "cos")]
@@ -154,7 +159,7 @@ class Dates:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features)."""
-        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        features = np.empty((len(as_table(table)), self.width), np.float32)
         self.write(table, features)
         return features
 

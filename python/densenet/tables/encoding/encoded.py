@@ -27,8 +27,8 @@ class Encoding(Protocol):
     """The encoding of a column."""
 
     @property
-    def names(self) -> list[str]:
-        """Names of the features that the column becomes."""
+    def width(self) -> int:
+        """Number of features that the column becomes."""
 
     def cells(self, table: Table) -> Held:
         """Give what `encode` needs of each of a table's rows, in little memory."""
@@ -69,7 +69,7 @@ class EncodedRows(MadeRows):
     """
 
     def __init__(self, parts: Sequence[Encoding], table: Table) -> None:
-        ends = np.cumsum([0, *(len(part.names) for part in parts)]).tolist()
+        ends = np.cumsum([0, *(part.width for part in parts)]).tolist()
         self._parts = [
             (part, part.cells(table), begin, end)
             for part, begin, end in zip(parts, ends, ends[1:], strict=False)

@@ -8,7 +8,13 @@ import numpy as np
 
 from densenet import _checks
 from densenet.tables.encoding import specs
-from densenet.tables.encoding.columns import Categories, Imputation, Numbers, Rows
+from densenet.tables.encoding.columns import (
+    IMPUTATIONS,
+    Categories,
+    Imputation,
+    Numbers,
+    Rows,
+)
 from densenet.tables.encoding.dates import Dates, moments
 from densenet.tables.encoding.encoded import MOST_HELD, WIDEST, EncodedRows
 from densenet.tables.encoding.ids import are_uuids
@@ -134,7 +140,7 @@ class Features:
         text = set(_checks.texts("text", text))
         numbers = set(_checks.texts("numbers", numbers))
         table.require([*text, *numbers])
-        _checks.choice("impute", impute, ("median", "mean"))
+        _checks.choice("impute", impute, IMPUTATIONS)
         _checks.count("most_categories", most_categories, 0)
         _checks.count("pieces", pieces, 0)
         parts: list[Part] = []
@@ -175,6 +181,11 @@ class Features:
         return [part.column for part in self.parts]
 
     @property
+    def width(self) -> int:
+        """Number of the features."""
+        return sum(part.width for part in self.parts)
+
+    @property
     def names(self) -> list[str]:
         """Names of the features."""
         return [name for part in self.parts for name in part.names]
@@ -188,12 +199,11 @@ class Features:
             If a column is missing, or a cell of a column of numbers is no finite number.
         """
         as_table(table).require(self.columns)
-        widths = [len(part.names) for part in self.parts]
-        features = np.empty((len(table), sum(widths)), np.float32)
+        features = np.empty((len(table), self.width), np.float32)
         begin = 0
-        for part, width in zip(self.parts, widths, strict=True):
-            part.write(table, features[:, begin : begin + width])
-            begin += width
+        for part in self.parts:
+            part.write(table, features[:, begin : begin + part.width])
+            begin += part.width
         return features
 
     def encoded(self, table: Table) -> Rows | EncodedRows:
@@ -204,7 +214,7 @@ class Features:
         ValueError
             What `transform` raises.
         """
-        width = 4 * len(self.names)
+        width = 4 * self.width
         if len(as_table(table)) * width <= MOST_HELD or width > WIDEST:
             return self.transform(table)
         table.require(self.columns)
@@ -264,12 +274,14 @@ def _useless_dates(table: Table, column: str) -> str:
 
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     """Say why nothing can be learned from a column; give "" if something can."""
-    if table.missing(column).all():
-        return "empty"
     if not as_text:
         values = table.numbers(column)
         values = values[values == values]
+        if not len(values):
+            return "empty"
         return "constant" if values.min() == values.max() else ""
+    if table.missing(column).all():
+        return "empty"
     different = len(table.key_counts(column))
     if different == 1:
         return "constant"

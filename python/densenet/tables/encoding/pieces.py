@@ -1,5 +1,6 @@
 """The encoding of a column of numbers by its place in its range, piece by piece, and as a whole."""
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,8 +11,9 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.encoding import specs
-from densenet.tables.encoding.columns import Imputation, Numbers, Rows
+from densenet.tables.encoding.columns import IMPUTATIONS, Imputation, Rows
 from densenet.tables.encoding.oddities import Oddities
+from densenet.tables.encoding.quantiles import median_of, places_between, quantile_of
 from densenet.tables.numerals import PLAIN
 from densenet.tables.numerals import Numerals as _Numerals
 from densenet.tables.stored import Held
@@ -103,9 +105,9 @@ class PiecewiseLinear:
         specs.check_numbers(self)
         object.__setattr__(self, "gaps", _checks.flag("gaps", self.gaps))
         edges = tuple(_checks.sequence("edges", self.edges, "numbers"))
-        if not all(type(edge) is float and np.isfinite(edge) for edge in edges):
+        if not all(type(edge) is float and math.isfinite(edge) for edge in edges):
             raise ValueError(f"edges: expected finite numbers, got {list(edges)!r}")
-        if len(edges) < 2 or not np.all(np.diff(edges) > 0):
+        if len(edges) < 2 or not all(low < high for low, high in pairwise(edges)):
             raise ValueError(f"edges: expected two or more that grow, got {list(edges)!r}")
         object.__setattr__(self, "edges", edges)
 
@@ -119,23 +121,29 @@ class PiecewiseLinear:
         more rows than a piece would hold, and quantiles of the other rows.
         """
         most = _checks.count("most", most)
-        numbers = Numbers.fit(table, column, impute)
-        values = table.numbers(column)
-        known = values[~np.isnan(values)]
-        edges = _edges(known, most)
+        _checks.choice("impute", impute, IMPUTATIONS)
+        values = as_table(table).numbers(_checks.text("column", column))
+        known = values[values == values]
+        if not len(known):
+            raise ValueError(f"{table.source}, column {column!r}: expected numbers, got none")
+        ordered = np.sort(known)
+        edges = _edges(ordered, most)
         if len(edges) < 2:
             raise ValueError(
                 f"{table.source}, column {column!r}: expected numbers that differ, got one"
             )
-        low, center, high = np.quantile(known / 2, [0.25, 0.5, 0.75])  # halved: no overflow
+        ordered /= 2  # so that nothing overflows
+        low, center, high = (quantile_of(ordered, share) for share in (0.25, 0.5, 0.75))
+        is_median = impute == "median"
+        fill = 2 * median_of(ordered) if is_median else specs.mean_and_deviation(known)[0]
         return cls(
             column,
-            numbers.fill,
+            fill,
             tuple(edges.tolist()),
-            2 * float(center),
-            min(2 * float(high - low or edges[-1] / 2 - edges[0] / 2), sys.float_info.max),
+            2 * center,
+            min(2 * (high - low or float(edges[-1] / 2 - edges[0] / 2)), sys.float_info.max),
             len(known) < len(values),
-            numbers.numerals,
+            table.numerals(column),
         )
 
     def reaching(
@@ -163,6 +171,12 @@ class PiecewiseLinear:
         return replace(self, edges=tuple(edges), gaps=self.gaps or gaps)
 
     @property
+    def width(self) -> int:
+        """Number of features that the column becomes."""
+        pieces = len(self.edges) - 1
+        return (pieces > 1) + pieces + self.gaps
+
+    @property
     def names(self) -> list[str]:
         """Names of the features that the column becomes."""
         ends = [f"{edge:.6g}" for edge in self.edges]
@@ -172,7 +186,7 @@ class PiecewiseLinear:
 
     def transform(self, table: Table) -> Rows:
         """Encode the column, (rows, features)."""
-        features = np.empty((len(as_table(table)), len(self.names)), np.float32)
+        features = np.empty((len(as_table(table)), self.width), np.float32)
         self.write(table, features)
         return features
 
@@ -231,13 +245,17 @@ class PiecewiseLinear:
         return ", ".join(filter(None, said))
 
 
-def _edges(known: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
-    """Choose at most ``most + 1`` edges for values that are not missing."""
-    values, counts = np.unique(known, return_counts=True)
-    values = values + 0.0  # -0.0 and 0.0 are one number, which is written without a sign
+def _edges(ordered: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]:
+    """Choose at most ``most + 1`` edges for sorted values that are not missing."""
+    is_first = np.empty(len(ordered), bool)  # of those that are equal
+    is_first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    firsts = np.flatnonzero(is_first)
+    values = ordered[firsts] + 0.0  # -0.0 and 0.0 are one number, which is written without a sign
     if len(values) <= most + 1:
         return values
-    heavy = counts > len(known) / most
+    counts = np.diff(firsts, append=len(ordered))
+    heavy = counts > len(ordered) / most
     heavy[[0, -1]] = True  # the range belongs to it
     rest = np.repeat(values[~heavy], counts[~heavy])
     inner = most + 1 - int(heavy.sum())
@@ -245,8 +263,7 @@ def _edges(known: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float64]
         order = np.argsort(-counts[heavy], kind="stable")
         kept = values[heavy][order][: most - 1]
         return np.unique(np.concatenate([kept, values[[0, -1]]]))
-    places = np.linspace(0, 1, inner + 2)[1:-1]
-    quantiles = np.quantile(rest, places, method="closest_observation")
+    quantiles = rest[places_between(len(rest), inner)]
     return np.unique(np.concatenate([values[heavy], quantiles]))
 
 

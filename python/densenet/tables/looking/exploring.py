@@ -327,7 +327,7 @@ def _components(
         features = Features.fit(table, columns, text=text)
     except ValueError:  # there is nothing to learn from
         return None
-    most = max(_LEAST_ROWS, _MOST_CELLS // len(features.names))
+    most = max(_LEAST_ROWS, _MOST_CELLS // features.width)
     rows = np.sort(rng.permutation(len(table))[:most])
     x = features.transform(table.take(rows))
     found = principal_components(x)

@@ -141,7 +141,7 @@ def permutation_importance(
     repeats = _checks.count("repeats", repeats, most=_MOST_REPEATS)
     most_rows = _checks.count("most_rows", most_rows)
     rng = np.random.default_rng(_checks.count("seed", seed, 0))
-    columns, width = model.features.columns, len(model.features.names)
+    columns, width = model.features.columns, model.features.width
     affordable = _MOST_FEATURES // (len(columns) * repeats * width)
     table = table.take(_some(len(table), min(most_rows, max(_LEAST_ROWS, affordable)), rng))
     asked = Asked(model, table)
@@ -375,7 +375,7 @@ def _remembering(model: TableModel, table: Table) -> TableModel:
     """Give a model that has encoded a table already."""
     features = model.features
     known = {setting.name: getattr(features, setting.name) for setting in fields(Features)}
-    widths = [len(part.names) for part in features.parts]
+    widths = [part.width for part in features.parts]
     remembering = _Remembering(
         **known,
         table=table,

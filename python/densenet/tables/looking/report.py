@@ -229,7 +229,7 @@ def _about_columns(model: TableModel) -> list[str]:
     lines = [
         _about_target(model.target),
         f"columns: {numbers} of numbers, {categories} of categories{of_dates}; "
-        f"{len(model.features.names)} features",
+        f"{model.features.width} features",
         *(f"dates: {part.column}: {part.about}" for part in dates),
     ]
     if model.id is not None:
@@ -267,7 +267,7 @@ def _about_target(target: Target) -> str:
 
 def _about_network(model: TableModel) -> list[str]:
     chosen = model.facts["settings"]
-    widths = [len(model.features.names), *chosen["hidden"], model.target.outputs]
+    widths = [model.features.width, *chosen["hidden"], model.target.outputs]
     if "reduced" in model.facts:
         widths.insert(1, model.facts["reduced"]["components"])
     of_network = [f"{'-'.join(map(str, widths))}, {chosen['activation']}"]

@@ -54,7 +54,7 @@ class Asked:
         self._x = model.features.transform(table)
         self._rows, self._encoded, _ = model.targets(table)
         self._begun = [_begin(network, self._x) for network in model.networks]
-        widths = [len(part.names) for part in model.features.parts]
+        widths = [part.width for part in model.features.parts]
         ends = np.cumsum(widths).tolist()
         self._places = {
             column: slice(end - width, end)
@@ -103,7 +103,7 @@ class _Begun(NamedTuple):
     rest: Network
 
     def changed(self, place: slice, known: Array, cells: Array) -> Array:
-        """Give the sums for other features, (orders, rows, features), in the place of known ones."""
+        """Give the sums for other features than known ones, (orders, rows, features)."""
         count, rows, width = cells.shape
         if self.weight is None:
             changed = np.tile(self.sums, (count, 1))

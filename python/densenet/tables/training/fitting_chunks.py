@@ -120,8 +120,8 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
     held = (features.transform(held_rows), target.encode(held_rows)) if len(held_at) else None
     check_decisions(settings, target, [held[1]] if held else [])
-    size = max(1, _AT_ONCE // (4 * len(features.names)))
-    network = settings.make_network(len(features.names), target)
+    size = max(1, _AT_ONCE // (4 * features.width))
+    network = settings.make_network(features.width, target)
     history = train(
         network,
         given.epochs(features, target, size),
