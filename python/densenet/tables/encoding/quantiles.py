@@ -24,8 +24,8 @@ def median_of(ordered: npt.NDArray[np.float64]) -> float:
     """
     middle, is_odd = divmod(len(ordered), 2)
     if is_odd:
-        return float(ordered[middle])
-    return (float(ordered[middle - 1]) + float(ordered[middle])) / 2
+        return float(ordered[middle]) + 0.0  # NumPy gives no -0.0
+    return (float(ordered[middle - 1]) + float(ordered[middle])) / 2 + 0.0
 
 
 def quantile_of(ordered: npt.NDArray[np.float64], share: float) -> float:
