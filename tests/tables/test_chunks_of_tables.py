@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,38 @@ def test_rows_without_a_target_are_left_out(few_drawn, rng):
     assert "270 rows without 'genre' are left out" in fitted.notes
 
 
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_rows_of_another_table_are_held_out(few_drawn, rng, calibrate):
+    """All rows of the table are trained on, and those of the other one that have a target judge."""
+    other = tracks(rng, 80, first=300)
+    for row in other[::20]:
+        row[-1] = ""
+    write("t.csv", HEADER, tracks(rng))
+    write("other.csv", HEADER, other)
+    settings = replace(SETTINGS, calibrate=calibrate, monitor="f1")
+    held = read_table("other.csv")
+    fitted = fit_chunks(read_chunks("t.csv"), settings, validation=held)
+    scored = fitted.model.score(held)
+    assert fitted.validation.scores == scored.scores
+    assert scored.unlabelled == 4
+    assert "4 rows to hold out without 'genre' are left out" in fitted.notes
+    assert fitted.model.facts["training_rows"] == 300
+    assert fitted.judged_rows[0].texts("track_id").tolist() == [row[0] for row in other if row[-1]]
+
+
+def test_a_table_of_its_sample_is_trained_alike_beside_another(rng):
+    """Encodings and facts are those of `fit`."""
+    write("t.csv", HEADER, tracks(rng))
+    write("other.csv", HEADER, tracks(rng, 80, first=300))
+    held = read_table("other.csv")
+    whole = fit(read_table("t.csv"), SETTINGS, validation=held)
+    chunked = fit_chunks(read_chunks("t.csv"), SETTINGS, validation=held)
+    assert chunked.model.features == whole.model.features
+    assert chunked.notes == whole.notes
+    assert chunked.model.facts["settings"] == whole.model.facts["settings"]
+    assert chunked.validation.y_true.tolist() == whole.validation.y_true.tolist()
+
+
 def test_what_is_no_table_in_chunks_is_refused(few_drawn):
     chunks = read_chunks(files_of("csv", 1000))
     with pytest.raises(TypeError, match="chunks: expected TableChunks, got"):
@@ -296,7 +329,6 @@ def test_the_command_trains_in_chunks(command, few_drawn, rng):
     ("options", "message"),
     [
         (("--folds", "3"), "--folds: expected no such option with --chunks"),
-        (("--validation-file", "t.csv"), "--validation-file: expected no such option with"),
         (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
         (("--reduce", "pca:2"), "--reduce: expected no such option with --chunks"),
         (("--nets", "2"), "--nets: expected 1 with --chunks, got 2"),
@@ -307,6 +339,19 @@ def test_what_needs_the_whole_table_is_refused(refused, rng, options, message):
     write("t.csv", HEADER, tracks(rng))
     err = refused("fit", "t.csv", "--target", "genre", "--chunks", *options, *QUICK)
     assert message in err
+
+
+def test_the_command_holds_out_another_file(command, few_drawn, rng):
+    write("t.csv", HEADER, tracks(rng))
+    write("other.csv", HEADER, tracks(rng, 50, first=300))
+    status, out, err = command(
+        *("fit", "t.csv", "--target", "genre", "--id", "track_id", "--chunks"),
+        *("--validation-file", "other.csv", *QUICK),
+    )
+    assert (status, err) == (0, "")
+    facts = TableModel.load("model.safetensors").facts
+    assert (facts["training_rows"], facts["validation_rows"]) == (300, 50)
+    assert "50 validation rows" in out
 
 
 def test_going_on_in_chunks_is_refused(command, refused, rng):

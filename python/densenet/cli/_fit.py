@@ -248,13 +248,11 @@ def _fit(arguments: argparse.Namespace) -> int:
     if arguments.chunks:
         _check_chunks(arguments, settings, workers)
         chunks = _tables.read_chunks(arguments, settings.missing, settings.present)
-        fitted = fit_chunks(chunks, settings, progress=progress)
+        validation = _held_out(arguments, settings, start)
+        fitted = fit_chunks(chunks, settings, validation=validation, progress=progress)
         return _tell(arguments, fitted, {}, output)
     table = _read(arguments, settings, start)
-    validation = None
-    if arguments.validation_file is not None:
-        other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
-        validation = _read(other, settings, start)
+    validation = _held_out(arguments, settings, start)
     scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
     fitted = fit(
         table, settings, start=start, validation=validation, progress=progress, workers=workers
@@ -318,9 +316,9 @@ def _check_chunks(
     arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
 ) -> None:
     """Refuse options that need the whole table in memory."""
-    for option in ("start", "folds", "validation_file", "join"):
+    for option in ("start", "folds", "join"):
         if getattr(arguments, option) is not None:
-            name = "from" if option == "start" else option.replace("_", "-")
+            name = "from" if option == "start" else option
             raise ValueError(
                 f"--{name}: expected no such option with --chunks, as it needs the whole table in "
                 "memory"
@@ -342,6 +340,16 @@ def _read(
     if start is not None:
         return _tables.read_for(start, arguments)
     return _tables.read(arguments, settings.missing, settings.present, settings.ignore.__contains__)
+
+
+def _held_out(
+    arguments: argparse.Namespace, settings: "Settings", start: "TableModel | None"
+) -> "Table | None":
+    """Read the table of rows to hold out, if there is one, as the other is read."""
+    if arguments.validation_file is None:
+        return None
+    other = argparse.Namespace(**{**vars(arguments), "table": [arguments.validation_file]})
+    return _read(other, settings, start)
 
 
 def _workers() -> "MPIWorkers | None":

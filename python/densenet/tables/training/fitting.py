@@ -32,7 +32,12 @@ from densenet.tables.training.going_on import (
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.reducing import parted, projection_of, reduction
 from densenet.tables.training.settings import Settings
-from densenet.tables.training.understanding import encodings, missing_targets, understand
+from densenet.tables.training.understanding import (
+    encodings,
+    missing_targets,
+    understand,
+    with_targets,
+)
 from densenet.training import History
 from densenet.training.workers import run_all
 from densenet.workers import Workers
@@ -142,7 +147,7 @@ def fit(
     begun = _anew(table, settings) if start is None else _further(table, settings, start)
     settings, target, said = begun.settings, begun.target, begun.said
     if validation is not None:
-        validation, lines = _with_targets(validation, target.column, "rows to hold out")
+        validation, lines = with_targets(validation, target.column, "rows to hold out")
         said[:0] = lines
         settings = replace(settings, validation=0.0)  # of this table
     settings = settings.chosen_for(len(begun.table), target)
@@ -241,7 +246,7 @@ class _Begun(NamedTuple):
 def _anew(table: Table, settings: Settings) -> _Begun:
     """Settle what is learned from a table: its target, and which columns name the rows."""
     missing = missing_targets(table, settings)
-    _, said = _with_targets(table, settings.target)
+    _, said = with_targets(table, settings.target)
     rows, _, target, noted = understand(table, settings, missing)
     return _Begun(rows, settings, target, said + noted)
 
@@ -250,20 +255,9 @@ def _further(table: Table, settings: Settings, start: TableModel) -> _Begun:
     """Settle how training goes on from a model, which decides what is read and predicted."""
     settings = settings_from(start, settings)
     missing_targets(table, settings, start.features.columns)
-    rows, said = _with_targets(table, settings.target)
+    rows, said = with_targets(table, settings.target)
     said += check_rows(start, rows)
     return _Begun(rows, gentler(settings, start, len(rows)), start.target, said)
-
-
-def _with_targets(table: Table, target: str, what: str = "rows") -> tuple[Table, list[str]]:
-    """Give the rows that have a target, and a note if there are others."""
-    table.require([target])
-    missing = table.missing(target)
-    if missing.all():
-        raise ValueError(f"{table.source}, column {target!r}: expected targets, got none")
-    others = int(missing.sum())
-    said = [f"{others:,} {what} without {target!r} are left out"] if others else []
-    return table.take(np.flatnonzero(~missing)), said
 
 
 def _parts(

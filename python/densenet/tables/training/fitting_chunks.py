@@ -25,7 +25,12 @@ from densenet.tables.training.epochs import check_converged, counts_of, facts_of
 from densenet.tables.training.fitting import Fitted
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.settings import Settings
-from densenet.tables.training.understanding import encodings, missing_targets, understand
+from densenet.tables.training.understanding import (
+    encodings,
+    missing_targets,
+    understand,
+    with_targets,
+)
 
 MOST_HELD = 10_000
 """The most rows that are held out."""
@@ -34,7 +39,13 @@ _LEAST_HELD = 500
 _HELD_CELLS = 1_000_000  # of the rows held out, as each cell becomes some 25 features
 
 
-def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = False) -> Fitted:
+def fit_chunks(
+    chunks: TableChunks,
+    settings: Settings,
+    *,
+    validation: Table | None = None,
+    progress: bool = False,
+) -> Fitted:
     """Train a model on a table that is read in chunks, so that memory need not hold it.
 
     Columns are understood by the sample: which are numbers, dates, categories or ids, the edges of
@@ -50,6 +61,9 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     chunks : TableChunks
     settings : Settings
         Of one network, without `reduce`.
+    validation : Table, optional
+        Rows to hold out, in place of some of the sample, so that all rows are trained on. Those
+        without a target are left out.
     progress : bool
         True shows a progress bar.
 
@@ -89,6 +103,11 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
     missing = missing_targets(sample, settings)
     table, task, target, said = understand(sample, settings, missing, len(chunks))
     rows = round(len(chunks) * len(table) / len(sample))  # with a target; more is known below
+    outside = None
+    if validation is not None:
+        outside, lines = with_targets(validation, settings.target, "rows to hold out")
+        said[:0] = lines
+        settings = replace(settings, validation=0.0)  # of this table
     open_settings, settings = settings, settings.chosen_for(rows, target)
     at, held_at = _hold_out(chunks, table, settings, task, rows)
     held_rows, known = table.take(held_at), table.take(at)
@@ -104,7 +123,8 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
         for some in given.tables([*features.columns, settings.target]):
             tally.add(some)
         if settings.task == "auto" and tally.is_regression() and task == "classification":
-            return fit_chunks(chunks, replace(open_settings, task="regression"), progress=progress)
+            settings = replace(open_settings, task="regression")
+            return fit_chunks(chunks, settings, validation=validation, progress=progress)
         pieces = _checks.count("pieces", settings.pieces, 0)
         features = tally.features(known, pieces, settings.most_categories)
         target = tally.target(sample.source)
@@ -118,7 +138,8 @@ def fit_chunks(chunks: TableChunks, settings: Settings, *, progress: bool = Fals
             "holds them"
         )
     settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
-    held = (features.transform(held_rows), target.encode(held_rows)) if len(held_at) else None
+    held_rows = held_rows if outside is None else outside
+    held = (features.encoded(held_rows), target.encode(held_rows)) if len(held_rows) else None
     check_decisions(settings, target, [held[1]] if held else [])
     size = max(1, _AT_ONCE // (4 * features.width))
     network = settings.make_network(features.width, target)

@@ -78,6 +78,38 @@ def missing_targets(
     return missing
 
 
+def with_targets(table: Table, target: str, what: str = "rows") -> tuple[Table, list[str]]:
+    """Give the rows that have a target, and a note if there are others.
+
+    Parameters
+    ----------
+    table : Table
+    target : str
+    what : str
+        What the note calls the rows.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such column, or no row has a target.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.training.understanding import with_targets
+    >>> rows, said = with_targets(Table.from_columns({"y": ["a", ""]}), "y")
+    >>> len(rows), said
+    (1, ["1 rows without 'y' are left out"])
+    """
+    table.require([target])
+    missing = table.missing(target)
+    if missing.all():
+        raise ValueError(f"{table.source}, column {target!r}: expected targets, got none")
+    others = int(missing.sum())
+    said = [f"{others:,} {what} without {target!r} are left out"] if others else []
+    return table.take(np.flatnonzero(~missing)), said
+
+
 def understand(
     table: Table, settings: Settings, missing: npt.NDArray[np.bool_], rows: int | None = None
 ) -> Understood:
