@@ -401,15 +401,24 @@ def _read_learned(learner: Learner, prefix: str, arrays: dict[str, Array]) -> Le
 # ---- attachments -------------------------------------------------------------------------------
 
 
+_SIMPLE = frozenset({str, bool, int, float, type(None)})
+
+
 def _plain(name: str, value: Any) -> Any:
     """Give the value as JSON can hold it; refuse what would come back as something else."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"{name}: expected str keys, got {key!r}")
-        return {key: _plain(f"{name}[{key!r}]", each) for key, each in value.items()}
+        return {
+            key: each if type(each) in _SIMPLE else _plain(f"{name}[{key!r}]", each)
+            for key, each in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_plain(f"{name}[{index}]", each) for index, each in enumerate(value)]
+        return [
+            each if type(each) in _SIMPLE else _plain(f"{name}[{index}]", each)
+            for index, each in enumerate(value)
+        ]
     if value is None or isinstance(value, str | bool | int | float | np.generic):
         return value
     raise TypeError(f"{name}: expected what JSON can hold, got {_checks.describe(value)}")

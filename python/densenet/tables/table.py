@@ -31,6 +31,8 @@ from densenet.tables.stored import Coded, Columns, Held
 
 __all__ = ["Table"]
 
+_UNKNOWN = Guess(PLAIN, sure=False)
+
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
@@ -359,7 +361,7 @@ class Table:
         return True
 
     def _guess(self, name: str) -> Guess[Numerals]:
-        return self.guesses.get(_checks.text("name", name), Guess(PLAIN, sure=False))
+        return self.guesses.get(_checks.text("name", name), _UNKNOWN)
 
     def _doubt(self, name: str, words: str) -> ValueError:
         return ValueError(f"{self.source}, column {name!r}: {words}")

@@ -254,17 +254,19 @@ def _edges(ordered: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float6
     values = ordered[firsts] + 0.0  # -0.0 and 0.0 are one number, which is written without a sign
     if len(values) <= most + 1:
         return values
-    counts = np.diff(firsts, append=len(ordered))
+    counts = np.empty_like(firsts)
+    np.subtract(firsts[1:], firsts[:-1], out=counts[:-1])
+    counts[-1] = len(ordered) - firsts[-1]
     heavy = counts > len(ordered) / most
-    heavy[[0, -1]] = True  # the range belongs to it
-    rest = np.repeat(values[~heavy], counts[~heavy])
-    inner = most + 1 - int(heavy.sum())
+    heavy[0] = heavy[-1] = True  # the range belongs to it
+    rest = np.repeat(np.flatnonzero(~heavy), counts[~heavy])
+    inner = most + 1 - np.count_nonzero(heavy)
     if inner <= 0:  # the heaviest values alone
         order = np.argsort(-counts[heavy], kind="stable")
         kept = values[heavy][order][: most - 1]
         return np.unique(np.concatenate([kept, values[[0, -1]]]))
-    quantiles = rest[places_between(len(rest), inner)]
-    return np.unique(np.concatenate([values[heavy], quantiles]))
+    heavy[rest[places_between(len(rest), inner)]] = True
+    return values[heavy]
 
 
 def _ratio(
