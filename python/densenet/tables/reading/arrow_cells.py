@@ -29,6 +29,7 @@ from densenet.tables.stored import (
 
 _FLOATS = {"double": "float64", "float": "float32", "halffloat": "float16"}
 _FEW = 1000  # cells that often tell already what would have to hold of all
+_FIRST = 10  # cells that tell what dots mean, unless they are between thousands
 
 
 class StoredTexts:
@@ -96,9 +97,10 @@ class StoredTexts:
         """Say what the dots in a column of numbers may mean."""
         from pyarrow import compute
 
-        few = dots_of(text for text in self._cells[:_FEW].to_pylist() if text)
-        if few == "others" or len(self) <= _FEW:
-            return few
+        for count in (_FIRST, _FEW):
+            few = dots_of(text for text in self._cells[:count].to_pylist() if text)
+            if few == "others" or len(self) <= count:
+                return few
         with_dot = self._cells.filter(compute.match_substring(self._cells, "."))
         return dots_of(with_dot.to_pylist())
 
@@ -199,7 +201,8 @@ def store(cells: Any, words: Collection[str], texts: Sequence[Any] | None = None
         cells, texts = _cleaned(cells, words), None
         numbers = _numbers(cells)
     if numbers is not None:
-        whole = _whole(cells, numbers)
+        values = as_numpy(numbers)
+        whole = _whole(cells, numbers, values)
         if whole is not None:
             return StoredNumbers(whole, is_text=True)
     is_short = len(cells) <= _FEW
@@ -209,8 +212,8 @@ def store(cells: Any, words: Collection[str], texts: Sequence[Any] | None = None
             return StoredCodes(coded)
     if numbers is None:
         return StoredTexts(cells)
-    values = shortened(as_numpy(numbers))
-    return StoredNumerals(values, pack_large(cells) if texts is None else texts)
+    texts = pack_large(cells) if texts is None else texts
+    return StoredNumerals(shortened(values), texts)
 
 
 def _repeats(cells: Any) -> bool:
@@ -313,12 +316,15 @@ def _marked_numbers(cells: Any, numerals: Numerals) -> Any:
     return _numbers(cells)
 
 
-def _whole(cells: Any, numbers: Any) -> Array | None:
-    """Give whole numbers in the smallest type, or None if they do not give back the texts."""
+def _whole(cells: Any, numbers: Any, values: Array) -> Array | None:
+    """Give whole numbers in the smallest type, or None if they do not give back the texts.
+
+    `values` are those of `numbers`.
+    """
     import pyarrow as arrow
     from pyarrow import compute
 
-    few = as_numpy(numbers[:_FEW])
+    few = values[:_FEW]
     if len(numbers) == numbers.null_count or np.any((few == few) & (few != np.rint(few))):
         return None
     try:
@@ -334,7 +340,7 @@ def _whole(cells: Any, numbers: Any) -> Array | None:
     if furthest >= 2**53:  # float64 has room for a gap, but not for all digits
         return None
     kind = np.float32 if furthest < 2**24 else np.float64
-    return as_numpy(numbers).astype(kind)
+    return values.astype(kind)
 
 
 def _coded(cells: Any) -> Coded:

@@ -20,7 +20,7 @@ from densenet._typing import Array
 
 SIZE = 1 << 20  # bytes that are read at a time: with more, pyarrow's memory is left in fragments
 _MOST = 32 * SIZE  # bytes without the end of a row that pyarrow is to parse
-_CELLS = 512  # bytes that a block has at least for each column, as each block costs something
+_CELLS = 2048  # bytes that a block has at least for each column, as each block costs something
 _END = re.compile(r"\r\n?|\n")
 _ROWS = 1 << 14  # rows in a block that was written anew
 

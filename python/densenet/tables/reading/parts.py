@@ -72,7 +72,7 @@ def of_one_file(
     pack : function, optional
         Makes of some arrays of a column what is held in their place.
     size : int
-        The bytes of an average column that are packed together.
+        The bytes of an average column that are packed together, if rows are like the first ones.
 
     Examples
     --------
@@ -92,19 +92,20 @@ def of_one_file(
     columns: dict[str, list[Any]] = {name: [] for name in first.columns}
     waiting: dict[str, list[Any]] = {name: [] for name in first.columns}
     places: list[Array] = []
-    held = 0  # bytes of the arrays that wait to be packed
+    rows = 0  # that wait to be packed
+    most = size * len(columns) * len(first.places) // max(1, size_of(first)) if pack else 0
     for part in chain((first,), taken):
         places.append(part.places)
         for name, arrays in waiting.items():
             arrays += part.columns[name]
         if pack is None:
             continue
-        held += size_of(part)
-        if held > size * len(columns):
+        rows += len(part.places)
+        if rows > most:
             for name, arrays in waiting.items():
                 columns[name].append(pack(arrays))
                 arrays.clear()
-            held = 0
+            rows = 0
     for name, arrays in waiting.items():
         columns[name] += arrays
     return first._replace(columns=columns, places=np.concatenate(places))
