@@ -107,6 +107,9 @@ class TableModel:
     {'n': ['7', '8'], 'says': ['woof', 'meow']}
     >>> model.score(pets).scores["accuracy"]
     1.0
+    >>> rows, classes, unknown = model.targets(pets)
+    >>> rows.tolist(), classes.tolist(), unknown
+    ([0, 1], [1, 0], [])
     >>> x = model.features.transform(pets)
     >>> (model.outputs(x) == model.network.predict_proba(x)).all()
     np.True_

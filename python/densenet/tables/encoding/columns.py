@@ -72,6 +72,8 @@ class Numbers:
     >>> age.encode(age.cells(train).at([3, 0]), features[:2])  # the same for rows 3 and 0
     >>> [round(float(value), 2) for value in features[:2, 0]]
     [0.0, -1.41]
+    >>> age.width
+    1
     >>> age.names, age.surprise(Table.from_columns({"age": [30, 1e9]}))
     (['age'], '1 cell cut off at 1000 standard deviations from the mean')
     >>> odd = age.oddities(Table.from_columns({"age": [30, 1e9]}))
@@ -192,8 +194,8 @@ class Categories:
     >>> from densenet.tables import Table
     >>> train = Table.from_columns({"color": ["red", "blue", "red", "blue", "green"]})
     >>> color = Categories.fit(train, "color")
-    >>> color.names  # green occurs once
-    ['color=blue', 'color=red', 'color: other']
+    >>> color.names, color.width  # green occurs once
+    (['color=blue', 'color=red', 'color: other'], 3)
     >>> color.transform(train)[[0, 1, 4]].tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     >>> features = np.empty((5, 3), np.float32)

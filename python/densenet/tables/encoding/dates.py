@@ -72,6 +72,8 @@ class Dates:
     >>> day = Dates.fit(train, "day")
     >>> day.names
     ['day', 'day: week sin', 'day: week cos', 'day: missing']
+    >>> day.width == len(day.names)
+    True
     >>> features = day.transform(train)
     >>> day.write(train, features)  # the same, into an array that is there
     >>> features.round(2)  # Monday, Wednesday, none, Monday

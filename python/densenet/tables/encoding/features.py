@@ -66,8 +66,8 @@ class Features:
     ...     }
     ... )
     >>> features = Features.fit(train, train.columns)
-    >>> features.names, features.left_out
-    (['age', 'color=blue', 'color=red'], {'planet': 'constant'})
+    >>> features.names, features.width, features.left_out
+    (['age', 'color=blue', 'color=red'], 3, {'planet': 'constant'})
     >>> features.transform(train).shape, features.encoded(train).shape
     ((4, 3), (4, 3))
     >>> other = Table.from_columns({"age": [50], "color": ["pink"]})

@@ -74,6 +74,8 @@ class PiecewiseLinear:
     >>> age = PiecewiseLinear.fit(train, "age")
     >>> age.edges, age.names
     ((10.0, 20.0, 40.0, 80.0), ['age', 'age: 10 to 20', 'age: 20 to 40', 'age: 40 to 80'])
+    >>> age.width
+    4
     >>> features = age.transform(Table.from_columns({"age": [15, 60, 100]}))
     >>> features.round(2)
     array([[-0.25,  0.5 ,  0.  ,  0.  ],
