@@ -31,6 +31,7 @@ from densenet.training.position import (
 )
 from densenet.training.ranks import Ranks, ranks_of
 from densenet.training.run import Metric, Run
+from densenet.training.shared_moments import widths_of
 from densenet.training.shares import Shares
 from densenet.training.unequal import check_shared, heard_by, words_of
 from densenet.workers.contract import Workers
@@ -171,7 +172,8 @@ def _train(
                 own_rows=ranks.own_rows,
             )
             ranks.meet(words)
-            ranks.begin(learner.layout.size, batch_size, learner.dtype)
+            widths = widths_of(learner.layout)
+            ranks.begin(learner.layout.size, batch_size, learner.dtype, widths)
             if own_rows:
                 classes = learner.layout.outputs
                 examples = own.weighed(ranks, examples, sample_weight, class_weight, classes)

@@ -102,6 +102,12 @@ class OwnRun(Run):
         """Give the numbers of this rank's rows in the order of this epoch; None as they lie."""
         return self.own_order
 
+    def measure(self, flat: Array) -> Array:
+        """Measure batch normalisation's moments with other parameters, over all ranks' rows."""
+        assert self.shared is not None
+        given = (self.examples, self.own_order, self.batch_size, self.learner.mode(True))
+        return self.shared.measure(flat, *given)
+
     def learn_from(self, examples: Examples) -> None:
         """Take the rows of the next steps from these; nothing is read ahead of a mapped file."""
         self.examples = examples
