@@ -466,8 +466,7 @@ class Network(Passes):
         RuntimeError
             If another call trains the network, or, with `workers`, another rank has an error or
             other results or, with chunks, other rows. What differs before the first step is a
-            ValueError on all ranks; `BatchNorm` and losses of one's own are refused with more than
-            one.
+            ValueError on all ranks; losses of one's own are refused with more than one.
 
         Examples
         --------
