@@ -429,7 +429,8 @@ class Network(Passes):
             Processes that train together, such as `densenet.workers` makes of MPI and others: each
             calls `fit` with the same network, rows or chunks, and arguments, computes its part of
             every batch, and ends with the same bits. Batches are those of one process. With
-            ``own_rows`` of `workers`, each gives its own rows, and batches have rows of all.
+            ``own_rows`` of `workers`, each gives its own rows or chunks, and batches have rows of
+            all.
             `Checkpoint` and the progress bar work on rank 0 alone; other callbacks are called on
             each, and one that stops the training stops it on all.
 

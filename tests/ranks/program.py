@@ -51,9 +51,9 @@ def train(workers, how="", path=None):
         callbacks.append(Ends(how))
     layers = NORMALISING if how == "normalises" else LAYERS
     network = Network(layers, SoftmaxCrossEntropy(), seed=1)
+    rows = (x, y) if how != "reads chunks" else (lambda: [(x[:99], y[:99]), (x[99:], y[99:])],)
     history = network.fit(
-        x,
-        y,
+        *rows,
         epochs=3,
         batch_size=200,
         validation_data=(x[:50], y[:50]),

@@ -115,6 +115,13 @@ def test_processes_normalise_over_whole_batches_as_threads_do(run, flag):
 
 
 @pytest.mark.parametrize("run", PROCESSES)
+def test_processes_that_read_their_own_chunks_have_the_bits_of_threads(run):
+    ended = run(2, "own_rows", "reads chunks")
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    assert ended.lines == of_threads(2, "reads chunks", own_rows=True)
+
+
+@pytest.mark.parametrize("run", PROCESSES)
 def test_other_rows_are_an_error_on_all(run):
     ended = run(2, how="has other rows")
     assert 0 not in ended.codes

@@ -196,6 +196,10 @@ class Ranks:
         if self._left == 0:
             self._message = self._whole
 
+    def no_step(self) -> None:
+        """End a step after its first sums: there is nothing more to add up."""
+        self._message = self._first
+
     def put_loss(self, part: int, loss: float) -> None:
         """Write a part's loss into the message of the gradient."""
         self._whole.losses[part] = _pieces(np.float64(loss))

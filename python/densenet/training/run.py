@@ -30,7 +30,7 @@ from densenet.training.orders import Shuffle
 from densenet.training.position import Position
 from densenet.training.ranks import Ranks, Stopped
 from densenet.training.shared import SharedSteps
-from densenet.training.shares import Shares
+from densenet.training.shares import Batches
 
 if TYPE_CHECKING:
     from densenet.training.reading import Reader
@@ -124,7 +124,7 @@ class Run:
     averaging: WeightAveraging | None
     bar: Any
     ranks: Ranks | None
-    shares: Shares | None = None  # of each batch, where ranks hold their own rows
+    shares: Batches | None = None  # of each batch, where ranks hold their own rows
 
     def __post_init__(self) -> None:
         ranks = self.ranks

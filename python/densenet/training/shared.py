@@ -13,7 +13,7 @@ from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.training.ranks import Ranks, halves
 from densenet.training.shared_moments import Enough, SharedMoments
-from densenet.training.shares import Shares
+from densenet.training.shares import Batches
 
 _EVERY = 0.02  # seconds between calls of a progress function
 
@@ -27,7 +27,7 @@ class SharedSteps:
     has batch normalisation, they add up sums over the batch within these passes, too.
     """
 
-    def __init__(self, learner: Learner, ranks: Ranks, shares: Shares | None = None) -> None:
+    def __init__(self, learner: Learner, ranks: Ranks, shares: Batches | None = None) -> None:
         self._engine, self._ranks, self._shares = learner.engine, ranks, shares
         self._moments = SharedMoments(learner.layout, learner.dtype, ranks)
 
@@ -77,6 +77,9 @@ class SharedSteps:
     ) -> tuple[float, bool]:
         """Sum a batch's gradients over all ranks; give its loss, and whether its rows weigh."""
         ranks, moments = self._ranks, self._moments
+        ranks.begin_step()
+        if self._shares is not None:
+            self._shares.begin_batch(examples, step)
         n, total, rows_of = self._batch(examples, steps.order, steps.batch_size, step)
 
         def compute(part: int, out: Array, means: BatchMeans | None) -> bool:
@@ -89,7 +92,6 @@ class SharedSteps:
             ranks.put_loss(part, self._engine.loss_and_gradient(flat, given, out, of_part))
             return True
 
-        ranks.begin_step()
         moments.begin(n)
         n_parts = ranks.parts.of(n)
         if ranks.exact:
