@@ -67,6 +67,17 @@ void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const RowS
   });
 }
 
+// Divides these columns of `kinds` sums, each [n], by the number of rows.
+template <class T>
+void divide(T* sums, Index n, Index kinds, Range cols, T rows) {
+  for (Index kind = 0; kind < kinds; ++kind) {
+    T* const own = sums + kind * n + cols.begin;
+    for_each_vector<T>(cols.size(), [&](Index c, auto lanes) {
+      store(own + c, load(own + c, lanes) / Vec<T>(rows), lanes);
+    });
+  }
+}
+
 // Mean and variance of these columns of x (batch, columns), over all its rows, into mean[columns]
 // and, behind it, variance[columns]; the columns behind that are scratch. to_means(sums, kinds)
 // turns `kinds` sums over the rows, each [columns], into means. Ioffe and Szegedy 2015.

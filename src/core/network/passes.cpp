@@ -131,16 +131,7 @@ void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) 
 template <class T>
 void Plan<T>::to_means(const Pass& pass, T* sums, Index n, Range mine, Index kinds) const {
   const BatchMeans<T>* const means = pass.mode.means;
-  if (means == nullptr) {
-    const Vec<T> count(static_cast<T>(pass.batch));
-    for (Index kind = 0; kind < kinds; ++kind) {
-      T* const own = sums + kind * n + mine.begin;
-      for_each_vector<T>(mine.size(), [&](Index c, auto lanes) {
-        store(own + c, load(own + c, lanes) / count, lanes);
-      });
-    }
-    return;
-  }
+  if (means == nullptr) return divide(sums, n, kinds, mine, static_cast<T>(pass.batch));
   pass.team.barrier();  // now all columns are written
   if (pass.team.rank == 0 && !pass.work.ended) {
     const DenormalMode keep(false);
