@@ -360,8 +360,19 @@ def part_of_a_batch(network, rows, means):
     return loss, gradient
 
 
-def test_means_are_asked_for_in_one_order(data, engine):
-    network, asked = make(engine), []
+ORDERS = {
+    "first": LAYERS,
+    "after dropout": [Dropout(0.3), BatchNorm(7), Linear(7, 4), BatchNorm(4)],
+    "in a block": [Residual([BatchNorm(7), ReLU(), Linear(7, 7)]), BatchNorm(7), Linear(7, 4)],
+    "after LayerNorm": [dn.LayerNorm(7), BatchNorm(7), Linear(7, 4, bias=False)],
+    "last": [Linear(7, 4, bias=False), BatchNorm(4)],
+    "none": [Linear(7, 4)],
+}
+
+
+@pytest.mark.parametrize("layers", ORDERS.values(), ids=ORDERS)
+def test_means_are_asked_for_in_one_order(data, engine, layers):
+    network, asked = make(engine, layers=layers), []
 
     def means(sums):
         asked.append(len(sums))
