@@ -375,6 +375,7 @@ def test_predictions_in_pieces_are_those_of_the_whole(command, rng, monkeypatch,
     monkeypatch.setattr(drawing, "MOST_ROWS", 60)
     monkeypatch.setattr(mixing, "GROUP", 1 << 11)
     monkeypatch.setattr(csv_text, "SIZE", 1 << 9)
+    monkeypatch.setattr(csv_text, "_CELLS", 64)
     taken = []
     answer = TableModel.answer
     monkeypatch.setattr(
