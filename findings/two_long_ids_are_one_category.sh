@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # scikit-learn 1.9.1, given columns of pandas 3.1.1, some of them in types of pyarrow 26.0.1.
 #
-# What happens: scikit-learn takes a column of pandas' Int64 or int64[pyarrow] for float64, also where no cell is
-# missing. OneHotEncoder, OrdinalEncoder and LabelEncoder then find one category where there are two ids
+# What happens: scikit-learn takes a column of pandas' Int64 or int64[pyarrow] for float64, also where no
+# cell is missing. OneHotEncoder, OrdinalEncoder and LabelEncoder then find one category where there are two ids
 # beyond 2**53. Labels of pandas' boolean come back as 0.0 and 1.0 from classifiers, but as False and True
 # from DummyClassifier, which does not convert them. The same ids as int64 or as texts are exact. Nobody
 # warns.
