@@ -498,18 +498,3 @@ def test_probabilities_are_float64_and_sum_to_1():
     chances = pd.Series(shares[:, 0])
     chances[chances > 0.5] = np.nextafter(0.5, 1)
     assert {np.random.default_rng(0).choice(4, p=row) for row in shares} <= set(range(4))
-
-
-@pytest.mark.parametrize("kind", ["boolean", "Int64", "bool[pyarrow]", "int64[pyarrow]"])
-def test_labels_of_nullable_types_stay_what_they_are(kind):
-    if kind.endswith("[pyarrow]"):
-        pytest.importorskip("pyarrow")
-    plain = np.array([False, True] if "bool" in kind else [2**53, 2**53 + 1])[np.arange(40) // 20]
-    x = {"a": np.sin(np.arange(40))}
-    labels = pd.Series(plain).astype(kind)
-    model = DenseTableClassifier(max_iter=1, random_state=0).fit(x, labels)
-    twin = DenseTableClassifier(max_iter=1, random_state=0).fit(x, plain)
-    assert model.classes_.dtype == plain.dtype
-    np.testing.assert_array_equal(model.classes_, twin.classes_)
-    np.testing.assert_array_equal(model.predict(x), twin.predict(x))
-    assert model.model_.target == twin.model_.target
