@@ -69,7 +69,7 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * len(nets), 4.2), layout="constrained")
+    figure = Figure(figsize=(5 * len(nets), 4.6), layout="constrained")
     for axes, net in zip(figure.subplots(1, len(nets), squeeze=False)[0], nets, strict=True):
         costs, measured = Costs(**net[kind]["costs"]), net[kind]["measured"]
         given = costs, net["rows"], net["bytes"]
@@ -90,12 +90,16 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
         axes.set_title(f"{net['net'].partition(':')[0]}, batches of {net['rows']}")
         axes.set_xlabel("ranks")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_ylim(bottom=max(1.0, each[:, 0].min() / 4))
+        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_minor_formatter("")
+        highest = max(each[0].sum(), *(1e6 * seconds for seconds in measured.values()), 0.0)
+        axes.set_ylim(max(1.0, each[:, 0].min() / 4), 1.5 * highest)
         axes.grid(color="#e3e7eb")
     first = figure.axes[0]
     first.set_ylabel("µs")
-    first.legend(fontsize=8, frameon=False)
+    figure.legend(
+        *first.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     figure.savefig(path, dpi=110)
 
 

@@ -50,7 +50,7 @@ def update(
 ) -> None: ...
 
 # The tuples Mode, Examples and Steps of densenet._engine.contract.
-_Mode: TypeAlias = tuple[Array, bool, int, int, bool, int]
+_Mode: TypeAlias = tuple[Array, bool, int, int, bool, int, Callable[[Array], object] | None]
 _Examples: TypeAlias = tuple[Array, Array | None, Array | None, float | None]
 _PerStep: TypeAlias = list[float] | None
 _Steps: TypeAlias = tuple[

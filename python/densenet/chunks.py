@@ -21,7 +21,7 @@ _INDEX = "__index_level_"  # how the name of a column begins that holds the inde
 
 
 def from_arrays(x: Any, y: Any, sample_weight: Any = None, *, rows: int | None = None) -> Chunks:
-    """Read chunks from data that can be sliced by rows: data sets of h5py, arrays of zarr.
+    """Read chunks from data that can be sliced by rows: sets of h5py, arrays of zarr, TensorStore.
 
     Parameters
     ----------
@@ -65,9 +65,15 @@ def from_arrays(x: Any, y: Any, sample_weight: Any = None, *, rows: int | None =
 
     def chunks() -> Iterator[Chunk]:
         for begin in range(0, n, size):
-            yield tuple(each[begin : begin + size] for each in data)
+            yield tuple(_read(each[begin : begin + size]) for each in data)
 
     return chunks
+
+
+def _read(rows: Any) -> Any:
+    """Read some rows, for a slice of TensorStore is one that has not been read."""
+    is_unread = type(rows).__module__.partition(".")[0] == "tensorstore"
+    return np.asarray(rows) if is_unread else rows
 
 
 def from_dask(x: Any, y: Any, sample_weight: Any = None) -> Chunks:

@@ -376,8 +376,8 @@ class LayerNorm(_Norm):
 class BatchNorm(_Norm):
     """Give each column mean 0 and variance 1, then scale and shift it (Ioffe and Szegedy 2015).
 
-    Training uses the mean and variance of the batch. Prediction uses running ones, which move a
-    tenth of the way to the batch's at each training step.
+    Training uses the mean and variance of the batch, also where many processes share it. Prediction
+    uses running ones, which move a tenth of the way to the batch's at each training step.
 
     Parameters
     ----------

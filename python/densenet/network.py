@@ -429,7 +429,8 @@ class Network(Passes):
             Processes that train together, such as `densenet.workers` makes of MPI and others: each
             calls `fit` with the same network, rows or chunks, and arguments, computes its part of
             every batch, and ends with the same bits. Batches are those of one process. With
-            ``own_rows`` of `workers`, each gives its own rows, and batches have rows of all.
+            ``own_rows`` of `workers`, each gives its own rows or chunks, and batches have rows of
+            all.
             `Checkpoint` and the progress bar work on rank 0 alone; other callbacks are called on
             each, and one that stops the training stops it on all.
 
@@ -466,8 +467,7 @@ class Network(Passes):
         RuntimeError
             If another call trains the network, or, with `workers`, another rank has an error or
             other results or, with chunks, other rows. What differs before the first step is a
-            ValueError on all ranks; `BatchNorm` and losses of one's own are refused with more than
-            one.
+            ValueError on all ranks; losses of one's own are refused with more than one.
 
         Examples
         --------

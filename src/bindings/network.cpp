@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/batch_means.hpp"
 #include "bindings/copies.hpp"
 #include "bindings/own_loss.hpp"
 #include "bindings/plan_arguments.hpp"
@@ -89,17 +91,26 @@ void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const p
 }
 
 // The first half of a step: returns the loss and writes its gradient. Returns None if another call
-// is training.
+// is training. The mode may have means: see PythonMeans.
 template <class T>
 std::optional<double> loss_and_gradient(Plan<T>& plan, const py::object& flat,
                                         const py::tuple& given, const py::object& gradient,
                                         const py::tuple& mode) {
   const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Examples examples = examples_of(given, plan.inputs(), plan.outputs());
-  const Mode<T> how = mode_of(plan, mode);
+  Mode<T> how = mode_of(plan, mode);
   T* out = required<T>(gradient, plan.parameters(), "gradient");
-  const Unlocked unlocked;
-  return plan.loss_and_gradient(params, examples, out, how);
+  PythonMeans<T> python{means_of(mode)};
+  const BatchMeans<T> means{&PythonMeans<T>::compute, &python};
+  if (!python.function.is_none()) how.means = &means;
+  std::optional<double> loss;
+  {
+    Unlocked unlocked;
+    python.unlocked = &unlocked;
+    loss = plan.loss_and_gradient(params, examples, out, how);
+  }
+  if (python.raised) std::rethrow_exception(python.raised);
+  return loss;
 }
 
 // What trains a network for as many steps as there are learning rates, taken apart. `given` is the

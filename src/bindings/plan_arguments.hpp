@@ -162,14 +162,19 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
 }
 
 // From the tuple Mode: (running statistics, training, seed of dropout, step, whether to update
-// running statistics, first row).
+// running statistics, first row, means of the batch or None). The means are left out.
 template <class T>
 Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
-  const auto& [array, training, seed, step, update, first_row] =
-      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool, Index>>(given);
+  const auto& [array, training, seed, step, update, first_row, means] =
+      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool, Index, py::object>>(
+          given);
+  static_cast<void>(means);
   T* running = plan.running() > 0 ? required<T>(array, plan.running(), "running_moments") : nullptr;
   return {training, seed, step, running, update, first_row};
 }
+
+// The function of the tuple Mode that gives the means of a batch, or None.
+inline py::object means_of(const py::tuple& mode) { return mode[6]; }
 
 // An optimizer has no factors of the learning rate, or as many as the plan has arrays of
 // parameters.

@@ -35,6 +35,10 @@ inline constexpr double kFlopPerSecond = 1e11, kFlopPerElement = 20;
 // Times that a member of a team looks whether the others have arrived before it gives up its
 // processor. More waits better on an idle machine, less on a busy one (A beside busy processes).
 inline constexpr int kBarrierSpins = 1000;
+// A member of a team sleeps while it waits, for so long after other programs have had its processor
+// for kLostSeconds. Where nobody else wants it, sleep costs a step of some milliseconds up to 8 %.
+inline constexpr double kLostSeconds = 2e-4;
+inline constexpr auto kSharedProcessor = std::chrono::milliseconds(20);
 // OpenMP's threads spin for at least this long after work; after that they may have to be woken.
 inline constexpr auto kThreadsStayAwake = std::chrono::milliseconds(2);
 // Seconds of calls in a row on one thread after which sleeping threads are woken: what waking took.

@@ -32,8 +32,8 @@ def test_there_is_code_to_look_at():
     assert len(PYTHON) > 10
 
 
-def test_openmp_and_threads_are_in_one_file():
-    words = r"#\s*pragma omp|<omp\.h>|\bomp_|_OPENMP|<thread>|<future>|std::async|pthread_"
+def test_openmp_and_new_threads_are_in_one_file():
+    words = r"#\s*pragma omp|<omp\.h>|\bomp_|_OPENMP|std::thread\b|<future>|std::async|pthread_"
     speaking = {path.name for path in SOURCES if re.search(words, without_comments(path))}
     assert speaking == {"parallel.hpp"}
 

@@ -137,6 +137,34 @@ def test_lists_of_masked_rows_initial_weights_and_metrics_too(engine):
             same_error([error], TypeError, f"{name}: {MASK}")
 
 
+class ReadMasked:
+    """Rows that give a masked array by indexing, as a variable of netCDF4 does."""
+
+    mask = True
+    shape = X.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.full(X.shape, 9.97e36, dtype)
+
+
+class ArrayWithMask(np.ndarray):
+    """An array that marks gaps but is none of numpy.ma, as astropy's Masked."""
+
+    mask = np.ones(1, bool)
+
+
+@pytest.mark.parametrize("x", [ReadMasked(), X.view(ArrayWithMask)], ids=["variable", "Masked"])
+def test_masks_of_other_libraries_too(engine, x):
+    network = make(engine)
+    for given in x, [x]:
+        error = error_of(lambda given=given: network.forward(given), [])
+        same_error([error], TypeError, f"x: {MASK}")
+    same_error([error_of(lambda: network.loss(X, x), [])], TypeError, f"y: {MASK}")
+    frames = pytest.importorskip("densenet.tables.frames")
+    error = error_of(lambda: frames.cells_of("size", x), [])
+    same_error([error], TypeError, f"size: {MASK}")
+
+
 def test_other_subclasses_are_taken(engine, tmp_path):
     network, rule = make(engine), SGD()
     mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=X.shape)

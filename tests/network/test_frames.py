@@ -92,6 +92,11 @@ REFUSED = {
         "timestamp[us]",
         "'a'",
     ),
+    "times of day of Arrow, in nanoseconds": (
+        lambda: table(a=table(a=[1, 2, 3, 4])["a"].cast("time64[ns]")),
+        "time64[ns]",
+        "'a'",
+    ),
     "days": (lambda: cells(a=pd.Series([datetime.date(2020, 1, 1)] * N), b=F), "object", "'a'"),
     "complex numbers": (lambda: cells(a=F, b=[1j] * N), "complex128", "'b'"),
     "lists": (lambda: cells(a=pd.Series([[1, 2]] * N), b=F), "object", "'a'"),

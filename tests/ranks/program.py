@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 from densenet import (
+    BatchNorm,
     Callback,
     Checkpoint,
     Dropout,
@@ -21,6 +22,7 @@ from densenet import (
 )
 
 LAYERS = [Linear(7, 16), ReLU(), Dropout(0.3), Linear(16, 4)]
+NORMALISING = [Linear(7, 16), BatchNorm(16), ReLU(), Linear(16, 8), BatchNorm(8), Linear(8, 4)]
 
 
 class Ends(Callback):
@@ -47,10 +49,11 @@ def train(workers, how="", path=None):
     callbacks = [] if path is None else [Checkpoint(path)]
     if workers.rank == 1:
         callbacks.append(Ends(how))
-    network = Network(LAYERS, SoftmaxCrossEntropy(), seed=1)
+    layers = NORMALISING if how == "normalises" else LAYERS
+    network = Network(layers, SoftmaxCrossEntropy(), seed=1)
+    rows = (x, y) if how != "reads chunks" else (lambda: [(x[:99], y[:99]), (x[99:], y[99:])],)
     history = network.fit(
-        x,
-        y,
+        *rows,
         epochs=3,
         batch_size=200,
         validation_data=(x[:50], y[:50]),
@@ -58,7 +61,8 @@ def train(workers, how="", path=None):
         workers=workers,
         callbacks=callbacks,
     )
-    learned = hashlib.sha256(network.flat.tobytes()).hexdigest()[:16]
+    arrays = [network.flat, *network.running_moments.values()]
+    learned = hashlib.sha256(b"".join(each.tobytes() for each in arrays)).hexdigest()[:16]
     return f"rank {workers.rank} of {workers.size}: {learned} {history.batch_loss[-1]!r}"
 
 

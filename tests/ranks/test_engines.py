@@ -80,8 +80,8 @@ PROCESSES = [
 ]
 
 
-def of_threads(size, **flags):
-    return all_of(on_ranks(size, program.train, **flags))
+def of_threads(size, how="", **flags):
+    return all_of(on_ranks(size, partial(program.train, how=how), **flags))
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -104,6 +104,21 @@ def test_exact_sums_give_the_bits_of_one_rank(run):
     assert ended.codes == [0] * len(ended.codes), ended.errors
     [alone] = of_threads(1, exact=True)
     assert [line.partition(": ")[2] for line in ended.lines] == [alone.partition(": ")[2]] * 3
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+@pytest.mark.parametrize("flag", ["", "own_rows", "exact"])
+def test_processes_normalise_over_whole_batches_as_threads_do(run, flag):
+    ended = run(2, flag, "normalises")
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    assert ended.lines == of_threads(2, "normalises", **({flag: True} if flag else {}))
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+def test_processes_that_read_their_own_chunks_have_the_bits_of_threads(run):
+    ended = run(2, "own_rows", "reads chunks")
+    assert ended.codes == [0] * len(ended.codes), ended.errors
+    assert ended.lines == of_threads(2, "reads chunks", own_rows=True)
 
 
 @pytest.mark.parametrize("run", PROCESSES)

@@ -96,6 +96,18 @@ def test_long_integers_stay_exact_beside_gaps(whole):
         assert (cells.tolist(), are_own) == (texts, False)
 
 
+@pytest.mark.parametrize("is_series", [False, True])
+def test_times_of_day_may_have_nanoseconds(is_series):
+    arrow = pytest.importorskip("pyarrow")
+    texts = ["10:30:00.123456789", None, "00:00:00.000000000"]
+    column = arrow.array([37_800_123_456_789, None, 0], arrow.time64("ns"))
+    if is_series:
+        column = pd.Series(pd.arrays.ArrowExtensionArray(arrow.chunked_array([column])))
+    cells, are_own = cells_of("at", column)
+    assert (cells.tolist(), are_own) == ([text or "" for text in texts], False)
+    assert Table.from_columns({"at": column}).texts("at").tolist() == cells.tolist()
+
+
 def test_types_for_categories_are_known():
     texts = ["1", "2", "1"]
     assert is_categorical(pd.Series(texts, dtype="category"))

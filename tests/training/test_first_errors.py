@@ -191,6 +191,8 @@ def test_flags_are_true_or_false_or_1_or_0(engine, flag):
         ("Array", "dask.array.core", "Array of dask"),
         ("DataFrame", "dask.dataframe.core", "DataFrame of dask"),
         ("Array", "zarr.core.array", "Array of zarr"),
+        ("Variable", "netCDF4._netCDF4", "Variable of netCDF4"),
+        ("TensorStore", "tensorstore", "TensorStore of tensorstore"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "loss", "predict"])

@@ -312,14 +312,7 @@ def test_too_many_rows_are_refused_on_all(monkeypatch, data):
             raise end
 
 
-def test_exact_sums_and_chunks_are_refused(data):
+def test_exact_sums_are_refused(data):
     for end in on_ranks(2, trainer(data, counts=[50, 50]), exact=True, own_rows=True):
         with pytest.raises(ValueError, match=r"workers\.exact: expected False with own_rows=True"):
-            raise end
-
-    def train(workers):
-        make().fit(lambda: [data[:2]], workers=workers)
-
-    for end in own(train, 2):
-        with pytest.raises(TypeError, match=r"workers\.own_rows: expected False with chunks"):
             raise end

@@ -83,6 +83,19 @@ def test_arrays_of_zarr_are_read_by_rows(data):
     assert_fits(chunks.from_arrays(*map(zarr.array, data), rows=10), data)
 
 
+def test_stores_whose_slices_are_not_read_yet_are_read_by_rows(data):
+    class TensorStore(OnDisk):
+        __module__ = "tensorstore"
+
+        def __getitem__(self, rows):
+            return TensorStore(super().__getitem__(rows))
+
+        def __array__(self, dtype=None, copy=None):
+            return self._array
+
+    assert_fits(chunks.from_arrays(*map(TensorStore, data), rows=10), data)
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "text"),
     [

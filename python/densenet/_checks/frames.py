@@ -34,7 +34,7 @@ def unwrapped(name: str, value: Any) -> Any:
 def _here(name: str, value: Any) -> None:
     """Refuse data that lie elsewhere, for NumPy would read them whole, however many there are."""
     library = type(value).__module__.partition(".")[0]
-    if library in ("h5py", "dask", "dask_expr", "zarr"):
+    if library in ("h5py", "dask", "dask_expr", "zarr", "netCDF4", "tensorstore"):
         raise TypeError(
             f"{name}: expected rows in memory or in an np.memmap, got {describe(value)} of "
             f"{library}: read it into an array, or learn from it in chunks, as densenet.chunks does"
@@ -89,11 +89,10 @@ def exact(column: Any) -> Any:
 
 def _numbers(name: str, label: Any, column: Any) -> Array:
     kind = getattr(column, "dtype", getattr(column, "type", None))  # the latter is Arrow's
-    values = np.asarray(exact(column))
-    own = values.dtype.kind in "biuf" and isinstance(kind, np.dtype)
-    if own:
-        return values
     try:
+        values = np.asarray(exact(column))
+        if values.dtype.kind in "biuf" and isinstance(kind, np.dtype):
+            return values
         if {values.dtype.kind, getattr(kind, "kind", "")} & set("mMc"):
             raise TypeError
         if values.dtype.kind not in "biuf":

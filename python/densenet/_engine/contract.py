@@ -59,13 +59,23 @@ def unit_weights(sample_weight: Array, dtype: np.dtype[Any]) -> Array:
     return (sample_weight / largest if largest > 0 else sample_weight).astype(dtype)
 
 
+BatchMeans: TypeAlias = Callable[[Array], object]
+"""Means over a batch of which a call has some of the rows.
+
+``means(sums)`` replaces sums over these rows, a vector of the network's type, by the means over all
+rows of the batch.
+"""
+
+
 class Mode(NamedTuple):
     """How dropout and batch normalisation behave in a pass.
 
     ``running`` holds the running moments of batch normalisation. With ``training`` dropout draws,
     and batch normalisation uses the batch's moments; ``seed`` and ``step`` (of the optimizer, from
     0) decide the draws, for rows that begin at row ``first_row`` of a batch. With ``update`` a
-    forward pass also moves the running moments towards the batch's.
+    forward pass also moves the running moments towards the batch's. ``means``, which
+    `Engine.loss_and_gradient` alone takes, gives batch normalisation the means over all rows of
+    that batch; None stands for those of the call.
     """
 
     running: Array
@@ -74,6 +84,7 @@ class Mode(NamedTuple):
     step: int
     update: bool = False
     first_row: int = 0
+    means: BatchMeans | None = None
 
 
 class Steps(NamedTuple):
@@ -260,6 +271,11 @@ class Engine(Protocol):
         """Begin a step: give the loss, and write its gradient, laid out as `flat`.
 
         The running moments move, unless the loss is not finite or all weights are 0.
+
+        With `mode.means` they stay as they are. Each batch normalisation calls it: forwards with
+        ``Σ x``, then with ``Σ (x - mean)²`` and ``Σ (x - mean)`` one after the other; backwards
+        with ``Σ g`` and ``Σ g ∘ x̂``, unless no layer before it has parameters. What it raises ends
+        the call. Meanwhile others may read the network.
         """
 
     def apply_gradient(

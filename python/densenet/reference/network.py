@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import setitem
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from densenet.reference.losses import bounded_loss
 from densenet.reference.normalization import mean_and_variance, norm_backward, norm_forward
 from densenet.reference.products import product
 from densenet.reference.regularization import dropout
+
+_Moments: TypeAlias = dict[str, tuple[Array, Array]]  # mean and variance, by a layer's name
 
 
 class ReferenceEngine:
@@ -75,8 +77,8 @@ class ReferenceEngine:
     # ---- one pass ------------------------------------------------------------------------------
 
     @np.errstate(all="ignore")
-    def _values(self, flat: Array, x: Array, mode: Mode) -> list[Array]:
-        """Give the input and every layer's output."""
+    def _values(self, flat: Array, x: Array, mode: Mode, moments: _Moments) -> list[Array]:
+        """Give the input and every layer's output; keep the moments of each normalisation."""
         values = [np.asarray(x, self._dtype)]
         skipped: list[Array] = []  # inputs of the residual blocks around the layer at hand
         for number, place in enumerate(self._layout.places):
@@ -87,10 +89,12 @@ class ReferenceEngine:
             elif place.kind == "close":
                 values.append(skipped.pop() + x)
             else:
-                values.append(self._layer_forward(number, place, flat, x, mode))
+                values.append(self._layer_forward(number, place, flat, x, mode, moments))
         return values
 
-    def _layer_forward(self, number: int, place: Place, flat: Array, x: Array, mode: Mode) -> Array:
+    def _layer_forward(
+        self, number: int, place: Place, flat: Array, x: Array, mode: Mode, moments: _Moments
+    ) -> Array:
         layer = place.layer
         if isinstance(layer, Activation):
             return _activation(layer, "forward", x)
@@ -108,18 +112,18 @@ class ReferenceEngine:
             return dropout(x, place.parameter, **_draws(mode, number)) if mode.training else x
         assert place.weight
         assert place.bias
-        found = self._moments(place, x, mode)
+        found = moments[place.name] = self._moments_of(place, x, mode)
         return norm_forward(
             x, place.weight.view(flat), place.bias.view(flat), *found, place.parameter
         )
 
-    def _moments(self, place: Place, x: Array, mode: Mode) -> tuple[Array, Array]:
+    def _moments_of(self, place: Place, x: Array, mode: Mode) -> tuple[Array, Array]:
         if place.running is None:
             return mean_and_variance(x, axis=1)
         running = [slot.view(mode.running) for slot in place.running]
         if not mode.training:
             return running[0], running[1]
-        mean, variance = mean_and_variance(x, axis=0)
+        mean, variance = mean_and_variance(x, 0, mode.means)
         if mode.update:  # the running moments follow by a tenth, the variance unbiased
             unbiased = variance * (len(x) / max(len(x) - 1, 1))
             for held, new in zip(running, (mean, unbiased), strict=True):
@@ -128,10 +132,16 @@ class ReferenceEngine:
 
     @np.errstate(all="ignore")
     def _backward(
-        self, flat: Array, values: list[Array], dy: Array, dflat: Array | None, mode: Mode
+        self,
+        flat: Array,
+        values: list[Array],
+        dy: Array,
+        dflat: Array | None,
+        mode: Mode,
+        moments: _Moments,
     ) -> Array:
         """Send dy back through every layer; collect the parameters' gradients on the way."""
-        mode = mode._replace(update=False)
+        first = next((place for place in self._layout.places if place.weight), None)
         skipped: list[Array] = []
         for number, place in reversed(list(enumerate(self._layout.places))):
             x, y = values[number], values[number + 1]
@@ -148,8 +158,10 @@ class ReferenceEngine:
                 if mode.training:
                     dy = dropout(dy, place.parameter, **_draws(mode, number))
             else:
-                assert place.weight
-                dy, *gradients = self._parametric_backward(place, flat, dy, x, mode)
+                if place is first:  # nobody asks for the gradient of the input of a part of a batch
+                    mode = mode._replace(means=None)
+                given = (dy, x, mode, moments)
+                dy, *gradients = self._parametric_backward(place, flat, *given)
                 slots = (place.weight, place.bias)
                 for slot, gradient in zip(slots, gradients, strict=True):
                     if slot and dflat is not None:
@@ -157,7 +169,7 @@ class ReferenceEngine:
         return dy
 
     def _parametric_backward(
-        self, place: Place, flat: Array, dy: Array, x: Array, mode: Mode
+        self, place: Place, flat: Array, dy: Array, x: Array, mode: Mode, moments: _Moments
     ) -> tuple[Array, Array, Array]:
         assert place.weight
         weight = place.weight.view(flat)
@@ -168,8 +180,8 @@ class ReferenceEngine:
             # xᵀ dy and not dyᵀ x: the pieces of the first operand are taken in another order.
             return product(dy, weight, pieces), product(x.T, dy, pieces).T, dy.sum(axis=0)
         axis = 1 if place.running is None else 0 if mode.training else None
-        found = self._moments(place, x, mode)
-        return norm_backward(dy, x, weight, *found, place.parameter, axis)
+        means = None if place.running is None else mode.means
+        return norm_backward(dy, x, weight, *moments[place.name], place.parameter, axis, means)
 
     # ---- the engine's calls --------------------------------------------------------------------
 
@@ -182,13 +194,15 @@ class ReferenceEngine:
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         flat, mode = self._still(flat, mode)
-        return self._values(flat, x, mode)[-1]
+        return self._values(flat, x, mode, {})[-1]
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode
     ) -> None:
         flat, mode = self._still(flat, mode)
-        dinputs = self._backward(flat, self._values(flat, x, mode), dy, dflat, mode)
+        moments: _Moments = {}
+        values = self._values(flat, x, mode, moments)
+        dinputs = self._backward(flat, values, dy, dflat, mode, moments)
         if dx is not None:
             dx[...] = dinputs
 
@@ -206,12 +220,13 @@ class ReferenceEngine:
         dx: Array | None,
         own: OwnLoss | None = None,
     ) -> float:
-        values = self._values(flat, examples.x, mode)
+        moments: _Moments = {}
+        values = self._values(flat, examples.x, mode, moments)
         if own is not None:
             loss, dy = own(values[-1], examples.targets)
         else:
             loss, dy = self._loss_and_gradient(values[-1], examples)
-        dinputs = self._backward(flat, values, dy, dflat, mode)
+        dinputs = self._backward(flat, values, dy, dflat, mode, moments)
         if dx is not None:
             dx[...] = dinputs
         return loss
@@ -308,7 +323,7 @@ class ReferenceEngine:
     ) -> tuple[float, Array]:
         """Give the loss and the running moments as a step moves them; write the gradient."""
         moved = mode.running.copy()
-        mode = mode._replace(running=moved, update=examples.weigh)
+        mode = mode._replace(running=moved, update=examples.weigh and mode.means is None)
         return self._gradients(flat, mode, examples, gradient, None, own), moved
 
     def loss_and_gradient(

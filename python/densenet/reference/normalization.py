@@ -4,16 +4,40 @@ Mean and variance are those of a row over its columns (``axis=1``, Ba et al. 201
 over the rows (``axis=0``, Ioffe and Szegedy 2015). The variance is the biased one.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from densenet._typing import Array
 
 
-def mean_and_variance(x: Array, axis: int) -> tuple[Array, Array]:
+def _means(
+    values: Sequence[Array],
+    axis: int,
+    dtype: "np.dtype[Any]",
+    means: Callable[[Array], object] | None,
+) -> list[Array]:
+    """Give the mean of each matrix along an axis, or over all rows of a batch.
+
+    `means` turns sums over the rows at hand, a vector of the type `dtype`, into the means over a
+    batch that has other rows, too.
+    """
+    if means is None:
+        return [each.mean(axis, keepdims=True) for each in values]
+    sums = np.concatenate([each.sum(axis) for each in values]).astype(dtype)
+    means(sums)
+    return list(sums.astype(values[0].dtype).reshape(len(values), 1, -1))
+
+
+def mean_and_variance(
+    x: Array, axis: int, means: Callable[[Array], object] | None = None
+) -> tuple[Array, Array]:
     """Compute mean and variance along an axis, in float64.
 
     Rounding leaves the first mean a little off. The mean difference from it corrects both: it is
-    added to the mean, and its square is subtracted from the variance.
+    added to the mean, and its square is subtracted from the variance. With `means`, x has some of
+    the rows of a batch: it turns sums over these into the means over all.
 
     Examples
     --------
@@ -23,10 +47,10 @@ def mean_and_variance(x: Array, axis: int) -> tuple[Array, Array]:
     (array([[2.]]), array([[1.]]))
     """
     wide = x.astype(np.float64)
-    rough = wide.mean(axis, keepdims=True)
-    rest = (wide - rough).mean(axis, keepdims=True)
+    (rough,) = _means([wide], axis, x.dtype, means)
+    squares, rest = _means([(wide - rough) ** 2, wide - rough], axis, x.dtype, means)
     mean = np.where(np.isfinite(rough), rough + rest, rough)
-    variance = ((wide - rough) ** 2).mean(axis, keepdims=True) - rest**2
+    variance = squares - rest**2
     return mean.astype(x.dtype), variance.astype(x.dtype)
 
 
@@ -55,9 +79,18 @@ def norm_forward(
 
 
 def norm_backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axis: int | None
+    dy: Array,
+    x: Array,
+    gamma: Array,
+    mean: Array,
+    variance: Array,
+    eps: float,
+    axis: int | None,
+    means: Callable[[Array], object] | None = None,
 ) -> tuple[Array, Array, Array]:
     """Differentiate `norm_forward`; `axis` is that of the mean, None if that is a constant.
+
+    `means` is that of `mean_and_variance`; ``dγ`` and ``dβ`` are sums over the rows at hand.
 
     With ``g = γ ∘ dy``: ``dx = (g - mean(g) - x̂ ∘ mean(g ∘ x̂)) / √(variance + ε)``,
     ``dγ = Σ dy ∘ x̂`` and ``dβ = Σ dy``.
@@ -79,6 +112,6 @@ def norm_backward(
     if axis is None:
         dx = g * inverse
     else:
-        along = (g * xhat).mean(axis, keepdims=True)
-        dx = (g - g.mean(axis, keepdims=True) - xhat * along) * inverse
+        mean_g, along = _means([g, g * xhat], axis, x.dtype, means)
+        dx = (g - mean_g - xhat * along) * inverse
     return dx, (dy * xhat).sum(0), dy.sum(0)

@@ -83,6 +83,9 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
         column = column.to_numpy(object)  # not float64, which is inexact
+    times = _times(column)
+    if times is not None:
+        return np.array([text or "" for text in times], object), False
     values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
@@ -102,6 +105,19 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
         raise ValueError(f"{name}: expected numbers or texts, got a {nested.pop().__name__}")
     are_own = any(issubclass(kind, str) for kind in kinds)
     return np.array([_text(cell) for cell in cells], object), are_own
+
+
+def _times(column: Any) -> list[str | None] | None:
+    """Give Arrow's times of day in nanoseconds as texts; None if the column is of another type.
+
+    Arrow refuses to make Python's times of them, which end at microseconds.
+    """
+    kind = str(getattr(column, "dtype", getattr(column, "type", "")))
+    if not kind.startswith("time64[ns]"):
+        return None
+    cells = column.array.__arrow_array__() if kind.endswith("[pyarrow]") else column
+    texts: list[str | None] = cells.cast("string").to_pylist()
+    return texts
 
 
 def _text(cell: object) -> str:

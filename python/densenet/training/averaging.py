@@ -85,11 +85,12 @@ def average_after(
     epochs: int,
     n_steps: int,
     done: int,
-    batches: Callable[[], Iterable[Array]],
+    measure: Callable[[Array], Array],
 ) -> Average | None:
     """Give the average after `epochs` of `n_steps` each and `done` steps of the next one.
 
-    Weights count once, however often this is asked. `batches` gives the inputs of the epoch.
+    Weights count once, however often this is asked. `measure` gives the running moments that batch
+    normalisation has with other weights: the mean over the batches of the epoch.
     """
     steps = epochs * n_steps + done
     due = done == n_steps if rule.decay is None else done > 0
@@ -106,11 +107,11 @@ def average_after(
             for old, new in zip(average.learned, now, strict=True)
         )
     if rule.decay is None and running.size:
-        running = _moments(flat, learner, batches())
+        running = measure(flat)
     return Average(Learned(flat, running), average.number + 1, steps)
 
 
-def _moments(flat: Array, learner: Learner, batches: Iterable[Array]) -> Array:
+def moments_over(batches: Iterable[Array], flat: Array, learner: Learner) -> Array:
     """Measure batch normalisation's moments with these weights: the mean over the batches."""
     total, count = np.zeros(learner.running.shape), 0
     for x in batches:

@@ -214,6 +214,7 @@ class ChunkedRun(Run):
         self.steps_given = 0  # of the epoch, by the pieces up to that at hand
         self.step_at_hand = 0  # the first one of the piece at hand
         self.masses: list[tuple[Array, int]] = []  # of the steps' rows, by pieces; exponents
+        self.exponent = 0  # of two, which the weights of the piece at hand were divided by
         self.digest = 0  # of the rows that ranks have read in the epoch
 
     def begin_epoch(self) -> None:
@@ -270,37 +271,55 @@ class ChunkedRun(Run):
             raise ValueError(
                 f"chunks: expected {self.rows_known} rows, as in the epoch before, got more"
             )
-        if self.ranks is not None:
+        if self.ranks is not None and self.shares is None:
             for begin in range(0, n, self.batch_size):  # so that it does not matter where cuts are
                 self.digest = digest(self.digest, *rows.part(begin, begin + self.batch_size))
         trained = (self.learner.flat, *self.moments)
-        self.examples, exponent = self.source.examples(rows, trained)
+        self.examples, self.exponent = self.source.examples(rows, trained)
         weights = self.examples.sample_weight
         if weights is not None:
             sums = np.add.reduceat(weights, range(0, n, self.batch_size))
-            self.masses.append((sums, exponent))
+            self.masses.append((sums, self.exponent))
+        self._make_room(-(-n // self.batch_size))
+
+    def _make_room(self, steps: int) -> None:
+        """Give so many steps more, and make room for their losses."""
         self.step_at_hand = self.steps_given
-        self.steps_given -= -n // self.batch_size
+        self.steps_given += steps
         losses = self.position.batch_loss
         room = self.steps_given - len(losses)
         if room > 0:
             more = np.zeros(max(room, len(losses)))
             self.position.batch_loss = np.concatenate([losses, more])
 
-    def _check_end(self, done: int) -> None:
-        """Check that an epoch which ends after these steps has as many rows as others."""
+    def _check_rows(self) -> None:
+        """Check that an epoch which ends has rows, and as many as others."""
         epoch, rows = self.position.epochs + 1, self.n_rows
         if not rows:
             raise ValueError(
                 f"chunks: expected rows in each epoch, got none in epoch {epoch}: the function has "
                 "to begin anew with each call"
             )
-        short = self.rows_known is not None and rows < self.rows_known
-        if short or self.n_steps not in (-1, self.steps_given) or self.steps_given < done:
-            wanted = f"{self.rows_known} rows" if short else f"{max(self.n_steps, done)} steps"
-            got = f"{rows} rows" if short else f"{self.steps_given} steps"
-            raise ValueError(f"chunks: expected {wanted}, as before, got {got} in epoch {epoch}")
-        self.rows_known, self.n_steps = rows, self.steps_given
+        if self.rows_known is not None and rows < self.rows_known:
+            raise ValueError(
+                f"chunks: expected {self.rows_known} rows, as before, got {rows} rows in epoch "
+                f"{epoch}"
+            )
+
+    def _check_end(self, done: int) -> None:
+        """Check that an epoch which ends after these steps has as many rows as others."""
+        self._check_rows()
+        if self.n_steps not in (-1, self.steps_given) or self.steps_given < done:
+            raise ValueError(
+                f"chunks: expected {max(self.n_steps, done)} steps, as before, got "
+                f"{self.steps_given} steps in epoch {self.position.epochs + 1}"
+            )
+        self.rows_known = self.n_rows
+        self._know_steps(self.steps_given)
+
+    def _know_steps(self, n_steps: int) -> None:
+        """Take note of the number of an epoch's steps."""
+        self.n_steps = n_steps
         if self.bar is not None and not self.bar.total:
             self.bar.total = self.n_steps * self.epochs
 

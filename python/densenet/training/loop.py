@@ -1,6 +1,7 @@
 """Calls of `fit`: their arguments are checked, and their epochs begun."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy.typing as npt
@@ -31,7 +32,8 @@ from densenet.training.position import (
 )
 from densenet.training.ranks import Ranks, ranks_of
 from densenet.training.run import Metric, Run
-from densenet.training.shares import Shares
+from densenet.training.shared_moments import widths_of
+from densenet.training.shares import Batches, Shares
 from densenet.training.unequal import check_shared, heard_by, words_of
 from densenet.workers.contract import Workers
 
@@ -95,10 +97,6 @@ def _train(
     optimizer = Adam() if optimizer is None else optimizer
     source = None
     if y is None:
-        if ranks is not None and ranks.own_rows:
-            raise TypeError(
-                "workers.own_rows: expected False with chunks, which all ranks read alike, got True"
-            )
         from densenet.training.chunked import Source  # late: most trainings do without
 
         source = Source(learner, x, shuffle, sample_weight)
@@ -124,20 +122,28 @@ def _train(
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
     batch_size = _checks.count("batch_size", batch_size)
-    shares, holders = None, ""
+    shares: Batches | None = None
+    holders, widths = "", widths_of(learner.layout)
     if ranks is not None:
         ranks.agree("workers.own_rows", ranks.own_rows)
     if own_rows:
         assert ranks is not None
-        assert rows is not None
         from densenet.training import own_rows as own  # late: most trainings do without
 
-        shares, holders = own.shares_of(ranks, rows, batch_size, drop_last)
-        rows = shares.rows
+        if rows is None:
+            from densenet.training.own_chunks import ChunkShares
+
+            shares = ChunkShares(ranks, batch_size, drop_last)
+            holders, widths = f" on {ranks.size} ranks", shares.widths + widths
+        else:
+            shares, holders = own.shares_of(ranks, rows, batch_size, drop_last)
+            rows = shares.rows
     batch_size = batch_size if rows is None else min(batch_size, rows)
     tolerance = _checks.setting("tolerance", tolerance)
     check_listeners(metrics, callbacks, early_stopping, validation is not None)
     averaging = averaging_of(callbacks)
+    if own_rows and source is not None and averaging is not None:
+        own.check_averaging(averaging, learner.layout)
     conditions = conditions_of(
         rows=rows,
         holders=holders,
@@ -171,10 +177,11 @@ def _train(
                 own_rows=ranks.own_rows,
             )
             ranks.meet(words)
-            ranks.begin(learner.layout.size, batch_size, learner.dtype)
+            ranks.begin(learner.layout.size, batch_size, learner.dtype, widths)
             if own_rows:
-                classes = learner.layout.outputs
-                examples = own.weighed(ranks, examples, sample_weight, class_weight, classes)
+                if source is None:
+                    classes = learner.layout.outputs
+                    examples = own.weighed(ranks, examples, sample_weight, class_weight, classes)
                 if validation is not None:
                     validation = own.weighed(ranks, validation, given[-1])
             callbacks, progress = heard_by(ranks.rank, callbacks, progress)
@@ -229,7 +236,7 @@ def start(
     early_stopping: EarlyStopping | None = None,
     tolerance: float = 0.0,
     ranks: Ranks | None = None,
-    shares: Shares | None = None,
+    shares: Batches | None = None,
 ) -> Run:
     """Begin to train within a turn of the network that has begun; all arguments are checked.
 
@@ -239,7 +246,7 @@ def start(
         Where training goes on; None begins anew.
     source : Source or None
         Gives rows chunk by chunk, in place of `examples`.
-    shares : Shares or None
+    shares : Batches or None
         Which of `examples` are in each batch, where other ranks hold other rows.
     rows, validation_rows : int64 array, or None for all
         The rows of `examples` that are learned from and the rows of `validation` that are measured,
@@ -265,10 +272,17 @@ def start(
     position.ended = False
     learner.position = position
     made: Callable[..., Run] = Run if source is None else source.run(drop_last)
-    if shares is not None:
+    if isinstance(shares, Shares):
         from densenet.training.own_rows import OwnRun
 
         made = OwnRun
+    elif shares is not None:
+        from densenet.training.own_chunks import ChunkShares, OwnChunkedRun
+
+        assert isinstance(shares, ChunkShares)
+        assert source is not None
+        made = partial(OwnChunkedRun, source=source, drop_last=False)
+        batch_size = shares.most  # of the batch's rows, those that this rank's chunks give
     return made(
         network=network,
         learner=learner,

@@ -9,8 +9,10 @@ import numpy as np
 
 from densenet import _checks
 from densenet._engine.contract import Examples
+from densenet._engine.layout import Layout
 from densenet._typing import Array
 from densenet.training import orders
+from densenet.training.averaging import WeightAveraging
 from densenet.training.class_weights import class_weights, exponent_of
 from densenet.training.digests import digest
 from densenet.training.history import Record
@@ -71,7 +73,7 @@ class OwnRun(Run):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.ranks is not None
-        assert self.shares is not None
+        assert isinstance(self.shares, Shares)
         self.together, self.own = self.ranks, self.shares
         self.own_order: Array | None = None  # of this rank's rows, in the epoch at hand
 
@@ -102,6 +104,12 @@ class OwnRun(Run):
         """Give the numbers of this rank's rows in the order of this epoch; None as they lie."""
         return self.own_order
 
+    def measure(self, flat: Array) -> Array:
+        """Measure batch normalisation's moments with other parameters, over all ranks' rows."""
+        assert self.shared is not None
+        given = (self.examples, self.own_order, self.batch_size, self.learner.mode(True))
+        return self.shared.measure(flat, *given)
+
     def learn_from(self, examples: Examples) -> None:
         """Take the rows of the next steps from these; nothing is read ahead of a mapped file."""
         self.examples = examples
@@ -116,16 +124,29 @@ class OwnRun(Run):
 
     def validate(self, data: Examples) -> Record:
         """Measure loss and metrics on all ranks' validation data: means over rows."""
-        own = super().validate(data)
-        rows, weights = float(len(data.x)), data.sample_weight
-        weight = rows if weights is None else float(weights.sum())
-        factors = [weight if name == "val_loss" else rows for name in own]
-        numbers = np.array([*own.values(), *factors]).reshape(2, -1)
-        with np.errstate(all="ignore"):  # of a training that diverges
-            numbers[0] = np.where(numbers[1] > 0, numbers[0] * numbers[1], 0)
-            sums, totals = _added(self.together, numbers.ravel()).reshape(2, -1)
-            means = np.where(totals > 0, sums / totals, 0)
-        return dict(zip(own, means.tolist(), strict=True))
+        return over_ranks(self.together, super().validate(data), data)
+
+
+def check_averaging(averaging: WeightAveraging, layout: Layout) -> None:
+    """Refuse averages whose moments would be measured over chunks that ranks read themselves."""
+    if averaging.decay is None and layout.running_size:
+        raise ValueError(
+            "callbacks: expected WeightAveraging with a decay, where ranks give chunks of their "
+            "own to a network with BatchNorm, got decay=None"
+        )
+
+
+def over_ranks(ranks: Ranks, own: Record, data: Examples) -> Record:
+    """Give the means over all ranks of what each has measured on its own validation data."""
+    rows, weights = float(len(data.x)), data.sample_weight
+    weight = rows if weights is None else float(weights.sum())
+    factors = [weight if name == "val_loss" else rows for name in own]
+    numbers = np.array([*own.values(), *factors]).reshape(2, -1)
+    with np.errstate(all="ignore"):  # of a training that diverges
+        numbers[0] = np.where(numbers[1] > 0, numbers[0] * numbers[1], 0)
+        sums, totals = _added(ranks, numbers.ravel()).reshape(2, -1)
+        means = np.where(totals > 0, sums / totals, 0)
+    return dict(zip(own, means.tolist(), strict=True))
 
 
 def _added(ranks: Ranks, numbers: Array) -> Array:

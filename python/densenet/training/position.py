@@ -235,7 +235,7 @@ def conditions_of(
 
     def conditions() -> dict[str, str]:
         return {
-            "x": "chunks" if rows is None else f"{rows} rows{holders}",
+            "x": f"chunks{holders}" if rows is None else f"{rows} rows{holders}",
             "sample_weight": sample_weight,
             "class_weight": class_weight,
             **{name: described(value) for name, value in specs.items()},

@@ -1,8 +1,10 @@
 """What ranks tell each other while they train one network: parts of sums, and how they fare.
 
-They exchange *messages*, each by one sum over all ranks. Every message of a training has the same
-length, whatever it tells, and room for a word of each rank: so a rank that fails tells the others
-with its next message, whatever they are waiting for, and none waits in vain.
+They exchange *messages*, each by one sum over all ranks. How long a message is depends on its place
+alone, not on what it tells: within a step, the gradient's is long, and those of the sums that batch
+normalisation needs before it are short; all others are as long as the first of a step. And each has
+room for a word of each rank. So a rank that fails tells the others with its next message, whatever
+they are waiting for, and none waits in vain.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ _STEP, _STOP, _END, _END_AND_STOP, _FAILED = range(1, 6)  # what a rank says; 0 
 _PIECES = 4  # of 16 bits, which floats of any type hold and add to zeros without rounding
 _TEXT = 400  # characters of an error that other ranks are told of
 _ROOM = 16  # numbers that a rank brings in a message before training begins
+_WIDE = np.dtype(np.float64)
 _CHUNK = 32  # rows of a batch whose sum is always made in one piece, if sums are exact
 
 
@@ -71,10 +74,7 @@ class Ranks:
         self._workers, self.rank, self.size = workers, rank, size
         self.exact, self.own_rows = exact, own_rows
         self._over = False  # nobody listens: all is done, or the ranks are out of step
-        words, room = size * (1 + _PIECES * len(NAMES)), size * _ROOM * _PIECES
-        self._buffer = np.zeros(words + room)
-        self._words = self._buffer[:words].reshape(size, -1)
-        self._room = self._buffer[words:].reshape(size, _ROOM, _PIECES)
+        self._message = _Message(size, size * _ROOM * _PIECES, words=len(NAMES))  # the next one
 
     # ---- the beginning and the end ---------------------------------------------------------------
 
@@ -89,25 +89,27 @@ class Ranks:
             If another rank has failed before.
         """
         self._say(_STEP, [words[name] for name in NAMES])
-        pieces = self._words[:, 1:].reshape(self.size, len(NAMES), _PIECES)
+        pieces = self._message.words[:, 1:].reshape(self.size, len(NAMES), _PIECES)
         for name, each in zip(NAMES, pieces.swapaxes(0, 1), strict=True):
             others = np.flatnonzero((each != each[0]).any(axis=1))
             if len(others):
                 self._over = True
                 raise ValueError(self._differ(name, int(others[0])))
 
-    def begin(self, n: int, batch_size: int, dtype: np.dtype[Any]) -> None:
-        """Make room for the messages of a training of `n` parameters."""
+    def begin(
+        self, n: int, batch_size: int, dtype: np.dtype[Any], widths: Sequence[int] = ()
+    ) -> None:
+        """Make room for the messages of a training of `n` parameters.
+
+        `widths` has that of each of the sums that a step brings before its gradient.
+        """
         self.parts = Parts(self.rank, self.size, batch_size, self.exact)
-        each = self.size * _PIECES  # of a message, for a number of each rank
-        room = max(self.parts.n_sums * n, each)
-        shapes = ((1, room), (self.parts.n, _PIECES), (self.size, 1 + _PIECES))
-        ends = np.cumsum([a * b for a, b in shapes])
-        self._buffer = aligned(int(ends[-1]), dtype)
-        views = np.split(self._buffer, ends[:-1])
-        _, self._losses, self._words = map(np.reshape, views, shapes)
-        self.sums = self._buffer[: self.parts.n_sums * n].reshape(-1, n)
-        self._room = self._buffer[: room - room % each].reshape(self.size, -1, _PIECES)
+        n_sums = self.parts.n_sums
+        self._whole = _Message(self.size, n_sums * n, 1, self.parts.n, dtype)
+        self.sums = self._whole.room[: n_sums * n].reshape(-1, n)
+        self._n_before, self._left = len(widths), 0
+        short = _Message(self.size, n_sums * max(widths)) if widths else self._whole
+        self._first = self._message = short
 
     def gather(self, numbers: Array) -> Array:
         """Give the numbers that each rank brings, as many on all: float64, a row for each rank.
@@ -118,13 +120,14 @@ class Ranks:
             If another rank has failed.
         """
         found = np.zeros((self.size, len(numbers)))
-        most = self._room.shape[1]
+        message = self._message
+        most = message.numbers.shape[1]
         for begin in range(0, len(numbers), most):
             mine = np.array(numbers[begin : begin + most], np.float64)
-            self._buffer[...] = 0
-            self._room[self.rank, : len(mine)] = mine.view(np.uint16).reshape(-1, _PIECES)
+            message.all[...] = 0
+            message.numbers[self.rank, : len(mine)] = mine.view(np.uint16).reshape(-1, _PIECES)
             self._say(_STEP)
-            pieces = self._room[:, : len(mine)].astype(np.uint16)
+            pieces = message.numbers[:, : len(mine)].astype(np.uint16)
             found[:, begin : begin + most] = pieces.view(np.float64)[..., 0]
         return found
 
@@ -159,24 +162,26 @@ class Ranks:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if error is not None and not self._over:
-            self._buffer[...] = 0
+            self._message.all[...] = 0
             with suppress(Exception):  # what has happened to this rank is raised
                 self._say(_FAILED, text=f"{type(error).__name__}: {error}")
 
     # ---- messages --------------------------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin the message of a step; where ranks add up one sum, each writes its own whole."""
+        """Begin the messages of a step; where ranks add up one sum, each writes its own whole."""
         if self.exact:
             self.sums[...] = 0
-        self._losses[...] = 0
+        self._whole.losses[...] = 0
+        self._left = self._n_before
 
-    def put_loss(self, part: int, loss: float) -> None:
-        """Write a part's loss into the message."""
-        self._losses[part] = _pieces(np.float64(loss))
+    def begin_sums(self, width: int) -> Array:
+        """Begin the message of the next sums of a step; give room for those of parts, zeros."""
+        self._first.all[...] = 0
+        return self._first.room[: self.parts.n_sums * width].reshape(-1, width)
 
-    def end_step(self, n_parts: int) -> float:
-        """Send the message of a step, which the sums of all ranks replace; give the loss.
+    def end_sums(self) -> None:
+        """Send that message; what all ranks have written is added up in its room.
 
         Raises
         ------
@@ -187,12 +192,40 @@ class Ranks:
         """
         if _STOP in self._say(_STEP):
             raise Stopped
-        losses = self._losses[:n_parts].astype(np.uint16).view(np.float64)[:, 0]
+        self._left -= 1
+        if self._left == 0:
+            self._message = self._whole
+
+    def no_step(self) -> None:
+        """End a step after its first sums: there is nothing more to add up."""
+        self._message = self._first
+
+    def put_loss(self, part: int, loss: float) -> None:
+        """Write a part's loss into the message of the gradient."""
+        self._whole.losses[part] = _pieces(np.float64(loss))
+
+    def end_step(self) -> None:
+        """Send that message, which ends the step; what all ranks have written is added up in it.
+
+        Raises
+        ------
+        Stopped
+            If a callback of another rank stops the training before this step.
+        RuntimeError
+            If another rank has failed.
+        """
+        if _STOP in self._say(_STEP):
+            raise Stopped
+        self._message = self._first
+
+    def loss(self, n_parts: int) -> float:
+        """Add up the losses of all parts of the step that has ended."""
+        losses = self._whole.losses[:n_parts].astype(np.uint16).view(np.float64)[:, 0]
         return float(sum(losses.tolist()))
 
     def stop(self) -> None:
         """Tell the others to stop before the next step of the epoch."""
-        self._buffer[...] = 0
+        self._message.all[...] = 0
         self._say(_STOP)
 
     def end_epoch(self, epoch: int, word: int, stops: bool) -> bool:
@@ -203,9 +236,9 @@ class Ranks:
         RuntimeError
             If they differ, or another rank has failed: on every rank.
         """
-        self._buffer[...] = 0
+        self._message.all[...] = 0
         said = self._say(_END_AND_STOP if stops else _END, [word])
-        words = self._words[:, 1:]
+        words = self._message.words[:, 1:]
         others = np.flatnonzero((words != words[0]).any(axis=1))
         if len(others):
             self._over = True
@@ -218,14 +251,15 @@ class Ranks:
 
     def _say(self, what: int, words: Sequence[int] = (), text: str = "") -> list[int]:
         """Send the message with words of this rank; give what each rank says."""
-        self._words[...] = 0
-        mine = self._words[self.rank]
+        message = self._message
+        message.words[...] = 0
+        mine = message.words[self.rank]
         mine[0] = what
         if words:
             mine[1 : 1 + _PIECES * len(words)] = np.array(words, np.uint64).view(np.uint16)
         self._over = True  # a rank that fails within cannot tell the others
-        self._workers.allreduce(self._buffer)
-        said: list[int] = self._words[:, 0].tolist()
+        self._workers.allreduce(message.all)
+        said: list[int] = message.words[:, 0].tolist()
         if _FAILED in said:
             raise self._failure(said.index(_FAILED), text)
         kinds = {_STEP, _STOP} if what in (_STEP, _STOP) else {_END, _END_AND_STOP}
@@ -253,6 +287,36 @@ class Ranks:
         return RuntimeError(
             f"workers: expected all {self.size} ranks to go on, got an error on rank {rank}: {told}"
         )
+
+
+class _Message:
+    """A vector that all ranks add up.
+
+    Attributes
+    ----------
+    all : the vector
+    room : of it, for sums
+    numbers : the same memory, cut for numbers of each rank: (size, numbers, _PIECES)
+    losses : (parts, _PIECES)
+    words : of each rank, what it says and then some words: (size, 1 + _PIECES * words)
+    """
+
+    def __init__(
+        self,
+        size: int,
+        room: int,
+        words: int = 1,
+        parts: int = 0,
+        dtype: "np.dtype[Any]" = _WIDE,
+    ) -> None:
+        each = size * _PIECES  # for a number of each rank
+        room = max(room, each)
+        ends = np.cumsum([room, parts * _PIECES, size * (1 + _PIECES * words)])
+        self.all = aligned(int(ends[-1]), dtype)
+        self.room, losses, said, _ = np.split(self.all, ends)
+        self.numbers = self.room[: room - room % each].reshape(size, -1, _PIECES)
+        self.losses = losses.reshape(parts, _PIECES)
+        self.words = said.reshape(size, 1 + _PIECES * words)
 
 
 def _pieces(word: "np.float64 | np.uint64") -> Array:

@@ -19,7 +19,7 @@ from densenet._typing import Array
 from densenet.optimizers import Optimizer
 from densenet.schedules import Schedule
 from densenet.training import orders
-from densenet.training.averaging import WeightAveraging, average_after
+from densenet.training.averaging import WeightAveraging, average_after, moments_over
 from densenet.training.callbacks import Callback, overriding
 from densenet.training.digests import digest
 from densenet.training.early_stopping import EarlyStopping
@@ -30,7 +30,7 @@ from densenet.training.orders import Shuffle
 from densenet.training.position import Position
 from densenet.training.ranks import Ranks, Stopped
 from densenet.training.shared import SharedSteps
-from densenet.training.shares import Shares
+from densenet.training.shares import Batches
 
 if TYPE_CHECKING:
     from densenet.training.reading import Reader
@@ -124,13 +124,11 @@ class Run:
     averaging: WeightAveraging | None
     bar: Any
     ranks: Ranks | None
-    shares: Shares | None = None  # of each batch, where ranks hold their own rows
+    shares: Batches | None = None  # of each batch, where ranks hold their own rows
 
     def __post_init__(self) -> None:
         ranks = self.ranks
-        self.shared = (
-            None if ranks is None else SharedSteps(self.learner.engine, ranks, self.shares)
-        )
+        self.shared = None if ranks is None else SharedSteps(self.learner, ranks, self.shares)
         self.moments = self.state.moments_for(self.optimizer)
         self.beginning = overriding("on_epoch_begin", self.callbacks)
         self.watching = overriding("on_step_end", self.callbacks)
@@ -262,7 +260,11 @@ class Run:
         """Let the weights count that the network has after so many steps of this epoch."""
         position = self.position
         given = (position.average, self.learner, position.epochs, self.n_steps, done)
-        position.average = average_after(rule, *given, self.batches)
+        position.average = average_after(rule, *given, self.measure)
+
+    def measure(self, flat: Array) -> Array:
+        """Measure batch normalisation's moments with other parameters, over the whole batches."""
+        return moments_over(self.batches(), flat, self.learner)
 
     def batches(self) -> Iterator[Array]:
         """Give the inputs of the epoch's steps, one after the other."""

@@ -1,12 +1,37 @@
 """How ranks that hold their own rows share the batches of an epoch."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from densenet._engine.contract import Examples
 from densenet._typing import Array
 
 MOST = 2**31  # rows of all ranks: products of two such numbers fit into 64 bits
+
+
+class Batches(Protocol):
+    """What ranks that hold their own rows know of each batch."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of all ranks."""
+
+    def begin_batch(self, examples: Examples, step: int) -> None:
+        """Begin with the batch of a step, whose rows of this rank are among these."""
+
+    def begin(self, step: int) -> int:
+        """Give the number of the first of this rank's rows in a step's batch."""
+
+    def place(self, step: int) -> tuple[int, int]:
+        """Give where this rank's rows begin and end in a step's batch."""
+
+    def size(self, step: int) -> int:
+        """Give the number of all rows of a step's batch."""
+
+    def total(self, step: int) -> float:
+        """Give the weight of all rows of a step's batch."""
 
 
 class Shares:
@@ -52,6 +77,9 @@ class Shares:
                 break
             left, before, rows = left - mine, before + mine, rows - n
         self._begins, self._places = mine, np.diff(before)
+
+    def begin_batch(self, examples: Examples, step: int) -> None:
+        """Do nothing: all is known before."""
 
     def begin(self, step: int) -> int:
         """Give the number of the first of this rank's rows in a step's batch, in their order."""

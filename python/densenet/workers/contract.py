@@ -13,8 +13,8 @@ class Workers(Protocol):
     once the array holds the result. Where a rank is lost, they raise.
 
     An object may also have ``exact``: with True, sums do not depend on the number of ranks, to the
-    bit. And it may have ``own_rows``: with True, each rank gives its own rows to `fit`; without,
-    all give the same.
+    bit. And it may have ``own_rows``: with True, each rank gives its own rows or chunks to
+    `fit`; without, all give the same.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ class DaskWorkers(Attendant):
         exact : bool
             True makes sums that do not depend on the number of workers, to the bit.
         own_rows : bool
-            True if each worker gives its own rows to `fit`, False if all give the same.
+            True if each worker gives its own rows or chunks to `fit`.
         timeout : float
             Seconds that ranks wait for the last; then it is lost, which is an error on all.
 

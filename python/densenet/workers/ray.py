@@ -46,7 +46,7 @@ class RayWorkers(Attendant):
         exact : bool
             True makes sums that do not depend on the number of tasks, to the bit.
         own_rows : bool
-            True if each task gives its own rows to `fit`, False if all give the same.
+            True if each task gives its own rows or chunks to `fit`.
         timeout : float
             Seconds that ranks wait for the last; then it is lost, which is an error on all.
 

@@ -18,7 +18,7 @@ class TorchWorkers(Workers):
     exact : bool
         True makes sums that do not depend on the number of processes, to the bit.
     own_rows : bool
-        True if each process gives its own rows to `fit`, False if all give the same.
+        True if each process gives its own rows or chunks to `fit`.
 
     Raises
     ------

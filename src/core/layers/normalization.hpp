@@ -67,25 +67,42 @@ void layer_norm_backward_row(const T* dy, const T* x, const T* gamma, const RowS
   });
 }
 
-// Mean and variance of these columns of x (batch, columns), over all its rows, into mean[columns]
-// and variance[columns]. Ioffe and Szegedy 2015.
+// Divides these columns of `kinds` sums, each [n], by the number of rows.
 template <class T>
-void batch_statistics(const Matrix<const T>& x, Range cols, T* mean, T* variance) {
-  const Vec<T> count(static_cast<T>(x.rows));
+void divide(T* sums, Index n, Index kinds, Range cols, T rows) {
+  for (Index kind = 0; kind < kinds; ++kind) {
+    T* const own = sums + kind * n + cols.begin;
+    for_each_vector<T>(cols.size(), [&](Index c, auto lanes) {
+      store(own + c, load(own + c, lanes) / Vec<T>(rows), lanes);
+    });
+  }
+}
+
+// Mean and variance of these columns of x (batch, columns), over all its rows, into mean[columns]
+// and, behind it, variance[columns]; the columns behind that are scratch. to_means(sums, kinds)
+// turns `kinds` sums over the rows, each [columns], into means. Ioffe and Szegedy 2015.
+template <class T, class ToMeans>
+void batch_statistics(const Matrix<const T>& x, Range cols, T* mean, const ToMeans& to_means) {
+  T *variance = mean + x.cols, *parts = variance + x.cols;
   const auto part = [&](Index row, Index col, auto lanes) {
     return load(x.row(row) + col, lanes) - load(mean + col, lanes);
   };
   column_sums<T>(x, cols,
-                 [&](Vec<T> sum, Index col, auto lanes) { store(mean + col, sum / count, lanes); });
+                 [&](Vec<T> sum, Index col, auto lanes) { store(mean + col, sum, lanes); });
+  to_means(mean, 1);
   column_sums_of<T>(
       x.rows, cols,
       [&](Index row, Index col, auto lanes) {
         const Vec<T> difference = part(row, col, lanes);
         return difference * difference;
       },
-      [&](Vec<T> sum, Index col, auto lanes) { store(variance + col, sum / count, lanes); });
-  column_sums_of<T>(x.rows, cols, part, [&](Vec<T> sum, Index col, auto lanes) {
-    const Vec<T> rest = sum / count, first = load(mean + col, lanes);
+      [&](Vec<T> sum, Index col, auto lanes) { store(variance + col, sum, lanes); });
+  column_sums_of<T>(x.rows, cols, part,
+                    [&](Vec<T> sum, Index col, auto lanes) { store(parts + col, sum, lanes); });
+  to_means(variance, 2);
+  for_each_vector<T>(cols.size(), [&](Index offset, auto lanes) {
+    const Index col = cols.begin + offset;
+    const Vec<T> rest = load(parts + col, lanes), first = load(mean + col, lanes);
     const Vec<T> finite = greater(Vec<T>(std::numeric_limits<T>::infinity()), abs(first));
     store(mean + col, select(finite, first + rest, first), lanes);
     store(variance + col, load(variance + col, lanes) - rest * rest, lanes);

@@ -18,6 +18,7 @@
 #include "core/products/product.hpp"
 #include "core/products/sums.hpp"
 #include "core/tuning.hpp"
+#include "core/vectors/float_mode.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace densenet {
@@ -125,6 +126,22 @@ void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) 
   });
 }
 
+// Turns `kinds` sums over the rows, each (n), of which each thread has computed its columns, into
+// means: over the rows of the call or, where the mode has means, over a whole batch.
+template <class T>
+void Plan<T>::to_means(const Pass& pass, T* sums, Index n, Range mine, Index kinds) const {
+  const BatchMeans<T>* const means = pass.mode.means;
+  if (means == nullptr) return divide(sums, n, kinds, mine, static_cast<T>(pass.batch));
+  pass.team.barrier();  // now all columns are written
+  if (pass.team.rank == 0 && !pass.work.ended) {
+    const DenormalMode keep(false);
+    access_.rest();  // others may read, for the step has changed nothing yet
+    pass.work.ended = !means->compute(means->context, sums, kinds * n);
+    access_.go_on();
+  }
+  pass.team.barrier();
+}
+
 // y (batch, outputs) from x (batch, outputs), whose columns are normalised by the batch's own mean
 // and variance (outputs) in training, and by the running ones otherwise.
 template <class T>
@@ -136,8 +153,10 @@ void Plan<T>::batch_norm_forward(const Pass& pass, std::size_t u, Matrix<const T
   if (pass.mode.training) {
     pass.team.barrier();  // now all rows of x are written
     const Range mine = pass.team.share(n, kLanes<T>);
-    batch_statistics(x, mine, mean, variance);
+    batch_statistics(x, mine, mean,
+                     [&](T* sums, Index kinds) { to_means(pass, sums, n, mine, kinds); });
     pass.team.barrier();
+    if (pass.ended()) return;
   } else {
     mean = pass.mode.running + unit.running;
     variance = mean + n;
@@ -220,6 +239,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Readable rea
         break;
       case Unit::BatchNorm:
         batch_norm_forward(pass, u, x);
+        if (pass.ended()) return;
         break;
       case Unit::Open:
         for (Index i = rows.begin; i < rows.end; ++i) std::copy_n(x.row(i), n, y(i));
@@ -333,15 +353,15 @@ void Plan<T>::batch_norm_backward(const Pass& pass, std::size_t u, Matrix<const 
   if (training) {
     pass.team.barrier();  // now all rows of d are written
     const Range mine = pass.team.share(n, kLanes<T>);
-    const Vec<T> count(static_cast<T>(pass.batch));
-    column_sums_of<T>(pass.batch, mine, g, [&](Vec<T> sum, Index c, auto lanes) {
-      store(mean_g + c, sum / count, lanes);
-    });
+    column_sums_of<T>(pass.batch, mine, g,
+                      [&](Vec<T> sum, Index c, auto lanes) { store(mean_g + c, sum, lanes); });
     column_sums_of<T>(
         pass.batch, mine,
         [&](Index i, Index c, auto lanes) { return g(i, c, lanes) * xhat(i, c, lanes); },
-        [&](Vec<T> sum, Index c, auto lanes) { store(slope + c, sum / count, lanes); });
+        [&](Vec<T> sum, Index c, auto lanes) { store(slope + c, sum, lanes); });
+    to_means(pass, mean_g, n, mine, 2);
     pass.team.barrier();
+    if (pass.ended()) return;
   }
   for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
     Vec<T> part = g(i, c, lanes);
@@ -414,6 +434,7 @@ void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx, std::siz
   Readable readable = Readable::OwnRows;
   for (std::size_t u = units_.size() - 1; u > lowest; --u) {
     input_gradient(pass, u, x, pass.d(u - 1), readable);
+    if (pass.ended()) return;
   }
   if (dx != nullptr) input_gradient(pass, 0, x, dx, readable);
 }

@@ -226,14 +226,16 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   reserve(work, batch.rows, threads);
   reserve_batch(work, batch);
   work.sharing.decide(units_, precision_, batch.rows, threads, batch.in_place());
+  work.ended = false;
   parallel_call(threads, [&](Team team) {
     const Pass pass{params,     work,       mode,        team, team.share(batch.rows),
                     batch.rows, batch.rows, work.sharing};
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
+    if (pass.ended()) return;
     output_gradient(pass);
     backward_rows(pass, x, dx, dx != nullptr ? 0 : lowest_learning({}));
-    if (dparams == nullptr) return;
+    if (dparams == nullptr || pass.ended()) return;
     team.barrier();
     weight_gradients(pass, x, {}, StoredGradient<T>{dparams, 0});
     finish(pass);
@@ -268,7 +270,7 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
         if (!finite_loss(pass)) moves = false;
       },
       [&](const Pass& pass) {
-        if (moves) update_running(pass);
+        if (moves && mode.means == nullptr) update_running(pass);
       });
   if (access_.wanted()) access_.let_copy();
   return batch_loss(batch, *work);

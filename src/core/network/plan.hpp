@@ -45,6 +45,14 @@ struct Examples {
   double total_weight = 0;      // what the weighted loss is divided by; 0: the sum of the weights
 };
 
+// Means over a batch of which a call has some of the rows. compute() replaces sums (n) over these
+// rows by the means over all rows of the batch. False: it could not, and the call has to end.
+template <class T>
+struct BatchMeans {
+  bool (*compute)(void* context, T* sums, Index n);
+  void* context;
+};
+
 // How layers behave that differ in training, dropout and batch normalisation.
 template <class T>
 struct Mode {
@@ -54,6 +62,8 @@ struct Mode {
   T* running;           // running means and variances of all batch normalisations
   bool update_running;  // let a forward pass move them
   Index first_row = 0;  // where the rows begin in the batch whose dropout they take part in
+  const BatchMeans<T>* means =
+      nullptr;  // of that batch, for loss_and_gradient(); null: of the call
 };
 
 // Part of an epoch: n_steps steps from first_step on, each on the next batch of the given order.
@@ -166,7 +176,9 @@ class Plan {
                                    const Mode<T>& mode, const OwnLoss<T>* own = nullptr);
 
   // A step in two halves. The first returns the loss, computes its gradient, laid out as the flat
-  // vector, and moves the running statistics, unless the loss is not finite or no row weighs.
+  // vector, and moves the running statistics, unless the loss is not finite, no row weighs, or the
+  // mode has `means`: then others may read while these are computed, and what is returned and
+  // written means nothing if that has ended the call.
   // The second clips the gradient, updates, counts the step in `taken`, and copies `moved` into
   // `running`, unless that is null. Both do nothing and return nothing while another call trains.
   std::optional<double> loss_and_gradient(const T* params, const Examples& examples, T* gradient,
@@ -210,6 +222,7 @@ class Plan {
   template <class Put>
   void add_partial_sums(const Pass& pass, std::size_t unit, const Put& put) const;
   void batch_norm_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
+  void to_means(const Pass& pass, T* sums, Index n, Range mine, Index kinds) const;
   void update_running(const Pass& pass) const;
   void loss_rows(const Pass& pass, const Batch& batch) const;
   void activation_gradient(const Pass& pass, std::size_t unit, T* d) const;
@@ -251,7 +264,7 @@ class Plan {
   Precision precision_;
   Index parameters_ = 0, running_ = 0;
   Pool<Workspace> workspaces_;
-  Access access_;
+  mutable Access access_;  // readers may come in within a pass
 };
 
 }  // namespace densenet

@@ -41,6 +41,7 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<RowStatistics<T>>> row_statistics;  // (batch), of a layer normalisation
   // (4, outputs), of a batch normalisation: mean, variance, mean(g), mean(g ∘ x̂)
   std::vector<Buffer<T>> column_statistics;
+  bool ended;  // the call, by its BatchMeans; written by thread 0 between two barriers
 
   Sharing<T> sharing, sharing_last;   // for batches of full size, and for the last of an epoch
   Buffer<T> partial_sums;             // where depth is shared, (batch, outputs) a thread
@@ -149,6 +150,9 @@ struct Plan<T>::Pass {
     meet();
     readable = Readable::All;
   }
+
+  // True if the call's BatchMeans have ended it.
+  bool ended() const { return mode.means != nullptr && work.ended; }
 
   // Meets the other threads.
   void meet() const {

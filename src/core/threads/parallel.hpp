@@ -15,11 +15,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <thread>
 #include <vector>
 
 #include "core/memory/views.hpp"
+#include "core/threads/barrier.hpp"
 #include "core/threads/processor.hpp"
 #include "core/threads/standby.hpp"
 #include "core/tuning.hpp"
@@ -30,9 +30,6 @@
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
-#endif
-#if defined(__SSE2__) || defined(_M_X64)
-#include <xmmintrin.h>
 #endif
 
 namespace densenet {
@@ -144,61 +141,6 @@ inline int threads_now_for_elements(Index n) {
   return threads_now(kFlopPerElement * static_cast<double>(n));
 }
 
-// Makes the members of a team wait for each other. A member spins for a few microseconds, then
-// gives up its processor: on a busy machine the member it waits for may need that one. Rejected:
-// OpenMP's own barrier, which keeps the processor for milliseconds (46 times as slow beside busy
-// processes).
-class Barrier {
- public:
-  // Returns when all `size` members have called it.
-  void wait(int rank, int size) {
-    const unsigned round = round_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
-      arrived_.store(0, std::memory_order_relaxed);
-      round_.store(round + 1, std::memory_order_release);
-      return;
-    }
-    wait_until(rank, [&] { return round_.load(std::memory_order_acquire) != round; });
-  }
-
-  // The end of the team's work: member 0 waits for the others, who do not wait.
-  void part(int rank, int size) {
-    if (rank > 0) {
-      arrived_.fetch_add(1, std::memory_order_release);
-    } else {
-      wait_until(0, [&] { return arrived_.load(std::memory_order_acquire) == size - 1; });
-    }
-  }
-
-  // Seconds that member 0 has waited, spinning not counted.
-  double waited() const { return waited_; }
-
- private:
-  template <class Condition>
-  void wait_until(int rank, const Condition& condition) {
-    for (int spin = 0; spin < kBarrierSpins; ++spin) {
-      if (condition()) return;
-      pause();
-    }
-    const auto start = std::chrono::steady_clock::now();
-    while (!condition()) std::this_thread::yield();
-    if (rank > 0) return;
-    waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-
-  static void pause() {
-#if defined(__SSE2__) || defined(_M_X64)
-    _mm_pause();
-#elif defined(__aarch64__) && defined(__GNUC__)
-    asm volatile("yield");
-#endif
-  }
-
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<unsigned> round_{0};
-  double waited_ = 0;
-};
-
 // What a body that parallel() runs knows of its team: this member's rank, and how many there are.
 struct Team {
   int rank, size;
@@ -238,6 +180,7 @@ double parallel(int threads, const Body& body, bool asleep = true) {
                  team.size <= omp_get_num_procs()) {
         leave_processor(callers);
       }
+      Barrier::begin();
       const DenormalMode flush(true);
       body(team);
       // Before OpenMP's own barrier at the end of a region, which would keep the processor.

@@ -1,0 +1,73 @@
+// How the members of a team wait for each other.
+#include "core/threads/barrier.hpp"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "check.hpp"
+
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/resource.h>
+#endif
+
+namespace {
+
+using namespace densenet;
+
+TEST(nobody_goes_on_before_all_have_come) {
+  constexpr int kMembers = 8, kRounds = 500;  // more than processors, so that some sleep
+  Barrier meeting;
+  std::atomic<int> came{0};
+  const auto member = [&](int rank) {
+    Barrier::begin();
+    for (int round = 1; round <= kRounds; ++round) {
+      ++came;
+      meeting.wait(rank, kMembers);
+      CHECK(came >= round * kMembers);
+      meeting.wait(rank, kMembers);
+      CHECK(came <= round * kMembers + kMembers);
+    }
+    meeting.part(rank, kMembers);
+    if (rank == 0) CHECK(came == kRounds * kMembers);
+  };
+  std::vector<std::thread> others;
+  for (int rank = 1; rank < kMembers; ++rank) others.emplace_back(member, rank);
+  member(0);
+  for (std::thread& other : others) other.join();
+}
+
+#if defined(__linux__)
+long sleeps() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
+// Two members on one processor: the one that waits gives it to the one that works, which keeps it
+// for a turn. It need not be given back before the work is done.
+TEST(who_waits_sleeps_where_others_have_the_processor) {
+  Barrier meeting;
+  cpu_set_t before;
+  CHECK(sched_getaffinity(0, sizeof(before), &before) == 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
+  CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);  // inherited by the other
+  std::thread other([&] {
+    const double start = turns().seconds;
+    while (turns().seconds < start + 0.2) {
+    }
+    meeting.wait(1, 2);
+  });
+  Barrier::begin();
+  const long slept = sleeps();
+  meeting.wait(0, 2);
+  CHECK(sleeps() > slept);
+  other.join();
+  CHECK(sched_setaffinity(0, sizeof(before), &before) == 0);
+}
+#endif
+
+}  // namespace
