@@ -17,6 +17,8 @@ sys.modules.update(dict.fromkeys({modules!r}))
 for module, names in ((os, {os_names!r}), (signal, {signal_names!r})):
     for name in names:
         vars(module).pop(name, None)
+if not hasattr(os, "sched_getaffinity") and hasattr(os, "process_cpu_count"):
+    os.process_cpu_count = os.cpu_count  # as Python 3.13 has it on such systems
 
 
 def hide(function):

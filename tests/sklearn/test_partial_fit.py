@@ -15,6 +15,7 @@ import densenet as dn
 from densenet import estimators
 from densenet._engine.turn import ONE_AT_A_TIME
 from densenet.estimators import DenseClassifier, DenseRegressor
+from tests.support.paths import PACKAGE
 from tests.support.skips import NOT_APPLICABLE
 
 X = np.random.default_rng(0).normal(size=(90, 5))
@@ -92,7 +93,7 @@ def raise_at(event, model):
 
     def trace(frame, kind, _):
         nonlocal count
-        if "densenet" not in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(str(PACKAGE)):
             return None
         if kind == "line" and not ONE_AT_A_TIME._is_owned():
             count += 1

@@ -34,15 +34,15 @@ def class_weights(
     """
     targets, weights = examples.targets, examples.sample_weight
     if isinstance(class_weight, str) and class_weight == "balanced":
-        counts = (
+        counts: Array = (
             np.bincount(targets, minlength=classes)
             if targets.ndim == 1
             else targets.astype(np.float64).sum(axis=0)
         )
         n = float(len(targets))
         if ranks is not None:
-            *counts, n = ranks.gather(np.array([*counts, n])).sum(axis=0)
-            counts = np.array(counts)
+            totals = ranks.gather(np.array([*counts, n])).sum(axis=0)
+            counts, n = totals[:-1], totals[-1]
         by_class = np.divide(n, classes * counts, where=counts > 0, out=np.zeros(classes))
     else:
         by_class = factors_of_classes(class_weight, classes, "a dict or 'balanced'")

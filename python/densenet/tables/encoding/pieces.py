@@ -215,7 +215,8 @@ class PiecewiseLinear:
         widths = edges[at + 1] / 2 - edges[at] / 2
         share = _ratio(filled, edges[at], widths).clip(0, 1)
         small = np.uint8 if n <= 256 else np.int64  # bytes: 25 ns a cell in place of 37
-        features[:, first : first + n] = at.astype(small)[:, np.newaxis] > np.arange(n, dtype=small)
+        pieces: Array = at.astype(small)
+        features[:, first : first + n] = pieces[:, np.newaxis] > np.arange(n, dtype=small)
         features[np.arange(len(values)), first + at] = share
         if self.gaps:
             features[:, -1] = missing
