@@ -31,6 +31,7 @@ def run(monkeypatch, *arguments):
 
 
 def test_methods_are_measured(monkeypatch, phonemes, capsys):
+    pytest.importorskip("pyarrow")
     given = ("--data", "phoneme", "--methods", "fast", "--seeds", "2")
     files = ("--json", phonemes / "rows.jsonl", "--markdown", phonemes / "tables.md")
     assert run(monkeypatch, *given, *files) == 0
@@ -76,6 +77,7 @@ def test_every_method_learns(phonemes, method):
 
 
 def test_what_fails_is_told(monkeypatch, phonemes, capsys):
+    pytest.importorskip("pyarrow")
     (phonemes / "tabular" / "phoneme.csv").write_text("")
     assert run(monkeypatch, "--data", "phoneme", "--methods", "fast", "--seeds", "1") == 1
     assert "expected a table, got an empty file" in capsys.readouterr().out

@@ -119,11 +119,11 @@ ACCEPTED = {
     "images": f"{_REAL}; as frame",
     "image shape": "array: a list",
     "edges": "one less; by a generator; as array of objects",
-    "widths": "[]; (); {}; one less; it twice; by a generator; as array of objects",
+    "widths": "[]; (); {}; one less; it twice; by a generator; as array of objects; array: a list",
     # ---- one for each of many networks
     "one or each": "None; no brackets",
-    "seed of each": "None; range; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
-    "rows of each": "None; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
+    "seed of each": "None; range; list of None; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
+    "rows of each": "None; as array of objects; " + _of_array(f"{_LAYOUTS}; a list; as int64"),
     # ---- estimators, whose data scikit-learn checks, in its own words
     "scikit-learn's": "*",
     "hidden sizes": "2; numpy int; []; (); no brackets; one less; it twice; as array of objects; "
