@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 import densenet
+from densenet import Callback
 from tests.support.training import assert_same
 
 LOST = 20  # seconds without another rank, after which a test has failed
@@ -39,6 +40,25 @@ class ThreadWorkers:
 
     def broadcast(self, array, root):
         array[...] = self._all(array)[root]
+
+
+class Fails(Callback):
+    """Raises an error at one moment: ("begin", epoch), ("step", step) or ("end", epoch)."""
+
+    def __init__(self, when, error=None):
+        self.when, self.error = when, error or OSError("no space")
+
+    def on_epoch_begin(self, network, epoch):
+        if self.when == ("begin", epoch):
+            raise self.error
+
+    def on_step_end(self, network, step, loss):
+        if self.when == ("step", step):
+            raise self.error
+
+    def on_epoch_end(self, network, record):
+        if self.when == ("end", record["epoch"]):
+            raise self.error
 
 
 class _Meeting:

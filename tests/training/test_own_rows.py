@@ -19,7 +19,7 @@ from densenet import (
 )
 from densenet.metrics import accuracy
 from densenet.training.shares import Shares
-from tests.support.ranks import all_of, assert_equal, on_ranks
+from tests.support.ranks import Fails, all_of, assert_equal, on_ranks
 
 LAYERS = [Linear(7, 16), LayerNorm(16), ReLU(), Dropout(0.3), Linear(16, 4)]
 COUNTS = [41, 1, 58]
@@ -244,23 +244,6 @@ def test_other_shares_are_refused_to_go_on(data):
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------
-
-
-class Fails(Callback):
-    def __init__(self, when):
-        self.when = when
-
-    def on_epoch_begin(self, network, epoch):
-        if self.when == ("begin", epoch):
-            raise OSError("no space")
-
-    def on_step_end(self, network, step, loss):
-        if self.when == ("step", step):
-            raise OSError("no space")
-
-    def on_epoch_end(self, network, record):
-        if self.when == ("end", record["epoch"]):
-            raise OSError("no space")
 
 
 @pytest.mark.parametrize("when", [("begin", 2), ("step", 3), ("step", 5), ("end", 1), ("end", 3)])

@@ -25,7 +25,7 @@ from densenet.metrics import accuracy
 from densenet.training.ranks import Parts, halves
 from tests.support.assertions import assert_same_bits
 from tests.support.losses import SquaresOfClasses
-from tests.support.ranks import all_of, assert_equal, on_ranks
+from tests.support.ranks import Fails, all_of, assert_equal, on_ranks
 from tests.support.training import assert_same
 
 LAYERS = [Linear(7, 16), LayerNorm(16), ReLU(), Dropout(0.3), Linear(16, 4)]
@@ -247,23 +247,6 @@ def test_rank_0_alone_writes_and_any_number_of_ranks_goes_on(data, tmp_path):
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------
-
-
-class Fails(Callback):
-    def __init__(self, when, error):
-        self.when, self.error = when, error
-
-    def on_epoch_begin(self, network, epoch):
-        if self.when == ("begin", epoch):
-            raise self.error
-
-    def on_step_end(self, network, step, loss):
-        if self.when == ("step", step):
-            raise self.error
-
-    def on_epoch_end(self, network, record):
-        if self.when == ("end", record["epoch"]):
-            raise self.error
 
 
 @pytest.mark.parametrize("when", [("begin", 2), ("step", 4), ("step", 6), ("end", 1), ("end", 3)])

@@ -22,7 +22,7 @@ from densenet._engine.layout import Layout
 from densenet._engine.memory import aligned
 from densenet.training.shared_moments import SharedMoments, widths_of
 from tests.support.assertions import assert_same_bits
-from tests.support.ranks import all_of, assert_equal, on_ranks
+from tests.support.ranks import Fails, all_of, assert_equal, on_ranks
 from tests.support.threads import assert_same_for_all_numbers
 
 # The first layer with parameters needs no sums backwards; one within a block does.
@@ -298,23 +298,6 @@ def test_an_error_within_a_pass_is_one_on_all(data, engine, monkeypatch, at, exa
     for network in networks.values():
         assert_same_bits(network.flat, untouched.flat)
         assert_same_bits(network._learner.running, untouched._learner.running)
-
-
-class Fails(Callback):
-    def __init__(self, when):
-        self.when = when
-
-    def on_epoch_begin(self, network, epoch):
-        if self.when == ("begin", epoch):
-            raise OSError("no space")
-
-    def on_step_end(self, network, step, loss):
-        if self.when == ("step", step):
-            raise OSError("no space")
-
-    def on_epoch_end(self, network, record):
-        if self.when == ("end", record["epoch"]):
-            raise OSError("no space")
 
 
 @pytest.mark.parametrize("when", [("begin", 2), ("step", 4), ("step", 6), ("end", 1), ("end", 3)])

@@ -190,8 +190,7 @@ class Ranks:
         RuntimeError
             If another rank has failed.
         """
-        if _STOP in self._say(_STEP):
-            raise Stopped
+        self._add_up()
         self._left -= 1
         if self._left == 0:
             self._message = self._whole
@@ -214,8 +213,7 @@ class Ranks:
         RuntimeError
             If another rank has failed.
         """
-        if _STOP in self._say(_STEP):
-            raise Stopped
+        self._add_up()
         self._message = self._first
 
     def loss(self, n_parts: int) -> float:
@@ -248,6 +246,11 @@ class Ranks:
                 "rank 0"
             )
         return _END_AND_STOP in said
+
+    def _add_up(self) -> None:
+        """Send the message of a step at hand, unless another rank stops the training before it."""
+        if _STOP in self._say(_STEP):
+            raise Stopped
 
     def _say(self, what: int, words: Sequence[int] = (), text: str = "") -> list[int]:
         """Send the message with words of this rank; give what each rank says."""

@@ -4,9 +4,8 @@
 // processor, for on a busy machine the member it waits for may need that one: in turns, between
 // which it looks again, or asleep until it is woken. On a quiet machine turns are faster, because
 // nobody takes them and waking takes tens of microseconds. On a busy one sleep is: a member that
-// gives up a turn to another program has the processor back after milliseconds, and since Linux
-// 6.18 it also loses its claim to the time that it gave away. So a member sleeps where another
-// program has had its processor lately.
+// gives up a turn to another program has the processor back after milliseconds, whether the others
+// have come or not. So a member sleeps where another program has had its processor lately.
 //
 // Rejected: OpenMP's own barrier, which keeps the processor for milliseconds (46 times as slow
 // beside busy processes).

@@ -58,8 +58,8 @@ inline Turns turns() {
 #endif
 }
 
-// Sleeps until wake_sleepers(word) is called, or returns at once if the word is not `value`, or now
-// and then. Call it only where processor_losses() has changed.
+// Sleeps until wake_sleepers(word) is called. May return before, and returns at once if the word is
+// not `value`, or where the system has no such call: the caller looks at the word again.
 inline void sleep_while(const std::atomic<unsigned>& word, unsigned value) {
 #if defined(__linux__)
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);

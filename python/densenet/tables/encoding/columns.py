@@ -7,7 +7,7 @@ and can be written as JSON.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,36 @@ __all__ = ["Categories", "Numbers"]
 
 Rows: TypeAlias = npt.NDArray[np.float32]
 Imputation: TypeAlias = Literal["median", "mean"]
-IMPUTATIONS = ("median", "mean")
+IMPUTATIONS = get_args(Imputation)
 
 FURTHEST = 1000.0
 """Standard deviations from the mean at which a cell is clipped. No row of up to a million training
 rows is so far away: of n numbers, none is beyond sqrt(n - 1)."""
+
+
+def numbers_of(
+    table: Table, column: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Give a column's numbers, NaN where missing, and those that are not missing.
+
+    Raises
+    ------
+    ValueError
+        If all are missing.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.encoding.columns import numbers_of
+    >>> values, known = numbers_of(Table.from_columns({"age": [30.0, float("nan")]}), "age")
+    >>> values.tolist(), known.tolist()
+    ([30.0, nan], [30.0])
+    """
+    values = as_table(table).numbers(_checks.text("column", column))
+    known = values[~np.isnan(values)]
+    if not len(known):
+        raise ValueError(f"{table.source}, column {column!r}: expected numbers, got none")
+    return values, known
 
 
 @dataclass(frozen=True)
@@ -94,15 +119,11 @@ class Numbers:
     def fit(cls, table: Table, column: str, impute: Imputation = "median") -> "Numbers":
         """Compute the statistics of a column in which at least one cell is not missing."""
         _checks.choice("impute", impute, IMPUTATIONS)
-        values = as_table(table).numbers(_checks.text("column", column))
-        missing = np.isnan(values)
-        known = values[~missing]
-        if not len(known):
-            raise ValueError(f"{table.source}, column {column!r}: expected numbers, got none")
+        values, known = numbers_of(table, column)
         # Halved, as the sum of the two numbers in the middle could overflow.
         median = 2 * float(np.median(known / 2))
         fill = median if impute == "median" else specs.mean_and_deviation(known)[0]
-        mean, scale = specs.mean_and_deviation(np.where(missing, fill, values))
+        mean, scale = specs.mean_and_deviation(np.where(np.isnan(values), fill, values))
         return cls(column, fill, mean, scale or 1.0, table.numerals(column))
 
     @property

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.encoding import specs
-from densenet.tables.encoding.columns import IMPUTATIONS, Imputation, Rows
+from densenet.tables.encoding.columns import IMPUTATIONS, Imputation, Rows, numbers_of
 from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.quantiles import median_of, places_between, quantile_of
 from densenet.tables.numerals import PLAIN
@@ -124,10 +124,7 @@ class PiecewiseLinear:
         """
         most = _checks.count("most", most)
         _checks.choice("impute", impute, IMPUTATIONS)
-        values = as_table(table).numbers(_checks.text("column", column))
-        known = values[values == values]
-        if not len(known):
-            raise ValueError(f"{table.source}, column {column!r}: expected numbers, got none")
+        values, known = numbers_of(table, column)
         ordered = np.sort(known)
         edges = _edges(ordered, most)
         if len(edges) < 2:
