@@ -254,7 +254,7 @@ FAULTS = {
     ),
     "filled-cells-ignored": Fault(
         PACKAGE + "tables/encoding/columns.py",
-        "specs.mean_and_deviation(np.where(missing, fill, values))",
+        "specs.mean_and_deviation(np.where(np.isnan(values), fill, values))",
         "specs.mean_and_deviation(known)",
         "A column is scaled by the cells that were there, and not by what is learned from",
         "preprocessing",
