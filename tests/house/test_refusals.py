@@ -4,10 +4,12 @@ import importlib
 import inspect
 import os
 import pkgutil
+import re
 
 import pytest
 
 import densenet
+from tests.support.paths import TESTS
 from tests.support.refusals import optional_subjects, subjects, table_subjects
 from tests.support.refusals.attempts import FIXED, complaints
 from tests.support.refusals.subjects import Subject
@@ -22,7 +24,7 @@ ELSEWHERE = {
     "densenet.chunks": "takes data of any kind, see test_readers_of_chunks.py",
     "densenet.cli": "words of a command line, see test_cli.py",
     "densenet.demo": "part of the command line",
-    "densenet.tables.cells": "part of the command line, see test_table_same.py",
+    "densenet.tables.cells": "part of the command line, see test_sameness.py",
     "densenet.tables.components": "called by explore and fit, see test_reducing.py",
     "densenet.tables.date_formats": "part of the command line, see test_dates.py",
     "densenet.tables.encoding.encoded": "called by fit, see test_encoded_rows.py",
@@ -31,7 +33,7 @@ ELSEWHERE = {
     "densenet.tables.looking.exploring": "records; its function is a name of densenet.tables",
     "densenet.tables.looking.exploring_picture": "part of the command line, see test_exploring.py",
     "densenet.tables.looking.exploring_report": "part of the command line, see test_exploring.py",
-    "densenet.tables.facts": "part of the command line, see test_table_models.py",
+    "densenet.tables.facts": "part of the command line, see test_models.py",
     "densenet.tables.reading.files": "part of the command line, see test_tables.py",
     "densenet.tables.training.calibration": "part of the command line, see test_probabilities.py",
     "densenet.tables.training.deciding": "part of the command line, see test_choices.py",
@@ -40,21 +42,21 @@ ELSEWHERE = {
     "densenet.tables.training.reducing": "part of the command line, see test_reducing.py",
     "densenet.tables.training.thresholds": "part of the command line, see test_probabilities.py",
     "densenet.tables.frames": "called with columns, see tests/tables/test_frame_cells.py",
-    "densenet.tables.reading.file_kinds": "part of the command line, see test_table_reading.py",
+    "densenet.tables.reading.file_kinds": "part of the command line, see test_reading.py",
     "densenet.tables.guess": "records, see test_numerals.py and test_dates.py",
     "densenet.tables.looking.importance": "records; its functions are names of densenet.tables",
     "densenet.tables.names": "part of the command line, see test_reading.py",
-    "densenet.tables.notes": "part of the command line, see test_table_reading.py",
-    "densenet.tables.numerals": "part of the command line, see test_table_numerals.py",
-    "densenet.tables.reading.parquet": "part of the command line, see test_table_reading.py",
-    "densenet.tables.model": "part of the command line, see test_table_command.py",
+    "densenet.tables.notes": "part of the command line, see test_columns_of_dates.py",
+    "densenet.tables.numerals": "part of the command line, see test_numerals.py",
+    "densenet.tables.reading.parquet": "part of the command line, see test_reading.py",
+    "densenet.tables.model": "part of the command line, see test_models.py",
     "densenet.tables.looking.page": "part of the command line, see test_page.py",
     "densenet.tables.looking.pictures": "part of the command line, see test_pictures.py",
     "densenet.tables.looking.report": "part of the command line",
-    "densenet.tables.training.fitting": "part of the command line, see test_table_command.py",
+    "densenet.tables.training.fitting": "part of the command line, see test_commands.py",
     "densenet.tables.training.going_on": "part of the command line, see test_going_on.py",
-    "densenet.tables.training.holding_out": "part of the command line, see test_table_command.py",
-    "densenet.tables.training.settings": "part of the command line, see test_table_command.py",
+    "densenet.tables.training.holding_out": "part of the command line, see test_recipe.py",
+    "densenet.tables.training.settings": "part of the command line, see test_choices.py",
     "densenet.initializers": "called by networks, with checked arguments",
     "densenet.plan": "records that a network makes",
     "densenet.profile": "records that a network makes",
@@ -113,6 +115,13 @@ def test_every_public_callable_is_drawn():
     if not optional_subjects.installed("matplotlib", "onnx", "sklearn"):
         pytest.skip("not applicable: extras are not installed")
     assert not missing
+
+
+def test_what_is_tested_elsewhere_is_there():
+    modules = {module.name for module in pkgutil.walk_packages(densenet.__path__, "densenet.")}
+    named = re.findall(r"test_\w+\.py", " ".join(ELSEWHERE.values()))
+    assert not set(ELSEWHERE) - modules
+    assert not set(named) - {path.name for path in TESTS.rglob("test_*.py")}
 
 
 def test_every_method_of_a_network_is_drawn():

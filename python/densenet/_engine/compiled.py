@@ -49,7 +49,7 @@ class CompiledEngine:
         # The targets of the other losses must lie in a range, which takes a check in Python.
         self._plain_targets = loss.predicts in ("classes", "values")
         self._on_classes = loss.predicts == "classes"
-        self._optimizer: Optimizer | None = None  # whose settings `_rule` has
+        self._last_rule: tuple[Optimizer, _core.Rule] | None = None
         layers = [
             (
                 place.kind,
@@ -70,12 +70,12 @@ class CompiledEngine:
 
     def _rule_of(self, optimizer: Optimizer) -> _core.Rule:
         """Translate an optimizer for the core; the last one used is kept."""
-        if self._optimizer is not optimizer:
+        if self._last_rule is None or self._last_rule[0] is not optimizer:
             names_none = optimizer.trainable is None and optimizer.lr_factors is None
             factors = [] if names_none else lr_factors(self._layout, optimizer)
-            self._rule = _core.Rule(optimizer.rule, optimizer.settings(), factors)
-            self._optimizer = optimizer
-        return self._rule
+            rule = _core.Rule(optimizer.rule, optimizer.settings(), factors)
+            self._last_rule = optimizer, rule
+        return self._last_rule[1]
 
     def plan(self, optimizer: Optimizer | None) -> list[PlannedLayer]:
         rows = []

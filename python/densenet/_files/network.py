@@ -401,6 +401,7 @@ def _read_learned(learner: Learner, prefix: str, arrays: dict[str, Array]) -> Le
 # ---- attachments -------------------------------------------------------------------------------
 
 
+# What JSON holds as it is: asked first, as a container may have hundreds of thousands of them.
 _SIMPLE = frozenset({str, bool, int, float, type(None)})
 
 

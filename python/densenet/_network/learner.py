@@ -312,9 +312,9 @@ class Learner:
             self.set_optimizer_state(state)
         return state
 
-    def set_optimizer_state(self, state: OptimizerState | None, method: str = "train") -> None:
+    def set_optimizer_state(self, state: OptimizerState | None) -> None:
         """Replace the optimizer's state, and retire the stepper that was prepared for the old."""
-        self.retire(method)
+        self.retire("train")
         self.optimizer_state = state
 
     def reset_optimizer(self) -> None:
@@ -323,12 +323,13 @@ class Learner:
             turn = self.turn
             if turn is not None and turn.lasts and (turn.elsewhere or turn.stepping):
                 raise refused("reset_optimizer", f"one that {turn.method} trains")
-            self.set_optimizer_state(None, "reset_optimizer")
+            self.retire("reset_optimizer")
+            self.set_optimizer_state(None)
             if self.position is not None:
                 self.position.restart()
 
-    def retire(self, method: str = "train") -> None:
-        """Take the stepper out of use, as it knows nothing of turns.
+    def retire(self, method: str) -> None:
+        """Take the stepper out of use for this method, as it knows nothing of turns.
 
         Raises
         ------
