@@ -223,8 +223,10 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Readable rea
       case Unit::Dropout:
         for (Index i = rows.begin; i < rows.end; ++i) {
           if (pass.mode.training) {
-            dropout_row(x.row(i), y(i), n, pass.mode.first_row + i, unit.parameter,
-                        DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+            T* const factors = pass.work.z[u].get() + i * n;
+            dropout_factors(factors, n, pass.mode.first_row + i, unit.parameter,
+                            DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+            dropout_row(x.row(i), factors, y(i), n);
           } else {
             std::copy_n(x.row(i), n, y(i));
           }
@@ -400,8 +402,7 @@ void Plan<T>::input_gradient(const Pass& pass, std::size_t u, Matrix<const T> ba
     case Unit::Dropout:
       for (Index i = rows.begin; i < rows.end; ++i) {
         if (pass.mode.training) {
-          dropout_row(d(i), dx + i * n, n, pass.mode.first_row + i, unit.parameter,
-                      DropoutKey{pass.mode.seed, pass.mode.step, unit.number});
+          dropout_row(d(i), pass.work.z[u].get() + i * n, dx + i * n, n);
         } else {
           std::copy_n(d(i), n, dx + i * n);
         }

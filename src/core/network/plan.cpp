@@ -107,7 +107,9 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     const Unit& unit = units_[u];
     work.y[u].at_least(rows * unit.outputs);
     work.d[u].at_least(rows * unit.outputs);
-    if (from_input(unit.activation)) work.z[u].at_least(rows * unit.outputs);
+    if (from_input(unit.activation) || unit.kind == Unit::Dropout) {
+      work.z[u].at_least(rows * unit.outputs);
+    }
     if (unit.kind == Unit::Linear) {
       const Index in = unit.inputs, out = unit.outputs;
       scratch_size =

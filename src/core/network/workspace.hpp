@@ -37,7 +37,8 @@ struct Plan<T>::Workspace {
   // One for each unit, which computes y = activation(z):
   std::vector<Buffer<T>> y;  // (batch, outputs)
   std::vector<Buffer<T>> d;  // (batch, outputs), the loss's gradient with respect to z
-  std::vector<Buffer<T>> z;  // (batch, outputs), where the derivative is computed from it
+  // (batch, outputs), where the derivative is computed from it; of a dropout, its factors
+  std::vector<Buffer<T>> z;
   std::vector<Buffer<RowStatistics<T>>> row_statistics;  // (batch), of a layer normalisation
   // (4, outputs), of a batch normalisation: mean, variance, mean(g), mean(g ∘ x̂)
   std::vector<Buffer<T>> column_statistics;
