@@ -72,8 +72,7 @@ def from_arrays(x: Any, y: Any, sample_weight: Any = None, *, rows: int | None =
 
 def _read(rows: Any) -> Any:
     """Read some rows, for a slice of TensorStore is one that has not been read."""
-    is_unread = type(rows).__module__.partition(".")[0] == "tensorstore"
-    return np.asarray(rows) if is_unread else rows
+    return np.asarray(rows) if _checks.library(rows) == "tensorstore" else rows
 
 
 def from_dask(x: Any, y: Any, sample_weight: Any = None) -> Chunks:

@@ -12,9 +12,17 @@ __all__ = ["ConstantLR", "CosineLR", "ExponentialLR", "StepLR", "WarmupLR"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate for each step. A schedule checks its settings when it is made."""
+    """A learning rate for each step. A schedule checks its settings when it is made.
+
+    This class itself has no rates: a subclass computes them, in `__call__`.
+    """
 
     def __post_init__(self) -> None:
+        if type(self).__call__ is Schedule.__call__:
+            raise TypeError(
+                f"{type(self).__name__}: expected a schedule that computes its rates, such as "
+                "CosineLR, got one without a method __call__"
+            )
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "int" or field.type is int:

@@ -166,11 +166,11 @@ bool fits(const Plan<T>& plan, py::handle x, py::handle y, bool on_classes) {
 template <class T>
 Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
   const auto& [array, training, seed, step, update, first_row, means] =
-      py::cast<std::tuple<py::object, bool, std::uint64_t, std::uint32_t, bool, Index, py::object>>(
+      py::cast<std::tuple<py::object, bool, std::uint64_t, std::int64_t, bool, Index, py::object>>(
           given);
   static_cast<void>(means);
   T* running = plan.running() > 0 ? required<T>(array, plan.running(), "running_moments") : nullptr;
-  return {training, seed, step, running, update, first_row};
+  return {training, seed, static_cast<std::uint32_t>(step), running, update, first_row};
 }
 
 // The function of the tuple Mode that gives the means of a batch, or None.

@@ -44,8 +44,8 @@ FAULTS = {
     ),
     "reference-dropout-layers-alike": Fault(
         REFERENCE + "regularization.py",
-        "counter[..., 2], counter[..., 3] = step, layer",
-        "counter[..., 2], counter[..., 3] = step, 0",
+        "counter[..., 2], counter[..., 3] = step & 0xFFFFFFFF, layer",
+        "counter[..., 2], counter[..., 3] = step & 0xFFFFFFFF, 0",
         "All dropout layers of a step draw the same",
         "layers",
     ),

@@ -1,7 +1,9 @@
 """A network takes frames whose columns are all numbers, and names the column that is not."""
 
+import ctypes
 import datetime
 import decimal
+import multiprocessing
 import re
 
 import numpy as np
@@ -12,6 +14,7 @@ pytest.importorskip("pandas")
 import pandas as pd
 
 from densenet import SGD, LayerNorm, Linear, MeanSquaredError, Network, SoftmaxCrossEntropy
+from densenet.metrics import mean_squared_error
 
 N = 4
 
@@ -216,3 +219,55 @@ def test_targets_and_weights_may_be_frames_and_series(engine):
         TypeError, match=r"^y: expected numbers in every column, got .* in column 'c'"
     ):
         values.loss(x, pd.DataFrame({"a": F, "c": C}))
+
+
+def polars_series(values):
+    return pytest.importorskip("polars").Series(values)
+
+
+def arrow_array(values):
+    return pytest.importorskip("pyarrow").array(values)
+
+
+G = [None, 2.0, None, 4.0]
+SERIES = {
+    "nullable": lambda: pd.Series(G, dtype="Float32"),
+    "nullable integers": lambda: pd.Series(G, dtype="Int64"),
+    "arrow in pandas": lambda: pd.Series(arrow(G, "double[pyarrow]")),
+    "polars": lambda: polars_series(G),
+    "arrow": lambda: arrow_array(G),
+    "narwhals": lambda: pytest.importorskip("narwhals").from_native(
+        polars_series(G), series_only=True
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_gaps_of_a_series_are_refused(engine, kind):
+    x, series = np.random.default_rng(0).normal(size=(N, 2)), SERIES[kind]()
+    network = Network([Linear(2, 1)], MeanSquaredError(), seed=1, backend=engine)
+    before = network.flat.copy()
+    text = "expected numbers without gaps, got 2 of 4 missing"
+    with pytest.raises(ValueError, match=f"^y: {text}$"):
+        network.fit(x, series)
+    with pytest.raises(ValueError, match=f"^sample_weight: {text}$"):
+        network.fit(x, F, sample_weight=series)
+    with pytest.raises(ValueError, match=f"^y: {text}$"):
+        make(2, engine).train_step(x, series, SGD())
+    with pytest.raises(ValueError, match=f"^y_true: {text}$"):
+        mean_squared_error(series, F)
+    np.testing.assert_array_equal(network.flat, before)
+
+
+def test_arrays_of_ctypes_are_taken(engine):
+    x = (ctypes.c_float * 2 * N)(*[(1, 2)] * N)
+    y = multiprocessing.RawArray("q", [0, 1, 0, 1])
+    network = make(2, engine)
+    assert network.loss(x, y) == network.loss([[1, 2]] * N, np.array([0, 1, 0, 1]))
+
+
+def test_what_numpy_cannot_read_is_named(engine):
+    network = make(2, engine)
+    for value, got in ({"a": F}, "dict"), (None, "None"), ((row for row in F), "generator"):
+        with pytest.raises(TypeError, match=f"^x: expected float32, .* or bool, got {got}$"):
+            network.forward(value)

@@ -65,7 +65,7 @@ X = [
     (np.ones((4, 5), "g"), TypeError, f"x: {_TYPES}{np.dtype('g')} of shape (4, 5)"),
     (np.ones((4, 5), "U1"), TypeError, f"x: {_TYPES}<U1 of shape (4, 5)"),
     (np.ones((4, 5), "m8[s]"), TypeError, f"x: {_TYPES}timedelta64[s] of shape (4, 5)"),
-    (None, TypeError, f"x: {_TYPES}object"),
+    (None, TypeError, f"x: {_TYPES}None"),
     ([["a"] * 5] * 4, TypeError, f"x: {_TYPES}<U1"),
 ]
 Y = [

@@ -27,6 +27,7 @@ from densenet import (
     Tanh,
     WarmupLR,
 )
+from densenet.schedules import Schedule
 from tests.support.assertions import assert_same_bits
 from tests.support.backends import ENGINES
 from tests.support.examples import labelled
@@ -93,12 +94,63 @@ def test_schedules_are_compared_by_their_settings():
         (lambda: CosineLR(0.1, 0), ValueError, "steps must be an integer >= 1, got 0"),
         (lambda: WarmupLR("fast", 3), TypeError, "after must be a number in [0, inf), got str"),
         (lambda: WarmupLR(0.1, 0), ValueError, "steps must be an integer >= 1, got 0"),
+        (
+            lambda: Adam(lr=Schedule()),
+            TypeError,
+            "Schedule: expected a schedule that computes its rates, such as CosineLR, got one "
+            "without a method __call__",
+        ),
     ],
 )
 def test_wrong_schedules_are_refused_when_they_are_made(attempt, kind, text):
     with pytest.raises(kind) as caught:
         attempt()
     assert str(caught.value) == text
+
+
+class OwnLR(Schedule):
+    """A schedule of the user's own: these rates, the last one for good."""
+
+    def __init__(self, *rates):
+        self.rates = rates
+
+    def __call__(self, step):
+        return self.rates[min(step, len(self.rates) - 1)]
+
+
+def test_a_schedule_of_ones_own_may_give_any_kind_of_number(engine, data):
+    trained = []
+    for rates in (0.1, 1), (np.float32(0.1), 1.0), (np.float64(0.1), np.int64(1)):
+        trained.append(make(engine))
+        optimizer = SGD(lr=OwnLR(*rates))
+        trained[-1].fit(*data, epochs=1, batch_size=10, optimizer=optimizer, seed=0)
+    np.testing.assert_allclose(trained[1].flat, trained[0].flat, rtol=1e-6)
+    assert_same_bits(trained[2].flat, trained[0].flat)
+
+
+@pytest.mark.parametrize(
+    ("rate", "kind", "text"),
+    [
+        (math.nan, ValueError, "lr at step 1 must be in [0, inf), got nan"),
+        (-0.1, ValueError, "lr at step 1 must be in [0, inf), got -0.1"),
+        (math.inf, ValueError, "lr at step 1 must be in [0, inf), got inf"),
+        ("0.1", TypeError, "lr at step 1 must be a number in [0, inf), got str"),
+        (None, TypeError, "lr at step 1 must be a number in [0, inf), got None"),
+    ],
+)
+def test_a_schedule_of_ones_own_that_gives_no_rate_is_refused(engine, data, rate, kind, text):
+    network, optimizer = make(engine), SGD(lr=OwnLR(0.1, rate))
+    before = network.flat.copy()
+    with pytest.raises(kind) as caught:
+        network.fit(*data, epochs=2, batch_size=10, optimizer=optimizer)
+    assert str(caught.value) == text
+    assert_same_bits(network.flat, before)
+    network.train_step(*data, optimizer)
+    before = network.flat.copy()
+    with pytest.raises(kind) as caught:
+        network.train_step(*data, optimizer)
+    assert str(caught.value) == text
+    assert_same_bits(network.flat, before)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from densenet._checks.arrays import (
     same_length,
     unmasked,
 )
-from densenet._checks.frames import columns, exact, is_arrow, pairs, plain, unwrapped
+from densenet._checks.frames import columns, exact, is_arrow, library, pairs, plain, unwrapped
 from densenet._checks.kernels import (
     elementwise,
     elementwise_backward,
@@ -98,6 +98,7 @@ __all__ = [
     "instance",
     "is_arrow",
     "layers",
+    "library",
     "linear_backward",
     "linear_forward",
     "loss",

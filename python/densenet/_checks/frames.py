@@ -9,23 +9,46 @@ from densenet._typing import Array
 
 
 def plain(name: str, value: Any) -> Array:
-    """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers."""
+    """Give an array, list, series or frame as a NumPy array; a frame's columns must be numbers.
+
+    Gaps in a series or a frame, which its library marks in its own way, are refused: NumPy makes
+    NaN of them.
+    """
     if type(value) is np.ndarray:  # fast, for the prediction of one row takes microseconds
         return value
     _here(name, value)
     value = unwrapped(name, value)
-    return as_array(name, value) if pairs(value) is None else _matrix(name, value)
+    if pairs(value) is not None:
+        return _matrix(name, value)
+    array = as_array(name, value)
+    if library(value) in ("pandas", "polars", "pyarrow") and array.dtype.kind == "f":
+        gaps = 0 if isinstance(_kind(value), np.dtype) else int(np.isnan(array).sum())
+        if gaps:
+            raise ValueError(
+                f"{name}: expected numbers without gaps, got {gaps} of {len(array)} missing"
+            )
+    return array
+
+
+def _kind(column: Any) -> Any:
+    """Give the type of a column or a series in its library's terms; that of Arrow is `type`."""
+    return getattr(column, "dtype", getattr(column, "type", None))
+
+
+def library(value: Any) -> str:
+    """Name the package of a value's class; a class may have none, as those of ctypes' arrays."""
+    return str(type(value).__module__ or "").partition(".")[0].lstrip("_")
 
 
 def unwrapped(name: str, value: Any) -> Any:
     """Give the frame that one of narwhals wraps, else the value; refuse a query not yet run."""
-    if type(value).__module__.partition(".")[0] == "narwhals":
+    if library(value) == "narwhals":
         value = value.to_native()
-    library, kind = type(value).__module__.partition(".")[0].lstrip("_"), type(value).__name__
-    if (library, kind) in (("polars", "LazyFrame"), ("duckdb", "DuckDBPyRelation")):
-        advice = "collect()" if library == "polars" else "df(), pl() or to_arrow_table()"
+    its, kind = library(value), type(value).__name__
+    if (its, kind) in (("polars", "LazyFrame"), ("duckdb", "DuckDBPyRelation")):
+        advice = "collect()" if its == "polars" else "df(), pl() or to_arrow_table()"
         raise TypeError(
-            f"{name}: expected rows in memory, got {kind} of {library}: run the query first, "
+            f"{name}: expected rows in memory, got {kind} of {its}: run the query first, "
             f"by {advice}"
         )
     return value
@@ -33,11 +56,11 @@ def unwrapped(name: str, value: Any) -> Any:
 
 def _here(name: str, value: Any) -> None:
     """Refuse data that lie elsewhere, for NumPy would read them whole, however many there are."""
-    library = type(value).__module__.partition(".")[0]
-    if library in ("h5py", "dask", "dask_expr", "zarr", "netCDF4", "tensorstore"):
+    its = library(value)
+    if its in ("h5py", "dask", "dask_expr", "zarr", "netCDF4", "tensorstore"):
         raise TypeError(
             f"{name}: expected rows in memory or in an np.memmap, got {describe(value)} of "
-            f"{library}: read it into an array, or learn from it in chunks, as densenet.chunks does"
+            f"{its}: read it into an array, or learn from it in chunks, as densenet.chunks does"
         )
 
 
@@ -66,7 +89,7 @@ def pairs(value: Any) -> list[tuple[Any, Any]] | None:
 
 def is_arrow(value: Any) -> bool:
     """Tell a table or a batch of Arrow."""
-    names = type(value).__module__.partition(".")[0], type(value).__name__
+    names = library(value), type(value).__name__
     return names in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"))
 
 
@@ -88,7 +111,7 @@ def exact(column: Any) -> Any:
 
 
 def _numbers(name: str, label: Any, column: Any) -> Array:
-    kind = getattr(column, "dtype", getattr(column, "type", None))  # the latter is Arrow's
+    kind = _kind(column)
     try:
         values = np.asarray(exact(column))
         if values.dtype.kind in "biuf" and isinstance(kind, np.dtype):

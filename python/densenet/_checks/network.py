@@ -16,7 +16,8 @@ def inputs(x: Any, width: int, name: str = "x") -> Array:
     array = plain(name, x)
     dtype = array.dtype
     if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
-        got = describe(x) if array is x else dtype
+        whole = array is x or array.ndim == 0  # NumPy makes one object of what it cannot read
+        got = describe(x) if whole else dtype
         raise TypeError(f"{name}: expected float32, float64, integers or bool, got {got}")
     of_shape(name, array, ("batch", width))
     return array

@@ -23,8 +23,7 @@ def parts(n: int) -> Iterator[slice]:
 
 def is_frame(x: Any) -> bool:
     """Tell a data frame, of which scikit-learn can take rows, from an array."""
-    kind = type(x)
-    others = kind.__module__.startswith("narwhals.") or kind.__name__ == "RecordBatch"
+    others = _checks.library(x) == "narwhals" or type(x).__name__ == "RecordBatch"
     return hasattr(x, "columns") and not others
 
 

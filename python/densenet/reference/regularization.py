@@ -39,6 +39,7 @@ def dropout(
     The backward pass is the same function of dy. Element (row, column) is kept if its random
     number is at least ``rate 2³²``. The counter (column // 4, row, step, layer) gives the numbers
     of four columns. Rows are counted from `first_row` on: parts of a batch draw as the whole does.
+    Words have 32 bits: a step draws what the one 2³² steps before it drew.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def dropout(
     counter = np.empty((batch, blocks, 4), np.uint64)
     counter[..., 0] = np.arange(blocks)
     counter[..., 1] = np.arange(first_row, first_row + batch)[:, None]
-    counter[..., 2], counter[..., 3] = step, layer
+    counter[..., 2], counter[..., 3] = step & 0xFFFFFFFF, layer
     draws = philox(counter, seed).reshape(batch, 4 * blocks)[:, :width]
     scale = x.dtype.type(1 / (1 - rate))
     y: Array = np.where(draws >= int(rate * 2**32), x * scale, x.dtype.type(0))

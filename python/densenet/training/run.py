@@ -81,14 +81,27 @@ def learning_rates(optimizer: Optimizer, first: int, n_steps: int) -> list[float
     """Give the learning rates of `n_steps` steps, the first of which is number `first`, from 0.
 
     They do not overflow when multiplied by the optimizer's factors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a schedule of the user's own gives something else than a number in [0, inf), or a rate
+        times a factor overflows.
     """
     lr = optimizer.lr
     if not isinstance(lr, Schedule):
         return [float(lr)] * n_steps
-    rates = [float(lr(step)) for step in range(first, first + n_steps)]
+    rates = [_rate(lr, step) for step in range(first, first + n_steps)]
     if optimizer.lr_factors and rates:
         _checks.rates_of_factors(max(rates), optimizer.lr_factors)
     return rates
+
+
+def _rate(schedule: Schedule, step: int) -> float:
+    rate: Any = schedule(step)
+    if type(rate) is float and 0 <= rate < math.inf:  # the usual case, checked fast
+        return rate
+    return _checks.rate(f"lr at step {step}", rate)
 
 
 # ---- epochs --------------------------------------------------------------------------------------

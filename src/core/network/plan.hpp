@@ -58,7 +58,7 @@ template <class T>
 struct Mode {
   bool training;        // drop, and normalise by the batch's own statistics
   std::uint64_t seed;   // of the dropout masks, which also depend on
-  std::uint32_t step;   // the optimizer's step, counted from 0
+  std::uint32_t step;   // the optimizer's step, counted from 0, modulo 2³²
   T* running;           // running means and variances of all batch normalisations
   bool update_running;  // let a forward pass move them
   Index first_row = 0;  // where the rows begin in the batch whose dropout they take part in
