@@ -1,4 +1,4 @@
-"""The encoding of a column of numbers in pieces: the compiled function gives the reference's bits."""
+"""The encoding of a column of numbers in pieces: compiled, it has the bits of the reference."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def same(cells, edges, *, fill=0.0, center=0.0, scale=1.0, gaps=False):
 def test_any_number_of_pieces(pieces, gaps, rng):
     edges = np.unique(rng.normal(size=pieces + 1))
     cells = np.concatenate([rng.normal(size=65), edges, np.nextafter(edges, -9), [np.nan, -0.0]])
-    fill, center, scale = rng.normal(size=2).tolist() + [float(rng.exponential())]
+    fill, center, scale = [*rng.normal(size=2).tolist(), float(rng.exponential())]
     features = same(cells, edges, fill=fill, center=center, scale=scale, gaps=gaps)
     assert 0 < features[:, -1].max() <= 1
 

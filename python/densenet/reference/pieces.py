@@ -42,7 +42,8 @@ def encode_pieces(
     >>> import numpy as np
     >>> from densenet.reference.pieces import encode_pieces
     >>> features = np.empty((2, 3), np.float32)
-    >>> encode_pieces(np.array([3.0, np.nan]), np.array([0.0, 4.0]), 1.0, 2.0, 1.0, True, features[:, 1:])
+    >>> cells, edges = np.array([3.0, np.nan]), np.array([0.0, 4.0])
+    >>> encode_pieces(cells, edges, 1.0, 2.0, 1.0, True, features[:, 1:])
     >>> features[:, 1:].tolist()
     [[0.75, 0.0], [0.25, 1.0]]
     """
