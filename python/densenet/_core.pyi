@@ -48,6 +48,16 @@ def softmax_cross_entropy_backward(
 def update(
     rule: str, arrays: dict[str, Array], step: int, settings: dict[str, float], /
 ) -> None: ...
+def encode_pieces(
+    cells: Array,
+    edges: Array,
+    fill: float,
+    center: float,
+    scale: float,
+    gaps: bool,
+    features: Array,
+    /,
+) -> None: ...
 
 # The tuples Mode, Examples and Steps of densenet._engine.contract.
 _Mode: TypeAlias = tuple[Array, bool, int, int, bool, int, Callable[[Array], object] | None]

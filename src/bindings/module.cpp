@@ -52,6 +52,7 @@ PYBIND11_MODULE(DENSENET_MODULE, m, py::mod_gil_not_used()) {
   densenet::register_kernels(m);
   densenet::register_losses(m);
   densenet::register_updates(m);
+  densenet::register_encoding(m);
   densenet::register_network(m);
   m.def("config", &config, "What this module was built from and for.");
   m.def("get_num_threads", &densenet::allowed_threads);

@@ -29,6 +29,7 @@ EXPECTED = LEVELS[1:] if X86 and BUILT != ["generic"] else ["generic"]
 # What every build must pass: the functions, the layers, whole networks, and any mix of them.
 CORE = [
     "tests/kernels/test_kernels.py",
+    "tests/kernels/test_encoding.py",
     "tests/network/test_layers.py",
     "tests/network/test_network.py",
     "tests/network/test_random_networks.py",

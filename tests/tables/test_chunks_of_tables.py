@@ -279,8 +279,6 @@ def test_what_is_no_table_in_chunks_is_refused(few_drawn):
         fit_chunks(read_table("t.csv"), Settings("y"))
     with pytest.raises(TypeError, match="settings: expected Settings, got"):
         fit_chunks(chunks, "y")
-    with pytest.raises(ValueError, match=r"nets: expected 1 for a table that is read in chunks"):
-        fit_chunks(chunks, Settings("y", nets=2))
     with pytest.raises(ValueError, match="rows must be an integer >= 1, got 0"):
         chunks.tables(["n"], 0)
     with pytest.raises(ValueError, match=r"t\.csv: expected column 'z'"):
@@ -331,8 +329,6 @@ def test_the_command_trains_in_chunks(command, few_drawn, rng):
         (("--folds", "3"), "--folds: expected no such option with --chunks"),
         (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
         (("--reduce", "pca:2"), "--reduce: expected no such option with --chunks"),
-        (("--nets", "2"), "--nets: expected 1 with --chunks, got 2"),
-        (("--preset", "best"), "--nets: expected 1 with --chunks, got 5, that of --preset best"),
     ],
 )
 def test_what_needs_the_whole_table_is_refused(refused, rng, options, message):
@@ -352,13 +348,6 @@ def test_the_command_holds_out_another_file(command, few_drawn, rng):
     facts = TableModel.load("model.safetensors").facts
     assert (facts["training_rows"], facts["validation_rows"]) == (300, 50)
     assert "50 validation rows" in out
-
-
-def test_going_on_in_chunks_is_refused(command, refused, rng):
-    write("t.csv", HEADER, tracks(rng))
-    assert command("fit", "t.csv", "--target", "genre", *QUICK, "--out", "a.safetensors")[0] == 0
-    err = refused("fit", "t.csv", "--from", "a.safetensors", "--chunks", "--no-picture")
-    assert "--from: expected no such option with --chunks" in err
 
 
 @pytest.mark.parametrize("target", ["genre", "noise"])

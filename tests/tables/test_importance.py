@@ -23,7 +23,7 @@ from densenet.tables import (
     TableModel,
     Values,
 )
-from densenet.tables.looking import importance, report
+from densenet.tables.looking import importance, report, shuffling
 from densenet.tables.looking.shuffling import Asked
 
 
@@ -125,7 +125,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("networks", [["one layer"], ["deep"], [*NETWORKS]])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_it_is_what_whole_predictions_give(rng, networks, dtype):
+def test_it_is_what_whole_predictions_give(rng, networks, dtype, monkeypatch):
     """It begins with the sums of the first layer, and comes to the scores of changed tables."""
     x = rng.normal(size=(3, 80))
     classes = np.where(x[0] + x[1] > 0, "plus", "minus").tolist()
@@ -139,11 +139,30 @@ def test_it_is_what_whole_predictions_give(rng, networks, dtype):
     ]
     model = TableModel(tuple(each), features, Classes("y", ("minus", "plus")))
     asked = Asked(model, table)
-    for column in features.columns:
-        orders = np.array([rng.permutation(80) for _ in range(3)])
-        scores = [model.score(table.with_cells(column, order)).scores for order in orders]
-        expected = [(one["loss"], one["accuracy"]) for one in scores]
-        np.testing.assert_allclose(asked.judged(column, orders), expected, rtol=1e-5)
+    columns = features.columns
+    orders = np.array([[rng.permutation(80) for _ in range(3)] for _ in columns])
+    scores = [
+        model.score(table.with_cells(column, order)).scores
+        for column, each in zip(columns, orders, strict=True)
+        for order in each
+    ]
+    expected = [(one["loss"], one["accuracy"]) for one in scores]
+    for most in (1, 2000, 1 << 22):  # numbers in a call: of one order, of a few, of all
+        monkeypatch.setattr(shuffling, "_MOST", most)
+        judged = asked.judged(zip(columns, orders, strict=True))
+        np.testing.assert_allclose(judged, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_values_are_judged_as_by_their_metrics(rng, constant):
+    x = rng.normal(size=50)
+    table = Table.from_columns({"x": x, "y": np.full(50, 7.0) if constant else 3 * x})
+    network = Network([Linear(1, 1)], MeanSquaredError(), seed=0)
+    target = Values("y", 1.0, 2.0)
+    model = TableModel((network,), Features.fit(table, ["x"]), target)
+    [judged] = Asked(model, table).judged([("x", np.arange(50)[np.newaxis])])
+    scores = model.score(table).scores
+    assert judged.tolist() == pytest.approx([scores["loss"], scores["r2"]])
 
 
 def test_the_first_layer_is_computed_once(rng, monkeypatch):

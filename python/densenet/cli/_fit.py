@@ -247,9 +247,10 @@ def _fit(arguments: argparse.Namespace) -> int:
     progress = find_spec("tqdm") is not None
     if arguments.chunks:
         _check_chunks(arguments, settings, workers)
-        chunks = _tables.read_chunks(arguments, settings.missing, settings.present)
+        words = settings if start is None else start
+        chunks = _tables.read_chunks(arguments, words.missing, words.present)
         validation = _held_out(arguments, settings, start)
-        fitted = fit_chunks(chunks, settings, validation=validation, progress=progress)
+        fitted = fit_chunks(chunks, settings, start=start, validation=validation, progress=progress)
         return _tell(arguments, fitted, {}, output)
     table = _read(arguments, settings, start)
     validation = _held_out(arguments, settings, start)
@@ -316,20 +317,16 @@ def _check_chunks(
     arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
 ) -> None:
     """Refuse options that need the whole table in memory."""
-    for option in ("start", "folds", "join"):
+    for option in ("folds", "join"):
         if getattr(arguments, option) is not None:
-            name = "from" if option == "start" else option
             raise ValueError(
-                f"--{name}: expected no such option with --chunks, as it needs the whole table in "
-                "memory"
+                f"--{option}: expected no such option with --chunks, as it needs the whole table "
+                "in memory"
             )
     if settings.reduce is not None:
         raise ValueError(
             "--reduce: expected no such option with --chunks, as it needs the whole table in memory"
         )
-    if settings.nets > 1:
-        preset = f", that of --preset {arguments.preset}" if "nets" not in arguments else ""
-        raise ValueError(f"--nets: expected 1 with --chunks, got {settings.nets}{preset}")
     if workers is not None:
         raise ValueError("--chunks: expected one process, got several by mpiexec")
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet.exchange.onnx import Graph
-from densenet.tables.encoding import columns, dates, pieces
+from densenet.reference import pieces
+from densenet.tables.encoding import columns, dates
 from densenet.tables.encoding.columns import Categories, Numbers
 from densenet.tables.encoding.dates import Dates
 from densenet.tables.encoding.pieces import PiecewiseLinear

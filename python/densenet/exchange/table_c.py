@@ -20,7 +20,8 @@ from densenet._version import __version__
 from densenet.exchange._tables import check_model
 from densenet.exchange.c import Writer, check_name, literal
 from densenet.network import Network
-from densenet.tables.encoding import columns, dates, pieces
+from densenet.reference import pieces
+from densenet.tables.encoding import columns, dates
 from densenet.tables.encoding.columns import Categories, Numbers
 from densenet.tables.encoding.dates import CYCLES, Dates
 from densenet.tables.encoding.pieces import PiecewiseLinear
@@ -219,7 +220,7 @@ static inline void ${{name}}_pieces(double cell, double fill, const double *edge
   if (pieces > 1) {{
     const double ratio = (half - center / 2) / (scale / 2), furthest = {pieces.FURTHEST};
     const double z = ratio < -furthest ? -furthest : ratio > furthest ? furthest : ratio;
-    *x++ = (float)(z / hypot(1, z / 3));
+    *x++ = (float)(z / sqrt(1 + z / 3 * (z / 3)));
   }}
   for (int i = 0; i < pieces; ++i) {{
     const double share = (half - edges[i] / 2) / (edges[i + 1] / 2 - edges[i] / 2);

@@ -441,11 +441,27 @@ def log_loss(target: Classes, encoded: Array, outputs: Array) -> float:
     >>> round(log_loss(Classes("pet", ("cat", "dog")), np.array([0, 1]), shares), 3)
     0.347
     """
+    losses = log_losses(target, encoded, outputs)
+    return float(losses.mean()) if len(losses) else float("nan")
+
+
+def log_losses(target: Classes, encoded: Array, outputs: Array) -> npt.NDArray[np.float64]:
+    """Give the log loss of each row of a known class.
+
+    Parameters are those of `score`.
+
+    Examples
+    --------
+    >>> from densenet.tables import Classes
+    >>> from densenet.tables.model import log_losses
+    >>> shares = np.array([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
+    >>> log_losses(Classes("pet", ("cat", "dog")), np.array([0, 1, 2]), shares).round(3) + 0.0
+    array([0.693, 0.   ])
+    """
     known = np.flatnonzero(encoded < target.outputs)
-    if not len(known):
-        return float("nan")
     shares = outputs[known, encoded[known]].astype(np.float64)
-    return float(-np.log(np.maximum(shares, np.finfo(np.float64).tiny)).mean())
+    losses: npt.NDArray[np.float64] = -np.log(np.maximum(shares, np.finfo(np.float64).tiny))
+    return losses
 
 
 def _scores_of_values(target: Values, encoded: Array, outputs: Array) -> dict[str, float]:

@@ -21,9 +21,6 @@ from densenet.tables.table import Table, as_table
 
 __all__ = ["PiecewiseLinear"]
 
-FURTHEST = 1e6
-"""Scales from the center at which the smooth clip has long come to rest."""
-
 
 @dataclass(frozen=True)
 class PiecewiseLinear:
@@ -199,24 +196,14 @@ class PiecewiseLinear:
 
     def encode(self, cells: Array, features: Rows) -> None:
         """Write the features, (rows, features), of rows with these cells."""
-        values = cells.astype(np.float64, copy=False)
-        missing = np.isnan(values)
-        filled = np.where(missing, self.fill, values)
-        edges = np.array(self.edges)
-        n = len(edges) - 1
-        first = 0 if n == 1 else 1
-        if first:
-            z = _ratio(filled, self.center, self.scale / 2).clip(-FURTHEST, FURTHEST)
-            features[:, 0] = z / np.hypot(1, z / 3)
-        at = np.clip(np.searchsorted(edges, filled, side="right") - 1, 0, n - 1)
-        widths = edges[at + 1] / 2 - edges[at] / 2
-        share = _ratio(filled, edges[at], widths).clip(0, 1)
-        small = np.uint8 if n <= 256 else np.int64  # bytes: 25 ns a cell in place of 37
-        pieces: Array = at.astype(small)
-        features[:, first : first + n] = pieces[:, np.newaxis] > np.arange(n, dtype=small)
-        features[np.arange(len(values)), first + at] = share
-        if self.gaps:
-            features[:, -1] = missing
+        from densenet import _core  # here: the module is imported where nothing is compiled, too
+
+        if len(cells):
+            values = np.ascontiguousarray(cells, np.float64)
+            edges = np.array(self.edges)
+            _core.encode_pieces(
+                values, edges, self.fill, self.center, self.scale, self.gaps, features
+            )
 
     def surprise(self, table: Table) -> str:
         """Say what in a table is unlike the training rows; give "" if nothing is."""
@@ -267,18 +254,3 @@ def _edges(ordered: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float6
         return np.unique(np.concatenate([kept, values[[0, -1]]]))
     heavy[rest[places_between(len(rest), inner)]] = True
     return values[heavy]
-
-
-def _ratio(
-    x: npt.NDArray[np.float64],
-    start: float | npt.NDArray[np.float64],
-    half: float | npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """Give (x - start) / (2 half), infinite where that is too large; no difference overflows.
-
-    The least of all widths is 0 when halved, and so is every distance within it.
-    """
-    half = np.maximum(half, np.finfo(np.float64).smallest_subnormal)
-    with np.errstate(over="ignore"):
-        ratio: npt.NDArray[np.float64] = (x / 2 - np.divide(start, 2)) / half
-    return ratio

@@ -145,16 +145,18 @@ def permutation_importance(
     affordable = _MOST_FEATURES // (len(columns) * repeats * width)
     table = table.take(_some(len(table), min(most_rows, max(_LEAST_ROWS, affordable)), rng))
     asked = Asked(model, table)
-    same = np.tile(np.arange(len(table)), (repeats, 1))
-    before = asked.judged(columns[0], same)
-    found = []
-    for column in columns:
-        orders = np.array([rng.permutation(len(table)) for _ in range(repeats)])
-        after = asked.judged(column, orders)
-        rises, falls = (after - before)[:, 0], (before - after)[:, 1]
-        found.append(
-            Importance(column, float(np.mean(rises)), float(np.std(rises)), float(np.mean(falls)))
-        )
+    before = asked.judged([(columns[0], np.arange(len(table))[np.newaxis])])
+
+    def orders() -> npt.NDArray[np.intp]:
+        return np.array([rng.permutation(len(table)) for _ in range(repeats)])
+
+    after = asked.judged((column, orders()) for column in columns)
+    rises = after.reshape(len(columns), repeats, 2) - before
+    means, spreads = rises.mean(axis=1).tolist(), rises.std(axis=1).tolist()
+    found = [
+        Importance(column, loss, spread, -score)
+        for column, (loss, score), (spread, _) in zip(columns, means, spreads, strict=True)
+    ]
     found.sort(key=lambda one: -one.loss)
     score = "accuracy" if isinstance(model.target, Classes) else "r2"
     return Importances(tuple(found), len(table), repeats, score)

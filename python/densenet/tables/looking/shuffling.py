@@ -5,20 +5,21 @@ by what these features change in them, and only the layers after it are computed
 columns that is a thousandth of the work.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from densenet._typing import Array
 from densenet.layers import Linear
-from densenet.metrics import accuracy, mean_squared_error, r2
 from densenet.network import Network
 from densenet.tables.encoding.targets import Classes
-from densenet.tables.model import TableModel, log_loss, outputs_of
+from densenet.tables.model import TableModel, log_losses, outputs_of
 from densenet.tables.table import Table
 from densenet.tables.training.reducing import after_first
 
+_Shuffle: TypeAlias = tuple[str, Array]
 _MOST = 1 << 22  # numbers that go into one call of a network
 
 
@@ -45,7 +46,7 @@ class Asked:
     >>> table = Table.from_columns({"x": [-1.0, 1.0], "y": [-1.0, 1.0]})
     >>> network = Network([Linear(1, 1, init=np.eye(1))], MeanSquaredError())
     >>> model = TableModel((network,), Features.fit(table, ["x"]), Values.fit(table, "y"))
-    >>> Asked(model, table).judged("x", np.array([[0, 1], [1, 0]])).tolist()
+    >>> Asked(model, table).judged([("x", np.array([[0, 1], [1, 0]]))]).tolist()
     [[0.0, 1.0], [4.0, -3.0]]
     """
 
@@ -61,38 +62,53 @@ class Asked:
             for column, end, width in zip(model.features.columns, ends, widths, strict=True)
         }
 
-    def judged(self, column: str, orders: Array) -> npt.NDArray[np.float64]:
-        """Give the loss, and the accuracy or R², for each order, (orders, 2).
+    def judged(self, shuffles: Iterable[_Shuffle]) -> npt.NDArray[np.float64]:
+        """Give the loss, and the accuracy or R², of each order, (orders of all columns, 2).
 
         Parameters
         ----------
-        column : str
-        orders : integer array of shape (orders, rows)
-            From which row each one takes its cell of the column.
+        shuffles : iterable of pairs
+            A column, and an integer array of shape (orders, rows): from which row each one takes
+            its cell of the column.
         """
-        size = max(1, _MOST // max(one.sums.size for one in self._begun))
-        place = self._places[column]
-        return np.concatenate(
-            [self._judged(place, orders[i : i + size]) for i in range(0, len(orders), size)]
-        )
+        return np.concatenate(list(map(self._judged, self._calls(shuffles))))
 
-    def _judged(self, place: slice, orders: Array) -> npt.NDArray[np.float64]:
-        known = self._x[:, place]
-        cells = known[orders]
+    def _calls(self, shuffles: Iterable[_Shuffle]) -> Iterator[list[_Shuffle]]:
+        """Give as many orders at a time as go into one call of a network."""
+        most = max(1, _MOST // max(one.sums.size for one in self._begun))
+        some: list[_Shuffle] = []
+        count = 0
+        for column, orders in shuffles:
+            for begin in range(0, len(orders), most):
+                part = orders[begin : begin + most]
+                if count + len(part) > most:
+                    yield some
+                    some, count = [], 0
+                some.append((column, part))
+                count += len(part)
+        yield some
+
+    def _judged(self, shuffles: Sequence[_Shuffle]) -> npt.NDArray[np.float64]:
+        places = [(self._places[column], orders) for column, orders in shuffles]
         total = sum(
-            outputs_of(self._target, one.rest, one.changed(place, known, cells))
-            for one in self._begun
+            outputs_of(self._target, one.rest, one.changed(self._x, places)) for one in self._begun
         )
         outputs = np.asarray(total / len(self._begun))
-        each = outputs.reshape(len(orders), -1, *outputs.shape[1:])[:, self._rows]
-        return np.array([self._scores(one) for one in each])
+        return self._scores(outputs.reshape(-1, len(self._x), *outputs.shape[1:])[:, self._rows])
 
-    def _scores(self, outputs: Array) -> tuple[float, float]:
-        encoded = self._encoded
+    def _scores(self, outputs: Array) -> npt.NDArray[np.float64]:
+        """Score the rows of each order, (orders, rows) or (orders, rows, classes)."""
+        count, encoded = len(outputs), self._encoded
         if isinstance(self._target, Classes):
-            predicted = self._target.choose(outputs)
-            return log_loss(self._target, encoded, outputs), accuracy(encoded, predicted)
-        return mean_squared_error(encoded, outputs), r2(encoded, outputs)
+            flat, true = outputs.reshape(-1, outputs.shape[-1]), np.tile(encoded, count)
+            losses = log_losses(self._target, true, flat).reshape(count, -1)
+            loss = losses.mean(axis=1) if losses.size else np.full(count, np.nan)
+            score = (self._target.choose(flat) == true).reshape(count, -1).mean(axis=1)
+        else:
+            loss = np.square(outputs.astype(np.float64) - encoded).mean(axis=1)
+            varied = np.ptp(encoded) > 0  # of equal targets nothing is explained
+            score = 1 - loss / np.var(encoded) if varied else np.zeros(count)
+        return np.stack([loss, score], axis=1)
 
 
 class _Begun(NamedTuple):
@@ -102,16 +118,23 @@ class _Begun(NamedTuple):
     sums: Array  # (rows, outputs of that layer), otherwise the rows
     rest: Network
 
-    def changed(self, place: slice, known: Array, cells: Array) -> Array:
-        """Give the sums for other features than known ones, (orders, rows, features)."""
-        count, rows, width = cells.shape
-        if self.weight is None:
-            changed = np.tile(self.sums, (count, 1))
-            changed[:, place] = cells.reshape(-1, width)
-            return changed
-        change = (cells - known).reshape(-1, width) @ self.weight[:, place].T
-        sums: Array = (self.sums + change.reshape(count, rows, -1)).reshape(count * rows, -1)
-        return sums
+    def changed(self, x: Array, shuffles: Sequence[tuple[slice, Array]]) -> Array:
+        """Give the sums of rows x with the features at a place in other orders, for each of them.
+
+        Shapes: x (rows, features), orders (orders, rows).
+        """
+        width = self.sums.shape[1]
+        total = np.tile(self.sums, (sum(len(orders) for _, orders in shuffles), 1, 1))
+        begin = 0
+        for place, orders in shuffles:
+            some, known = total[begin : begin + len(orders)], x[:, place]
+            if self.weight is None:
+                some[:, :, place] = known[orders]
+            else:
+                change = (known[orders] - known).reshape(-1, known.shape[1])
+                some += (change @ self.weight[:, place].T).reshape(some.shape)
+            begin += len(orders)
+        return total.reshape(-1, width)
 
 
 def _begin(network: Network, x: Array) -> _Begun:

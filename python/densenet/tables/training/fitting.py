@@ -214,7 +214,7 @@ def fit(
     one_set = validation is not None
     judged = _judged(model, held, one_set)
     if start is not None and (before := _judged(start, held, one_set)):
-        said.append(f"before, the validation {_headline(score(target, *before))}")
+        said.append(f"before, the validation {headline(score(target, *before))}")
     if isinstance(target, Classes) and settings.threshold is not None:
         chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
         model = replace(model, target=chosen)
@@ -256,7 +256,7 @@ def _further(table: Table, settings: Settings, start: TableModel) -> _Begun:
     settings = settings_from(start, settings)
     missing_targets(table, settings, start.features.columns)
     rows, said = with_targets(table, settings.target)
-    said += check_rows(start, rows)
+    said += check_rows(start, [rows]).said
     return _Begun(rows, gentler(settings, start, len(rows)), start.target, said)
 
 
@@ -325,8 +325,18 @@ def _of(array: Array, rows: Array) -> Array:
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
 
 
-def _headline(evaluation: Evaluation) -> str:
-    """Say in words the score by which a model is judged first."""
+def headline(evaluation: Evaluation) -> str:
+    """Say in words the score by which a model is judged first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables import Values
+    >>> from densenet.tables.model import score
+    >>> from densenet.tables.training.fitting import headline
+    >>> headline(score(Values("price", 0.0, 1.0), np.array([1.0, 2.0]), np.array([1.0, 2.0])))
+    'R² was 1.0000'
+    """
     scores = evaluation.scores
     if "accuracy" in scores:
         return f"accuracy was {rounded(scores['accuracy'], 2, '%')}"

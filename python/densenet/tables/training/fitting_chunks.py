@@ -6,12 +6,14 @@ all rows what rare ones decide. Then each epoch reads the rows in a mixed order.
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
+from typing import NamedTuple
 
 import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array, Chunk, Chunks
+from densenet.network import Network
 from densenet.tables.cells import key_of
 from densenet.tables.encoding.features import Features
 from densenet.tables.encoding.tally import Tally
@@ -22,7 +24,14 @@ from densenet.tables.table import Table
 from densenet.tables.training.calibration import calibrate
 from densenet.tables.training.deciding import check_decisions, with_threshold
 from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitting import Fitted, headline
+from densenet.tables.training.going_on import (
+    check_rows,
+    gentler,
+    network_from,
+    settings_from,
+    tables_of,
+)
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
@@ -31,6 +40,7 @@ from densenet.tables.training.understanding import (
     understand,
     with_targets,
 )
+from densenet.training import History
 
 MOST_HELD = 10_000
 """The most rows that are held out."""
@@ -43,6 +53,7 @@ def fit_chunks(
     chunks: TableChunks,
     settings: Settings,
     *,
+    start: TableModel | None = None,
     validation: Table | None = None,
     progress: bool = False,
 ) -> Fitted:
@@ -53,14 +64,17 @@ def fit_chunks(
     how far numbers reach and whether cells are missing. If the sample has all rows, the encodings
     and the rows held out are those of `densenet.tables.fit`.
 
-    The rows held out are drawn from the sample, at most 10,000. Each epoch reads all others in
-    another order (`TableChunks.tables`). The training scores are those of the sample's rows.
+    The rows held out are drawn from the sample, at most 10,000, the same for all networks. Each
+    epoch of each network reads all others in another order (`TableChunks.tables`), and networks are
+    trained one after the other. The training scores are those of the sample's rows.
 
     Parameters
     ----------
     chunks : TableChunks
     settings : Settings
-        Of one network, without `reduce`.
+        Without `reduce`.
+    start : TableModel, optional
+        A model to go on from with new rows, as for `densenet.tables.fit`.
     validation : Table, optional
         Rows to hold out, in place of some of the sample, so that all rows are trained on. Those
         without a target are left out.
@@ -74,7 +88,7 @@ def fit_chunks(
     Raises
     ------
     ImportError, ValueError
-        What `densenet.tables.fit` raises; ValueError, too, for several networks or `reduce`.
+        What `densenet.tables.fit` raises; ValueError, too, for `reduce`.
 
     Examples
     --------
@@ -91,18 +105,23 @@ def fit_chunks(
     """
     _checks.instance("chunks", chunks, TableChunks, "TableChunks")
     _checks.instance("settings", settings, Settings, "Settings")
-    if settings.nets > 1:
-        raise ValueError(
-            f"nets: expected 1 for a table that is read in chunks, got {settings.nets}"
-        )
+    if start is not None:
+        settings = settings_from(start, settings)
     if settings.reduce is not None:
         raise ValueError(
             f"reduce: expected None for a table that is read in chunks, got {settings.reduce!r}"
         )
     sample = chunks.sample
-    missing = missing_targets(sample, settings)
-    table, task, target, said = understand(sample, settings, missing, len(chunks))
+    if start is None:
+        missing = missing_targets(sample, settings)
+        table, task, target, said = understand(sample, settings, missing, len(chunks))
+    else:
+        missing = missing_targets(sample, settings, start.features.columns)
+        table, target, said = sample.take(np.flatnonzero(~missing)), start.target, []
+        task = "classification" if isinstance(target, Classes) else "regression"
     rows = round(len(chunks) * len(table) / len(sample))  # with a target; more is known below
+    if start is not None:
+        settings = gentler(settings, start, rows)
     outside = None
     if validation is not None:
         outside, lines = with_targets(validation, settings.target, "rows to hold out")
@@ -111,26 +130,21 @@ def fit_chunks(
     open_settings, settings = settings, settings.chosen_for(rows, target)
     at, held_at = _hold_out(chunks, table, settings, task, rows)
     held_rows, known = table.take(held_at), table.take(at)
-    features, target = encodings(known, settings, task)
     numbers = chunks.drawn[np.flatnonzero(~missing)]
     ids = _ids(held_rows, settings.id, sample)
     given = _Rows(chunks, settings, numbers[held_at], ids)
-    if chunks.is_whole:
-        n, counts = len(known), counts_of(target, target.encode(known))
-        said += _about_missing(len(sample) - len(table), settings)
-    else:
-        tally = Tally(features, target)
-        for some in given.tables([*features.columns, settings.target]):
-            tally.add(some)
-        if settings.task == "auto" and tally.is_regression() and task == "classification":
+    if start is None:
+        settled = _anew(chunks, settings, task, known, given)
+        if settled is None:
             settings = replace(open_settings, task="regression")
             return fit_chunks(chunks, settings, validation=validation, progress=progress)
-        pieces = _checks.count("pieces", settings.pieces, 0)
-        features = tally.features(known, pieces, settings.most_categories)
-        target = tally.target(sample.source)
-        n, counts = tally.rows, tally.class_counts()
-        said += _about_missing(given.unlabelled, settings)
-        said += _about_sample(chunks, tally, given)
+    else:
+        settled = _further(chunks, start, held_rows, known, given)
+    features, target, n, counts, lines = settled
+    unlabelled = int(missing.sum()) if chunks.is_whole else given.unlabelled
+    said += [*_about_missing(unlabelled, settings), *lines]
+    if not chunks.is_whole:
+        said += _about_rows(chunks, given)
     share = len(held_at) / (n + len(held_at))
     if open_settings.validation and len(held_at) < int(open_settings.validation * rows):
         said.append(
@@ -142,35 +156,102 @@ def fit_chunks(
     held = (features.encoded(held_rows), target.encode(held_rows)) if len(held_rows) else None
     check_decisions(settings, target, [held[1]] if held else [])
     size = max(1, _AT_ONCE // (4 * features.width))
-    network = settings.make_network(features.width, target)
-    history = train(
-        network,
-        given.epochs(features, target, size),
-        held,
-        settings,
-        target,
-        rows=n,
-        counts=counts,
-        seed=settings.seed,
-        progress=progress,
-    )
-    x = features.transform(known.take(np.arange(min(size, len(known)))))
-    check_converged(network, history, x, settings)
-    if settings.calibrate:
-        assert held, "checked before training"
-        calibrate(network, *held)
+    some = features.transform(known.take(np.arange(min(size, len(known)))))
+
+    def trained(number: int) -> tuple[Network, History]:
+        seed = settings.seed + number
+        if start is None:
+            network = settings.make_network(features.width, target, seed)
+        else:
+            network = network_from(start.networks[number])
+        history = train(
+            network,
+            given.epochs(features, target, size, seed),
+            held,
+            settings,
+            target,
+            rows=n,
+            counts=counts,
+            seed=seed,
+            progress=progress,
+        )
+        check_converged(network, history, some, settings)
+        if settings.calibrate:
+            assert held, "checked before training"
+            calibrate(network, *held)
+        return network, history
+
+    networks, histories = zip(*map(trained, range(settings.nets)), strict=True)
     model = TableModel(
-        (network,), features, target, settings.id, settings.missing, present=settings.present
+        networks, features, target, settings.id, settings.missing, present=settings.present
     )
     judged = (model.outputs(held[0]), held[1]) if held else None
     if isinstance(target, Classes) and settings.threshold is not None:
         chosen = with_threshold(target, settings.threshold, counts, judged)
         model = replace(model, target=chosen)
+    if start is not None and held:
+        before = score(target, start.outputs(held[0]), held[1])
+        said.append(f"before, the validation {headline(before)}")
     scores = _score(model, known, size)
     judgement = score(model.target, *judged) if judged else None
-    facts = facts_of(sample.source, n, history, settings, scores, judgement)
+    facts = facts_of(sample.source, n, histories[0], settings, scores, judgement)
+    if start is not None:
+        facts["before"] = tables_of(start)
     model = replace(model, facts=facts)
-    return Fitted(model, [history], scores, judgement, said, [held_rows if held else known])
+    return Fitted(model, list(histories), scores, judgement, said, [held_rows if held else known])
+
+
+class _Settled(NamedTuple):
+    """What all rows have settled."""
+
+    features: Features
+    target: Target
+    rows: int  # to train on
+    counts: Array  # of the rows of each class
+    said: list[str]  # notes
+
+
+def _anew(
+    chunks: TableChunks, settings: Settings, task: Task, known: Table, given: "_Rows"
+) -> _Settled | None:
+    """Settle the encodings by the sample's rows and by all; None if classes turn out as values."""
+    features, target = encodings(known, settings, task)
+    if chunks.is_whole:
+        return _Settled(features, target, len(known), counts_of(target, target.encode(known)), [])
+    tally = Tally(features, target)
+    for some in given.tables([*features.columns, settings.target]):
+        tally.add(some)
+    if settings.task == "auto" and tally.is_regression() and task == "classification":
+        return None
+    pieces = _checks.count("pieces", settings.pieces, 0)
+    said = [
+        f"columns were understood by {len(chunks.sample):,} of {len(chunks):,} rows, drawn at "
+        "random",
+        *(
+            f"{column!r} has more different texts than are counted; its categories are those of "
+            "the rows drawn"
+            for column in tally.uncounted
+        ),
+    ]
+    return _Settled(
+        tally.features(known, pieces, settings.most_categories),
+        tally.target(chunks.sample.source),
+        tally.rows,
+        tally.class_counts(),
+        said,
+    )
+
+
+def _further(
+    chunks: TableChunks, start: TableModel, held: Table, known: Table, given: "_Rows"
+) -> _Settled:
+    """Check all rows to go on with from a model, and count them."""
+    features, target = start.features, start.target
+    columns = [*features.columns, target.column]
+    read = [known] if chunks.is_whole else given.tables(columns)
+    said, rows, counts = check_rows(start, chain([held], read))
+    counts = counts - counts_of(target, target.encode(held))
+    return _Settled(features, target, rows - len(held), counts, said)
 
 
 class _Rows:
@@ -184,22 +265,22 @@ class _Rows:
         self.unlabelled = self.related = 0  # left out in the last pass: no target; an id held out
 
     def tables(
-        self, columns: list[str], rows: int | None = None, epoch: int | None = None
+        self, columns: list[str], rows: int | None = None, mixed: tuple[int, int] | None = None
     ) -> Iterator[Table]:
-        """Give the rows in tables; in those of an epoch they are mixed."""
+        """Give the rows in tables, as they lie or mixed by these numbers."""
         self.unlabelled = self.related = 0
         settings = self._settings
         of_id = [settings.id] if self._ids and settings.id is not None else []
         tables = self._chunks.tables(
             list(dict.fromkeys([*columns, *of_id])),
             *([] if rows is None else [rows]),
-            mixed=None if epoch is None else (settings.seed, epoch),
+            mixed=mixed,
             without=self._held,
         )
         return map(self._chosen, tables)
 
-    def epochs(self, features: Features, target: Target, rows: int) -> Chunks:
-        """Give a function for `Network.fit`."""
+    def epochs(self, features: Features, target: Target, rows: int, seed: int) -> Chunks:
+        """Give a function for `Network.fit`; the order of the rows follows from the seed."""
         numbers = count()
 
         def encoded(table: Table) -> Chunk:
@@ -207,7 +288,7 @@ class _Rows:
 
         def chunks() -> Iterator[Chunk]:
             columns = [*features.columns, target.column]
-            return map(encoded, self.tables(columns, rows, next(numbers)))
+            return map(encoded, self.tables(columns, rows, (seed, next(numbers))))
 
         return chunks
 
@@ -250,17 +331,9 @@ def _about_missing(rows: int, settings: Settings) -> list[str]:
     return [f"{rows:,} rows without {settings.target!r} are left out"] if rows else []
 
 
-def _about_sample(chunks: TableChunks, tally: Tally, given: _Rows) -> list[str]:
-    """Say what was decided by a part of the rows alone."""
-    said = [
-        f"columns were understood by {len(chunks.sample):,} of {len(chunks):,} rows, drawn at "
-        "random, and the training scores are theirs"
-    ]
-    said += [
-        f"{column!r} has more different texts than are counted; its categories are those of the "
-        "rows drawn"
-        for column in tally.uncounted
-    ]
+def _about_rows(chunks: TableChunks, given: _Rows) -> list[str]:
+    """Say which rows are scored, left out, or little mixed."""
+    said = [f"the training scores are those of the {len(chunks.sample):,} rows drawn at random"]
     if given.related:
         said.append(f"{given.related:,} rows that share the id of a row held out are left out")
     if chunks.in_order:

@@ -1,11 +1,15 @@
 """Going on from a model with new rows: what the model decides, and what the rows must be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from densenet._typing import Array
 from densenet.network import Network
+from densenet.tables.encoding.oddities import Oddities
 from densenet.tables.encoding.targets import Classes
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table
@@ -138,13 +142,37 @@ def tables_of(model: TableModel) -> list[dict[str, Any]]:
     return [*facts.get("before", []), last]
 
 
-def check_rows(start: TableModel, table: Table) -> list[str]:
+class Checked(NamedTuple):
+    """What `check_rows` found.
+
+    Attributes
+    ----------
+    said : list of str
+        What in the rows is unlike those that the model knows.
+    rows : int
+    counts : integer array of shape (classes,)
+        The rows of each class; empty for values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.training.going_on import Checked
+    >>> Checked([], 3, np.array([1, 2])).rows
+    3
+    """
+
+    said: list[str]
+    rows: int
+    counts: Array
+
+
+def check_rows(start: TableModel, tables: Iterable[Table]) -> Checked:
     """Check rows to go on with, and say what in them is unlike those that the model knows.
 
     Parameters
     ----------
     start : TableModel
-    table : Table
+    tables : iterable of Table
         Each row has a target.
 
     Raises
@@ -159,27 +187,41 @@ def check_rows(start: TableModel, table: Table) -> list[str]:
     >>> from densenet.tables.training.going_on import check_rows
     >>> rows = {"color": ["red", "blue"] * 50, "y": ["a", "b"] * 50}
     >>> model = fit(Table.from_columns(rows), Settings("y", epochs=1)).model
-    >>> check_rows(model, Table.from_columns({"color": ["red", "pink"], "y": ["a", "a"]}))
+    >>> check_rows(model, [Table.from_columns({"color": ["red", "pink"], "y": ["a", "a"]})]).said
     ["column 'color': 1 cell of no known category ('pink') taken as none of them", \
 "no row has class 'b', which may be forgotten"]
-    >>> check_rows(model, Table.from_columns({"color": ["red", "blue"], "y": ["a", "c"]}))
+    >>> check_rows(model, [Table.from_columns({"color": ["red", "blue"], "y": ["a", "c"]})])
     Traceback (most recent call last):
     ValueError: table, column 'y': expected classes of the model, 'a', 'b', got 'c': train anew
     """
-    target = start.target
-    said = start.features.surprises(table)
-    lines = [f"column {column!r}: {surprise}" for column, surprise in said.items()]
+    target, features = start.target, start.features
+    odd = [Oddities()] * len(features.parts)
+    unknown: set[str] = set()
+    rows, counts, source = 0, np.zeros(0, np.int64), ""
     if isinstance(target, Classes):
-        places, unknown = target.places(table)
-        if unknown:
-            raise ValueError(
-                f"{table.source}, column {target.column!r}: expected classes of the model, "
-                f"{_named(target.values)}, got {_named(unknown)}: train anew"
-            )
-        absent = [name for i, name in enumerate(target.values) if i not in set(places.tolist())]
-        if absent:
-            lines.append(f"no row has class {_named(absent)}, which may be forgotten")
-    return lines
+        counts = np.zeros(target.outputs, np.int64)
+    for table in tables:
+        if not len(table):
+            continue
+        rows, source = rows + len(table), table.source
+        odd = [one.plus(other) for one, other in zip(odd, features.oddities(table), strict=True)]
+        if isinstance(target, Classes):
+            places, names = target.places(table)
+            unknown.update(names)
+            counts += np.bincount(places, minlength=len(counts))[: len(counts)]
+        else:
+            target.encode(table)  # refuses what is no number
+    if isinstance(target, Classes) and unknown:
+        raise ValueError(
+            f"{source}, column {target.column!r}: expected classes of the model, "
+            f"{_named(target.values)}, got {_named(sorted(unknown))}: train anew"
+        )
+    told = features.told(odd)
+    lines = [f"column {column!r}: {surprise}" for column, surprise in told.items()]
+    if isinstance(target, Classes) and not counts.all():
+        absent = [name for name, count in zip(target.values, counts, strict=True) if not count]
+        lines.append(f"no row has class {_named(absent)}, which may be forgotten")
+    return Checked(lines, rows, counts)
 
 
 def network_from(network: Network) -> Network:
