@@ -302,8 +302,8 @@ def _texts(column: Any, timed: bool) -> Any:
     from pyarrow import compute, types
 
     kind = column.type
-    if types.is_boolean(kind):
-        return compute.if_else(column, *strings("True", "False"))
+    if types.is_boolean(kind) or str(kind) == "extension<arrow.bool8>":
+        return compute.if_else(column.cast(arrow.bool_()), *strings("True", "False"))
     if str(kind) == "extension<arrow.uuid>":
         ids = [None if one is None else str(one) for one in column.to_pylist()]
         return arrow.chunked_array([ids], arrow.string())
