@@ -60,6 +60,7 @@ ELSEWHERE = {
     "densenet.initializers": "called by networks, with checked arguments",
     "densenet.plan": "records that a network makes",
     "densenet.profile": "records that a network makes",
+    "densenet.reference.pieces": "called by encodings of columns, see test_encoding.py",
     "densenet.training.history": "records that a network makes",
 }
 RECORDS = {

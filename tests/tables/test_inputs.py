@@ -225,6 +225,19 @@ def test_rows_of_names_are_joined(command):
     assert "columns: 2 of numbers" in out  # without the id
 
 
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_index_of_a_frame_has_its_own_name_below_those_of_levels(levels, rng):
+    """As pandas writes columns of several levels, of which it names the levels, too."""
+    pandas = pytest.importorskip("pandas")
+    columns = pandas.MultiIndex.from_product([["mfcc"], ["mean", "max"]], names=["what", "how"])
+    index = pandas.MultiIndex.from_product([[7], [8, 9]], names=["album", "track_id"])
+    frame = pandas.DataFrame(rng.normal(size=(2, 2)).round(3), index, columns)
+    (frame if levels == 2 else frame.droplevel(0)).to_csv("t.csv")
+    table = read_table("t.csv", header=3)
+    assert list(table.columns) == [*["album", "track_id"][-levels:], "mfcc_mean", "mfcc_max"]
+    assert table.texts("track_id").tolist() == ["8", "9"]
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [

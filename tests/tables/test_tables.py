@@ -227,6 +227,30 @@ def test_parquet(tmp_path):
         table.numbers("kind")
 
 
+def test_booleans_of_a_byte_each_are_those_of_a_bit(tmp_path):
+    arrow = pytest.importorskip("pyarrow", "18")
+    from pyarrow import parquet
+
+    flags = arrow.array([1, 0, None], arrow.int8()).cast(arrow.bool8())
+    parquet.write_table(arrow.table({"flag": flags}), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").texts("flag").tolist() == ["True", "False", ""]
+
+
+@pytest.mark.parametrize("last", [127, 128])
+def test_bytes_of_one_length_are_no_text_even_where_they_could_be(tmp_path, last):
+    """As DuckDB writes a time span of months, days and milliseconds: up to 127 of them is UTF-8."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    spans = arrow.array(
+        [bytes([0, 0, 0, 0, days, *[0] * 7]) for days in (1, last)], arrow.binary(12)
+    )
+    parquet.write_table(arrow.table({"span": spans, "x": [1, 2]}), tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert list(table.columns) == ["x"]
+    assert table.unreadable == {"span": "fixed_size_binary[12]"}
+
+
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PAR1" + bytes(30) + b"PAR1"])
 def test_bad_parquet(write, content):
     pytest.importorskip("pyarrow")

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -245,7 +245,11 @@ def _header(lines: Lines, dialect: Dialect, rows: int) -> list[str]:
     found = [cells for _, cells in islice(_of_one_width(lines, dialect, rows), rows)]
     if rows and len(found) == rows:
         parts = [[cell.strip() for cell in cells] for cells in found]
-        return ["_".join(filter(None, column)) for column in zip(*parts, strict=True)]
+        of_index = list(takewhile(bool, parts[-1])) if rows > 1 else []
+        names = ["_".join(filter(None, column)) for column in zip(*parts, strict=True)]
+        if of_index and not any(parts[-1][len(of_index) :]):
+            names[: len(of_index)] = of_index  # pandas writes the names of the levels above them
+        return names
     if found:
         raise ValueError(
             f"{dialect.name}: expected {rows} rows of names, got a table of {len(found)} rows"

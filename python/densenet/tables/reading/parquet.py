@@ -302,11 +302,13 @@ def _texts(column: Any, timed: bool) -> Any:
     from pyarrow import compute, types
 
     kind = column.type
-    if types.is_boolean(kind):
-        return compute.if_else(column, *strings("True", "False"))
+    if types.is_boolean(kind) or str(kind) == "extension<arrow.bool8>":
+        return compute.if_else(column.cast(arrow.bool_()), *strings("True", "False"))
     if str(kind) == "extension<arrow.uuid>":
         ids = [None if one is None else str(one) for one in column.to_pylist()]
         return arrow.chunked_array([ids], arrow.string())
+    if types.is_fixed_size_binary(kind):  # such as a time span of DuckDB, 12 bytes
+        raise arrow.ArrowInvalid("bytes of one length are no text, even where they look like it")
     texts = column.cast(arrow.string())
     if types.is_decimal(kind) and compute.any(compute.match_substring(texts, "E")).as_py():
         plain = [None if one is None else f"{one:f}" for one in column.to_pylist()]
