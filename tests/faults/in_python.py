@@ -122,8 +122,8 @@ FAULTS = {
     ),
     "rank-without-rows": Fault(
         SHARED_MOMENTS,
-        "self.widths if backwards else self.widths[: 2 * len(self._places)]",
-        "self.widths[: 2 * len(self._places)]",
+        "self.widths if backwards else self.widths[: 2 * len(self._slots)]",
+        "self.widths[: 2 * len(self._slots)]",
         "A rank without rows takes no part in the sums backwards",
         "ranks_of_batch_norm",
     ),
