@@ -4,7 +4,8 @@
 # What happens: an actor is pinned to a worker (workers=), whose process is killed while others wait
 # for a call of the actor. A call that the client has made raises at once. The same call, made by a
 # task on another worker, neither raises nor returns, nor does one that a task makes later: it waits
-# for the actor to be made anew at an address that no process will have again.
+# for the actor to be made anew at an address that no process will have again. So it is where the
+# task has the actor within another object; a task that has it as an argument is ended by an error.
 #
 # What one would expect: the documentation says that an actor is lost where its worker dies; calls
 # raise an error, from wherever they are made, as they do in the client.
