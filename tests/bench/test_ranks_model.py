@@ -13,6 +13,13 @@ def test_a_step_is_the_sum_of_its_parts():
     assert model.predicted(costs, 64, 12, 4, 2) == 84 + 20 + 9
 
 
+def test_each_sum_of_batch_normalisation_is_a_message_of_its_own():
+    costs = model.Costs(fixed=7.0, row=2.0, update=3.0, latency=5.0, byte=0.5, sums=4.0)
+    given = {"costs": costs, "rows": 64, "n_bytes": 12, "sums": [4, 8, 8]}
+    assert model.parts(ranks=1, **given) == (7 + 128 + 3, 0, 0)
+    assert model.parts(ranks=4, **given) == (7 + 32 + 3 + 12, 4 * 20, 1.5 * 32 * 0.5)
+
+
 def test_a_picture_has_a_panel_for_each_network(tmp_path):
     pytest.importorskip("matplotlib")
     costs = {"fixed": 1e-4, "row": 2e-6, "update": 5e-5, "latency": 1e-5, "byte": 1e-9}

@@ -12,6 +12,7 @@ SERIALIZATION = PACKAGE + "_files/network.py"
 TRAINING = PACKAGE + "training/loop.py"
 EPOCHS = PACKAGE + "training/run.py"
 CLASS_WEIGHTS = PACKAGE + "training/class_weights.py"
+SHARED_MOMENTS = PACKAGE + "training/shared_moments.py"
 
 FAULTS = {
     "reference-adam-spread-correction": Fault(
@@ -104,6 +105,34 @@ FAULTS = {
         "pass",
         "Rows that are the network's parameters change while they are learned from",
         "faults_once_missed",
+    ),
+    "shared-moments-unbiased": Fault(
+        SHARED_MOMENTS,
+        "number(self._rows) / number(max(self._rows - 1, 1))",
+        "number(1)",
+        "On several ranks the running variance follows the biased one",
+        "ranks_of_batch_norm",
+    ),
+    "shared-moments-of-a-row-less": Fault(
+        SHARED_MOMENTS,
+        "(sums / self._rows).astype(self._dtype)",
+        "(sums / (self._rows - 1)).astype(self._dtype)",
+        "Means over all ranks' rows are divided by a row less",
+        "ranks_of_batch_norm",
+    ),
+    "rank-without-rows": Fault(
+        SHARED_MOMENTS,
+        "self.widths if backwards else self.widths[: 2 * len(self._slots)]",
+        "self.widths[: 2 * len(self._slots)]",
+        "A rank without rows takes no part in the sums backwards",
+        "ranks_of_batch_norm",
+    ),
+    "rank-begun-anew": Fault(
+        PACKAGE + "workers/_meeting.py",
+        "if number != self._number:",
+        "if False:",
+        "A rank that an engine has begun anew is taken to go on",
+        "engines",
     ),
     "metric-arguments": Fault(
         EPOCHS,

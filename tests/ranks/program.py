@@ -5,6 +5,7 @@ It prints a line for each rank: its number, a digest of what has been learned, t
 
 import hashlib
 import os
+import signal
 import sys
 
 import numpy as np
@@ -12,7 +13,6 @@ import numpy as np
 from densenet import (
     BatchNorm,
     Callback,
-    Checkpoint,
     Dropout,
     EarlyStopping,
     Linear,
@@ -26,41 +26,54 @@ NORMALISING = [Linear(7, 16), BatchNorm(16), ReLU(), Linear(16, 8), BatchNorm(8)
 
 
 class Ends(Callback):
-    """Ends one rank within the second epoch."""
+    """Ends one rank within the second epoch, or the training."""
 
     def __init__(self, how):
         self.how = how
 
     def on_step_end(self, network, step, loss):
-        if step == 7 and self.how == "raises":
+        if step != 7:
+            return False
+        if self.how == "raises":
             raise OSError("no space")
-        if step == 7 and self.how == "is killed":
-            os._exit(9)
+        if self.how == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "goes on" in self.how
 
 
-def train(workers, how="", path=None):
-    """Train in one rank; what befalls one of them befalls rank 1."""
+def in_chunks(*arrays):
+    for begin in range(0, len(arrays[0]), 99):
+        yield tuple(each[begin : begin + 99] for each in arrays)
+
+
+def train(workers, how="", path=None, victim=1):
+    """Train in one rank; what befalls one of them befalls rank `victim`.
+
+    `how` says what, or has some of the words "normalises", "reads chunks" and "goes on": such a
+    training is left, saved by rank 0 into `path`, and resumed by all.
+    """
     x = np.random.default_rng(0).normal(size=(1030, 7)).astype(np.float32)
     y = x[:, :4].argmax(axis=1)
     if how == "has other rows":
         x += workers.rank
     if workers.own_rows:
-        x, y = (each[400 * workers.rank : 400 + 630 * workers.rank] for each in (x, y))
-    callbacks = [] if path is None else [Checkpoint(path)]
-    if workers.rank == 1:
-        callbacks.append(Ends(how))
-    layers = NORMALISING if how == "normalises" else LAYERS
+        cuts = [400, 401][: workers.size - 1]
+        x, y = (np.split(each, cuts)[workers.rank] for each in (x, y))
+    if how == "has other columns" and workers.rank == victim:
+        x = x[:, :6]
+    callbacks = [Ends(how)] if workers.rank == victim else []
+    layers = NORMALISING if "normalises" in how else LAYERS
     network = Network(layers, SoftmaxCrossEntropy(), seed=1)
-    rows = (x, y) if how != "reads chunks" else (lambda: [(x[:99], y[:99]), (x[99:], y[99:])],)
-    history = network.fit(
-        *rows,
-        epochs=3,
-        batch_size=200,
-        validation_data=(x[:50], y[:50]),
-        early_stopping=EarlyStopping(),
-        workers=workers,
-        callbacks=callbacks,
-    )
+    rows = (x, y) if "reads chunks" not in how else (lambda: in_chunks(x, y),)
+    options = {"epochs": 3, "batch_size": 200, "validation_data": (x[:50], y[:50])}
+    options |= {"early_stopping": EarlyStopping(), "workers": workers}
+    history = network.fit(*rows, callbacks=callbacks, **options)
+    if "goes on" in how:
+        if workers.rank == 0:
+            network.save(path)
+        workers.allreduce(np.zeros(1))  # all wait for the file
+        network = Network.load(path)
+        history = network.fit(*rows, resume=True, **options)
     arrays = [network.flat, *network.running_moments.values()]
     learned = hashlib.sha256(b"".join(each.tobytes() for each in arrays)).hexdigest()[:16]
     return f"rank {workers.rank} of {workers.size}: {learned} {history.batch_loss[-1]!r}"
@@ -82,9 +95,9 @@ def of_gloo(**flags):
 
 
 if __name__ == "__main__":
-    engine, flag, how = sys.argv[1:]
+    engine, flag, how, *path = sys.argv[1:]
     workers = {"mpi": of_mpi, "gloo": of_gloo}[engine](**({flag: True} if flag else {}))
-    sys.stdout.write(train(workers, how) + "\n")
+    sys.stdout.write(train(workers, how, *path) + "\n")
     sys.stdout.flush()
     if engine == "gloo":
         import torch.distributed

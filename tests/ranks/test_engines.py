@@ -60,17 +60,17 @@ def start(*command, **environment):
     )  # fmt: skip
 
 
-def with_mpi(size, flag="", how=""):
-    run = [sys.executable, "-m", "mpi4py", "-m", "tests.ranks.program", "mpi", flag, how]
+def with_mpi(size, flag="", how="", *path):
+    run = [sys.executable, "-m", "mpi4py", "-m", "tests.ranks.program", "mpi", flag, how, *path]
     return Ended([start(MPIEXEC, "-n", str(size), *run)])
 
 
-def with_gloo(size, flag="", how=""):
+def with_gloo(size, flag="", how="", *path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
-    run = [sys.executable, "-m", "tests.ranks.program", "gloo", flag, how]
+    run = [sys.executable, "-m", "tests.ranks.program", "gloo", flag, how, *path]
     return Ended([start(*run, RANK=str(rank), **where) for rank in range(size)])
 
 
@@ -80,8 +80,8 @@ PROCESSES = [
 ]
 
 
-def of_threads(size, how="", **flags):
-    return all_of(on_ranks(size, partial(program.train, how=how), **flags))
+def of_threads(size, how="", path=None, **flags):
+    return all_of(on_ranks(size, partial(program.train, how=how, path=path), **flags))
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -108,17 +108,24 @@ def test_exact_sums_give_the_bits_of_one_rank(run):
 
 @pytest.mark.parametrize("run", PROCESSES)
 @pytest.mark.parametrize("flag", ["", "own_rows", "exact"])
-def test_processes_normalise_over_whole_batches_as_threads_do(run, flag):
-    ended = run(2, flag, "normalises")
+@pytest.mark.parametrize("how", ["normalises", "normalises and goes on", "reads chunks"])
+def test_processes_train_as_threads_do(run, flag, how, tmp_path):
+    size = 3 if flag == "exact" else 2  # sums of three numbers have the order of the engine
+    ended = run(size, flag, how, str(tmp_path / "model"))
     assert ended.codes == [0] * len(ended.codes), ended.errors
-    assert ended.lines == of_threads(2, "normalises", **({flag: True} if flag else {}))
+    flags = {flag: True} if flag else {}
+    assert ended.lines == of_threads(size, how, path=tmp_path / "of threads", **flags)
 
 
 @pytest.mark.parametrize("run", PROCESSES)
-def test_processes_that_read_their_own_chunks_have_the_bits_of_threads(run):
-    ended = run(2, "own_rows", "reads chunks")
-    assert ended.codes == [0] * len(ended.codes), ended.errors
-    assert ended.lines == of_threads(2, "reads chunks", own_rows=True)
+def test_three_processes_hold_the_same_bits_again(run):
+    lines = []
+    for _ in range(2):
+        ended = run(3, "own_rows", "normalises and reads chunks")
+        assert ended.codes == [0] * len(ended.codes), ended.errors
+        lines += ended.lines
+    assert len({line.partition(": ")[2] for line in lines}) == 1
+    assert len(lines) == 6
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -126,6 +133,16 @@ def test_other_rows_are_an_error_on_all(run):
     ended = run(2, how="has other rows")
     assert 0 not in ended.codes
     assert "ValueError: x: expected the same on all 2 ranks, got others on rank 1" in ended.errors
+
+
+@pytest.mark.parametrize("run", PROCESSES)
+@pytest.mark.parametrize("flag", ["", "own_rows"])
+def test_other_columns_are_an_error_on_all(run, flag):
+    ended = run(2, flag, "has other columns")
+    assert 0 not in ended.codes
+    expected = "ValueError: x: expected shape (batch, 7), got"
+    assert expected in ended.errors
+    assert f"got an error on rank 1: {expected}" in ended.errors
 
 
 @pytest.mark.parametrize("run", PROCESSES)
@@ -216,65 +233,108 @@ def meet(size, timeout, *calls):
 
 def test_ranks_that_meet_get_sums_in_their_order():
     parts = np.array([[1e8], [-1e8], [0.25]], np.float32)
-    late_first = [lambda m, r=rank: m.allreduce(r, parts[r]) for rank in (2, 0, 1)]
+    late_first = [lambda m, r=rank: m.allreduce(r, 0, parts[r]) for rank in (2, 0, 1)]
     assert meet(3, 10, *late_first) == [0.25] * 3
     assert (
-        meet(3, 10, *(lambda m, r=rank: m.broadcast(r, parts[r], 1) for rank in range(3)))
+        meet(3, 10, *(lambda m, r=rank: m.broadcast(r, 0, parts[r], 1) for rank in range(3)))
         == [-1e8] * 3
     )
 
 
+def bring(rank, number=0):
+    return lambda meeting: meeting.allreduce(rank, number, np.ones(1))
+
+
 def test_a_rank_that_does_not_come_is_named():
-    for error in meet(3, 0.05, *(lambda m, r=rank: m.allreduce(r, np.ones(1)) for rank in (0, 2))):
-        with pytest.raises(
-            TimeoutError, match=r"expected all 3 ranks within 0\.05 s, got no rank 1$"
-        ):
-            raise error
+    async def later(meeting):
+        await asyncio.sleep(0.2)
+        return await bring(1)(meeting)
+
+    errors = meet(3, 0.05, bring(0), bring(2), later)
+    expected = "TimeoutError('workers: expected all 3 ranks within 0.05 s, got no rank 1')"
+    assert [repr(error) for error in errors] == [expected] * 3
+
+
+def test_a_rank_that_has_begun_anew_is_an_error_on_all():
+    async def twice(meeting):
+        await bring(0)(meeting)
+        return await bring(0, 1)(meeting)
+
+    async def anew(meeting):
+        await bring(1)(meeting)
+        return await bring(1)(meeting)
+
+    expected = "RuntimeError('workers: expected call 1 of rank 1, got call 0: it has begun anew')"
+    assert [repr(error) for error in meet(2, 10, twice, anew)] == [expected] * 2
+
+
+def test_a_meeting_that_has_ended_lets_nobody_wait():
+    ended = meet(2, 10, bring(0), lambda meeting: meeting.end("expected more"), bring(1))
+    expected = "RuntimeError('workers: expected more')"
+    assert [repr(each) for each in ended] == [expected, "None", expected]
 
 
 # ---- Dask and Ray --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def client():
-    from distributed import Client, LocalCluster
+def with_dask():
+    distributed = pytest.importorskip("distributed", reason=f"{NOT_APPLICABLE}needs distributed")
+    options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
-        yield client
+        def run(function, **flags):
+            client.wait_for_workers(3, timeout=30)  # one that was lost begins anew
+            return DaskWorkers.run(function, client, timeout=60, **flags)
+
+        yield run
 
 
-@needs("distributed")
+@pytest.fixture(scope="module")
+def with_ray():
+    ray = pytest.importorskip("ray", reason=f"{NOT_APPLICABLE}needs ray")
+    ray.init(num_cpus=3, include_dashboard=False, logging_level="error")
+    yield partial(RayWorkers.run, size=3, timeout=60)
+    ray.shutdown()
+
+
+@pytest.fixture(params=["dask", "ray"])
+def run_calls(request):
+    """Give a function that calls another on three ranks of an engine."""
+    return request.getfixturevalue(f"with_{request.param}")
+
+
+TRAININGS = [
+    ("", ""),
+    ("own_rows", ""),
+    ("exact", ""),
+    ("", "normalises and goes on"),
+    ("own_rows", "normalises and reads chunks"),
+    ("own_rows", "reads chunks and goes on"),
+]
+
+
 @pytest.mark.filterwarnings("default")
-def test_dask(client):
-    run = partial(DaskWorkers.run, client=client, timeout=30)
-    assert run(program.train) == of_threads(2)
-    assert run(program.train, own_rows=True) == of_threads(2, own_rows=True)
-    alone = of_threads(1, exact=True)[0].partition(": ")[2]
-    assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
-    with pytest.raises((OSError, RuntimeError), match="no space"):
-        run(partial(program.train, how="raises"))
-    with pytest.raises(ValueError, match="x: expected the same on all 2 ranks"):
-        run(partial(program.train, how="has other rows"))
-    with pytest.raises(Exception, match=r"expected all 2 ranks within 5 s|actor|lost|closed|died"):
-        run(partial(program.train, how="is killed"), timeout=5)
+@pytest.mark.parametrize(("flag", "how"), TRAININGS)
+def test_calls_train_as_threads_do(run_calls, flag, how, tmp_path):
+    flags = {flag: True} if flag else {}
+    found = run_calls(partial(program.train, how=how, path=tmp_path / "model"), **flags)
+    assert found == of_threads(3, how, path=tmp_path / "of threads", **flags)
 
 
-@needs("ray")
 @pytest.mark.filterwarnings("default")
-def test_ray():
-    import ray
+@pytest.mark.parametrize("victim", [0, 1])
+def test_an_error_of_one_call_is_raised(run_calls, victim):
+    how = {"raises": "no space", "has other columns": r"x: expected shape \(batch, 7\)"}
+    for what, text in how.items():
+        with pytest.raises((OSError, ValueError, RuntimeError), match=text):
+            run_calls(partial(program.train, how=what, victim=victim))
 
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
-    try:
-        run = partial(RayWorkers.run, size=2, timeout=60)
-        assert run(program.train) == of_threads(2)
-        assert run(program.train, own_rows=True) == of_threads(2, own_rows=True)
-        alone = of_threads(1, exact=True)[0].partition(": ")[2]
-        assert [each.partition(": ")[2] for each in run(program.train, exact=True)] == [alone] * 2
-        with pytest.raises(Exception, match="no space"):
-            run(partial(program.train, how="raises"))
-        with pytest.raises(Exception, match=r"expected all 2 ranks within 5 s|died unexpectedly"):
-            run(partial(program.train, how="is killed"), timeout=5)
-    finally:
-        ray.shutdown()
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("victim", [0, 1])  # arrays meet in the process of Dask's rank 0
+def test_a_lost_process_is_an_error_and_the_others_are_free_again(run_calls, victim):
+    lost = rf"got no process of rank {victim} |The worker died unexpectedly"
+    with pytest.raises(Exception, match=lost):
+        run_calls(partial(program.train, how="is killed", victim=victim))
+    assert len(run_calls(program.train)) == 3  # within less time than ranks wait for each other

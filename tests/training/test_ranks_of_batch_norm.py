@@ -245,25 +245,32 @@ class StopsAt(Callback):
 
 
 @pytest.mark.parametrize("step", [3, 5, 6, 12])
-def test_ranks_go_on_from_the_file_of_rank_0(data, engine, tmp_path, step):
-    path = tmp_path / "model"
+@pytest.mark.parametrize("own_rows", [False, True])
+def test_ranks_go_on_from_the_file_of_rank_0(data, engine, tmp_path, step, own_rows):
+    path, counts = tmp_path / "model", [60, 1, 42]
     options = {"epochs": 3, "batch_size": 20}
+    flags, others = ({"own_rows": True}, 3) if own_rows else ({"exact": True}, 2)
+
+    def rows(workers):
+        return [each[parts(counts)[workers.rank]] if own_rows else each for each in data[:2]]
+
+    def whole(workers):
+        return trainer(rows(workers), lambda: make(engine), optimizer=None)(workers)
 
     def first(workers):
         network = make(engine)
         stops = [StopsAt(step)] if workers.rank == 1 else []
         saves = [Checkpoint(path, seconds=0)]
-        network.fit(*data[:2], **options, workers=workers, callbacks=stops + saves)
+        network.fit(*rows(workers), **options, workers=workers, callbacks=stops + saves)
         if workers.rank == 0:
             network.save(path)
 
     def rest(workers):
         network = Network.load(path, backend=engine)
-        return network, network.fit(*data[:2], **options, workers=workers, resume=True)
+        return network, network.fit(*rows(workers), **options, workers=workers, resume=True)
 
-    whole = on_ranks(2, trainer(data, lambda: make(engine), optimizer=None), exact=True)
-    all_of(on_ranks(3, first, exact=True))
-    assert_equal([*whole, *on_ranks(2, rest, exact=True)])
+    all_of(on_ranks(3, first, **flags))
+    assert_equal([*on_ranks(others, whole, **flags), *on_ranks(others, rest, **flags)])
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------
@@ -294,6 +301,40 @@ def test_an_error_within_a_pass_is_one_on_all(data, engine, monkeypatch, at, exa
     assert failed is error
     expected = "workers: expected all 3 ranks to go on, got an error on rank 1: KeyboardInterrupt"
     assert [str(end).startswith(expected) for end in (first, last)] == [True] * 2
+    untouched = make(engine)
+    for network in networks.values():
+        assert_same_bits(network.flat, untouched.flat)
+        assert_same_bits(network._learner.running, untouched._learner.running)
+
+
+class Breaks:
+    """Workers whose engine fails in a message of a rank, and of all that wait for it."""
+
+    def __init__(self, workers, message):
+        self.rank, self.size, self.exact = workers.rank, workers.size, workers.exact
+        self.broadcast, self._workers = workers.broadcast, workers
+        self.left = message
+
+    def allreduce(self, array):
+        self.left -= 1
+        if self.left < 0:
+            raise ConnectionError("Connection closed by peer")
+        self._workers.allreduce(array)
+
+
+@pytest.mark.parametrize("at", range(SUMS + 1))
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_error_of_the_engine_is_raised_as_it_is(data, engine, at, exact):
+    """In one of a step's sums, or in the gradient's message."""
+    networks = {}
+
+    def train(workers):
+        networks[workers.rank] = network = make(engine)
+        before = 2  # messages, in which ranks compare what they are given
+        network.fit(*data[:2], batch_size=20, workers=Breaks(workers, before + at))
+
+    ends = on_ranks(3, train, exact)
+    assert [repr(end) for end in ends] == ["ConnectionError('Connection closed by peer')"] * 3
     untouched = make(engine)
     for network in networks.values():
         assert_same_bits(network.flat, untouched.flat)

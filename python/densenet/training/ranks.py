@@ -107,6 +107,7 @@ class Ranks:
         n_sums = self.parts.n_sums
         self._whole = _Message(self.size, n_sums * n, 1, self.parts.n, dtype)
         self.sums = self._whole.room[: n_sums * n].reshape(-1, n)
+        self._loss = np.zeros(1)
         self._n_before, self._left = len(widths), 0
         short = _Message(self.size, n_sums * max(widths)) if widths else self._whole
         self._first = self._message = short
@@ -201,7 +202,8 @@ class Ranks:
 
     def put_loss(self, part: int, loss: float) -> None:
         """Write a part's loss into the message of the gradient."""
-        self._whole.losses[part] = _pieces(np.float64(loss))
+        self._loss[0] = loss
+        self._whole.losses[part] = self._loss.view(np.uint16)
 
     def end_step(self) -> None:
         """Send that message, which ends the step; what all ranks have written is added up in it.
@@ -263,6 +265,9 @@ class Ranks:
         self._over = True  # a rank that fails within cannot tell the others
         self._workers.allreduce(message.all)
         said: list[int] = message.words[:, 0].tolist()
+        if what in (_STEP, _END) and said.count(what) == self.size:
+            self._over = False
+            return said
         if _FAILED in said:
             raise self._failure(said.index(_FAILED), text)
         kinds = {_STEP, _STOP} if what in (_STEP, _STOP) else {_END, _END_AND_STOP}
@@ -320,10 +325,6 @@ class _Message:
         self.numbers = self.room[: room - room % each].reshape(size, -1, _PIECES)
         self.losses = losses.reshape(parts, _PIECES)
         self.words = said.reshape(size, 1 + _PIECES * words)
-
-
-def _pieces(word: "np.float64 | np.uint64") -> Array:
-    return np.array([word]).view(np.uint16)
 
 
 class Parts:

@@ -4,7 +4,7 @@ import numpy as np
 
 from densenet._engine.contract import BatchMeans
 from densenet._engine.layout import Layout
-from densenet._engine.memory import copied
+from densenet._engine.memory import aligned
 from densenet._typing import Array
 from densenet.training.ranks import Ranks
 
@@ -22,9 +22,11 @@ class SharedMoments:
     """
 
     def __init__(self, layout: Layout, dtype: "np.dtype[np.floating]", ranks: Ranks) -> None:
-        self._places = [place for place in layout.norms() if place.running]
+        places = [place.running for place in layout.norms() if place.running]
         self._dtype, self._ranks = dtype, ranks
         self.widths = widths_of(layout)
+        self._moved = aligned(layout.running_size, dtype)
+        self._slots = [[slot.view(self._moved) for slot in slots] for slots in places]
         self.begin(0)
 
     def begin(self, rows: int) -> None:
@@ -43,12 +45,12 @@ class SharedMoments:
     def forwards(self, sums: Array) -> None:
         """Do the same in a pass that ends with the last sums forwards."""
         self.over_ranks(sums)
-        if len(self._means) == 2 * len(self._places):
+        if len(self._means) == 2 * len(self._slots):
             raise Enough
 
     def without_rows(self, backwards: bool = True) -> None:
         """Take part in the sums over a batch of which this rank has no rows, or none that count."""
-        for width in self.widths if backwards else self.widths[: 2 * len(self._places)]:
+        for width in self.widths if backwards else self.widths[: 2 * len(self._slots)]:
             self.over_ranks(np.zeros(width, self._dtype))
 
     @np.errstate(all="ignore")  # of a training that diverges
@@ -74,28 +76,27 @@ class SharedMoments:
 
         return means
 
-    @np.errstate(all="ignore")
     def moved(self, running: Array) -> Array | None:
         """Give the running moments as the batch moves them, a tenth of the way.
 
         Parts of an engine's pass know the whole batch's moments; a rank without rows makes no pass.
-        So each rank computes them here, as the engines do: the variance is the unbiased one.
+        So each rank computes them here, as the engines do: the variance is the unbiased one. They
+        are in the same array each time.
         """
-        if not self.widths:
-            return None
-        moved, number = copied(running), self._dtype.type
+        return self._move(running) if self.widths else None
+
+    @np.errstate(all="ignore")
+    def _move(self, running: Array) -> Array:
+        new, number = self._moved, self._dtype.type
         unbiased = number(self._rows) / number(max(self._rows - 1, 1))
-        for place, rough, both in zip(
-            self._places, self._means[::2], self._means[1::2], strict=False
-        ):
-            assert place.running
-            squares, rest = np.split(both, 2)
-            mean = np.where(np.isfinite(rough), rough + rest, rough)
-            new = mean, (squares - rest * rest) * unbiased
-            for slot, value in zip(place.running, new, strict=True):
-                held = slot.view(moved)
-                held[...] = number(0.9) * held + number(0.1) * value
-        return moved
+        moments = zip(self._slots, self._means[::2], self._means[1::2], strict=False)
+        for (mean, variance), rough, both in moments:
+            squares, rest = both[: len(rough)], both[len(rough) :]
+            mean[...] = np.where(np.isfinite(rough), rough + rest, rough)
+            variance[...] = (squares - rest * rest) * unbiased
+        new *= number(0.1)
+        new += number(0.9) * running
+        return new
 
 
 def widths_of(layout: Layout) -> list[int]:

@@ -48,7 +48,7 @@ class RayWorkers(Attendant):
         own_rows : bool
             True if each task gives its own rows or chunks to `fit`.
         timeout : float
-            Seconds that ranks wait for the last; then it is lost, which is an error on all.
+            Seconds that ranks wait for the last, which is then an error on all.
 
         Returns
         -------
@@ -78,12 +78,21 @@ class RayWorkers(Attendant):
             call = _checks.function("function", function)
             task = ray.remote(max_retries=0)(lambda workers: call(workers))
         meeting = ray.remote(num_cpus=0)(Meeting).remote(size, timeout)
-        futures = [task.remote(cls(meeting, rank, size, exact, own_rows)) for rank in range(size)]
-        results: list[Any] = ray.get(futures)
-        return results
+        ranks = [cls(meeting, rank, size, exact, own_rows) for rank in range(size)]
+        futures = [task.remote(rank) for rank in ranks]
+        try:
+            results: list[Any] = ray.get(futures)
+            return results
+        except BaseException as error:
+            got = type(error).__name__
+            meeting.end.remote(f"expected all {size} ranks to go on, got {got} where these began")
+            raise
 
     def _ask(self, method: str, *given: Any) -> Array:
         import ray
 
-        answer: Array = ray.get(getattr(self._meeting, method).remote(self.rank, *given))
+        try:
+            answer: Array = ray.get(getattr(self._meeting, method).remote(*given))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
         return answer
