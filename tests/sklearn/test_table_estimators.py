@@ -153,7 +153,7 @@ def test_presets_and_members(estimator):
     settings = {"max_iter": 2, "hidden_layer_sizes": 4}
     best = quick(estimator, preset="best", **settings).fit(x, y).model_
     assert len(best.networks) == 5
-    assert best.facts["settings"]["pieces"] == 48
+    assert best.facts["settings"]["activation"] == "gelu"
     two = quick(estimator, preset="best", n_members=2, pieces=0, **settings).fit(x, y)
     assert len(two.model_.networks) == len(two.histories_) == 2
     assert two.model_.facts["settings"]["pieces"] == 0

@@ -27,7 +27,7 @@ class _TableEstimator(BaseEstimator):
     """Parameters and training of `DenseTableClassifier` and `DenseTableRegressor`."""
 
     hidden_layer_sizes: int | Sequence[int] | None = None
-    activation: str = Settings.activation
+    activation: str | None = None
     _: KW_ONLY
     preset: Literal["fast", "default", "best"] = "default"
     solver: str = Settings.optimizer
@@ -122,8 +122,9 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
     ----------
     hidden_layer_sizes : int or sequence of int, optional
         Widths of the hidden layers.
-    activation : str
-        That of the hidden layers, by a name that `DenseClassifier` knows.
+    activation : str, optional
+        That of the hidden layers, by a name that `DenseClassifier` knows; by default "relu", or
+        "gelu" with ``preset="best"``.
     preset : "fast", "default" or "best"
         Settings for less time or for better predictions; "best" averages five networks.
     solver : "adam", "adamw", "rmsprop" or "sgd"

@@ -45,8 +45,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"pieces": 16, "hidden": (64, 32), "visits": 60_000},
     "default": {},
     "best": {
-        "pieces": 48,
         "hidden": (256, 128),
+        "activation": "gelu",
         "dropout": 0.1,
         "visits": 300_000,
         "nets": 5,
