@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
 
 from densenet import _checks
-from densenet.estimators._rows import is_frame
+from densenet.estimators._rows import is_frame, readable, validated
 from densenet.tables.cells import missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 from densenet.tables.names import check_names
@@ -44,7 +43,7 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     ``densenet predict`` names those of a file without a header. Words for missing cells are those
     of files, too. `least` is the fewest rows.
     """
-    _checks.unmasked(name, x)
+    readable(name, x)
     x = _checks.unwrapped(name, x)
     if _checks.is_arrow(x):
         check_names(name, x.column_names)
@@ -54,9 +53,9 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
         _note(estimator, name, list(x), fresh)
     elif is_frame(x):
         check_names(name, list(map(str, x.columns)))
-        validate_data(estimator, x, reset=fresh, skip_check_array=True)
+        validated(estimator, x, reset=fresh, skip_check_array=True)
     else:
-        x = validate_data(
+        x = validated(
             estimator,
             x,
             reset=fresh,
