@@ -206,6 +206,19 @@ class Moods(Numbers):
 NUMBER = Numbers("x", 0.0, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("option", ["-ffast-math", "-Ofast", "-ffinite-math-only"])
+def test_options_that_take_nan_for_a_number_are_refused(option, tmp_path):
+    model = model_of(Features((Numbers("x", 0.0, 0.0, 1.0),)), Classes("y", ("a", "b")))
+    table_to_c(model, tmp_path / "model.h")
+    (tmp_path / "main.c").write_text('#include "model.h"\nint main(void) { return 0; }\n')
+    command = ["cc", option, tmp_path / "main.c", "-lm", "-o", tmp_path / "program"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "missing cells are NAN" in done.stderr
+    command.insert(2, "-fno-finite-math-only")
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
 def refused(model, tmp_path, message, error=ValueError, name="model"):
     kept = tmp_path / "kept.h"
     kept.write_text("as it was")

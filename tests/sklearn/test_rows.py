@@ -12,13 +12,14 @@ pytest.importorskip("sklearn")
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from densenet import SGD, CosineLR
+from densenet import SGD, CosineLR, estimators
 from densenet.estimators import (
     DenseClassifier,
     DenseEnsembleRegressor,
     DenseRegressor,
     DenseTableRegressor,
 )
+from tests.support.processes import run_python
 
 BOTH = pytest.mark.parametrize("estimator", [DenseClassifier, DenseRegressor])
 FORMATS = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
@@ -230,3 +231,53 @@ def test_rows_are_held_out_of_every_frame(kind, rng):
     y = x[:, 0] > 0
     model, twin = (fit(DenseClassifier, given, y, early_stopping=True) for given in (frame, x))
     np.testing.assert_array_equal(model.network_.flat, twin.network_.flat)
+
+
+ESTIMATORS = {
+    "DenseClassifier": {"hidden_layer_sizes": (4,), "max_iter": 3},
+    "DenseRegressor": {"hidden_layer_sizes": (4,), "max_iter": 3},
+    "DenseEnsembleClassifier": {"n_members": 2, "max_iter": 3},
+    "DenseTableClassifier": {"max_iter": 1, "n_members": 1},
+    "DenseTableRegressor": {"max_iter": 1, "n_members": 1},
+}
+
+DISPATCHED = f"""
+import warnings
+import numpy as np, sklearn, torch
+from densenet import estimators
+warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+rng = np.random.default_rng(0)
+x = rng.normal(size=(60, 4)).astype("f4")
+y = (x[:, 0] > 0).astype(int)
+tensors = torch.from_numpy(x), torch.from_numpy(y)
+for name, options in {ESTIMATORS!r}.items():
+    found = []
+    for dispatch, data in (False, (x, y)), (True, (x, y)), (True, tensors):
+        with sklearn.config_context(array_api_dispatch=dispatch):
+            model = getattr(estimators, name)(random_state=0, **options).fit(*data)
+            assert type(model.predict(data[0])) is np.ndarray
+            found.append([model.predict(data[0]), model.score(*data)])
+    for other in found[1:]:
+        np.testing.assert_array_equal(other[0], found[0][0], strict=True)
+        np.testing.assert_allclose(other[1], found[0][1], rtol=1e-6)
+print("done")
+"""
+
+
+def test_tensors_are_read_whether_or_not_scikit_learn_dispatches_to_their_library():
+    pytest.importorskip("torch")
+    assert run_python(DISPATCHED, SCIPY_ARRAY_API="1", options=()).endswith("done")
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_tensors_that_numpy_cannot_read_are_refused_by_name(name):
+    torch = pytest.importorskip("torch")
+    x, y = torch.arange(12.0).reshape(6, 2), torch.tensor([0, 1] * 3)
+    model = getattr(estimators, name)()
+    text = "expected an array, got Tensor: "
+    with pytest.raises(TypeError, match=f"^X: {text}"):
+        model.fit(x.clone().requires_grad_(), y)
+    with pytest.raises(TypeError, match=f"^X_val: {text}"):
+        model.fit(x, y, X_val=x.bfloat16(), y_val=y)
+    with pytest.raises(TypeError, match=f"^y: {text}"):
+        model.fit(x, y.to("meta"))

@@ -123,6 +123,13 @@ def test_chunks_may_be_of_several_types(engine, data):
     assert_same(two, two.fit(chunks, **OPTIONS), one, expected)
 
 
+def test_a_batch_may_be_larger_than_any_array(engine, data):
+    one, two = make(engine), make(engine)
+    options = OPTIONS | {"batch_size": 2**64}
+    expected = one.fit(*data, **options, shuffle=False)
+    assert_same(two, two.fit(cut([20], *data), **options), one, expected)
+
+
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_fewer_rows_than_a_batch_are_one(engine, data, drop_last):
     x, y = data[0][:5], data[1][:5]

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from densenet import _checks
 from densenet._network.state import learner_of
@@ -158,7 +158,7 @@ class DenseEstimator(BaseEstimator):
             "y_val": y_val,
             "sample_weight_val": weight_val,
         }.items():
-            _checks.unmasked(name, value)
+            _rows.readable(name, value)
             if is_regressor(self) and name in ("y", "y_val"):
                 _rows.no_dates(name, value)
         _parameters.check(self)
@@ -310,7 +310,7 @@ class DenseEstimator(BaseEstimator):
         """Compute the probabilities or values that the network predicts for rows."""
         check_is_fitted(self)
         _rows.check(X=x)
-        x = validate_data(self, x, reset=False, **self._reads)
+        x = _rows.validated(self, x, reset=False, **self._reads)
         with limit_this_thread(self.n_threads):
             return self._objective.activate(outputs(self.network_, x))
 

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
 
 from densenet import _checks
-from densenet.estimators._rows import is_frame
+from densenet.estimators._rows import is_frame, readable, validated
 from densenet.tables.cells import missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 from densenet.tables.names import check_names
@@ -44,7 +43,7 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     ``densenet predict`` names those of a file without a header. Words for missing cells are those
     of files, too. `least` is the fewest rows.
     """
-    _checks.unmasked(name, x)
+    readable(name, x)
     x = _checks.unwrapped(name, x)
     if _checks.is_arrow(x):
         check_names(name, x.column_names)
@@ -54,9 +53,12 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
         _note(estimator, name, list(x), fresh)
     elif is_frame(x):
         check_names(name, list(map(str, x.columns)))
-        validate_data(estimator, x, reset=fresh, skip_check_array=True)
+        if fresh or _known(estimator) is getattr(estimator, "feature_names_in_", None):
+            validated(estimator, x, reset=fresh, skip_check_array=True)
+        else:  # scikit-learn would not know the names, and only warn
+            _note(estimator, name, list(x.columns), fresh)
     else:
-        x = validate_data(
+        x = validated(
             estimator,
             x,
             reset=fresh,
@@ -65,8 +67,10 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
             ensure_min_samples=least,
         )
     columns = [column for _, column in columns_of(name, x)]
-    names = getattr(estimator, "feature_names_in_", [f"c{i}" for i in range(len(columns))])
-    names = list(names)
+    if fresh:
+        estimator._names_in = getattr(estimator, "feature_names_in_", None)
+    known = _known(estimator)
+    names = [f"c{i}" for i in range(len(columns))] if known is None else list(known)
     cells = {
         label: _cleaned(f"{name}, column {label!r}", column)
         for label, column in zip(names, columns, strict=True)
@@ -80,6 +84,16 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     return Columns(cells, tuple(label for label, column in pairs if is_categorical(column)))
 
 
+def _known(estimator: Any) -> Any:
+    """Give the names of the columns in `fit`, None if they had none.
+
+    ``KernelExplainer`` of shap 0.51 copies a model, sets the copy's `feature_names_in_` to None, so
+    that scikit-learn does not warn, and asks it with arrays.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    return getattr(estimator, "_names_in", None) if names is None else names
+
+
 def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
     """Note the names of a mapping's columns or compare them, as scikit-learn does with frames."""
     names = _checks.texts(name, names)
@@ -87,7 +101,8 @@ def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
         estimator.feature_names_in_ = np.array(names, object)
         estimator.n_features_in_ = len(names)
         return
-    known = list(getattr(estimator, "feature_names_in_", names))
+    known = _known(estimator)
+    known = names if known is None else list(known)
     if names != known or len(names) != estimator.n_features_in_:
         raise ValueError(
             f"{name}: The feature names should match those that were passed during fit: expected "

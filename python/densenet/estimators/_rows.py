@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import config_context
+from sklearn.utils.validation import validate_data
 
 from densenet import _checks
 from densenet._typing import Array
@@ -27,24 +29,49 @@ def is_frame(x: Any) -> bool:
     return hasattr(x, "columns") and not others
 
 
+def validated(estimator: Any, *given: Any, **how: Any) -> Any:
+    """Check data as scikit-learn does, and give them as NumPy's arrays, or sparse.
+
+    With its setting ``array_api_dispatch`` scikit-learn 1.9 would leave arrays of JAX and tensors
+    of PyTorch as they are, and ask PyTorch for a dtype of NumPy. Without it, it makes float64 of
+    tensors of float32.
+    """
+    given = tuple(np.asarray(each) if _checks.library(each) == "torch" else each for each in given)
+    with config_context(array_api_dispatch=False):
+        return validate_data(estimator, *given, **how)
+
+
 def check(**given: Any) -> None:
     """Refuse masked arrays, dates, and frames that have a column without numbers, by name.
 
     Raises
     ------
     TypeError
-        If an array has a mask, or a frame is a query not yet run.
+        If an array has a mask, a frame is a query not yet run, or NumPy cannot read a tensor.
     ValueError
         If an array holds dates, or a column of a frame anything but numbers, or has gaps.
     """
     for name, x in given.items():
-        _checks.unmasked(name, x)
+        readable(name, x)
         x = _checks.unwrapped(name, x)
         try:
             _checks.columns(name, x)
         except TypeError as error:  # scikit-learn raises ValueError here
             raise ValueError(str(error)) from None
         no_dates(name, x)
+
+
+def readable(name: str, values: Any) -> None:
+    """Refuse masked arrays, and tensors that NumPy cannot read, such as those with a gradient.
+
+    Raises
+    ------
+    TypeError
+        If it is one of these.
+    """
+    _checks.unmasked(name, values)
+    if _checks.library(values) == "torch":
+        _checks.as_array(name, values)
 
 
 def no_dates(name: str, values: Any) -> None:

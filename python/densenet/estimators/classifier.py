@@ -10,11 +10,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._objective import Objective, for_classes
+from densenet.estimators._rows import validated
 
 
 @dataclass(eq=False, repr=False)
@@ -277,7 +278,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         return classes
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        x, y = validate_data(self, x, y, multi_output=True, reset=fresh, **self._reads)
+        x, y = validated(self, x, y, multi_output=True, reset=fresh, **self._reads)
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

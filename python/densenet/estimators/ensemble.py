@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from densenet import _checks
 from densenet._typing import Array
@@ -92,7 +92,7 @@ class _Ensemble(DenseEstimator):
         """Compute the probabilities or values that each member predicts for rows."""
         check_is_fitted(self)
         _rows.check(X=x)
-        x = validate_data(self, x, reset=False, **self._reads)
+        x = _rows.validated(self, x, reset=False, **self._reads)
         with limit_this_thread(self.n_threads):
             networks = [member.network_ for member in self.estimators_]
             return [self._objective.activate(outputs(network, x)) for network in networks]

@@ -6,11 +6,12 @@ from typing import Any
 
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._objective import HalfPoissonDeviance, Objective, for_values
+from densenet.estimators._rows import validated
 
 
 @dataclass(eq=False, repr=False)
@@ -122,9 +123,7 @@ class DenseRegressor(RegressorMixin, DenseEstimator):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        x, y = validate_data(
-            self, x, y, multi_output=True, y_numeric=True, reset=fresh, **self._reads
-        )
+        x, y = validated(self, x, y, multi_output=True, y_numeric=True, reset=fresh, **self._reads)
         return x, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _code(self, y: Array) -> Array:

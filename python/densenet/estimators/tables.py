@@ -5,16 +5,16 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
-from densenet import _checks
 from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
-from densenet.estimators._rows import no_dates
+from densenet.estimators._rows import no_dates, readable
 from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table
@@ -380,11 +380,12 @@ def _plain(labels: Any) -> Any:
 
 def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
     """Check that y is one finite value for each row; a column becomes a vector, with a warning."""
-    _checks.unmasked(name, y)
+    readable(name, y)
     if y is None:  # in scikit-learn's words
         kind = type(estimator).__name__
         raise ValueError(f"{kind} requires y to be passed, but the target {name} is None")
-    values: Array = _check_y(y, estimator=estimator, **checks)
+    with config_context(array_api_dispatch=False):  # by which y could stay a tensor
+        values: Array = _check_y(y, estimator=estimator, **checks)
     return values
 
 

@@ -49,6 +49,10 @@ _HEADER = """\
 #ifndef ${NAME}_H
 #define ${NAME}_H
 
+#if defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__
+#error "$name: missing cells are NAN, which -ffast-math and -ffinite-math-only take for a number"
+#endif
+
 #include <math.h>
 
 enum { ${NAME}_COLUMNS = $columns, ${NAME}_FEATURES = $features, ${NAME}_OUTPUTS = $outputs };
@@ -362,7 +366,8 @@ def table_to_c(model: TableModel, path: str | os.PathLike[str], name: str = "mod
     A row has one double for each column that the model reads. A number is itself, a category is its
     index in the column's array, such as ``model_names_color``, and -1 if it is not there. A date is
     in days since 1970, with the time as a fraction, as ``model_days(year, month, day)`` gives them.
-    NaN is a missing cell in each. Infinite numbers are clipped as large ones are.
+    NaN is a missing cell in each; with an option such as ``-ffast-math``, by which compilers take
+    it for a number, the header is an error. Infinite numbers are clipped as large ones are.
 
     Parameters
     ----------

@@ -40,6 +40,8 @@ from densenet.workers.contract import Workers
 if TYPE_CHECKING:
     from densenet.training.chunked import Source
 
+_ANY_ROWS = 2**62  # more than fit in memory; the core can still add two such numbers
+
 
 def fit(
     network: Any, x: npt.ArrayLike | Chunks, y: npt.ArrayLike | None = None, **options: Any
@@ -121,7 +123,7 @@ def _train(
             validation = learner.examples(*given)
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
-    batch_size = _checks.count("batch_size", batch_size)
+    batch_size = min(_checks.count("batch_size", batch_size), _ANY_ROWS)
     shares: Batches | None = None
     holders, widths = "", widths_of(learner.layout)
     if ranks is not None:
