@@ -4,8 +4,7 @@
 # What happens: DuckDB, as PostgreSQL, has a timestamp `infinity`, such as the end of a contract that
 # still runs. Parquet has no such value, so the largest integer is written. pandas reads an afternoon
 # or night of January 294247, with no cell missing, and the mean of 2024-01-01 and `infinity` is in
-# the year 148135. In polars no cell is null, but the year of this one is, and to print the frame is
-# a panic of its Rust code, which no `except Exception` catches.
+# the year 148135. In polars no cell is null, but the year of this one is.
 #
 # What one would expect: a refusal by the writer, a missing cell, or one opinion of whether it is.
 #
@@ -15,7 +14,7 @@
 #
 # Seen on 2026-11-30:
 #   pandas: years [2024, 294247], missing 0, mean 148135-07-07
-#   polars: years [2024, None], missing 0, printing it: PanicException
+#   polars: years [2024, None], missing 0
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -25,7 +24,7 @@ python3 -m venv "$folder/env"
     duckdb==2.0.1 pandas==3.1.1 pyarrow==26.0.1 polars==2.1.0 numpy==2.4.6
 cd "$folder"
 
-env/bin/python -W error - 2>panic.txt <<'EOF'
+env/bin/python -W error - <<'EOF'
 import sys
 
 import duckdb
@@ -41,19 +40,13 @@ print(f"pandas: years {years}, missing {missing}, mean {str(ends.mean())[:12]}")
 
 frame = pl.read_parquet("contracts.parquet")
 of_polars, null = frame["ends"].dt.year().to_list(), frame["ends"].null_count()
-try:
-    str(frame)
-    printed = "a table"
-except BaseException as error:
-    printed = type(error).__name__
-print(f"polars: years {of_polars}, missing {null}, printing it: {printed}")
+print(f"polars: years {of_polars}, missing {null}")
 
 as_recorded = (
     years == [2024, 294247]
     and missing == null == 0
     and ends.mean().year == 148135
     and of_polars == [2024, None]
-    and printed == "PanicException"
 )
 if not as_recorded:
     sys.exit("Changed: an endless date no longer arrives as a day of January 294247.")
