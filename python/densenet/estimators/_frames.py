@@ -53,7 +53,10 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
         _note(estimator, name, list(x), fresh)
     elif is_frame(x):
         check_names(name, list(map(str, x.columns)))
-        validated(estimator, x, reset=fresh, skip_check_array=True)
+        if fresh or _known(estimator) is getattr(estimator, "feature_names_in_", None):
+            validated(estimator, x, reset=fresh, skip_check_array=True)
+        else:  # scikit-learn would not know the names, and only warn
+            _note(estimator, name, list(x.columns), fresh)
     else:
         x = validated(
             estimator,
@@ -64,8 +67,10 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
             ensure_min_samples=least,
         )
     columns = [column for _, column in columns_of(name, x)]
-    names = getattr(estimator, "feature_names_in_", [f"c{i}" for i in range(len(columns))])
-    names = list(names)
+    if fresh:
+        estimator._names_in = getattr(estimator, "feature_names_in_", None)
+    known = _known(estimator)
+    names = [f"c{i}" for i in range(len(columns))] if known is None else list(known)
     cells = {
         label: _cleaned(f"{name}, column {label!r}", column)
         for label, column in zip(names, columns, strict=True)
@@ -79,6 +84,16 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     return Columns(cells, tuple(label for label, column in pairs if is_categorical(column)))
 
 
+def _known(estimator: Any) -> Any:
+    """Give the names of the columns in `fit`, None if they had none.
+
+    ``KernelExplainer`` of shap 0.51 copies a model, sets the copy's `feature_names_in_` to None, so
+    that scikit-learn does not warn, and asks it with arrays.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    return getattr(estimator, "_names_in", None) if names is None else names
+
+
 def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
     """Note the names of a mapping's columns or compare them, as scikit-learn does with frames."""
     names = _checks.texts(name, names)
@@ -86,7 +101,8 @@ def _note(estimator: Any, name: str, names: list[Any], fresh: bool) -> None:
         estimator.feature_names_in_ = np.array(names, object)
         estimator.n_features_in_ = len(names)
         return
-    known = list(getattr(estimator, "feature_names_in_", names))
+    known = _known(estimator)
+    known = names if known is None else list(known)
     if names != known or len(names) != estimator.n_features_in_:
         raise ValueError(
             f"{name}: The feature names should match those that were passed during fit: expected "
