@@ -136,23 +136,6 @@ def test_columns_that_do_not_match_are_refused(estimator):
         again.predict(frames()["pandas"])
 
 
-@BOTH
-def test_columns_are_known_where_shap_has_taken_their_names(estimator):
-    """It sets `feature_names_in_` of its copy of a model to None, and asks with arrays."""
-    x = pd.DataFrame(data()[0])[["size", "code"]].fillna(0.0)
-    model = quick(estimator).fit(x, goal(estimator))
-    expected = model.predict(x)
-    model.feature_names_in_ = None
-    for same in x.to_numpy(), x, {name: x[name].to_numpy() for name in x}:
-        np.testing.assert_array_equal(model.predict(same), expected)
-    for other in x[["code", "size"]], dict(x[["code", "size"]]):
-        with pytest.raises(ValueError, match=r"^X: The feature names should match those"):
-            model.predict(other)
-    np.testing.assert_array_equal(
-        model.fit(x.to_numpy(), goal(estimator)).predict(x.to_numpy()), expected
-    )
-
-
 def test_a_column_may_have_the_name_of_the_target():
     x, y = (
         frames()["pandas"].rename(columns={"size": "y", "code": "goal"}),
