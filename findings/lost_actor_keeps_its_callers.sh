@@ -60,8 +60,6 @@ def in_a_task(held, delay):
 
 
 def ask(client, caller):
-    client.wait_for_workers(2, timeout=60)
-    time.sleep(2)
     first, second = client.scheduler_info(n_workers=-1)["workers"]
     actor = client.submit(Waits, actor=True, pure=False, workers=[first]).result()
     pid = actor.pid().result()
@@ -78,9 +76,11 @@ def ask(client, caller):
 
 if __name__ == "__main__":
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
-        callers = "the client", "a task", "a task, later"
-        answers = {caller: ask(client, caller) for caller in callers}
+    options["silence_logs"] = logging.CRITICAL
+    answers = {}
+    for caller in ("the client", "a task", "a task, later"):
+        with LocalCluster(**options) as cluster, Client(cluster) as client:
+            answers[caller] = ask(client, caller)
     for caller, given in answers.items():
         print(f"{caller + ':':15}{given}")
     client, *tasks = answers.values()
