@@ -265,7 +265,7 @@ class Ranks:
         self._over = True  # a rank that fails within cannot tell the others
         self._workers.allreduce(message.all)
         said: list[int] = message.words[:, 0].tolist()
-        if what in (_STEP, _END) and said.count(what) == self.size:
+        if what in (_STEP, _END) and said.count(what) == self.size:  # nearly always
             self._over = False
             return said
         if _FAILED in said:
