@@ -66,7 +66,7 @@ def _network(net: Net) -> Any:
     layers: list[Any] = []
     for a, b in zip(net.widths, net.widths[1:-1], strict=False):
         layers += [Linear(a, b), *([BatchNorm(b)] if net.normalises else []), ReLU()]
-    return Network([*layers, Linear(*net.widths[-2:])], SoftmaxCrossEntropy(), seed=0)
+    return Network([*layers, Linear(net.widths[-2], net.widths[-1])], SoftmaxCrossEntropy(), seed=0)
 
 
 def _sums(net: Net) -> list[int]:
@@ -197,7 +197,7 @@ def _ddp(net: Net) -> dict[str, float]:
     layers: list[Any] = []
     for a, b in zip(net.widths, net.widths[1:-1], strict=False):
         layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if net.normalises else []), nn.ReLU()]
-    layers.append(nn.Linear(*net.widths[-2:]))
+    layers.append(nn.Linear(net.widths[-2], net.widths[-1]))
     model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers))
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     loss = nn.CrossEntropyLoss()
