@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/tuning.hpp"
 #include "core/vectors/index.hpp"
 #include "core/vectors/simd.hpp"
 #include "core/vectors/words.hpp"
@@ -35,9 +36,6 @@ struct PhiloxKeys {
     }
   }
 };
-
-// Counters that are computed side by side, as every round waits for its products.
-inline constexpr Index kCounters = 2;
 
 // Replaces these counters by their random numbers.
 inline void philox(Counters (&counters)[kCounters], const PhiloxKeys& keys) {
