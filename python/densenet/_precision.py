@@ -39,6 +39,6 @@ PIECES = {1: "bf16", 2: "two bf16 pieces"}  # what products are of, in words
 # make bench-nets ARGS='784-128-10:128:medium 518-256-128-16:64:high'
 PRECISIONS: dict[PrecisionName, Precision] = {
     "highest": HIGHEST,
-    "high": Precision(2, 8e6, narrowest=192),
-    "medium": Precision(1, 1e6, narrowest=32),
+    "high": Precision(2, 2e6, narrowest=128),
+    "medium": Precision(1, 1e6, narrowest=64),
 }

@@ -145,13 +145,19 @@ inline constexpr Index kFetchLead = 64;
 // ---- products: in bf16, with matrix registers ------------------------------------------------
 // make bench-nets ARGS='784-128-10:128:medium 784-1024-1024-10:256:high'
 
-// Cells (32 steps) of a chunk of the depth with one piece: a strip of B and the cells of a block of
-// A stay in the first two caches.
-inline constexpr Index kBf16Chunk = 32;
-// Blocks (32 rows, 32 columns) whose cells are kept: of A in the second-level cache, of B beyond.
-inline constexpr Index kBf16Rows = 8, kBf16Cols = 32;
-// Strips of B whose cells are made together. More reads longer lines, and takes more of the cache.
-inline constexpr Index kBf16Strips = 4;
+// Cells (32 steps) of a chunk of the depth with one piece: a strip of B of a chunk stays in the
+// first-level cache. More writes sums less often, and takes more of it.
+inline constexpr Index kBf16Chunk = 8;
+// Blocks (32 rows) of a group, and cells of the depth that they are computed for before the next
+// ones: cells of A that stay in the second-level cache. More rows read B less often, more depth
+// writes sums less often.
+inline constexpr Index kBf16Rows = 4, kBf16Deep = 48;
+// Strips (32 columns) of a bundle. More make longer lines for finish(), less keep its sums in a
+// nearer cache.
+inline constexpr Index kBf16Strips = 32;
+// Cells of a weight that are written into the caches, at most: more would be evicted before the
+// next product reads them, and would have been read before they are written.
+inline constexpr Index kBf16NearBytes = Index{1} << 22;
 
 // ---- products: batches of few rows -----------------------------------------------------------
 // make bench-nets ARGS='3072-512-10:1 3072-512-10:4 3072-512-10:8 128-128-128-10:8'

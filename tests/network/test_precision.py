@@ -14,8 +14,10 @@ import densenet
 from densenet import (
     SGD,
     Adam,
+    AdamW,
     BatchNorm,
     Dropout,
+    LayerNorm,
     Linear,
     MeanSquaredError,
     Network,
@@ -23,6 +25,7 @@ from densenet import (
     Residual,
     Sigmoid,
     SoftmaxCrossEntropy,
+    Tanh,
     fit_many,
 )
 from densenet._engine import compiled
@@ -217,6 +220,87 @@ def test_fit_is_train_step_after_train_step(rng, precision):
     assert_same_bits(halves.flat, whole.flat)
 
 
+@needs_registers
+@pytest.mark.usefixtures("every_size")
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Adam(clip_norm=0.1),
+        Adam(clip_value=1e-3),
+        SGD(trainable={"0", "3"}),
+        AdamW(lr_factors={"0": 0}),
+    ],
+    ids=["whole gradient", "clipped", "inner layer frozen", "first layer frozen"],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cells_follow_the_weights_from_step_to_step(rng, precision, optimizer, threads):
+    """A call cuts the weights once, then what each step updates; a train_step begins anew."""
+    densenet.set_num_threads(threads)
+    x, y, weights = batch(rng, 500, 150), rng.integers(0, 10, 500), np.ones(500)
+    weights[100:200] = 0  # a step that moves nothing
+    whole, single = wide(precision), wide(precision)
+    options = {"epochs": 2, "batch_size": 100, "shuffle": False, "optimizer": optimizer}
+    whole.fit(x, y, sample_weight=weights, **options)
+    for first in [*range(0, 500, 100)] * 2:
+        rows = slice(first, first + 100)
+        single.train_step(x[rows], y[rows], optimizer, sample_weight=weights[rows])
+    assert_same_bits(single.flat, whole.flat)
+
+
+@needs_registers
+def test_weights_too_large_for_a_cache(rng, precision):
+    """Their cells are written past it, which must not let another thread see old ones."""
+    layers = [Linear(1600, 1500), Sigmoid(), Linear(1500, 1500), Sigmoid(), Linear(1500, 3)]
+    x, y = batch(rng, 400, 1600), rng.integers(0, 3, 400)
+
+    def compute():
+        network = Network(layers, SoftmaxCrossEntropy(), seed=1, precision=precision)
+        losses = network.fit(x, y, epochs=3, batch_size=200, optimizer=Adam(), seed=3).batch_loss
+        return network.flat, np.array(losses)
+
+    assert_same_for_all_numbers(compute)
+
+
+@needs_registers
+@pytest.mark.usefixtures("every_size")
+def test_what_each_layer_hands_to_the_next_is_cut(rng, precision):
+    """Layers by themselves, with and without a product before or behind, as the reference."""
+    layers = [
+        Linear(40, 70),
+        Tanh(),
+        Linear(70, 33),
+        Residual([Linear(33, 64), LayerNorm(64), ReLU(), Linear(64, 33)]),
+        Sigmoid(),
+        Linear(33, 90, bias=False),
+    ]
+    x, y = batch(rng, 75, 40), batch(rng, 75, 90)
+    ours, its = (
+        Network(layers, MeanSquaredError(), seed=1, precision=precision, backend=backend)
+        for backend in ("compiled", "reference")
+    )
+    near = {"medium": 0.02, "high": 2e-4}[precision]
+    for threads in (1, 2, 3):
+        densenet.set_num_threads(threads)
+        np.testing.assert_allclose(ours.forward(x), its.forward(x), rtol=0, atol=near)
+        (loss, gradients), (twin, expected) = ours.gradients(x, y), its.gradients(x, y)
+        assert loss == pytest.approx(twin, rel=1e-3)
+        for name, gradient in gradients.items():
+            size = abs(expected[name]).max()
+            np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=near * size)
+
+
+@needs_registers
+@pytest.mark.usefixtures("every_size")
+def test_many_rows_are_predicted_block_by_block(rng, precision):
+    network = wide(precision)
+    x = batch(rng, 2500, 150)
+    for threads in (1, 2, 3):
+        densenet.set_num_threads(threads)
+        y = network.forward(x)
+        for first in (0, 700, 2400):
+            assert_same_bits(y[first : first + 100], network.forward(x[first : first + 100]))
+
+
 @pytest.mark.usefixtures("every_size")
 def test_a_network_among_many_is_trained_as_alone(rng, precision):
     layers = [Linear(12, 16), Sigmoid(), Linear(16, 3)]
@@ -253,8 +337,8 @@ def test_all_kinds_of_layers(rng, precision):
 
 
 def test_small_products_are_of_floats_as_they_are(rng, precision):
-    x, dy = batch(rng, 31, 600), batch(rng, 31, 700)
-    narrow = batch(rng, 3000, 600), batch(rng, 3000, 31)
+    x, dy = batch(rng, 63, 600), batch(rng, 63, 700)
+    narrow = batch(rng, 3000, 600), batch(rng, 3000, 63)
     for rows, d in ((x, dy), narrow):
         inputs, outputs = rows.shape[1], d.shape[1]
         ours = three_products(linear(inputs, outputs, precision), rows, d)
@@ -279,7 +363,7 @@ def test_fewest_rows_is_where_pieces_begin(precision):
         rows = its.fewest_rows(inputs, outputs)
         assert its.pieces_of(rows, inputs, outputs) == its.pieces
         assert its.pieces_of(rows - 1, inputs, outputs) == 0
-    assert its.fewest_rows(1000, 31) is None
+    assert its.fewest_rows(1000, 63) is None
     assert PRECISIONS["highest"].fewest_rows(1000, 1000) is None
 
 
@@ -288,7 +372,7 @@ def test_plan_says_which(precision):
     network = Network(
         [Linear(784, 256), Sigmoid(), Linear(256, 10)], MeanSquaredError(), precision=precision
     )
-    of = {"medium": "bf16 from 32 rows on", "high": "two bf16 pieces from 192 rows on"}[precision]
+    of = {"medium": "bf16 from 64 rows on", "high": "two bf16 pieces from 128 rows on"}[precision]
     first, _, last = network.plan()
     assert (first.forward, first.backward) == (f"product of {of}", f"two products of {of}")
     assert last.forward == "product"

@@ -82,22 +82,29 @@ def columns(layers):
     return total
 
 
+def cells(network, rows):
+    """Elements of the cells of a lower precision: those of all linear layers without any."""
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, dn.Linear):
+            sides = (rows, layer.inputs, layer.outputs)
+            batch, inputs, outputs = (-(-side // 32) * 32 for side in sides)
+            total += inputs * outputs + batch * (inputs + outputs)
+    return total * PRECISIONS[network.precision].pieces
+
+
 def training_elements(network, optimizer, rows, threads):
     """The formula, without the parameters themselves."""
     whole = optimizer.clip_norm is not None
     inputs = next(layer for layer in network.layers if isinstance(layer, dn.Linear)).inputs
     outputs = network.layers[-1].outputs
-    pieces = PRECISIONS[network.precision].pieces
-    widths = (
-        rows,
-        inputs,
-        *(layer.outputs for layer in network.layers if hasattr(layer, "outputs")),
-    )
-    of_pieces = 7 * 2**16 + 2**9 * pieces * max(widths) if pieces else 0
+    outputs_of_all = [layer.outputs for layer in network.layers if hasattr(layer, "outputs")]
+    widest = max(inputs, *outputs_of_all) if network.precision != "highest" else 0
     return (
         network.n_parameters * (len(optimizer.states) + whole)
         + rows * (inputs + outputs + columns(network.layers))
-        + threads * max(5 * 2**18, of_pieces)
+        + cells(network, rows)
+        + threads * max(5 * 2**18, 2**7 * widest)
     )
 
 

@@ -56,76 +56,6 @@ Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const 
   return {gathered, batch.rows, x.cols, x.cols};
 }
 
-// How many pieces the numbers of a unit's products have in this pass.
-template <class T>
-int Plan<T>::pieces(const Pass& pass, const Unit& unit) const {
-  return precision_.pieces_of(pass.called, unit.inputs, unit.outputs);
-}
-
-// y (batch, outputs) = activation(z) with z = x (batch, inputs) W (inputs, outputs) + bias
-// (outputs). Stores z (batch, outputs), too, where the activation's derivative is computed from it.
-template <class T>
-void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x) const {
-  const Unit& unit = units_[u];
-  const T* bias = unit.bias >= 0 ? pass.params + unit.bias : nullptr;
-  const Index n = unit.outputs;
-  T *z_out = pass.work.z[u].get(), *y_out = pass.y(u);
-  with_activation<T>(unit.activation, [&](auto activation) {
-    const auto put = [=](Index row, Index col, Vec<T> z, auto lanes) {
-      const Index at = row * n + col;
-      if (bias != nullptr) z = z + load(bias + col, lanes);
-      if constexpr (kFromInput<decltype(activation)>) store(z_out + at, z, lanes);
-      store(y_out + at, activation.forward(z), lanes);
-    };
-    if (pass.sharing.by_depth(unit)) {
-      partial_sums(pass, u, x);
-      pass.meet();
-      return add_partial_sums(pass, u, put);
-    }
-    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
-    pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-      pass.multiply(pieces(pass, unit), RowMajor<T>{x.data, x.stride},
-                    RowMajor<T>{pass.params + unit.weight, n}, pass.y_part(unit),
-                    forward_depth(unit.inputs, n), finished, {{y_out}, n});
-    });
-  });
-}
-
-// Computes sums (batch, outputs) = x (batch, inputs) W (inputs, outputs) over this thread's part of
-// the depth, which is the inputs.
-template <class T>
-void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) const {
-  const Unit& unit = units_[u];
-  const Index n = unit.outputs;
-  T* const sums = pass.partial_sums(unit, pass.team.rank);
-  const auto put = [=](Index row, Index col, Vec<T> sum, auto lanes) {
-    store(sums + row * n + col, sum, lanes);
-  };
-  const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
-  pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-    product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
-               Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), pass.scratch(), finished,
-               {{sums}, n});
-  });
-}
-
-// Adds up all threads' sums (batch, outputs), pairwise, for this thread's rows. Calls put(row,
-// column, sum, lanes) on each register.
-template <class T>
-template <class Put>
-void Plan<T>::add_partial_sums(const Pass& pass, std::size_t u, const Put& put) const {
-  const Unit& unit = units_[u];
-  const Index n = unit.outputs, threads = pass.team.size;
-  const Timer timer(pass.rest(u, Laps::Forward));
-  for_each_element<T>(pass.rows, n, [&](Index i, Index c, auto lanes) {
-    Vec<T> sums[kMostDepthThreads];
-    for (Index t = 0; t < threads; ++t) {
-      sums[t] = load(pass.partial_sums(unit, t) + i * n + c, lanes);
-    }
-    put(i, c, add_pairwise(sums, threads), lanes);
-  });
-}
-
 // Turns `kinds` sums over the rows, each (n), of which each thread has computed its columns, into
 // means: over the rows of the call or, where the mode has means, over a whole batch.
 template <class T>
@@ -200,6 +130,7 @@ void Plan<T>::forward_rows(const Pass& pass, Matrix<const T> batch, Readable rea
     const Index n = unit.outputs;
     const Matrix<const T> x = pass.input(u, unit, batch);
     const bool by_columns = pass.sharing.by_columns(unit);
+    cut_x(pass, u, x, readable);
     if (!pass.sharing.by_depth(unit)) pass.make_readable(by_columns, readable);
     const auto y = [&](Index i) { return pass.y(u) + i * n; };
     const Timer timer(unit.kind == Unit::Linear ? nullptr : pass.rest(u, Laps::Forward));
@@ -302,31 +233,6 @@ bool Plan<T>::finite_loss(const Pass& pass) const {
   double zero = 0;  // becomes NaN if a loss is NaN or infinite
   for (Index i = pass.rows.begin; i < pass.rows.end; ++i) zero += 0 * pass.work.row_loss.get()[i];
   return zero == 0;
-}
-
-// dx (batch, inputs) = d (batch, outputs) Wᵀ (outputs, inputs), times the derivative of the
-// activation of the unit before, which is computed from its y or z (batch, inputs).
-template <class T>
-void Plan<T>::linear_backward(const Pass& pass, std::size_t u, T* dx) const {
-  const Unit& unit = units_[u];
-  const Activation before = u > 0 ? units_[u - 1].activation : Activation{};
-  with_activation<T>(before, [&](auto rule) {
-    const T* from = nullptr;
-    if (before.number != kIdentity) {
-      from = kFromInput<decltype(rule)> ? pass.work.z[u - 1].get() : pass.y(u - 1);
-    }
-    const auto put = [=, n = unit.inputs](Index row, Index col, Vec<T> sum, auto lanes) {
-      const Index at = row * n + col;
-      if (from != nullptr) sum = sum * rule.derivative(load(from + at, lanes));
-      store(dx + at, sum, lanes);
-    };
-    const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
-    pass.product_of(u, Laps::InputGradient, finish, [&](const Finish<T>& finished) {
-      pass.multiply(pieces(pass, unit), RowMajor<T>{pass.d(u), unit.outputs},
-                    Transposed<T>{pass.params + unit.weight, unit.outputs}, pass.dx_part(unit),
-                    unit.outputs, finished, {{dx, from}, unit.inputs});
-    });
-  });
 }
 
 // dx (batch, outputs) from d and x (batch, outputs), as in normalization.hpp; mean(g) and mean(g ∘
@@ -434,15 +340,16 @@ template <class T>
 void Plan<T>::backward_rows(const Pass& pass, Matrix<const T> x, T* dx, std::size_t lowest) const {
   Readable readable = Readable::OwnRows;
   for (std::size_t u = units_.size() - 1; u > lowest; --u) {
+    cut_d(pass, u, readable);
     input_gradient(pass, u, x, pass.d(u - 1), readable);
     if (pass.ended()) return;
   }
+  cut_d(pass, lowest, readable);
   if (dx != nullptr) input_gradient(pass, 0, x, dx, readable);
 }
 
 // What plan.cpp and training.cpp call.
 template Matrix<const float> Plan<float>::load_batch(const Pass&, const Batch&) const;
-template int Plan<float>::pieces(const Pass&, const Unit&) const;
 template void Plan<float>::forward_rows(const Pass&, Matrix<const float>, Readable) const;
 template void Plan<float>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<float>::update_running(const Pass&) const;
@@ -451,7 +358,6 @@ template void Plan<float>::activation_gradient(const Pass&, std::size_t, float*)
 template void Plan<float>::backward_rows(const Pass&, Matrix<const float>, float*,
                                          std::size_t) const;
 template Matrix<const double> Plan<double>::load_batch(const Pass&, const Batch&) const;
-template int Plan<double>::pieces(const Pass&, const Unit&) const;
 template void Plan<double>::forward_rows(const Pass&, Matrix<const double>, Readable) const;
 template void Plan<double>::loss_rows(const Pass&, const Batch&) const;
 template void Plan<double>::update_running(const Pass&) const;

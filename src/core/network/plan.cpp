@@ -37,6 +37,9 @@ Unit::Kind kind_named(const std::string& kind) {
   return Unit::Activate;
 }
 
+// So many rows that products are of pieces if a layer's ever are.
+constexpr Index kAnyRows = Index{1} << 40;
+
 }  // namespace
 
 // ---- the plan --------------------------------------------------------------------------------
@@ -102,6 +105,7 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
     buffers->resize(units_.size());
   }
   work.row_statistics.resize(units_.size());
+  work.cells.resize(units_.size());
   Index scratch_size = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
@@ -115,10 +119,11 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
       scratch_size =
           std::max({scratch_size, product_scratch<T>(rows, out, forward_depth(in, out)),
                     product_scratch<T>(rows, in, out), product_scratch<T>(in, out, rows)});
-      if (const int pieces = precision_.pieces; pieces > 0) {
+      if (const int pieces = precision_.pieces_of(kAnyRows, in, out); pieces > 0) {
         scratch_size =
             std::max({scratch_size, bf16_scratch(rows, out, in, pieces),
                       bf16_scratch(rows, in, out, pieces), bf16_scratch(in, out, rows, pieces)});
+        work.cells[u].reserve(rows, unit, pieces);
       }
     }
     if (unit.kind == Unit::LayerNorm) work.row_statistics[u].at_least(rows);
@@ -189,8 +194,10 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     reserve_batch(*work, batch);
     work->sharing.decide(units_, precision_, x.rows, threads, batch.in_place());
     return parallel_call(threads, [&](Team team) {
-      const Pass pass{params, *work, mode, team, team.share(x.rows), x.rows, x.rows, work->sharing};
+      const Pass pass{params, *work,         mode, team, work->sharing.rows(team),
+                      x.rows, work->sharing, {}};
       const Readable readable = batch.in_place() ? Readable::All : Readable::OwnRows;
+      cut_weights(pass);
       output_rows(pass, load_batch(pass, batch), readable, y + pass.rows.begin * outputs());
       if (mode.update_running) update_running(pass);
     });
@@ -202,12 +209,13 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
   std::atomic<Index> next{0};
   reserve(*work, most * threads, threads);
   work->x.at_least(most * threads * inputs());
-  work->sharing.decide(units_, precision_, most, 1, true);
+  work->sharing.decide(units_, precision_, x.rows, 1, true);
   parallel_call(threads, [&](Team team) {
     const Index slot = team.rank * most, slots = team.size * most;
+    cut_weights({params, *work, mode, team, {}, slots, work->sharing, {}});
     for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
       const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;
-      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, x.rows, work->sharing};
+      const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing, {}};
       gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
              work->x.get() + slot * inputs());
       output_rows(pass, {work->x.get(), slots, inputs(), inputs()}, Readable::All,
@@ -229,14 +237,18 @@ void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work
   reserve_batch(work, batch);
   work.sharing.decide(units_, precision_, batch.rows, threads, batch.in_place());
   work.ended = false;
+  const std::size_t lowest = dx != nullptr ? 0 : lowest_learning({});
+  const Gradients gradients{dparams != nullptr ? lowest : Gradients::kNone,
+                            dx != nullptr ? 0 : lowest + 1};
   parallel_call(threads, [&](Team team) {
-    const Pass pass{params,     work,       mode,        team, team.share(batch.rows),
-                    batch.rows, batch.rows, work.sharing};
+    const Pass pass{params,     work,         mode,     team, work.sharing.rows(team),
+                    batch.rows, work.sharing, gradients};
+    cut_weights(pass);
     const Matrix<const T> x = load_batch(pass, batch);
     forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
     if (pass.ended()) return;
     output_gradient(pass);
-    backward_rows(pass, x, dx, dx != nullptr ? 0 : lowest_learning({}));
+    backward_rows(pass, x, dx, lowest);
     if (dparams == nullptr || pass.ended()) return;
     team.barrier();
     weight_gradients(pass, x, {}, StoredGradient<T>{dparams, 0});

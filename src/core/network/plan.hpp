@@ -211,11 +211,13 @@ class Plan {
   void forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
                    Workspace& work) const;
   double flop(Index rows) const;
-  int pieces(const Pass& pass, const Unit& unit) const;
   void reserve(Workspace& work, Index rows, int threads) const;
   void reserve_batch(Workspace& work, const Batch& batch) const;
 
   Matrix<const T> load_batch(const Pass& pass, const Batch& batch) const;
+  void cut_weights(const Pass& pass) const;
+  void cut_x(const Pass& pass, std::size_t unit, Matrix<const T> x, Readable& readable) const;
+  void cut_d(const Pass& pass, std::size_t unit, Readable& readable) const;
   void forward_rows(const Pass& pass, Matrix<const T> x, Readable readable) const;
   void linear_forward(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
   void partial_sums(const Pass& pass, std::size_t unit, Matrix<const T> x) const;
@@ -234,7 +236,7 @@ class Plan {
 
   template <class Uses>
   Index weight_gradients(const Pass& pass, Matrix<const T> x, const Factors& factors,
-                         const Uses& uses) const;
+                         const Uses& uses, bool cuts = false) const;
   template <class Rule>
   void update_all(const Updated<T, Rule::kStates>& updated, const StepRules<Rule>& rules,
                   const Factors& factors, const T* gradient, T limit, T scale, Team team) const;

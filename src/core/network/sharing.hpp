@@ -1,5 +1,6 @@
 // Decides what the threads share of each layer's products: the rows of the batch, or columns or
-// depth of a weight that is larger than what it is multiplied with.
+// depth of a weight that is larger than what it is multiplied with. And which products are of bf16
+// pieces, whose blocks one thread computes whole.
 //
 // By rows, most of such a weight would go from core to core at every step, because a thread reads
 // what others have updated. Shared otherwise, each thread owns a part of the weight:
@@ -21,6 +22,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/memory/views.hpp"
 #include "core/network/units.hpp"
 #include "core/products/bf16_product.hpp"
 #include "core/products/depth.hpp"
@@ -34,28 +36,45 @@ namespace densenet {
 template <class T>
 class Sharing {
  public:
-  // For batches of `batch` rows. `in_place`: x is not gathered, so every thread can read all of it.
-  // `by_columns`: share the first layer by columns where that is possible.
+  // For batches of `batch` rows. `in_place`: x is not gathered, so every thread can read all of it,
+  // unless it is cut. `by_columns`: share the first layer by columns where that is possible.
   void decide(const std::vector<Unit>& units, const Precision& precision, Index batch,
               Index threads, bool in_place, bool by_columns = true) {
-    precision_ = precision;
     batch_ = batch;
     threads_ = threads;
-    in_place_ = in_place;
-    first_by_columns_ = by_columns && in_place && threads > 1 && units.size() > 1 &&
-                        batch * units[0].inputs <= kMostSharedX && goes_on(units[0], units[1]);
+    grain_ = 1;
     units_.assign(units.size(), Shared{});
+    for (const Unit& unit : units) {
+      if (unit.kind != Unit::Linear) continue;
+      const int pieces = precision.pieces_of(batch, unit.inputs, unit.outputs);
+      units_[unit.index].pieces = pieces;
+      if (pieces > 0) grain_ = kBlockSide;
+    }
+    in_place_ = in_place && units_[0].pieces == 0;
+    first_by_columns_ = by_columns && in_place_ && threads > 1 && units.size() > 1 &&
+                        batch * units[0].inputs <= kMostSharedX && goes_on(units[0], units[1]);
     for (std::size_t u = 0; u < units.size() && threads > 1; ++u) {
       const Unit& unit = units[u];
       if (unit.kind != Unit::Linear) continue;
       Shared& its = units_[u];
       const bool follows = u > 0 && units_[u - 1].columns && goes_on(units[u - 1], unit);
       const bool leads = first_by_columns_ && unit.first;
+      if (its.pieces > 0) continue;
       its.depth = follows || (unit.first && !leads && depth_pays(unit));
       its.columns = leads || (!its.depth && columns_pay(unit.inputs, unit.outputs));
       its.input_columns = follows || columns_pay(unit.outputs, unit.inputs);
     }
   }
+
+  // Pieces of the numbers in a unit's products; 0: they are of floats.
+  int pieces(const Unit& unit) const { return units_[unit.index].pieces; }
+  // True if the products that compute y of this unit, and dx of the next, do so in whole blocks,
+  // and the next one's, and this one's, need these cut.
+  bool in_blocks(std::size_t unit) const {
+    return unit + 1 < units_.size() && units_[unit].pieces > 0 && units_[unit + 1].pieces > 0;
+  }
+  // A thread's rows of the batch.
+  Range rows(const Team& team) const { return team.share(batch_, grain_); }
 
   // What the threads share of a unit's forward product and weight: columns (outputs) or depth
   // (inputs). Neither: the rows.
@@ -90,6 +109,7 @@ class Sharing {
  private:
   struct Shared {
     bool columns = false, depth = false, input_columns = false;
+    int pieces = 0;
   };
 
   // True if a product of this depth and these columns should be shared by columns: its weight is
@@ -104,7 +124,7 @@ class Sharing {
 
   // A product of pieces is not cut along its depth.
   bool can_share_depth(const Unit& unit) const {
-    if (precision_.pieces_of(batch_, unit.inputs, unit.outputs) > 0) return false;
+    if (pieces(unit) > 0) return false;
     const Depth depth = forward_depth(unit.inputs, unit.outputs);
     return unit.kind == Unit::Linear && depth.pairwise && depth.count % threads_ == 0 &&
            threads_ <= kMostDepthThreads && batch_ * unit.outputs <= kMostSharedSums;
@@ -127,8 +147,7 @@ class Sharing {
   }
 
   std::vector<Shared> units_;
-  Precision precision_;
-  Index batch_ = 0, threads_ = 1;
+  Index batch_ = 0, threads_ = 1, grain_ = 1;  // rows of the batch begin at multiples of the grain
   bool in_place_ = false, first_by_columns_ = false;
 };
 

@@ -223,15 +223,18 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
     if (!stopped) activation_gradient(pass, last, pass.d(last));
   };
   const auto take_steps = [&](Team team, Range steps) {
+    bool cut = false;  // the weights are, as they are now
     for (Index step = steps.begin; step < steps.end; ++step) {
       const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
       const bool weighs = batch.total_weight > 0;
       Mode<T> step_mode = mode;
       step_mode.step += static_cast<std::uint32_t>(step);
       const Sharing<T>& sharing = sharing_of(step);
-      const Pass pass{params,     *work,      step_mode, team, team.share(batch.rows),
-                      batch.rows, batch.rows, sharing};
+      const Pass pass{params,     *work,   step_mode,           team, sharing.rows(team),
+                      batch.rows, sharing, {lowest, lowest + 1}};
 
+      if (!cut) cut_weights(pass);
+      cut = true;
       const Matrix<const T> x = load_batch(pass, batch);
       forward_rows(pass, x, batch.in_place() ? Readable::All : Readable::OwnRows);
       if (own != nullptr) {
@@ -259,7 +262,8 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
         const T limit = static_cast<T>(settings.clip_value);
         Index tiles = 0;
         if (!whole) {
-          tiles = weight_gradients(pass, x, factors, FusedUpdates<T, Rule>{updated, rules, limit});
+          const FusedUpdates<T, Rule> updates{updated, rules, limit};
+          tiles = weight_gradients(pass, x, factors, updates, !pauses && step + 1 < steps.end);
         } else {
           T* gradient = work->gradient.get();
           tiles = weight_gradients(pass, x, factors, StoredGradient<T>{gradient, limit});
@@ -272,6 +276,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
             update_all<Rule>(updated, rules, factors, gradient, T(0), scale, team);
           }
         }
+        cut = !whole;
         if (!converged) update_running(pass);
         work->tiles[static_cast<std::size_t>(team.rank)] += tiles;
       }

@@ -89,11 +89,11 @@ void for_each_joined(const Tile<T> tile, const Body body) {
 //   normalisation   dγ (outputs) = 1ᵀ (d ∘ x̂)        dβ (outputs) = 1ᵀ d
 // Calls use(at, g, lanes) on each register g of them, where `at` is the offset of its first element
 // in the flat vector, and `use` that of its array in `uses`. `batch` (batch, inputs) is the x of
-// the first unit. Returns the number of tiles.
+// the first unit. `cuts`: the uses update weights, whose cells follow. Returns the number of tiles.
 template <class T>
 template <class Uses>
 Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const Factors& factors,
-                                const Uses& uses) const {
+                                const Uses& uses, bool cuts) const {
   Index tiles = 0;
   for (std::size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
@@ -105,11 +105,11 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
     const Part part = pass.weight_part(unit);
     const Range columns =  // of a bias, or of γ and β
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
-    const int its_pieces = unit.kind == Unit::Linear ? pieces(pass, unit) : 0;
+    const UnitCells<T>* const cells = pass.cells(unit);
     // xᵀ d of one output is dᵀ x: one line, as long as its sums have one chunk.
-    const bool one_line = n == 1 && pass.batch <= kChunk;
+    const bool one_line = cells == nullptr && n == 1 && pass.batch <= kChunk;
     const bool by_tiles = unit.kind == Unit::Linear && !one_line &&
-                          (its_pieces > 0 || !worth_lines<T>(part, n, pass.batch));
+                          (cells != nullptr || !worth_lines<T>(part, n, pass.batch));
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
     if (learns && unit.kind == Unit::Linear) {
@@ -118,19 +118,26 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
       };
       const auto finish = [&](const Tile<T>& tile) {
         ++tiles;
-        if (tile.cols == n && n % kLanes<T> != 0) {
-          return for_each_joined(tile, [step, first = tile.row * n](Index i, Vec<T> g, auto lanes) {
+        if (n < kTileCols<T> && n % kLanes<T> != 0) {
+          for_each_joined(tile, [step, first = tile.row * n](Index i, Vec<T> g, auto lanes) {
             step(first + i, g, lanes);
           });
+        } else {
+          for_each_vector(tile, [step, n](Index row, Index col, Vec<T> g, auto lanes) {
+            step(row * n + col, g, lanes);
+          });
         }
-        for_each_vector(tile, [step, n](Index row, Index col, Vec<T> g, auto lanes) {
-          step(row * n + col, g, lanes);
-        });
+        if (cuts && cells != nullptr) {
+          cells->cut_weight(pass.weight(unit), part_of(tile), pass.weight_roles(u));
+        }
       };
       if (by_tiles) {
         pass.product_of(u, Laps::WeightGradient, finish, [&](const Finish<T>& finished) {
-          pass.multiply(its_pieces, Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride},
-                        part, pass.batch, finished, use.touches(unit.weight, n));
+          if (cells != nullptr) {
+            return pass.multiply(cells->x_transposed, cells->d_right, part, pass.batch, finished);
+          }
+          pass.multiply(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part,
+                        pass.batch, finished, use.touches(unit.weight, n));
         });
       } else {
         tiles += part.rows.size() > 0 ? 1 : 0;

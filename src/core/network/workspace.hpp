@@ -14,6 +14,7 @@
 #include "core/memory/gather.hpp"
 #include "core/memory/touched.hpp"
 #include "core/memory/views.hpp"
+#include "core/network/cells.hpp"
 #include "core/network/plan.hpp"
 #include "core/network/profile.hpp"
 #include "core/network/sharing.hpp"
@@ -42,6 +43,7 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<RowStatistics<T>>> row_statistics;  // (batch), of a layer normalisation
   // (4, outputs), of a batch normalisation: mean, variance, mean(g), mean(g ∘ x̂)
   std::vector<Buffer<T>> column_statistics;
+  std::vector<UnitCells<T>> cells;  // of a linear unit whose products may be of pieces
   bool ended;  // the call, by its BatchMeans; written by thread 0 between two barriers
 
   Sharing<T> sharing, sharing_last;   // for batches of full size, and for the last of an epoch
@@ -94,6 +96,13 @@ struct Plan<T>::Batch {
   }
 };
 
+// Which gradients a pass computes: of the parameters of units from `params` on, and with respect to
+// the inputs of those from `inputs` on.
+struct Gradients {
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  std::size_t params = kNone, inputs = kNone;
+};
+
 // What one thread needs to know in a pass over a batch: parameters, scratch memory, and its part.
 template <class T>
 struct Plan<T>::Pass {
@@ -101,19 +110,33 @@ struct Plan<T>::Pass {
   Workspace& work;
   Mode<T> mode;
   Team team;
-  Range rows;    // of the batch: this thread's
-  Index batch;   // rows of the whole batch
-  Index called;  // rows of the call, which decide the precision of products
+  Range rows;   // of the batch: this thread's
+  Index batch;  // rows of the whole batch
   const Sharing<T>& sharing;
+  Gradients gradients;
 
   // (batch, outputs) of a unit.
   T* y(std::size_t unit) const { return work.y[unit].get(); }
   T* d(std::size_t unit) const { return work.d[unit].get(); }
+  // W (inputs, outputs) of a linear unit.
+  Matrix<const T> weight(const Unit& unit) const {
+    return {params + unit.weight, unit.inputs, unit.outputs, unit.outputs};
+  }
   // A thread's sums (batch, outputs) of a unit whose depth is shared.
   T* partial_sums(const Unit& unit, Index thread) const {
     return work.partial_sums.get() + thread * batch * unit.outputs;
   }
   T* scratch() const { return work.scratch[static_cast<std::size_t>(team.rank)].get(); }
+  // The cells of a unit's operands; null where its products are of floats.
+  const UnitCells<T>* cells(const Unit& unit) const {
+    return sharing.pieces(unit) > 0 ? &work.cells[unit.index] : nullptr;
+  }
+  // In which of their products, in the order of cells.hpp, x, W and d of a unit take part.
+  Roles x_roles(std::size_t unit) const { return {true, unit >= gradients.params}; }
+  Roles weight_roles(std::size_t unit) const { return {true, unit >= gradients.inputs}; }
+  Roles d_roles(std::size_t unit) const {
+    return {unit >= gradients.inputs, unit >= gradients.params};
+  }
 
   // This thread's part of the batch's x (batch, inputs); and of a linear unit's y (batch, outputs),
   // dx (batch, inputs) and weight (inputs, outputs).
@@ -135,6 +158,7 @@ struct Plan<T>::Pass {
   }
   Range own_outputs(const Unit& unit) const { return team.share(unit.outputs, kTileCols<T>); }
   Range own_inputs(const Unit& unit) const {
+    if (sharing.pieces(unit) > 0) return team.share(unit.inputs, kBlockSide);
     if (!sharing.by_depth(unit)) return team.share(unit.inputs, kLanes<T>);
     return own_depth(unit).terms();
   }
@@ -178,15 +202,17 @@ struct Plan<T>::Pass {
     lap.product -= lap.rest - rest;
   }
 
-  // C = A B, by bf16 pieces or, if there are none, by floats.
-  template <class A, class B>
-  void multiply(int pieces, const A& a, const B& b, const Part& part, const Depth& depth,
-                const Finish<T>& finish, const Touched<T>& touched) const {
+  // C = A B, of bf16 pieces.
+  void multiply(const Cells& a, const Cells& b, const Part& part, Index depth,
+                const Finish<T>& finish) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (pieces > 0) {
-        return bf16_product(a, b, part, depth.size, pieces, scratch(), finish, touched);
-      }
+      bf16_product(a, b, part, depth, scratch(), finish);
     }
+  }
+  // C = A B, of floats.
+  template <class A, class B>
+  void multiply(const A& a, const B& b, const Part& part, const Depth& depth,
+                const Finish<T>& finish, const Touched<T>& touched) const {
     product<T>(a, b, part, depth, scratch(), finish, touched);
   }
 

@@ -1,4 +1,4 @@
-// The operands of a bf16 product, cut into cells. Private to bf16_product.cpp.
+// How a block of an operand becomes a cell. Private to bf16_product.cpp.
 //
 // A float x is the sum of one or two pieces, and what is left out:
 //   x = high + low + rest    high = bf16(x), low = bf16(x - high), |rest| <= 2^-16 |x| or so
@@ -15,13 +15,13 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/products/bf16_product.hpp"
 #include "core/products/operands.hpp"
 #include "core/vectors/simd.hpp"
 
 namespace densenet {
 
-// Rows and columns of a block of C, and the depth of a cell.
-inline constexpr Index kBlockSide = 2 * amx::kLines;
+static_assert(kBlockSide == 2 * amx::kLines, "two registers are a side");
 
 // Numbers of a cell.
 template <int Pieces>
@@ -44,9 +44,12 @@ void split(__m512 low, __m512 high, __m512i* piece) {
 }
 
 // Makes the matrix registers of a cell, one or both `halves` of it for each piece. read(half, i,
-// piece) gives the pieces of line i.
+// piece) gives the pieces of line i. `far`: writes past the caches, see Cells.
 template <int Pieces, bool Transposes, class Read>
-void make_registers(Index halves, const Read& read, amx::Bf16* to) {
+void make_registers(Index halves, const Read& read, amx::Bf16* to, bool far) {
+  const auto put = [far](__m512i line, amx::Bf16* at) {
+    far ? _mm512_stream_si512(reinterpret_cast<__m512i*>(at), line) : _mm512_store_si512(at, line);
+  };
   constexpr Index kPiece = 2 * amx::kNumbers, kLine = amx::kNumbers / amx::kLines;
   __m512i piece[Pieces];
   if constexpr (Transposes) {
@@ -59,7 +62,7 @@ void make_registers(Index halves, const Read& read, amx::Bf16* to) {
       for (int p = 0; p < Pieces; ++p) {
         Eigen::internal::ptranspose(square[p]);
         for (Index i = 0; i < amx::kLines; ++i) {
-          _mm512_store_ps(to + p * kPiece + i * kLine, square[p].packet[i]);
+          put(_mm512_castps_si512(square[p].packet[i]), to + p * kPiece + i * kLine);
         }
       }
     }
@@ -68,7 +71,7 @@ void make_registers(Index halves, const Read& read, amx::Bf16* to) {
       for (Index half = 0; half < halves; ++half) {
         read(half, i, piece);
         for (int p = 0; p < Pieces; ++p) {
-          _mm512_store_si512(to + p * kPiece + half * amx::kNumbers, piece[p]);
+          put(piece[p], to + p * kPiece + half * amx::kNumbers);
         }
       }
     }
@@ -79,7 +82,8 @@ constexpr Index halves_of(Index lines) { return (lines + amx::kLines - 1) / amx:
 
 // Lines of memory that go along the depth: of rows of A, or of columns of B where Transposes.
 template <int Pieces, bool Transposes>
-void cell_along(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
+void cell_along(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to,
+                bool far) {
   const __mmask16 first = first_lanes(depth), second = first_lanes(depth - 16);
   const auto read = [&](Index half, Index i, __m512i* piece) {
     const Index line = half * amx::kLines + i;
@@ -88,12 +92,13 @@ void cell_along(const float* from, Index stride, Index lines, Index depth, amx::
     split<Pieces>(_mm512_maskz_loadu_ps(there ? first : __mmask16{0}, at),
                   _mm512_maskz_loadu_ps(there ? second : __mmask16{0}, at + 16), piece);
   };
-  make_registers<Pieces, Transposes>(halves_of(lines), read, to);
+  make_registers<Pieces, Transposes>(halves_of(lines), read, to, far);
 }
 
 // Lines of memory that go across the depth: of columns of B, or of rows of A where Transposes.
 template <int Pieces, bool Transposes>
-void cell_across(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to) {
+void cell_across(const float* from, Index stride, Index lines, Index depth, amx::Bf16* to,
+                 bool far) {
   // Numbers i and 16 + i become a pair.
   alignas(64) static constexpr std::uint16_t kPairs[32] = {
       0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
@@ -109,32 +114,7 @@ void cell_across(const float* from, Index stride, Index lines, Index depth, amx:
     split<Pieces>(step(half, 2 * i), step(half, 2 * i + 1), piece);
     for (int p = 0; p < Pieces; ++p) piece[p] = _mm512_permutexvar_epi16(pairs, piece[p]);
   };
-  make_registers<Pieces, Transposes>(halves_of(lines), read, to);
-}
-
-// Makes a cell of up to 32 rows of A, from this one and this step of the depth on, where A has
-// `rows` and `depth` more.
-template <int Pieces>
-void make_left_cell(const RowMajor<float>& a, Index row, Index rows, Index k, Index depth,
-                    amx::Bf16* to) {
-  cell_along<Pieces, false>(a.at(row, k), a.stride, rows, depth, to);
-}
-template <int Pieces>
-void make_left_cell(const Transposed<float>& a, Index row, Index rows, Index k, Index depth,
-                    amx::Bf16* to) {
-  cell_across<Pieces, true>(a.at(row, k), a.stride, rows, depth, to);
-}
-
-// The same of up to 32 columns of B, from this step of the depth and this column on.
-template <int Pieces>
-void make_right_cell(const RowMajor<float>& b, Index k, Index depth, Index col, Index cols,
-                     amx::Bf16* to) {
-  cell_across<Pieces, false>(b.at(k, col), b.stride, cols, depth, to);
-}
-template <int Pieces>
-void make_right_cell(const Transposed<float>& b, Index k, Index depth, Index col, Index cols,
-                     amx::Bf16* to) {
-  cell_along<Pieces, true>(b.at(k, col), b.stride, cols, depth, to);
+  make_registers<Pieces, Transposes>(halves_of(lines), read, to, far);
 }
 
 }  // namespace densenet

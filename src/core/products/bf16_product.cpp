@@ -1,12 +1,16 @@
-// The loops around the matrix registers: in which order blocks of C are computed, and when the
-// cells of the operands are made.
+// The loops around the matrix registers: in which order blocks of C are computed.
 //
-//   over_columns  takes kBf16Cols columns of C at a time and, for these, groups of rows whose cells
-//   of
-//                 A stay in the second-level cache
-//   over_depth    takes each chunk of the depth and makes its cells of A; then takes each strip of
-//                 32 columns. Cells of B are made for some strips together; all groups share them
+//   over_rows     takes groups of rows, and so much of the depth that a group's cells of A stay in
+//                 the second-level cache
+//   over_columns  takes bundles of strips, each of 32 columns: a group's rows of a bundle are
+//   handed
+//                 to finish() together, so that it goes along lines of memory
+//   strip         cuts the depth into chunks whose cells of B stay in the first-level cache, and
+//                 computes a chunk of all rows before the next
 //   block         computes 32 x 32 sums: they stay in matrix registers for a chunk
+//
+// Rejected: fetching the memory that finish() will touch. Lines of a bundle are long, so that the
+// processor foresees them, and it can fetch more at a time than a program can ask for.
 #include "core/products/bf16_product.hpp"
 
 #include "core/vectors/amx.hpp"
@@ -15,11 +19,9 @@
 
 #include <algorithm>
 
-#include "core/memory/touched.hpp"
 #include "core/memory/views.hpp"
 #include "core/products/bf16_cells.hpp"
 #include "core/tuning.hpp"
-#include "core/vectors/simd.hpp"
 
 namespace densenet {
 
@@ -28,182 +30,147 @@ namespace {
 constexpr Index kBlock = kBlockSide * kBlockSide;
 static_assert(kTileCols<float> == kBlockSide, "a block of sums is a tile");
 
-constexpr Index blocks_of(Index n) { return (n + kBlockSide - 1) / kBlockSide; }
-
-// How a product is cut up, and the layout of its scratch memory, in floats.
+// How a product is cut up. Scratch memory holds the sums of a group's rows: of a bundle or, where
+// they wait for more of the depth, of all columns. The blocks of a strip follow each other.
 struct Layout {
-  Index chunk;            // cells of a chunk of the depth
-  Index rows, cols;       // blocks of a group of rows, and of columns
-  Index cells;            // of the depth
-  Index sums, a, b, end;  // a finished block at 0; sums that wait; cells of A, cells of B; size
+  Index cells, deep, chunk;  // cells of the depth, of a part of it, and of a chunk of that
+  Index rows, strips;        // blocks of a group of rows, and of a bundle
 
-  Layout(Index all_rows, Index all_cols, Index depth, int pieces) : cells(blocks_of(depth)) {
+  Layout(Index all_rows, Index cols, Index depth, int pieces) : cells(blocks_of(depth)) {
+    deep = std::min(cells, kBf16Deep / pieces);
     chunk = std::min(cells, kBf16Chunk / pieces);
     rows = std::min(blocks_of(all_rows), kBf16Rows);
-    cols = std::min(blocks_of(all_cols), kBf16Cols);
-    const Index cell = pieces * amx::kNumbers;  // two registers of half a float each
-    sums = kBlock;
-    a = sums + (chunk < cells ? rows * cols * kBlock : 0);
-    b = a + rows * chunk * cell;
-    // Cells of B serve one group of rows or, kept for the whole depth, all of them.
-    const bool keeps = blocks_of(all_rows) > rows;
-    end = b + (keeps ? cols * cells : std::min(cols, kBf16Strips) * chunk) * cell;
+    strips = std::min(blocks_of(cols), kBf16Strips);
+  }
+  bool in_parts() const { return deep < cells; }
+  Index scratch(Index cols) const {
+    return kBlock * rows * (in_parts() ? blocks_of(cols) : strips);
   }
 };
 
+// Fetches a strip's cells of B into the second-level cache, some at each step along the depth of
+// each block: a group of rows together fetches all.
+template <int Pieces>
+class Fetching {
+ public:
+  explicit Fetching(const amx::Bf16* cells) : from_(cells) {}
+  // (Always inlined: GCC 12 takes it for a function without effect.)
+  EIGEN_ALWAYS_INLINE void step() {
+    for (Index i = 0; i < kEach; i += kLine) _mm_prefetch(from_ + i, _MM_HINT_T1);
+    from_ += kEach;
+  }
+
+ private:
+  static constexpr Index kEach = kCell<Pieces> / kBf16Rows;  // numbers
+  static constexpr Index kLine = 64 / static_cast<Index>(sizeof(amx::Bf16));
+
+  const amx::Bf16* from_;
+};
+
 // One product, or a thread's part of it.
-template <int Pieces, class A, class B>
+template <int Pieces>
 class Bf16Product {
  public:
-  Bf16Product(const A& a, const B& b, const Part& part, Index depth, float* memory,
-              const Finish<float>& finish, const Touched<float>& touched)
+  Bf16Product(const Cells& a, const Cells& b, const Part& part, Index depth, float* memory,
+              const Finish<float>& finish)
       : a_(a),
         b_(b),
         part_(part),
-        depth_(depth),
         memory_(memory),
         finish_(finish),
-        touched_(touched),
         at_(part.rows.size(), part.cols.size(), depth, Pieces) {}
 
-  void over_columns() const {
+  void over_rows() const {
     const amx::InUse in_use;
-    const Index width = at_.cols * kBlockSide;
-    for (Index col = part_.cols.begin; col < part_.cols.end; col += width) {
-      const Range cols{col, std::min(col + width, part_.cols.end)};
-      for (Index row = part_.rows.begin; row < part_.rows.end; row += at_.rows * kBlockSide) {
-        over_depth({row, std::min(row + at_.rows * kBlockSide, part_.rows.end)}, cols);
+    const Index height = at_.rows * kBlockSide;
+    for (Index row = part_.rows.begin; row < part_.rows.end; row += height) {
+      const Range rows{row, std::min(row + height, part_.rows.end)};
+      for (Index cell = 0; cell < at_.cells; cell += at_.deep) {
+        over_columns(rows, {cell, std::min(cell + at_.deep, at_.cells)});
       }
     }
   }
 
  private:
-  void over_depth(Range rows, Range cols) const {
-    const bool first = rows.begin == part_.rows.begin;
-    for (Index cell = 0; cell < at_.cells; cell += at_.chunk) {
-      const Range cells{cell, std::min(cell + at_.chunk, at_.cells)};
-      make_left_cells(rows, cells);
-      for (Index col = cols.begin; col < cols.end; col += kBlockSide) {
-        const Index strip = (col - cols.begin) / kBlockSide;
-        const Range its_cols{col, std::min(col + kBlockSide, cols.end)};
-        amx::Bf16* const right = right_cells(strip, cell);
-        if ((first || !keeps()) && strip % kBf16Strips == 0) {
-          make_right_cells({col, std::min(col + kBf16Strips * kBlockSide, cols.end)}, cells, right);
+  void over_columns(Range rows, Range cells) const {
+    const Index group = blocks_of(rows.size()), width = at_.strips * kBlockSide;
+    float* sums = memory_;
+    for (Index col = part_.cols.begin; col < part_.cols.end; col += width) {
+      const Range cols{col, std::min(col + width, part_.cols.end)};
+      const Index strips = blocks_of(cols.size());
+      for (Index s = 0; s < strips; ++s) {
+        const Index begin = col + s * kBlockSide;
+        strip(rows, {begin, std::min(begin + kBlockSide, cols.end)}, cells,
+              sums + s * group * kBlock);
+      }
+      for (Index r = 0; r < group && cells.end == at_.cells; ++r) {
+        const Index begin = rows.begin + r * kBlockSide;
+        finish_(Tile<float>{sums + r * kBlock, begin, col, std::min(kBlockSide, rows.end - begin),
+                            cols.size(), group * kBlock});
+      }
+      if (at_.in_parts()) sums += strips * group * kBlock;
+    }
+  }
+
+  void strip(Range rows, Range cols, Range cells, float* sums) const {
+    const Index number = cols.begin / kBlockSide;
+    const bool more = cols.end < part_.cols.end;
+    Fetching<Pieces> fetching(b_.at(more ? number + 1 : number, cells.begin));
+    for (Index cell = cells.begin; cell < cells.end; cell += at_.chunk) {
+      const Index count = std::min(at_.chunk, cells.end - cell);
+      const amx::Bf16* const right = b_.at(number, cell);
+      float* block_sums = sums;
+      for (Index row = rows.begin; row < rows.end; row += kBlockSide, block_sums += kBlock) {
+        const bool low = rows.end - row > amx::kLines, wide = cols.size() > amx::kLines;
+        const Task task{count, a_.at(row / kBlockSide, cell), right, block_sums, cell > 0};
+        if (low && wide) {
+          block<true, true>(task, fetching);
+        } else if (low) {
+          block<true, false>(task, fetching);
+        } else if (wide) {
+          block<false, true>(task, fetching);
+        } else {
+          block<false, false>(task, fetching);
         }
-        for (Index row = rows.begin; row < rows.end; row += kBlockSide) {
-          const Index number = (row - rows.begin) / kBlockSide;
-          block({row, std::min(row + kBlockSide, rows.end)}, its_cols, cells,
-                left_cells() + number * at_.chunk * kCell<Pieces>, right,
-                memory_ + at_.sums + (number * at_.cols + strip) * kBlock);
-        }
       }
     }
   }
 
-  bool keeps() const { return part_.rows.size() > at_.rows * kBlockSide; }
-  // Cells from one strip of B to the next.
-  Index strip_step() const { return keeps() ? at_.cells : at_.chunk; }
-  amx::Bf16* left_cells() const { return reinterpret_cast<amx::Bf16*>(memory_ + at_.a); }
-  amx::Bf16* right_cells(Index strip, Index cell) const {
-    auto* const all = reinterpret_cast<amx::Bf16*>(memory_ + at_.b);
-    const Index first = keeps() ? strip * at_.cells + cell : strip % kBf16Strips * at_.chunk;
-    return all + first * kCell<Pieces>;
-  }
-
-  void make_left_cells(Range rows, Range cells) const {
-    amx::Bf16* to = left_cells();
-    for (Index row = rows.begin; row < rows.end; row += kBlockSide) {
-      amx::Bf16* cell = to;
-      for (Index c = cells.begin; c < cells.end; ++c, cell += kCell<Pieces>) {
-        make_left_cell<Pieces>(a_, row, std::min(kBlockSide, rows.end - row), c * kBlockSide,
-                               depth_ - c * kBlockSide, cell);
-      }
-      to += at_.chunk * kCell<Pieces>;
-    }
-  }
-  // Those of some strips side by side, so that more of each line of memory is read at once.
-  void make_right_cells(Range cols, Range cells, amx::Bf16* to) const {
-    for (Index c = cells.begin; c < cells.end; ++c, to += kCell<Pieces>) {
-      amx::Bf16* cell = to;
-      for (Index col = cols.begin; col < cols.end; col += kBlockSide) {
-        make_right_cell<Pieces>(b_, c * kBlockSide, depth_ - c * kBlockSide, col,
-                                std::min(kBlockSide, cols.end - col), cell);
-        cell += strip_step() * kCell<Pieces>;
-      }
-    }
-  }
-
-  // Adds the terms of these cells to a block of sums, which wait in `waiting` for more of them.
-  void block(Range rows, Range cols, Range cells, const amx::Bf16* left, const amx::Bf16* right,
-             float* waiting) const {
-    const bool last = cells.end == at_.cells;
-    float* const to = last ? memory_ : waiting;
-    const float* const before = cells.begin > 0 ? waiting : nullptr;
-    const bool low = rows.size() > amx::kLines, wide = cols.size() > amx::kLines;
-    const Index touches = last ? rows.size() : 0;
-    const auto task =
-        Task{cells.size(), left, right, before, to, touches, touched_.from(rows.begin, cols.begin)};
-    if (low && wide) {
-      sums<true, true>(task);
-    } else if (low) {
-      sums<true, false>(task);
-    } else if (wide) {
-      sums<false, true>(task);
-    } else {
-      sums<false, false>(task);
-    }
-    if (last) finish_(Tile<float>{memory_, rows.begin, cols.begin, rows.size(), cols.size()});
-  }
-
-  // What sums() computes: `cells` of both operands; the sums before them, or null; where the sums
-  // go; and so many rows that finish() will touch, which are fetched meanwhile.
+  // What block() computes: `cells` of both operands, added to the sums if there are any before.
   struct Task {
     Index cells;
     const amx::Bf16 *left, *right;
-    const float* before;
-    float* to;
-    Index rows;
-    Touched<float> touched;
-
-    // Fetches this cell's share of the rows.
-    void fetch(Index cell) const {
-      for (Index row = rows * cell / cells; row < rows * (cell + 1) / cells; ++row) {
-        for (const float* array : touched.array) {
-          if (array == nullptr) break;
-          prefetch(array + row * touched.stride);
-          prefetch(array + row * touched.stride + amx::kLines);
-        }
-      }
-    }
+    float* sums;
+    bool adds;
   };
 
   // Registers 0 to 3 hold the sums: of upper and lower rows, of left and right columns. Low: there
   // are lower rows; Wide: there are right columns.
   template <bool Low, bool Wide>
-  static void sums(const Task& task) {
+  static void block(const Task& task, Fetching<Pieces>& fetching) {
     const amx::Bf16 *left = task.left, *right = task.right;
-    const float* const before = task.before;
-    float* const to = task.to;
+    float* const sums = task.sums;
     constexpr Index kStride = kBlockSide * static_cast<Index>(sizeof(float));
     constexpr Index kDown = amx::kLines * kBlockSide;
-    if (before != nullptr) {
-      amx::load<0>(before, kStride);
-      if constexpr (Wide) amx::load<1>(before + amx::kLines, kStride);
-      if constexpr (Low) amx::load<2>(before + kDown, kStride);
-      if constexpr (Low && Wide) amx::load<3>(before + kDown + amx::kLines, kStride);
+    if (task.adds) {
+      amx::load<0>(sums, kStride);
+      if constexpr (Wide) amx::load<1>(sums + amx::kLines, kStride);
+      if constexpr (Low) amx::load<2>(sums + kDown, kStride);
+      if constexpr (Low && Wide) amx::load<3>(sums + kDown + amx::kLines, kStride);
     } else {
       amx::zero<0>();
       amx::zero<1>();
       amx::zero<2>();
       amx::zero<3>();
     }
+    constexpr Index kPiece = 2 * amx::kNumbers;
     const auto load_left = [&](Index piece) {
-      amx::load<4>(left + piece * 2 * amx::kNumbers);
-      if constexpr (Low) amx::load<5>(left + (piece * 2 + 1) * amx::kNumbers);
+      amx::load<4>(left + piece * kPiece);
+      if constexpr (Low) amx::load<5>(left + piece * kPiece + amx::kNumbers);
     };
     const auto load_right = [&](Index piece) {
-      amx::load<6>(right + piece * 2 * amx::kNumbers);
-      if constexpr (Wide) amx::load<7>(right + (piece * 2 + 1) * amx::kNumbers);
+      amx::load<6>(right + piece * kPiece);
+      if constexpr (Wide) amx::load<7>(right + piece * kPiece + amx::kNumbers);
     };
     const auto multiply = [] {
       amx::multiply_add<0, 4, 6>();
@@ -212,7 +179,7 @@ class Bf16Product {
       if constexpr (Low && Wide) amx::multiply_add<3, 5, 7>();
     };
     for (Index cell = 0; cell < task.cells; ++cell) {
-      task.fetch(cell);
+      fetching.step();
       load_right(0);
       if constexpr (Pieces == 2) {
         load_left(1);
@@ -227,31 +194,33 @@ class Bf16Product {
       left += kCell<Pieces>;
       right += kCell<Pieces>;
     }
-    amx::store<0>(to, kStride);
-    if constexpr (Wide) amx::store<1>(to + amx::kLines, kStride);
-    if constexpr (Low) amx::store<2>(to + kDown, kStride);
-    if constexpr (Low && Wide) amx::store<3>(to + kDown + amx::kLines, kStride);
+    amx::store<0>(sums, kStride);
+    if constexpr (Wide) amx::store<1>(sums + amx::kLines, kStride);
+    if constexpr (Low) amx::store<2>(sums + kDown, kStride);
+    if constexpr (Low && Wide) amx::store<3>(sums + kDown + amx::kLines, kStride);
   }
 
-  const A a_;
-  const B b_;
+  const Cells a_, b_;
   const Part part_;
-  const Index depth_;
   float* const memory_;
   const Finish<float>& finish_;
-  const Touched<float>& touched_;
   const Layout at_;
 };
 
-template <class A, class B>
-void by_pieces(const A& a, const B& b, const Part& part, Index depth, int pieces, float* memory,
-               const Finish<float>& finish, const Touched<float>& touched) {
-  if (part.rows.size() == 0 || part.cols.size() == 0) return;
-  if (pieces == 1) {
-    Bf16Product<1, A, B>(a, b, part, depth, memory, finish, touched).over_columns();
-  } else {
-    Bf16Product<2, A, B>(a, b, part, depth, memory, finish, touched).over_columns();
-  }
+// Cuts the cell at this block and step from lines of memory along the depth, or across it.
+template <bool Transposes>
+void cut_along(const float* from, Index stride, Range lines, Range depth, const Cells& cells) {
+  amx::Bf16* const to = cells.at(lines.begin / kBlockSide, depth.begin / kBlockSide);
+  cells.pieces == 1
+      ? cell_along<1, Transposes>(from, stride, lines.size(), depth.size(), to, cells.far)
+      : cell_along<2, Transposes>(from, stride, lines.size(), depth.size(), to, cells.far);
+}
+template <bool Transposes>
+void cut_across(const float* from, Index stride, Range lines, Range depth, const Cells& cells) {
+  amx::Bf16* const to = cells.at(lines.begin / kBlockSide, depth.begin / kBlockSide);
+  cells.pieces == 1
+      ? cell_across<1, Transposes>(from, stride, lines.size(), depth.size(), to, cells.far)
+      : cell_across<2, Transposes>(from, stride, lines.size(), depth.size(), to, cells.far);
 }
 
 }  // namespace
@@ -259,38 +228,53 @@ void by_pieces(const A& a, const B& b, const Part& part, Index depth, int pieces
 bool has_bf16_products() { return amx::granted(); }
 
 Index bf16_scratch(Index rows, Index cols, Index depth, int pieces) {
-  return Layout(rows, cols, depth, pieces).end;
+  return Layout(rows, cols, depth, pieces).scratch(cols);
 }
+
+void cut_left(const RowMajor<float>& a, const Part& block, const Cells& cells) {
+  const auto [rows, steps] = block;
+  cut_along<false>(a.at(rows.begin, steps.begin), a.stride, rows, steps, cells);
+}
+void cut_left(const Transposed<float>& a, const Part& block, const Cells& cells) {
+  const auto [rows, steps] = block;
+  cut_across<true>(a.at(rows.begin, steps.begin), a.stride, rows, steps, cells);
+}
+void cut_right(const RowMajor<float>& b, const Part& block, const Cells& cells) {
+  const auto [steps, cols] = block;
+  cut_across<false>(b.at(steps.begin, cols.begin), b.stride, cols, steps, cells);
+}
+void cut_right(const Transposed<float>& b, const Part& block, const Cells& cells) {
+  const auto [steps, cols] = block;
+  cut_along<true>(b.at(steps.begin, cols.begin), b.stride, cols, steps, cells);
+}
+void settle() { _mm_sfence(); }
+
+void bf16_product(const Cells& a, const Cells& b, const Part& part, Index depth, float* scratch,
+                  const Finish<float>& finish) {
+  if (part.rows.size() == 0 || part.cols.size() == 0) return;
+  if (a.pieces == 1) {
+    Bf16Product<1>(a, b, part, depth, scratch, finish).over_rows();
+  } else {
+    Bf16Product<2>(a, b, part, depth, scratch, finish).over_rows();
+  }
+}
+
+}  // namespace densenet
 
 #else
 
 namespace densenet {
 
+// Nobody calls the others where the first says no.
 bool has_bf16_products() { return false; }
 Index bf16_scratch(Index, Index, Index, int) { return 0; }
-
-namespace {
-template <class A, class B>
-void by_pieces(const A&, const B&, const Part&, Index, int, float*, const Finish<float>&,
-               const Touched<float>&) {}  // nobody calls it
-}  // namespace
-
-#endif
-
-void bf16_product(const RowMajor<float>& a, const RowMajor<float>& b, const Part& part, Index depth,
-                  int pieces, float* scratch, const Finish<float>& finish,
-                  const Touched<float>& touched) {
-  by_pieces(a, b, part, depth, pieces, scratch, finish, touched);
-}
-void bf16_product(const RowMajor<float>& a, const Transposed<float>& b, const Part& part,
-                  Index depth, int pieces, float* scratch, const Finish<float>& finish,
-                  const Touched<float>& touched) {
-  by_pieces(a, b, part, depth, pieces, scratch, finish, touched);
-}
-void bf16_product(const Transposed<float>& a, const RowMajor<float>& b, const Part& part,
-                  Index depth, int pieces, float* scratch, const Finish<float>& finish,
-                  const Touched<float>& touched) {
-  by_pieces(a, b, part, depth, pieces, scratch, finish, touched);
-}
+void cut_left(const RowMajor<float>&, const Part&, const Cells&) {}
+void cut_left(const Transposed<float>&, const Part&, const Cells&) {}
+void cut_right(const RowMajor<float>&, const Part&, const Cells&) {}
+void cut_right(const Transposed<float>&, const Part&, const Cells&) {}
+void settle() {}
+void bf16_product(const Cells&, const Cells&, const Part&, Index, float*, const Finish<float>&) {}
 
 }  // namespace densenet
+
+#endif

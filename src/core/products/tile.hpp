@@ -21,14 +21,13 @@ template <class T>
 struct Tile {
   const T* sums;
   Index row, col, rows, cols;
+  Index step = kTileSize<T>;  // from one strip to the next
 
-  const T* line(Index r, Index strip = 0) const {
-    return sums + strip * kTileSize<T> + r * kTileCols<T>;
-  }
+  const T* line(Index r, Index strip = 0) const { return sums + strip * step + r * kTileCols<T>; }
   // The columns from this strip on, up to column `end` of the tile.
   Tile columns(Index strip, Index end) const {
     const Index begin = strip * kTileCols<T>;
-    return {line(0, strip), row, col + begin, rows, end - begin};
+    return {line(0, strip), row, col + begin, rows, end - begin, step};
   }
 };
 
@@ -45,7 +44,7 @@ template <class T, class Body>
 EIGEN_DONT_INLINE void for_each_of_strips(const Tile<T> tile, const Body body) {
   for (Index r = 0; r < tile.rows; ++r) {
     const T* line = tile.line(r);
-    for (Index c = 0; c < tile.cols; c += kTileCols<T>, line += kTileSize<T>) {
+    for (Index c = 0; c < tile.cols; c += kTileCols<T>, line += tile.step) {
       body(tile.row + r, tile.col + c, load(line, Whole{}), Whole{});
       body(tile.row + r, tile.col + c + kLanes<T>, load(line + kLanes<T>, Whole{}), Whole{});
     }
