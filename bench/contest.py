@@ -15,7 +15,7 @@ import numpy as np
 import busy
 from machine import Machine, pinned
 from peers import CONTENDERS
-from report import NOT_INSTALLED, OTHER, REFERENCE, Result
+from report import HIGHEST, NOT_INSTALLED, OTHER, REFERENCE, Result
 from timing import Budget, Counts, Timing
 from worker import Epoch, Worker, WorkerError
 from workloads import ALONE, Net
@@ -77,7 +77,8 @@ def compete(
                 shown[worker.name] = _enter(worker, known[worker.name].module, versions)
             except WorkerError as error:
                 notes[worker.name] = str(error)
-        agreeing = _agreeing(net, shown, notes)
+        errors = _errors(shown)
+        agreeing = _agreeing(net, errors, notes)
         stack.enter_context(busy.beside(loops))
         running = [worker for worker in workers if worker.name in agreeing]
         for done in range(rounds):
@@ -106,7 +107,8 @@ def compete(
     }
     flops, bandwidth, meetings = machine.flops, machine.bandwidth, machine.meetings
     counts: Counts = "mean" if loops else "median"
-    return Result(net, flops, bandwidth, timings, notes, versions, meetings, counts)
+    of_agreeing = {name: errors[name] for name in timings}
+    return Result(net, flops, bandwidth, timings, notes, versions, meetings, counts, of_agreeing)
 
 
 def _enter(worker: Worker, module: str, versions: dict[str, str]) -> list[float]:
@@ -118,19 +120,26 @@ def _enter(worker: Worker, module: str, versions: dict[str, str]) -> list[float]
     return worker.first()
 
 
-def _agreeing(net: Net, shown: dict[str, list[float]], notes: dict[str, str]) -> set[str]:
-    """Give the contenders whose numbers agree with the judge's; add a note for each other one.
+def _errors(shown: dict[str, list[float]]) -> dict[str, float]:
+    """Give the largest relative difference of each contender's numbers from the judge's, or NaN.
 
-    The judge is the NumPy reference, or the first contender where that does not run.
+    The judge is the NumPy reference, or our own contender of the highest precision, or the first
+    contender where neither runs.
     """
-    judge = shown.get(REFERENCE) or next(iter(shown.values()), [])
-    agreeing = set()
+    judges = [shown[name] for name in (REFERENCE, HIGHEST) if name in shown]
+    judge = next(iter([*judges, *shown.values()]), [])
+    errors = {}
     for name, values in shown.items():
         same = len(values) == len(judge)
         off = np.abs(np.subtract(values, judge)) / np.abs(judge) if same else [np.nan]
-        worst = float(np.max(off))  # or NaN
-        if worst <= net.tolerance:
-            agreeing.add(name)
-        else:
-            notes[name] = f"{OTHER}{net.shows} ({worst:.1e})"
+        errors[name] = float(np.max(off))
+    return errors
+
+
+def _agreeing(net: Net, errors: dict[str, float], notes: dict[str, str]) -> set[str]:
+    """Give the contenders that differ by no more than they may; add a note for each other one."""
+    agreeing = {name for name, error in errors.items() if error <= net.tolerance}
+    for name, error in errors.items():
+        if name not in agreeing:
+            notes[name] = f"{OTHER}{net.shows} ({error:.1e})"
     return agreeing

@@ -27,6 +27,10 @@ mean, processor_time
 ratio, ratio_to, limit
     How many times as fast as ``ratio_to`` this was, by medians, or by means where the row was
     ``busy``; and the least that the machine's measured peaks allow, in the same unit.
+error
+    The largest relative difference of its first losses, or probabilities, from the NumPy
+    reference's, or from ours with products of floats; ``null`` in rows of other tools. Older rows
+    do not have it.
 failure
     Why there is no number, as text; else ``null``.
 """
@@ -113,6 +117,7 @@ class Records:
         limit: float | None = None,
         failure: str | None = None,
         threads: int | None = None,
+        error: float | None = None,
     ) -> None:
         """Add a row; a number alone is a median whose quartiles are not known."""
         if timing is None or isinstance(timing, Timing):
@@ -130,6 +135,7 @@ class Records:
             "ratio": ratio,
             "ratio_to": ratio_to,
             "limit": limit,
+            "error": error,
             "failure": failure,
         }
         self.rows.append(row if threads is None else row | {"threads": threads})

@@ -13,6 +13,7 @@ from timing import Counts, Timing, written
 from workloads import Net
 
 REFERENCE = "NumPy reference"  # the contender that judges the others, and is no peer
+HIGHEST = "densenet, highest precision"  # of floats as they are, beside a lower precision
 NOT_INSTALLED = "not installed"  # the note of a contender whose library is missing
 OTHER = "other "  # begins the note of a contender that computes something else
 NEAR_LIMIT = 1.2  # a net within this many limits counts as at its target
@@ -119,6 +120,8 @@ class Result:
     versions: dict[str, str] = field(default_factory=dict)  # of each library that was imported
     meetings: Sequence[float] = ()  # before each turn: seconds in which all threads met
     counts: Counts = "median"
+    # of each timed contender: the largest relative difference of its first numbers from the judge's
+    errors: dict[str, float] = field(default_factory=dict)
 
     @property
     def limit(self) -> float:
@@ -253,7 +256,7 @@ def paragraph_of(title: str, cells: Sequence[str]) -> str:
 
 def contenders(results: Sequence[Result]) -> str:
     """Give a table of times: a row for each contender and a column for each net."""
-    return _by_contender(results, Result.text)
+    return _by_contender(results, Result.text, _times(results))
 
 
 def processor_times(results: Sequence[Result]) -> str:
@@ -265,16 +268,34 @@ def processor_times(results: Sequence[Result]) -> str:
             return "-"
         return written(timing.processor, result.net.unit)
 
-    return _by_contender(results, text, " on processors")
+    return _by_contender(results, text, _times(results, " on processors"))
+
+
+def errors(results: Sequence[Result]) -> list[str]:
+    """Give a table of how far each contender's first losses are from those of floats.
+
+    Only of nets of a lower precision; an empty list if there are none.
+    """
+    lower = [result for result in results if result.net.design.precision != "highest"]
+    if not lower:
+        return []
+
+    def text(result: Result, name: str) -> str:
+        return f"{result.errors[name]:.1e}" if name in result.errors else "-"
+
+    return [_by_contender(lower, text, f"{lower[0].net.shows} differ from floats' by at most")]
 
 
 def _by_contender(
-    results: Sequence[Result], text: Callable[[Result, str], str], where: str = ""
+    results: Sequence[Result], text: Callable[[Result, str], str], heading: str
 ) -> str:
     names = list(dict.fromkeys(n for result in results for n in (*result.timings, *result.notes)))
     rows = [[name, *(text(result, name) for result in results)] for name in names]
-    heading = f"{results[0].net.unit}{where} per {results[0].net.call}"
     return table([heading, *(result.net.name for result in results)], rows)
+
+
+def _times(results: Sequence[Result], where: str = "") -> str:
+    return f"{results[0].net.unit}{where} per {results[0].net.call}"
 
 
 def peaks(results: Sequence[Result]) -> str:
@@ -351,6 +372,7 @@ def record(result: Result, records: Records, **where: Any) -> None:
             ratio_to=result.best_peer,
             limit=result.limit,
             threads=threads,
+            error=result.errors.get(name),
         )
     for name, note in result.notes.items():
         if note != NOT_INSTALLED:

@@ -108,6 +108,7 @@ def _measure(arguments: argparse.Namespace, rows: Records, limit: str) -> int:
         _NOTES.format(counts=counts, beside=kind.beside_heading, limit=limit),
         report.contenders(results),
         report.processor_times(results),
+        *report.errors(results),
         report.peaks(results),
     ]
     print()

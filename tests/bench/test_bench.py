@@ -453,8 +453,9 @@ def test_other_losses_are_noticed():
         STEP: [2.0, 1.01],
         "JAX": [2.0, np.nan],
     }
-    assert contest._agreeing(NETS["B"], losses, notes) == {REFERENCE, FIT}
-    assert contest._agreeing(NETS["B"], {REFERENCE: [1.0], FIT: [1.0, 1.0]}, {}) == {REFERENCE}
+    assert contest._agreeing(NETS["B"], contest._errors(losses), notes) == {REFERENCE, FIT}
+    errors = contest._errors({REFERENCE: [1.0], FIT: [1.0, 1.0]})
+    assert contest._agreeing(NETS["B"], errors, {}) == {REFERENCE}
     assert notes == {STEP: "other losses (1.0e-02)", "JAX": "other losses (nan)"}
     (line, _) = report.disagreements([result(notes=notes)])
     assert line == f"DISAGREES: {STEP}, 784-16-16-10:32: other losses (1.0e-02)"

@@ -22,7 +22,7 @@ from records import Records
 from report import Result
 from tests.support.contests import FIT, timed
 from timing import Timing
-from workloads import NETS
+from workloads import NETS, parse
 
 JAX = "JAX, jit a step"
 SHARED = {
@@ -49,7 +49,7 @@ OWN = {
 }
 
 
-LATER = {"busy", "held_to", "mean", "processor_time"}  # keys that the first rows have not
+LATER = {"busy", "held_to", "mean", "processor_time", "error"}  # keys that the first rows have not
 
 
 def compared(net=NETS["B"], fit=0.5, **notes):
@@ -58,7 +58,8 @@ def compared(net=NETS["B"], fit=0.5, **notes):
     notes = {name.replace("_", "-"): note for name, note in notes.items()}
     peaks = 20 * net.flop, 20 * 24 * net.parameters
     versions = {"jax": "0.10.2", "densenet": "0.0"}
-    return Result(net, *peaks, timings, notes, versions, meetings=[1e-7, 2e-7, 3e-7])
+    errors = {FIT: 0.0, JAX: 2.5e-4}
+    return Result(net, *peaks, timings, notes, versions, [1e-7, 2e-7, 3e-7], errors=errors)
 
 
 def run(monkeypatch, tool, *arguments):
@@ -114,6 +115,7 @@ def test_nets_write_a_row_for_each_contender_and_peak(monkeypatch, tmp_path, cap
     assert (fit["busy"], fit["held_to"]) == (0, None)
     assert fit["limit"] == pytest.approx(0.1)
     assert (fit["threads"], fit["conditions"]) == (1, "beside a test")
+    assert (fit["error"], jax["error"], failed["error"]) == (0, 2.5e-4, None)
     assert fit["versions"]["jax"] == "0.10.2"
     assert fit["versions"]["densenet"] == show_config()["version"]
     assert jax["ratio"] == 1
@@ -129,6 +131,15 @@ def test_nets_write_a_row_for_each_contender_and_peak(monkeypatch, tmp_path, cap
         20 * 24 * NETS["B"].parameters,
         2e-7,
     ]
+
+
+def test_nets_of_a_lower_precision_show_how_exact_it_is(monkeypatch, capsys, competing):
+    competing(compared(), compared(parse("784-16-16-10:32:medium")))
+    assert run(monkeypatch, nets, "B", "784-16-16-10:32:medium") == 0
+    _, _, table = capsys.readouterr().out.partition("| losses differ from floats' by at most ")
+    heading, _, fit, jax, *_ = table.splitlines()
+    assert heading.count("|") == 2  # the other net has no column
+    assert [line.split("|")[2].strip() for line in (fit, jax)] == ["0.0e+00", "2.5e-04"]
 
 
 def test_standard_output_carries_the_rows_alone(monkeypatch, capsys, competing):
