@@ -196,8 +196,6 @@ inline constexpr Index kStridedRun = 256;
 // Rows that a forward pass takes through all layers together, so that they stay in the cache. More
 // suits narrow layers, less suits wide ones. make bench-threads ARGS='--calls predict_proba'
 inline constexpr Index kForwardRows = 128;
-// The same with a lower precision, where each thread makes pieces of the weights for its rows.
-inline constexpr Index kForwardPieceRows = 512;
 // Elements whose squares are one part of a gradient's norm (BITS). No command shows it alone.
 inline constexpr Index kNormPart = 4096;
 // Rows and columns that are gathered together from an array whose columns lie one after another.

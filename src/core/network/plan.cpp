@@ -185,7 +185,7 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     const T* last = work->y.back().get();
     std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
   };
-  const Index most = precision_.pieces > 0 ? kForwardPieceRows : kForwardRows;
+  constexpr Index most = kForwardRows;
   // All rows are one batch in training, and if they are few.
   if (mode.training || x.rows <= most) {
     const Examples examples{x, nullptr, {}, nullptr};
