@@ -3,7 +3,7 @@
 // The parameters are the caller's, one flat vector in which a linear unit's weight is stored as
 // (inputs, outputs). A plan owns scratch memory alone. A step has two phases:
 //   rows      each thread takes its rows of the batch through gather, forward pass, loss and input
-//             gradients (passes.cpp)
+//             gradients (passes.cpp; linear.cpp has the products)
 //   weights   each thread takes its part of every weight through weight gradient and update
 //             (weights.hpp, training.cpp)
 // with a barrier after each, except

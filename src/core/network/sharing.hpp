@@ -1,6 +1,6 @@
 // Decides what the threads share of each layer's products: the rows of the batch, or columns or
 // depth of a weight that is larger than what it is multiplied with. And which products are of bf16
-// pieces, whose blocks one thread computes whole.
+// pieces: they go by rows, in whole blocks.
 //
 // By rows, most of such a weight would go from core to core at every step, because a thread reads
 // what others have updated. Shared otherwise, each thread owns a part of the weight:
@@ -13,7 +13,8 @@
 //
 // Columns have a price where cores are far from each other: the processor foresees lines beyond a
 // thread's columns and takes them from the core that updates them. So pace.hpp times both ways
-// where the first layer could go either way.
+// where the first layer could go either way. Products of pieces read cells, half as many bytes of a
+// weight, or as many, and their updates go along lines that are long (bf16_product.cpp).
 //
 // Rejected: by depth, sums of other threads' rows first, fetched while a thread computes its own.
 #pragma once
@@ -57,9 +58,9 @@ class Sharing {
       const Unit& unit = units[u];
       if (unit.kind != Unit::Linear) continue;
       Shared& its = units_[u];
+      if (its.pieces > 0) continue;
       const bool follows = u > 0 && units_[u - 1].columns && goes_on(units[u - 1], unit);
       const bool leads = first_by_columns_ && unit.first;
-      if (its.pieces > 0) continue;
       its.depth = follows || (unit.first && !leads && depth_pays(unit));
       its.columns = leads || (!its.depth && columns_pay(unit.inputs, unit.outputs));
       its.input_columns = follows || columns_pay(unit.outputs, unit.inputs);
@@ -68,8 +69,7 @@ class Sharing {
 
   // Pieces of the numbers in a unit's products; 0: they are of floats.
   int pieces(const Unit& unit) const { return units_[unit.index].pieces; }
-  // True if the products that compute y of this unit, and dx of the next, do so in whole blocks,
-  // and the next one's, and this one's, need these cut.
+  // True if y of this unit and dx of the next are computed in blocks, and needed as cells.
   bool in_blocks(std::size_t unit) const {
     return unit + 1 < units_.size() && units_[unit].pieces > 0 && units_[unit + 1].pieces > 0;
   }
