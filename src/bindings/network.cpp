@@ -24,6 +24,7 @@
 #include "bindings/unlocked.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/plan.hpp"
+#include "core/network/predictor.hpp"
 #include "core/network/profile.hpp"
 #include "core/network/together.hpp"
 
@@ -63,6 +64,30 @@ py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
     plan.forward(params, source, out, how);
   }
   return std::move(y);
+}
+
+// A predictor that holds a copy of these parameters and running statistics; weights as bf16 numbers
+// if they have at least `held` elements, (least, narrowest).
+template <class T>
+std::unique_ptr<Predictor<T>> predictor(const Plan<T>& plan, const py::object& flat,
+                                        const py::object& running,
+                                        const std::tuple<Index, Index>& held) {
+  const T* params = required<const T>(flat, plan.parameters(), "flat");
+  const Index size = plan.running();
+  const T* moments = size > 0 ? required<const T>(running, size, "running_moments") : nullptr;
+  const auto [least, narrowest] = held;
+  const Unlocked unlocked;
+  return std::make_unique<Predictor<T>>(plan, params, moments, HeldAsBf16{least, narrowest});
+}
+
+template <class T>
+py::array_t<T> predict(Predictor<T>& predictor, const py::array& x) {
+  const Source source = source_of(x, predictor.inputs());
+  auto y = new_matrix<T>(source.rows, predictor.outputs());
+  T* out = y.mutable_data();
+  const Unlocked unlocked;
+  predictor.forward(source, out);
+  return y;
 }
 
 template <class T>
@@ -316,6 +341,9 @@ void register_plan(py::module_& m, const char* name) {
       .def("loss_and_gradient", &Stepper<T>::loss_and_gradient)
       .def("apply_gradient", &Stepper<T>::apply_gradient)
       .def("retire", &Stepper<T>::retire);
+  py::class_<Predictor<T>>(m, (std::string("Predictor") + name).c_str(), plain_metaclass())
+      .def("forward", &predict<T>)
+      .def_property_readonly("nbytes", &Predictor<T>::bytes);
   py::class_<Plan<T>>(m, (std::string("Plan") + name).c_str(), plain_metaclass())
       .def(py::init(&new_plan<T>))
       .def("forward", &forward<T>)
@@ -328,6 +356,7 @@ void register_plan(py::module_& m, const char* name) {
       .def("look", &look<T>)
       .def("change", &change<T>)
       .def("fits", &fits<T>)
+      .def("predictor", &predictor<T>)
       .def("count_probabilities_from", &Plan<T>::count_probabilities_from)
       .def("stepper", [](const py::object& plan, const py::object& flat, const py::list& moments,
                          const Rule& rule, const py::object& taken, const py::tuple& mode,

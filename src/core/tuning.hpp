@@ -168,6 +168,16 @@ inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = Index{1} <<
 // Registers of a line that are taken together. Narrower layers go by tiles.
 inline constexpr Index kLineVectors = 4;
 
+// ---- products: of weights that a predictor holds as bf16 -------------------------------------
+// make bench-predict ARGS='--rows 1,8 784-1024-1024-10:1:medium'
+
+// Rows of a tile, as of kTileRows. Up to 6 or 2 of them take two strips together. Rejected: copying
+// strips as floats for more rows than a tile has (with AVX2, 8 to 24 rows of 256 x 256 took up to
+// 1.5 times as long).
+inline constexpr Index kRoundedRows = by_registers<Index>(6, 14);
+// Numbers from one that is read to one that is fetched: two cells of a strip.
+inline constexpr Index kRoundedAhead = 2048;
+
 // ---- products: several networks, one in each lane --------------------------------------------
 // python bench/many.py
 

@@ -41,29 +41,24 @@ class UnitCells {
  public:
   Cells x, x_transposed, weight, weight_transposed, d, d_right;
 
-  // Makes room for a batch of up to so many rows.
+  // Makes room for a batch of up to so many rows. A predictor, which has cut its weight once and
+  // for all, needs x alone.
   void reserve(Index rows, const Unit& unit, int pieces) {
     const Index in = unit.inputs, out = unit.outputs;
-    const std::array<Shape, 6> shapes{{{&x, rows, in},
-                                       {&x_transposed, in, rows},
-                                       {&weight, out, in},
-                                       {&weight_transposed, in, out},
-                                       {&d, rows, out},
-                                       {&d_right, out, rows}}};
-    Index size = 0;
-    for (const auto& [cells, lines, depth] : shapes) {
-      *cells = {nullptr, blocks_of(depth), pieces, false};
-      size += blocks_of(lines) * cells->along * cells->cell();
+    if (unit.is_rounded()) {
+      reserve(std::array<Shape, 1>{{{&x, rows, in}}}, pieces);
+      weight = unit.rounded;
+      return;
     }
+    reserve(std::array<Shape, 6>{{{&x, rows, in},
+                                  {&x_transposed, in, rows},
+                                  {&weight, out, in},
+                                  {&weight_transposed, in, out},
+                                  {&d, rows, out},
+                                  {&d_right, out, rows}}},
+            pieces);
     weight.far = weight_transposed.far =
         in * out * pieces * static_cast<Index>(sizeof(*weight.data)) > kBf16NearBytes;
-    std::uint16_t* const before = memory_.get();
-    std::uint16_t* at = memory_.at_least(size);
-    if (at != before) advise_huge_pages(at, static_cast<std::size_t>(size) * sizeof(*at));
-    for (const auto& [cells, lines, depth] : shapes) {
-      cells->data = at;
-      at += blocks_of(lines) * cells->along * cells->cell();
-    }
   }
 
   // Each cuts a part of a matrix, which begins at a multiple of 32 and ends at one or at an end of
@@ -97,6 +92,22 @@ class UnitCells {
     Cells* cells;
     Index lines, depth;
   };
+
+  template <std::size_t N>
+  void reserve(const std::array<Shape, N>& shapes, int pieces) {
+    Index size = 0;
+    for (const auto& [cells, lines, depth] : shapes) {
+      *cells = {nullptr, blocks_of(depth), pieces, false};
+      size += blocks_of(lines) * cells->along * cells->cell();
+    }
+    std::uint16_t* const before = memory_.get();
+    std::uint16_t* at = memory_.at_least(size);
+    if (at != before) advise_huge_pages(at, static_cast<std::size_t>(size) * sizeof(*at));
+    for (const auto& [cells, lines, depth] : shapes) {
+      cells->data = at;
+      at += blocks_of(lines) * cells->along * cells->cell();
+    }
+  }
 
   // Calls body(block, transposed) on each block of a part.
   template <class Body>

@@ -26,7 +26,7 @@ void Plan<T>::cut_weights(const Pass& pass) const {
   bool any = false;
   for (const Unit& unit : units_) {
     const UnitCells<T>* const cells = pass.cells(unit);
-    if (cells == nullptr) continue;
+    if (cells == nullptr || unit.is_rounded()) continue;
     any = true;
     const Timer timer(pass.rest(unit.index, Laps::Forward));
     const Part part{pass.team.share(unit.inputs, kBlockSide), {0, unit.outputs}};
@@ -96,8 +96,7 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
       if (cells != nullptr) {
         return pass.multiply(cells->x, cells->weight, part, unit.inputs, finished);
       }
-      pass.multiply(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n}, part,
-                    forward_depth(unit.inputs, n), finished, {{y_out}, n});
+      pass.multiply(x, unit, part, forward_depth(unit.inputs, n), finished, {{y_out}, n});
     });
   });
 }
@@ -114,9 +113,8 @@ void Plan<T>::partial_sums(const Pass& pass, std::size_t u, Matrix<const T> x) c
   };
   const auto finish = [&](const Tile<T>& tile) { for_each_vector(tile, put); };
   pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
-    product<T>(RowMajor<T>{x.data, x.stride}, RowMajor<T>{pass.params + unit.weight, n},
-               Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), pass.scratch(), finished,
-               {{sums}, n});
+    pass.multiply(x, unit, Part{{0, pass.batch}, {0, n}}, pass.own_depth(unit), finished,
+                  {{sums}, n});
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/memory/buffer.hpp"
@@ -80,6 +81,14 @@ Plan<T>::Plan(const std::vector<Layer>& layers, Loss loss, Precision precision)
   units_.front().first = true;
   for (const Array& array : arrays_) parameters_ += array.size;
 }
+
+template <class T>
+Plan<T>::Plan(const Plan& other, std::vector<Unit> units, Index parameters)
+    : units_(std::move(units)),
+      loss_(other.loss_),
+      precision_(other.precision_),
+      parameters_(parameters),
+      running_(other.running_) {}
 
 template <class T>
 Plan<T>::~Plan() = default;

@@ -137,11 +137,15 @@ enum class Readable { All, OwnRows, OwnColumns };
 
 template <class T>
 class Together;
+template <class T>
+class Predictor;
 
 template <class T>
 class Plan {
  public:
   Plan(const std::vector<Layer>& layers, Loss loss, Precision precision);
+  // For predictions alone: with these units of another plan, and so many parameters.
+  Plan(const Plan& other, std::vector<Unit> units, Index parameters);
   ~Plan();
 
   const std::vector<Unit>& units() const { return units_; }
@@ -204,6 +208,7 @@ class Plan {
 
  private:
   friend class Together<T>;
+  friend class Predictor<T>;
   struct Workspace;
   struct Batch;
   struct Pass;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/layers/activations.hpp"
+#include "core/products/bf16_product.hpp"
 #include "core/vectors/index.hpp"
 
 namespace densenet {
@@ -35,6 +36,10 @@ struct Unit {
   std::size_t partner = 0;   // index of an Open's Close, and of a Close's Open
   std::uint32_t number = 0;  // of the layer in the specs: its dropout masks depend on it
   bool first = false;        // its x is the batch itself
+  // Its weight, if it is held as bf16 numbers and not among the parameters (predictor.hpp).
+  Cells rounded = {};
+
+  bool is_rounded() const { return rounded.data != nullptr; }
 };
 
 }  // namespace densenet

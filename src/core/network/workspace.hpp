@@ -22,6 +22,7 @@
 #include "core/products/bf16_product.hpp"
 #include "core/products/depth.hpp"
 #include "core/products/product.hpp"
+#include "core/products/rounded_product.hpp"
 #include "core/products/tile.hpp"
 #include "core/threads/pace.hpp"
 #include "core/threads/parallel.hpp"
@@ -208,6 +209,15 @@ struct Plan<T>::Pass {
     if constexpr (std::is_same_v<T, float>) {
       bf16_product(a, b, part, depth, scratch(), finish);
     }
+  }
+  // y = x W of floats: W as it lies in the parameters, or as a predictor holds it.
+  void multiply(Matrix<const T> x, const Unit& unit, const Part& part, const Depth& depth,
+                const Finish<T>& finish, const Touched<T>& touched) const {
+    const RowMajor<T> left{x.data, x.stride};
+    if constexpr (std::is_same_v<T, float>) {
+      if (unit.is_rounded()) return rounded_product(left, unit.rounded, part, depth, finish);
+    }
+    multiply(left, RowMajor<T>{params + unit.weight, unit.outputs}, part, depth, finish, touched);
   }
   // C = A B, of floats.
   template <class A, class B>
