@@ -30,7 +30,7 @@ PYTHON_FLOORS: Floors = (
         "tables": [],
         "tools": ["lr_range", "gradient_check", "many", "chunks"],
     },
-    {"network": ["network", "serialization"]},
+    {"network": ["network", "predictor", "serialization"]},
     {"_files": []},
     {"training": []},
     {"_network": []},

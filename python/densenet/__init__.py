@@ -17,6 +17,7 @@ from densenet.many import FitManyError, fit_many
 from densenet.network import Network
 from densenet.optimizers import *
 from densenet.optimizers import __all__ as _optimizers
+from densenet.predictor import Predictor
 from densenet.schedules import *
 from densenet.schedules import __all__ as _schedules
 from densenet.training import Callback, Checkpoint, EarlyStopping, History, WeightAveraging
@@ -29,6 +30,7 @@ __all__ = [
     "History",
     "LRRange",
     "Network",
+    "Predictor",
     "WeightAveraging",
     "__version__",
     "check_gradients",

@@ -33,6 +33,21 @@ class Precision(NamedTuple):
         return max(self.narrowest, -int(-self.least // (inputs * outputs)))
 
 
+class Held(NamedTuple):
+    """Which weights a predictor holds as bf16 numbers: large ones. ``least`` 0: none.
+
+    They have ``least`` elements or more, and no side below ``narrowest``.
+    """
+
+    least: int
+    narrowest: int = 1
+
+    def includes(self, inputs: int, outputs: int) -> bool:
+        """Tell whether a weight of this shape is held so."""
+        large = inputs * outputs >= self.least and min(inputs, outputs) >= self.narrowest
+        return self.least > 0 and large
+
+
 HIGHEST = Precision(0, 0.0)
 PIECES = {1: "bf16", 2: "two bf16 pieces"}  # what products are of, in words
 
@@ -42,3 +57,8 @@ PRECISIONS: dict[PrecisionName, Precision] = {
     "high": Precision(2, 2e6, narrowest=128),
     "medium": Precision(1, 1e6, narrowest=64),
 }
+
+# By the pieces of the precision. Smaller weights stay in a near cache, where some rows are as fast
+# with floats; narrower ones would be filled up.
+# make bench-predict ARGS='--rows 1,12 256-256-10:1:medium 512-512-10:1:medium'
+HELD = {0: Held(0), 1: Held(2**18, narrowest=64), 2: Held(0)}

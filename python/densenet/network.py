@@ -16,6 +16,7 @@ from densenet._typing import Array, Chunks
 from densenet.losses import CustomLoss
 from densenet.optimizers import Adam, Optimizer
 from densenet.plan import Plan
+from densenet.predictor import Predictor
 from densenet.profile import Profile
 from densenet.training import loop, steps
 from densenet.training.history import divergence
@@ -549,6 +550,32 @@ class Network(Passes):
         if optimizer is not None:
             _checks.instance("optimizer", optimizer, Optimizer, "an optimizer")
         return Plan(self._learner.engine.plan(optimizer))
+
+    def predictor(self) -> Predictor:
+        """Copy the network for prediction alone: faster for few rows, with precision "medium".
+
+        Returns
+        -------
+        Predictor
+            Has `forward`, `predict` and `predict_proba`. Later training does not reach it.
+
+        Raises
+        ------
+        MemoryError
+            If there is no room for the copy.
+
+        Examples
+        --------
+        >>> from densenet import Linear, Network, ReLU, SoftmaxCrossEntropy
+        >>> layers = [Linear(784, 512), ReLU(), Linear(512, 10)]
+        >>> network = Network(layers, SoftmaxCrossEntropy(), seed=0, precision="medium")
+        >>> predictor = network.predictor()
+        >>> predictor.predict([[0.5] * 784]).shape
+        (1,)
+        >>> predictor.nbytes < 0.6 * network.flat.nbytes
+        True
+        """
+        return Predictor(self)
 
     def profile(
         self,

@@ -29,6 +29,7 @@ FACES = (
     "densenet.optimizers",
     "densenet.plan",
     "densenet.plotting",
+    "densenet.predictor",
     "densenet.profile",
     "densenet.reference",
     "densenet.schedules",

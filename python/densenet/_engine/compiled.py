@@ -13,6 +13,7 @@ from densenet._engine.contract import (
     Mode,
     Outcome,
     OwnLoss,
+    Predicting,
     Stepper,
     Steps,
     unit_weights,
@@ -22,7 +23,7 @@ from densenet._engine.layout import Layout, Place, Slot
 from densenet._engine.memory import aligned
 from densenet._engine.timings import profile_of
 from densenet._engine.turn import refused
-from densenet._precision import HIGHEST, PIECES, Precision
+from densenet._precision import HELD, HIGHEST, PIECES, Precision
 from densenet._typing import Array
 from densenet.config import has_bf16_products
 from densenet.layers import Activation
@@ -119,6 +120,9 @@ class CompiledEngine:
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         return self._plan.forward(flat, x, mode)
+
+    def predictor(self, flat: Array, running: Array) -> Predicting:
+        return self._plan.predictor(flat, running, HELD[self._asked.pieces])
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode

@@ -196,6 +196,17 @@ class Stepper(Protocol):
         """Do nothing from now on, whoever calls. Give False if another thread takes a step."""
 
 
+class Predicting(Protocol):
+    """Predicts with parameters of its own, which never change."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parameters as they are held."""
+
+    def forward(self, x: Array, /) -> Array:
+        """Give the output of the last layer."""
+
+
 class Engine(Protocol):
     """Computes with parameters, optimizer's moments and rows that belong to others.
 
@@ -213,6 +224,9 @@ class Engine(Protocol):
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         """Give the output of the last layer."""
+
+    def predictor(self, flat: Array, running: Array) -> Predicting:
+        """Copy parameters and running moments into the form in which they predict."""
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode

@@ -7,7 +7,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from densenet import _checks
-from densenet._engine.contract import Applied, Engine, Examples, Mode, Outcome, OwnLoss, Steps
+from densenet._engine.contract import (
+    Applied,
+    Engine,
+    Examples,
+    Mode,
+    Outcome,
+    OwnLoss,
+    Predicting,
+    Steps,
+)
 from densenet._engine.layout import Layout
 from densenet._typing import Array
 from densenet.losses import CustomLoss
@@ -39,6 +48,9 @@ class OwnLossEngine:
 
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         return self._engine.forward(flat, x, mode)
+
+    def predictor(self, flat: Array, running: Array) -> Predicting:
+        return self._engine.predictor(flat, running)
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode

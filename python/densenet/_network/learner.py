@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._checks.arrays import of_shape
-from densenet._engine.contract import Engine, Examples, Mode, Stepper
+from densenet._engine.contract import Engine, Examples, Mode, Predicting, Stepper
 from densenet._engine.factors import lr_factors
 from densenet._engine.layout import Layout
 from densenet._engine.made_rows import MadeRows, in_pieces
@@ -163,6 +163,11 @@ class Learner:
         from densenet.reference.network import ReferenceEngine
 
         return ReferenceEngine(layout, loss, self.dtype, precision)
+
+    def predicting(self) -> tuple[Engine, Predicting]:
+        """Make an engine, and with it a copy that predicts with what has been learned."""
+        engine = self._new_engine()
+        return engine, engine.predictor(*self.learned())
 
     # ---- rows and losses -------------------------------------------------------------------------
 

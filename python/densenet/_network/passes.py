@@ -5,10 +5,10 @@ import numpy.typing as npt
 
 from densenet import _checks
 from densenet._engine.memory import aligned
+from densenet._network import predictions
 from densenet._network.state import State
 from densenet._typing import Array
 from densenet.layers import Layer
-from densenet.losses import Loss, SoftmaxCrossEntropy
 
 
 class Passes(State):
@@ -146,13 +146,8 @@ class Passes(State):
         >>> network.predict_proba([[7.0]]).round(3)
         array([[0.119, 0.881]], dtype=float32)
         """
-        loss, engine = self.loss_function, self._learner.engine
-        if not isinstance(loss, Loss) or loss.predicts == "values":
-            raise TypeError(f"predict_proba: expected a loss on classes, got {type(loss).__name__}")
-        outputs = self.forward(x)
-        if loss.predicts != "classes":
-            return engine.sigmoid(outputs)
-        return engine.softmax(outputs) if isinstance(loss, SoftmaxCrossEntropy) else outputs
+        engine = self._learner.engine
+        return predictions.probabilities(self.loss_function, engine, lambda: self.forward(x))
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """Give each row's prediction.
@@ -183,19 +178,7 @@ class Passes(State):
         array([[ 7., -7.],
                [-8.,  8.]], dtype=float32)
         """
-        loss = self.loss_function
-        outputs = self.forward(x)
-        predicts = loss.predicts if isinstance(loss, Loss) else "values"
-        if predicts == "classes":
-            classes: Array = outputs.argmax(axis=1)
-            return classes
-        if outputs.shape[1] == 1:
-            outputs = outputs[:, 0]
-        if predicts == "bits":
-            return (outputs > 0).astype(np.int64)
-        if predicts == "signs":
-            return np.where(outputs > 0, 1, -1)
-        return outputs
+        return predictions.predicted(self.loss_function, self.forward(x))
 
     # ---- loss and gradients ----------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from densenet._engine.factors import frozen, lr_factors
 from densenet._engine.layout import Layout, Place
 from densenet._engine.penalty import penalty_of
 from densenet._engine.turn import ONE_AT_A_TIME
-from densenet._precision import Precision
+from densenet._precision import HELD, Precision
 from densenet._typing import Array
 from densenet.layers import Activation
 from densenet.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
@@ -31,6 +31,7 @@ from densenet.optimizers import Optimizer
 from densenet.plan import PlannedLayer
 from densenet.reference.losses import bounded_loss
 from densenet.reference.normalization import mean_and_variance, norm_backward, norm_forward
+from densenet.reference.predictor import ReferencePredictor
 from densenet.reference.products import product
 from densenet.reference.regularization import dropout
 
@@ -195,6 +196,9 @@ class ReferenceEngine:
     def forward(self, flat: Array, x: Array, mode: Mode) -> Array:
         flat, mode = self._still(flat, mode)
         return self._values(flat, x, mode, {})[-1]
+
+    def predictor(self, flat: Array, running: Array) -> ReferencePredictor:
+        return ReferencePredictor(self, self._layout, HELD[self._precision.pieces], flat, running)
 
     def backward(
         self, flat: Array, x: Array, dy: Array, dflat: Array | None, dx: Array | None, mode: Mode

@@ -54,11 +54,11 @@ def product(a: Array, b: Array, pieces: int) -> Array:
 
 def _split(x: Array, pieces: int) -> list[Array]:
     """Take a matrix apart into pieces, each a matrix of floats that are bf16 numbers."""
-    high = _rounded(x)
-    return [high] if pieces == 1 else [high, _rounded(x - high)]
+    high = rounded(x)
+    return [high] if pieces == 1 else [high, rounded(x - high)]
 
 
-def _rounded(x: Array) -> Array:
+def rounded(x: Array) -> Array:
     """Round to bf16, ties to even: denormal numbers to zero. A NaN stays one."""
     bits = x.view(np.uint32)
     nearest = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)

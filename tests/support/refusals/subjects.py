@@ -129,6 +129,23 @@ def _method(name: str, backends: tuple[str, ...] = ENGINES, /, **arguments: Any)
     )
 
 
+def _predictors() -> list[Subject]:
+    methods = ("forward", "predict", "predict_proba")
+    return [
+        Subject("Predictor", lambda _: densenet.Predictor, lambda: {"network": trained()}),
+        *(
+            Subject(
+                f"Predictor.{name}",
+                lambda backend, name=name: getattr(trained(backend).predictor(), name),
+                lambda: {"x": data()[0]},
+                {"x": "many rows"},
+                ENGINES,
+            )
+            for name in methods
+        ),
+    ]
+
+
 def _networks() -> list[Subject]:
     x, y = data()
     return [
@@ -171,6 +188,8 @@ def _networks() -> list[Subject]:
             seed=3,
         ),
         _method("plan"),
+        _method("predictor"),
+        *_predictors(),
         _method("profile", ("compiled",), steps=2),
         _method("save", path="saved.safetensors"),
         _method("reset_optimizer"),
