@@ -12,6 +12,7 @@ from peers.densenet import (
     DensenetHighest,
     DensenetPredict,
     DensenetPredictAlone,
+    DensenetPredictor,
     DensenetStep,
     ReferenceFit,
     ReferencePredict,
@@ -63,6 +64,7 @@ CONTENDERS: dict[str, dict[str, type[Contender]]] = {
     },
     "predict": {
         "densenet, predict_proba": DensenetPredict,
+        "densenet, predictor": DensenetPredictor,
         "densenet, DenseClassifier": DensePredict,
         "densenet, one thread": DensenetPredictAlone,
         "PyTorch, inference mode": TorchPredict,

@@ -135,6 +135,14 @@ class DensenetPredict(Predictor):
         return [self.predict_proba(x) for x in self.batches]
 
 
+class DensenetPredictor(DensenetPredict):
+    """The same of the copy that Network.predictor makes."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.predict_proba = network_of(task).predictor().predict_proba
+
+
 class DensenetPredictAlone(DensenetPredict):
     """Network.predict_proba on one thread."""
 
