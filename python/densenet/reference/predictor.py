@@ -19,8 +19,11 @@ class ReferencePredictor:
     --------
     >>> from densenet import Linear, MeanSquaredError, Network
     >>> network = Network([Linear(1, 1, init="zeros")], MeanSquaredError(), backend="reference")
-    >>> network.predictor().forward([[1.0]])
+    >>> predictor = network.predictor()
+    >>> predictor.forward([[1.0]])
     array([[0.]], dtype=float32)
+    >>> predictor.nbytes
+    8
     """
 
     def __init__(

@@ -59,7 +59,23 @@ def _split(x: Array, pieces: int) -> list[Array]:
 
 
 def rounded(x: Array) -> Array:
-    """Round to bf16, ties to even: denormal numbers to zero. A NaN stays one."""
+    """Round to bf16, ties to even: denormal numbers to zero. A NaN stays one.
+
+    Parameters
+    ----------
+    x : array of float32
+
+    Returns
+    -------
+    array of float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.reference.products import rounded
+    >>> rounded(np.array([1 / 3, 1 + 2**-8, 1e-39], "f4"))
+    array([0.33398438, 1.        , 0.        ], dtype=float32)
+    """
     bits = x.view(np.uint32)
     nearest = (bits + (0x7FFF + ((bits >> 16) & 1))) & np.uint32(0xFFFF0000)
     y = np.where(np.isnan(x), x, nearest.astype(np.uint32).view(np.float32))

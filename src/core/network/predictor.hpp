@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "core/memory/buffer.hpp"
 #include "core/memory/views.hpp"

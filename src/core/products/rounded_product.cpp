@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/memory/views.hpp"
 #include "core/products/bf16_words.hpp"
 #include "core/products/micro_kernel.hpp"
 #include "core/tuning.hpp"
