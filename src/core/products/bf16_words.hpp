@@ -34,18 +34,21 @@ EIGEN_ALWAYS_INLINE Vec<float> load_words(const std::uint16_t* words) {
   return load(reinterpret_cast<const float*>(words), Whole{});
 }
 
-// The floats of the even and of the odd step.
+// The floats of the even and of the odd step. `upper` is upper_half().
 EIGEN_ALWAYS_INLINE Vec<float> even_step(Vec<float> words) {
   using Integers = Eigen::internal::unpacket_traits<Packet<float>>::integer_packet;
   const auto bits = Eigen::internal::preinterpret<Integers>(words.packet);
   return Vec<float>(
       Eigen::internal::preinterpret<Packet<float>>(Eigen::internal::plogical_shift_left<16>(bits)));
 }
-EIGEN_ALWAYS_INLINE Vec<float> odd_step(Vec<float> words) {
-  const std::uint32_t upper = 0xFFFF0000;
+EIGEN_ALWAYS_INLINE Vec<float> odd_step(Vec<float> words, float upper) {
+  return bits_of_both(words, Vec<float>(upper));
+}
+inline float upper_half() {
+  const std::uint32_t bits = 0xFFFF0000;
   float mask;
-  std::memcpy(&mask, &upper, sizeof(mask));
-  return bits_of_both(words, Vec<float>(mask));
+  std::memcpy(&mask, &bits, sizeof(mask));
+  return mask;
 }
 
 }  // namespace densenet

@@ -65,6 +65,7 @@ template <Index Rows, Index Vectors>
 EIGEN_ALWAYS_INLINE void add_terms(const RowMajor<float>& x, const Cells& weight, Range terms,
                                    Index col, Sums<Rows, Vectors>& sum) {
   auto left = cursor<Rows>(RowMajor<float>{x.at(0, terms.begin), x.stride});
+  const float upper = upper_half(), *mask = &upper;
   const std::uint16_t* line[Vectors];
 #pragma GCC unroll 4
   for (Index v = 0; v < Vectors; ++v) {
@@ -77,11 +78,13 @@ EIGEN_ALWAYS_INLINE void add_terms(const RowMajor<float>& x, const Cells& weight
       add_step<Rows, Vectors>(left, line, even_step, sum);
       left.next();
 #if defined(__GNUC__)
-      // Reads the words again: else the compiler keeps them, in registers that the sums need.
+      // Reads words and mask again: else the compiler keeps them, in registers that the sums need.
+      __asm__("" : "+r"(mask));
 #pragma GCC unroll 4
       for (Index v = 0; v < Vectors; ++v) __asm__("" : "+r"(line[v]));
 #endif
-      add_step<Rows, Vectors>(left, line, odd_step, sum);
+      add_step<Rows, Vectors>(
+          left, line, [mask](Vec<float> words) { return odd_step(words, *mask); }, sum);
       left.next();
 #pragma GCC unroll 4
       for (Index v = 0; v < Vectors; ++v) {
