@@ -58,6 +58,7 @@ SHAPES = [
     (2500, 1300),  # deeper than a chunk
     (4500, 70),
 ]
+LAST_NAN = np.uint32(0x7FFFFFFF).view(np.float32)  # to whose bits nothing can be added
 
 
 @pytest.fixture
@@ -140,7 +141,9 @@ def test_the_same_bits_on_any_number_of_threads(rng, rows):
 
 
 @pytest.mark.usefixtures("all_held")
-@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf, 3.4e38, 1e-39, -1e-45, -0.0, 0.0])
+@pytest.mark.parametrize(
+    "special", [np.nan, LAST_NAN, np.inf, -np.inf, 3.4e38, 1e-39, -1e-45, -0.0, 0.0]
+)
 @pytest.mark.parametrize("rows", [1, 20])
 def test_special_weights(rng, special, rows):
     layers = [Linear(37, 21)]
@@ -152,6 +155,15 @@ def test_special_weights(rng, special, rows):
     np.testing.assert_array_equal(np.isnan(y), np.isnan(its))  # of any sign and payload
     assert_same_bits(y[~np.isnan(y)], its[~np.isnan(its)])
     assert np.isfinite(y[:, 3]).all() == (abs(special) < 3.4e38)  # which becomes infinite
+
+
+@pytest.mark.usefixtures("all_held")
+@pytest.mark.parametrize("backend", ENGINES)
+def test_a_denormal_weight_is_zero(backend):
+    """The largest one would round to a normal number."""
+    network = make([Linear(3, 2, bias=False)], backend=backend)
+    network.flat[...] = np.nextafter(np.finfo("f4").smallest_normal, np.float32(0))
+    assert (network.predictor().forward(np.full((1, 3), 1e38)) == 0).all()
 
 
 @pytest.mark.usefixtures("all_held")
