@@ -20,9 +20,9 @@ inline constexpr Index kWordLine = 2 * kHalfCols;             // numbers of a li
 inline constexpr Index kHalf = kWordLine * (kBlockSide / 2);  // numbers of a half
 static_assert(kHalfCols % kLanes<float> == 0, "registers lie within a half");
 
-// The number of a cell's own step and column.
+// Where a cell has the word of an even step of its own, and of a column.
 constexpr Index place_in_cell(Index step, Index col) {
-  return col / kHalfCols * kHalf + step / 2 * kWordLine + col % kHalfCols * 2 + step % 2;
+  return col / kHalfCols * kHalf + step / 2 * kWordLine + col % kHalfCols * 2;
 }
 
 // The words of a register of columns from `col` on, at an even step k.

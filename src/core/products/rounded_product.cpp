@@ -159,14 +159,19 @@ TileSums sums_of(Index rows, bool wide) {
 
 void round_weight(const Matrix<const float>& weight, const Cells& cells) {
   for (Index col = 0; col < weight.cols; col += kBlockSide) {
+    const Index cols = std::min(kBlockSide, weight.cols - col);
     for (Index step = 0; step < weight.rows; step += kBlockSide) {
+      const Index steps = std::min(kBlockSide, weight.rows - step);
       std::uint16_t* const cell = cells.at(col / kBlockSide, step / kBlockSide);
       std::fill_n(cell, kBlockSide * kBlockSide, std::uint16_t{0});
-      const Index rows = std::min(kBlockSide, weight.rows - step);
-      const Index cols = std::min(kBlockSide, weight.cols - col);
-      for (Index k = 0; k < rows; ++k) {
-        const float* const from = weight.row(step + k) + col;
-        for (Index c = 0; c < cols; ++c) cell[place_in_cell(k, c)] = rounded(from[c]);
+      for (Index k = 0; k < steps; k += 2) {
+        const float* const first = weight.row(step + k) + col;
+        const float* const second = k + 1 < steps ? weight.row(step + k + 1) + col : nullptr;
+        for (Index c = 0; c < cols; ++c) {
+          const std::uint32_t upper = second != nullptr ? rounded(second[c]) : 0;
+          const std::uint32_t word = upper << 16 | rounded(first[c]);
+          std::memcpy(cell + place_in_cell(k, c), &word, sizeof(word));
+        }
       }
     }
   }
