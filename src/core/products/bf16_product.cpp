@@ -2,8 +2,7 @@
 //
 //   over_rows     takes groups of rows, and so much of the depth that a group's cells of A stay in
 //                 the second-level cache
-//   over_columns  takes bundles of strips, each of 32 columns: a group's rows of a bundle are
-//   handed
+//   over_columns  takes bundles of strips, each of 32 columns, and hands a group's rows of a bundle
 //                 to finish() together, so that it goes along lines of memory
 //   strip         cuts the depth into chunks whose cells of B stay in the first-level cache, and
 //                 computes a chunk of all rows before the next
