@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import options
 import series
-from workloads import AGREE, AGREE_ROUNDED, EPOCH, NETS, PLAIN, Net, named
+from workloads import EPOCH, NETS, PLAIN, Net, named
 
 _NETS = ("54-100-7:200:relu", "C", "784-512-512-10:128:relu", "F")
 _ROWS = [1, 32, 10_000]
@@ -74,7 +74,7 @@ class Prediction(Net):
     @property
     def tolerance(self) -> float:
         """Relative difference of two contenders' probabilities: nothing is dropped."""
-        return AGREE if self.design.precision == "highest" else AGREE_ROUNDED
+        return self.rounding
 
     def limit(self, flops: float, bandwidth: float) -> float:
         """Compute the least seconds of a call: products go on while their operands come."""

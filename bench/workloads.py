@@ -91,11 +91,14 @@ class Net:
         return max(FIRST_LOSSES if guess < 0.05 else 2, int(EPOCH / guess))
 
     @property
+    def rounding(self) -> float:
+        """Relative difference that is allowed where nothing is drawn: by the precision."""
+        return AGREE if self.design.precision == "highest" else AGREE_ROUNDED
+
+    @property
     def tolerance(self) -> float:
         """Relative difference of two contenders' losses that is allowed."""
-        if self.design.dropout:
-            return AGREE_DRAWN
-        return AGREE if self.design.precision == "highest" else AGREE_ROUNDED
+        return AGREE_DRAWN if self.design.dropout else self.rounding
 
     def limit(self, flops: float, bandwidth: float) -> float:
         """Compute the least seconds of a step, from the peaks of its products and its update.

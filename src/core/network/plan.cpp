@@ -194,9 +194,8 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     const T* last = work->y.back().get();
     std::copy(last + pass.rows.begin * outputs(), last + pass.rows.end * outputs(), to);
   };
-  constexpr Index most = kForwardRows;
   // All rows are one batch in training, and if they are few.
-  if (mode.training || x.rows <= most) {
+  if (mode.training || x.rows <= kForwardRows) {
     const Examples examples{x, nullptr, {}, nullptr};
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
@@ -211,16 +210,16 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
       if (mode.update_running) update_running(pass);
     });
   }
-  // Otherwise each thread takes the next rows that nobody has, up to `most` at a time, in its
+  // Otherwise each thread takes the next rows that nobody has, up to kForwardRows at a time, in its
   // slot of `work`: who has no processor for a while holds up nobody but for the rows at hand.
-  const Index least = EvenSplit(x.rows, most * threads).count * threads;
+  const Index least = EvenSplit(x.rows, kForwardRows * threads).count * threads;
   const EvenSplit blocks(x.rows, (x.rows + least - 1) / least);
   std::atomic<Index> next{0};
-  reserve(*work, most * threads, threads);
-  work->x.at_least(most * threads * inputs());
+  reserve(*work, kForwardRows * threads, threads);
+  work->x.at_least(kForwardRows * threads * inputs());
   work->sharing.decide(units_, precision_, x.rows, 1, true);
   parallel_call(threads, [&](Team team) {
-    const Index slot = team.rank * most, slots = team.size * most;
+    const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
     cut_weights({params, *work, mode, team, {}, slots, work->sharing, {}});
     for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
       const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;

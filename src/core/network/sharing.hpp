@@ -13,8 +13,8 @@
 //
 // Columns have a price where cores are far from each other: the processor foresees lines beyond a
 // thread's columns and takes them from the core that updates them. So pace.hpp times both ways
-// where the first layer could go either way. Products of pieces read cells, half as many bytes of a
-// weight, or as many, and their updates go along lines that are long (bf16_product.cpp).
+// where the first layer could go either way. Products of pieces are never shared by columns: on two
+// threads that took a third longer (docs/tuning.md).
 //
 // Rejected: by depth, sums of other threads' rows first, fetched while a thread computes its own.
 #pragma once

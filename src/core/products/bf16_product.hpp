@@ -5,8 +5,8 @@
 // high B, and of high A and low B, for every 32 steps of the depth in turn. So an output's
 // operations depend on the shape alone here, too.
 //
-// Operands are cut into cells beforehand, each cell from a block of 32 x 32 numbers. Who computes a
-// matrix in such blocks cuts them while they are in the first-level cache.
+// Operands are cut into cells beforehand, each cell from a block of 32 x 32 numbers. A product that
+// computes such blocks can have them cut while they are in a near cache.
 #pragma once
 
 #include <algorithm>
