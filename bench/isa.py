@@ -1,6 +1,8 @@
 """Hold densenet and every peer to one instruction set, each by its own switch.
 
 NumPy's functions of single elements are not held: their switch has other words in each release.
+JAX 0.10.2 multiplies by YNNPACK, which takes AVX-512 whatever XLA is told. Without YNNPACK it
+multiplies by oneDNN, which can be held. `report.too_fast` names a peer that was not held after all.
 """
 
 import importlib.util
@@ -16,7 +18,9 @@ SWITCHES = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",  # of PyTorch's own kernels, and of what it compiles
-        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+        # What PyTorch 2.13.0 compiled for wider vectors it would take from its cache: other losses.
+        "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
     }
 }
 

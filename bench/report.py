@@ -355,6 +355,22 @@ def disagreements(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def too_fast(results: Sequence[Result]) -> list[str]:
+    """Give a line for each peer that took less than the limit, whose peak it then did not keep to.
+
+    It used wider vectors than it was held to, or the peak was measured too low. Lower precisions
+    have a higher peak of their own, and are left out.
+    """
+    return [
+        f"FASTER THAN THE LIMIT: {name}, {result.net.shape}:{result.net.batch}: "
+        f"{result.limit / result.seconds(name):.2f}x"
+        for result in results
+        if result.net.design.precision == "highest"
+        for name in result.timings
+        if is_peer(name) and result.seconds(name) < result.limit
+    ]
+
+
 def record(result: Result, records: Records, **where: Any) -> None:
     """Add a net's rows to ``records``: one for each contender, three for the machine's peaks.
 

@@ -105,6 +105,7 @@ def _measure(arguments: argparse.Namespace, rows: Records, limit: str) -> int:
     counts = _COUNTS[results[0].counts]
     rest = [
         *wrong,
+        *report.too_fast(results),
         _NOTES.format(counts=counts, beside=kind.beside_heading, limit=limit),
         report.contenders(results),
         report.processor_times(results),

@@ -330,6 +330,14 @@ def test_what_is_slower_is_said_first():
     ]
 
 
+def test_a_peer_above_the_peak_is_named():
+    fast = result(fit=0.5, step=0.05, torch=0.08, reference=0.05)
+    (line,) = report.too_fast([fast])
+    assert line == "FASTER THAN THE LIMIT: PyTorch, fused Adam, 784-16-16-10:32: 1.25x"
+    rounded = replace(fast, net=replace(fast.net, design=Design(precision="medium")))
+    assert report.too_fast([rounded]) == []
+
+
 @pytest.mark.parametrize(
     ("seconds", "verdict"),
     [
