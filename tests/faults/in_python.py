@@ -73,8 +73,8 @@ FAULTS = {
     ),
     "early-stopping-min-delta": Fault(
         PACKAGE + "training/early_stopping.py",
-        "score > self.score + rule.min_delta",
-        "score > self.score",
+        "score > best + self.min_delta",
+        "score > best",
         "Any gain, however small, is an improvement",
         "early_stopping",
     ),

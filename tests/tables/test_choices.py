@@ -8,8 +8,10 @@ import pytest
 
 from densenet.losses import SoftmaxCrossEntropy
 from densenet.tables import Settings, Table, TableModel, cross_validate, fit
+from densenet.tables.looking.report import about_training
 from densenet.tables.training.holding_out import divide, hold_out
-from densenet.tables.training.settings import DECAY, HELD_OUT, HELD_OUT_SHARES, SMOOTHING
+from densenet.tables.training.monitors import HELD_OUT
+from densenet.tables.training.settings import DECAY, HELD_OUT_SHARES, SMOOTHING
 from tests.support.tables import HEADER, overlapping, tracks, values, write
 
 for needed in ("matplotlib", "tqdm"):  # by `densenet fit`
@@ -97,6 +99,35 @@ def test_the_epoch_of_the_best_score_is_kept(monitor):
     assert fitted.validation.scores[monitor] == pytest.approx(max(scores))
     assert len(scores) == 1 + int(np.argmax(scores)) + 4
     assert all("val_accuracy" in record for record in fitted.history.epochs)
+
+
+def noisy(rng, rows):
+    """Two classes that no epoch can tell apart without errors."""
+    x = rng.normal(size=(rows, 2))
+    side = x[:, 0] + rng.normal(size=rows) > 0
+    return Table.from_columns({"a": x[:, 0], "b": x[:, 1], "y": np.where(side, "yes", "no")})
+
+
+@pytest.mark.parametrize(("rows", "later"), [(5 * HELD_OUT, True), (4 * HELD_OUT, False)])
+def test_of_epochs_as_good_as_the_best_one_the_latest_is_kept(rng, rows, later):
+    fitted = fit(noisy(rng, rows), Settings("y", epochs=12, seed=1))
+    scores = np.array([record["val_accuracy"] for record in fitted.history.epochs])
+    held, best = len(fitted.validation.y_true), np.argmax(scores)
+    half = np.sqrt(scores[best] * (1 - scores[best]) / held) / 2
+    latest = np.flatnonzero(scores >= scores[best] - half)[-1]
+    assert latest > best
+    kept = latest if later else best
+    assert fitted.validation.scores["accuracy"] == pytest.approx(scores[kept])
+    told = "\n".join(about_training(fitted))
+    assert (f"the best is number {best + 1}; number {latest + 1}, as good" in told) == later
+
+
+def test_networks_of_an_average_keep_their_best_epochs(rng):
+    fitted = fit(noisy(rng, 5 * HELD_OUT), Settings("y", epochs=12, nets=2, seed=1))
+    best = [max(record["val_accuracy"] for record in each.epochs) for each in fitted.histories]
+    for network, rows, score in zip(fitted.model.networks, fitted.judged_rows, best, strict=True):
+        alone = replace(fitted.model, networks=(network,))
+        assert alone.score(rows).scores["accuracy"] == pytest.approx(score)
 
 
 @pytest.mark.parametrize("monitor", ["rmse", "mae"])

@@ -115,7 +115,8 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
 
 def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings of network and training; those not given stay out of the result."""
-    from densenet.tables.training.settings import DECAY, HELD_OUT, HELD_OUT_SHARES, SMOOTHING
+    from densenet.tables.training.monitors import HELD_OUT
+    from densenet.tables.training.settings import DECAY, HELD_OUT_SHARES, SMOOTHING
 
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     by_rows = "(default: by rows and classes)"
@@ -176,14 +177,14 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         default=argparse.SUPPRESS,
         type=_options.share,
         metavar="P",
-        help="share of the rows to hold out, by which the best epoch is chosen "
+        help="share of the rows to hold out, by which the epoch to keep is chosen "
         f"(default: {HELD_OUT} rows, but {' to '.join(map(str, HELD_OUT_SHARES))})",
     )
     held_out.add_argument("--validation-file", metavar="FILE", help="a table of rows to hold out")
     add(
         "--monitor",
         choices=_choices("monitor"),
-        help="the score of rows held out by which the best epoch is chosen "
+        help="the score of rows held out by which the epoch to keep is chosen "
         "(default: accuracy, or the loss of values)",
     )
     add(

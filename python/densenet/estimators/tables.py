@@ -115,8 +115,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
 
     It trains what ``densenet fit`` trains: columns of numbers are cut into pieces and their gaps
     filled, any others become a feature for each frequent category, and rows are held out, by which
-    the best epoch is chosen. A column that has nothing to learn from is left out. Parameters that
-    are None are chosen by the preset, the number of rows and the classes.
+    the epoch to keep is chosen. A column that has nothing to learn from is left out. Parameters
+    that are None are chosen by the preset, the number of rows and the classes.
 
     Parameters
     ----------
@@ -151,7 +151,9 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         are trained on.
     scoring : str, optional
         The validation score: "loss", "accuracy", or the mean over classes of "recall" or "f1"; by
-        default the accuracy. The weights of the best epoch are kept.
+        default the accuracy. The weights of the best epoch are kept; with one network and at least
+        500 rows held out, those of the latest epoch whose accuracy is as good within half its
+        standard error.
     n_members : int, optional
         How many networks are trained and averaged, each of which holds out other rows.
     dropout : float in [0, 1), optional

@@ -1,6 +1,6 @@
 """Early stopping: when a score no longer improves, and which parameters were the best."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -112,10 +112,38 @@ class EarlyStopping:
             return _better(self.monitor)
         return 1.0 if self.mode == "max" else -1.0
 
+    def improves(self, score: float, best: float) -> bool:
+        """Tell whether an epoch's score is better than the best one before it.
+
+        Parameters
+        ----------
+        score, best : float
+            Monitored values times `sign`: more is better. At first the best one is -inf.
+
+        Examples
+        --------
+        >>> from densenet import EarlyStopping
+        >>> rule = EarlyStopping("val_accuracy", min_delta=0.01)
+        >>> rule.improves(0.92, best=0.9), rule.improves(0.905, best=0.9)
+        (True, False)
+        """
+        return score > best + self.min_delta
+
+    def keeps(self, score: float, best: float) -> bool:
+        """Tell whether an epoch is kept in place of the one kept so far: here, if it improves.
+
+        Examples
+        --------
+        >>> from densenet import EarlyStopping
+        >>> EarlyStopping("val_loss").keeps(-0.5, best=-0.6)
+        True
+        """
+        return self.improves(score, best)
+
 
 @dataclass(frozen=True)
 class Best:
-    """The best score so far, the epochs since, and what the network had learned by then.
+    """The best score so far, the epochs since, and what the network had learned when one was kept.
 
     A score is the monitored value times the sign of its rule: more is better.
     """
@@ -126,7 +154,9 @@ class Best:
 
     def after(self, rule: EarlyStopping, record: Record, learner: Learner) -> "Best":
         """Give the best after one more epoch, whose record this is."""
-        score = rule.sign * record[rule.monitor]
-        if score > self.score + rule.min_delta:
-            return Best(score, 0, learner.learned() if rule.restore_best else None)
-        return replace(self, waited=self.waited + 1)
+        score, kept = rule.sign * record[rule.monitor], self.kept
+        if rule.restore_best and rule.keeps(score, self.score):
+            kept = learner.learned()
+        if rule.improves(score, self.score):
+            return Best(score, 0, kept)
+        return Best(self.score, self.waited + 1, kept)

@@ -85,7 +85,7 @@ def about_training(fitted: Fitted) -> list[str]:
         return [f"{count} networks, {seconds:.1f} s of training in all{others}", *about]
     best = ""
     if fitted.validation:
-        best = f"; the best is number {_best_epoch(fitted)}, and was kept"
+        best = _about_kept(fitted, len(fitted.validation.y_true))
     ended = f"{facts['epochs']} epochs in {seconds:.1f} s, ended by: {facts['stopped']}{best}"
     return [ended, *about]
 
@@ -212,13 +212,21 @@ def describe(model: TableModel) -> str:
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def _best_epoch(fitted: Fitted) -> int:
-    """Give the number of the epoch whose weights were kept."""
+def _about_kept(fitted: Fitted, held: int) -> str:
+    """Say which epoch was the best one, and which was kept."""
     settings = fitted.model.facts["settings"]
     weighted = settings["class_weight"] is not None
-    rule = rule_of(fitted.model.target, settings["monitor"], weighted)
-    scores = np.array([record[rule.monitor] for record in fitted.history.epochs])
-    return 1 + int(np.nanargmax(rule.sign * scores))
+    rule = rule_of(fitted.model.target, settings["monitor"], weighted, held)
+    best, best_number, kept = -np.inf, 0, 0
+    for number, record in enumerate(fitted.history.epochs, 1):
+        score = rule.sign * record[rule.monitor]
+        if rule.keeps(score, best):
+            kept = number
+        if rule.improves(score, best):
+            best, best_number = score, number
+    if kept == best_number:
+        return f"; the best is number {kept}, and was kept"
+    return f"; the best is number {best_number}; number {kept}, as good as that, was kept"
 
 
 def _about_columns(model: TableModel) -> list[str]:

@@ -33,7 +33,7 @@ def train(
     progress: bool = False,
     workers: Workers | None = None,
 ) -> History:
-    """Train a network on some rows; keep its best epoch by the rows held out.
+    """Train a network on some rows; keep an epoch by the rows held out, as `rule_of` has it.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def train(
     """
     epochs = _checks.count("epochs", settings.epochs)
     weights = weights_of(settings, target, counts)
-    rule = rule_of(target, settings.monitor, weighted=weights is not None)
+    alone = len(held[1]) if held and settings.nets == 1 else 0
+    rule = rule_of(target, settings.monitor, weighted=weights is not None, held=alone)
     x, y = data if isinstance(data, tuple) else (data, None)
     return training.fit(
         network,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy.typing as npt
 
@@ -15,7 +16,20 @@ from densenet.metrics import (
 from densenet.tables.encoding.targets import Classes, Target
 from densenet.training import EarlyStopping
 
-__all__ = ["MONITORS", "f1", "mae", "metrics_of", "recall", "rmse", "rule_of"]
+__all__ = [
+    "HELD_OUT",
+    "MONITORS",
+    "LatestAsGood",
+    "f1",
+    "mae",
+    "metrics_of",
+    "recall",
+    "rmse",
+    "rule_of",
+]
+
+HELD_OUT = 500
+"""Rows to hold out, by which an epoch can be told from another."""
 
 Score = Callable[[npt.ArrayLike, npt.ArrayLike], float]
 
@@ -77,8 +91,47 @@ MONITORS = ("loss", *_OF_CLASSES, *_OF_VALUES)
 """What may be watched: the loss, scores of classes, scores of values."""
 
 
-def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) -> EarlyStopping:
-    """Give the rule by which an epoch is better than another.
+@dataclass(frozen=True)
+class LatestAsGood(EarlyStopping):
+    """Keep the latest epoch that is as good as the best one, by the share of right rows.
+
+    As good are p, the best share, and whatever is less by half a standard error at most, which of n
+    rows is ``sqrt(p (1 - p) / n)``. Which of these epochs is the best one is luck, and in the later
+    ones the learning rate is smaller.
+
+    Parameters
+    ----------
+    rows : int
+        How many rows are held out.
+
+    Examples
+    --------
+    >>> from densenet.tables.training.monitors import LatestAsGood
+    >>> rule = LatestAsGood("val_accuracy", rows=900)
+    >>> rule.keeps(0.894, best=0.9), rule.improves(0.896, best=0.9)
+    (False, False)
+    """
+
+    rows: int = 1
+
+    def keeps(self, score: float, best: float) -> bool:
+        """Tell whether an epoch is kept in place of the one kept so far.
+
+        Examples
+        --------
+        >>> from densenet.tables.training.monitors import LatestAsGood
+        >>> LatestAsGood("val_accuracy", rows=900).keeps(0.896, best=0.9)
+        True
+        """
+        if not math.isfinite(best):
+            return self.improves(score, best)
+        return score >= best - math.sqrt(best * (1 - best) / self.rows) / 2
+
+
+def rule_of(
+    target: Target, monitor: str | None = None, weighted: bool = False, held: int = 0
+) -> EarlyStopping:
+    """Give the rule by which an epoch is better than another, and which of them is kept.
 
     Parameters
     ----------
@@ -87,6 +140,10 @@ def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) 
         One of `MONITORS`. By default it is the accuracy of classes, the loss of values.
     weighted : bool
         True if classes have weights, as they then have in the loss, which is watched by default.
+    held : int
+        How many rows are held out by a network that is alone. From `HELD_OUT` on, of the epochs
+        whose accuracies are as good as the best one the latest is kept. The networks of an average
+        each hold out other rows, and fewer rows tell too little.
 
     Raises
     ------
@@ -107,6 +164,8 @@ def rule_of(target: Target, monitor: str | None = None, weighted: bool = False) 
     elif monitor != "loss" and monitor not in scores:
         expected, kind = ", ".join(("loss", *scores)), "classes" if is_classes else "values"
         raise ValueError(f"monitor: expected {expected} for a target of {kind}, got {monitor}")
+    if monitor == "accuracy" and held >= HELD_OUT:
+        return LatestAsGood("val_accuracy", rows=held)
     return EarlyStopping(f"val_{monitor}", "min" if monitor in _LESS_IS_BETTER else "max")
 
 

@@ -17,14 +17,13 @@ from densenet.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from densenet.schedules import CosineLR, Schedule, WarmupLR
 from densenet.tables.encoding.columns import Imputation
 from densenet.tables.encoding.targets import Classes, Target, Task
-from densenet.tables.training.monitors import MONITORS
+from densenet.tables.training.monitors import HELD_OUT, MONITORS
 from densenet.tables.training.reducing import reduction
 
 __all__ = [
     "ACTIVATIONS",
     "CHOICES",
     "DECAY",
-    "HELD_OUT",
     "HELD_OUT_SHARES",
     "OPTIMIZERS",
     "PRESETS",
@@ -71,9 +70,6 @@ SMOOTHING = 0.05
 
 DECAY = 0.1
 """The weight decay of AdamW, unless the settings say otherwise."""
-
-HELD_OUT = 500
-"""Rows to hold out, by which an epoch can be told from another."""
 
 HELD_OUT_SHARES = (0.1, 0.2)
 """The least and the largest share of the rows that are held out for that."""
@@ -144,7 +140,8 @@ class Settings:
     validation : float in [0, 1), optional
         Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. The epoch
         with the best score on them is kept: the highest accuracy, or the lowest loss of values,
-        unless `monitor` is another score.
+        unless `monitor` is another score. Of accuracies that `LatestAsGood` of
+        `densenet.tables.training.monitors` takes as equal, the latest one's is kept.
     patience : int, optional
         Epochs without a better score after which training stops; by default it does not.
     nets : int
