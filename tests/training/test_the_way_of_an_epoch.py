@@ -8,6 +8,7 @@ import pytest
 
 import densenet
 from densenet import Adam, Linear, Network, ReLU, SoftmaxCrossEntropy
+from densenet.metrics import accuracy
 from tests.support.losses import SquaresOfClasses
 
 PACKAGE = str(Path(densenet.__file__).parent)
@@ -75,3 +76,23 @@ def test_changes_are_counted(rng):
     y = x[:, :3].argmax(axis=1)
     counts = changes_of_file(lambda: network.fit(x, y, epochs=1, batch_size=16))
     assert counts[0] > 15
+
+
+@pytest.mark.parametrize("metrics", [[], [accuracy]], ids=["a loss", "a metric, too"])
+def test_validation_computes_its_outputs_once(rng, metrics):
+    x = rng.normal(size=(64, 5)).astype(np.float32)
+    y = x[:, :3].argmax(axis=1)
+    network = Network([Linear(5, 8), ReLU(), Linear(8, 3)], SoftmaxCrossEntropy(), seed=0)
+    passes = []
+
+    def count(frame, kind, argument):
+        if kind == "call" and frame.f_code.co_name == "forward":
+            passes.append(frame.f_code.co_filename)
+
+    sys.setprofile(count)
+    try:
+        network.fit(x, y, epochs=4, validation_data=(x, y), metrics=metrics)
+    finally:
+        sys.setprofile(None)
+    assert len(passes) == 4
+    assert len(set(passes)) == 1

@@ -18,6 +18,7 @@ from densenet._engine.made_rows import MadeRows, in_pieces
 from densenet._engine.memory import aligned, copied, new_moments
 from densenet._engine.own_loss import OwnLossEngine
 from densenet._engine.turn import ONE_AT_A_TIME, Turn, refused
+from densenet._network import predictions
 from densenet._precision import PRECISIONS, PrecisionName
 from densenet._typing import Array
 from densenet.initializers import BIAS_INITIALIZERS, INITIALIZERS
@@ -232,7 +233,18 @@ class Learner:
 
     def loss_of(self, examples: Examples, rows: Array | None = None) -> float:
         """Measure the mean loss of examples, all or those with these numbers, batch by batch."""
+        return self.judge(examples, rows)[0]
+
+    def judge(
+        self, examples: Examples, rows: Array | None = None, *, predict: bool = False
+    ) -> tuple[float, Array]:
+        """Measure the mean loss of examples, all or those with these numbers, batch by batch.
+
+        If asked to, predict them by the same outputs; otherwise nothing is predicted.
+        """
         sums, total = 0.0, 0.0
+        none = np.empty((0, self.layout.outputs), self.dtype)
+        predicted = [predictions.predicted(self.loss, none)]
         flat, mode = self.flat, self.mode(False)
         n = len(examples.x if rows is None else rows)
         if n > _ROWS_AT_ONCE:  # several passes: another thread may train meanwhile
@@ -246,7 +258,10 @@ class Learner:
                 weight = float(weights.sum())
             sums += weight * self.engine.loss(outputs, examples.targets[part], weights)
             total += weight
-        return sums / total if total > 0 else 0.0
+            if predict:
+                predicted.append(predictions.predicted(self.loss, outputs))
+        loss = sums / total if total > 0 else 0.0
+        return loss, np.concatenate(predicted)
 
     def _outputs(self, flat: Array, x: Array | MadeRows, part: slice | Array, mode: Mode) -> Array:
         """Give the output of the last layer for a part of the rows."""

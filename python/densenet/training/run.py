@@ -11,9 +11,9 @@ import numpy as np
 from densenet import _checks
 from densenet._engine.cancel import HERE
 from densenet._engine.contract import Examples, Mode, Outcome, Steps
-from densenet._engine.made_rows import MadeRows, in_pieces
+from densenet._engine.made_rows import MadeRows
 from densenet._engine.turn import ONE_AT_A_TIME
-from densenet._network.learner import Learner, OptimizerState, parts
+from densenet._network.learner import Learner, OptimizerState
 from densenet._network.passes import Passes
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
@@ -427,13 +427,10 @@ class Run:
     def validate(self, data: Examples) -> Record:
         """Measure loss and metrics on validation data."""
         rows = self.validation_rows
-        record = {"val_loss": self.learner.loss_of(data, rows)}
+        loss, predicted = self.learner.judge(data, rows, predict=bool(self.metrics))
+        record = {"val_loss": loss}
         if self.metrics:
-            if rows is None:
-                predicted, actual = in_pieces(self.network.predict, data.x), data.targets
-            else:
-                each = [self.network.predict(data.x[part]) for part in parts(rows)]
-                predicted, actual = np.concatenate(each), data.targets[rows]
+            actual = data.targets if rows is None else data.targets[rows]
             if actual.ndim == 2 and predicted.ndim == 1:
                 actual = actual[:, 0] if actual.shape[1] == 1 else actual.argmax(axis=1)
             for metric in self.metrics:
