@@ -1,6 +1,6 @@
 """Turns X, a frame as people have it, into the columns of a table."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,21 +19,35 @@ class Columns(NamedTuple):
     cells: dict[str, Any]
     categories: tuple[str, ...]
 
-    def named(self, parameter: str, given: Collection[Any]) -> tuple[str, ...]:
-        """Give the names of columns that a parameter gives by name or by position."""
+    def named(self, parameter: str, given: Any) -> tuple[str, ...]:
+        """Give the names of columns that a parameter gives by name, position or flag.
+
+        A flag for each column is what scikit-learn's histogram gradient boosting takes, too.
+        """
         names = list(self.cells)
+        asked = _one_by_one(parameter, given)
+        flags = [isinstance(one, bool | np.bool_) for one in asked]
+        if all(flags) and len(flags) == len(names):
+            return tuple(name for name, flag in zip(names, asked, strict=True) if flag)
         found = set()
-        for one in _checks.sequence(parameter, given, "names or positions of columns"):
+        for one, is_flag in zip(asked, flags, strict=True):
             if isinstance(one, str) and one in names:
                 found.add(one)
-            elif isinstance(one, int | np.integer) and 0 <= one < len(names):
+            elif not is_flag and isinstance(one, int | np.integer) and 0 <= one < len(names):
                 found.add(names[one])
             else:
                 raise ValueError(
-                    f"{parameter}: expected names or positions of the {len(names)} columns, "
-                    f"got {one!r}"
+                    f"{parameter}: expected names or positions of the {len(names)} columns, or a "
+                    f"flag for each, got {one!r}" + (f" among {len(flags)}" if is_flag else "")
                 )
         return tuple(name for name in names if name in found)
+
+
+def _one_by_one(parameter: str, given: Any) -> tuple[Any, ...]:
+    """Give the items of a sequence, or of a vector such as the columns of a frame."""
+    if hasattr(given, "__array__") and np.ndim(given) == 1:
+        return tuple(_checks.as_array(parameter, given).tolist())
+    return _checks.sequence(parameter, given, "names or positions of columns")
 
 
 def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X") -> Columns:

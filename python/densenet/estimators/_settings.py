@@ -79,6 +79,12 @@ def settings_of(estimator: Any, target: str, task: Task, columns: Columns) -> Se
         seed = int(check_random_state(seed).randint(2**31 - 1))
     text = columns.named("categorical_features", estimator.categorical_features)
     numbers = columns.named("numeric_features", estimator.numeric_features)
+    both = [name for name in numbers if name in text]
+    if both:
+        raise ValueError(
+            "numeric_features: expected other columns than categorical_features, got "
+            f"{both[0]!r} in both"
+        )
     by_type = tuple(name for name in columns.categories if name not in numbers)
     chosen |= {"text": tuple(dict.fromkeys(text + by_type)), "numbers": numbers}
     chosen |= {"task": task, "seed": seed}

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
@@ -50,8 +51,8 @@ class _TableEstimator(BaseEstimator):
     pieces: int | None = None
     impute: Literal["median", "mean"] = Settings.impute
     max_categories: int = Settings.most_categories
-    categorical_features: Sequence[str] | Sequence[int] = ()
-    numeric_features: Sequence[str] | Sequence[int] = ()
+    categorical_features: npt.ArrayLike = ()
+    numeric_features: npt.ArrayLike = ()
     random_state: Any = None
     verbose: bool = False
     warm_start: bool = False
@@ -171,12 +172,13 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
         What fills the gaps of a column of numbers.
     max_categories : int
         The most features of a column of categories, not counting the one that rarer ones share.
-    categorical_features : sequence of str or int
-        Names or positions of columns to read as categories even if they hold numbers. Columns of a
-        frame's type for categories are read so, too.
-    numeric_features : sequence of str or int
-        Names or positions of columns to read as numbers even if they seem to name the rows, as
-        whole numbers do that differ in all of them. Such columns are left out otherwise.
+    categorical_features : sequence or vector of str, int or bool
+        Names or positions of columns, or a flag for each column, to read as categories even if they
+        hold numbers. Columns of a frame's type for categories are read so, too.
+    numeric_features : sequence or vector of str, int or bool
+        Names or positions of columns, or a flag for each column, to read as numbers even if they
+        seem to name the rows, as whole numbers do that differ in all of them. Such columns are left
+        out otherwise.
     random_state : int, RandomState or None
         Source of the rows held out, the initial weights, the order of rows and dropout.
     verbose : bool

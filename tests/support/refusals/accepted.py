@@ -132,7 +132,9 @@ ACCEPTED = {
     "each layer": f"{_BELOW_1}; [0.5]; in a list; in an array",
     "count or None": f"None; {_LARGE}",
     "count from 0 or None": f"None; 0; {_LARGE}",
-    "columns by name or position": "[]; (); it twice; one less",
+    "columns by name or position": "[]; (); it twice; one less; as array of objects; "
+    + _of_array(f"{_LAYOUTS}; a row less; a row more; no row of it; its columns halved; a list")
+    + "; array: as objects; array: as int64; array: as frame",
     "patience": f"inf; {_LARGE}",
     "verbosity": f"True; numpy True; 0; {_LARGE}",
     "random state": "None; 0; 2; numpy int",
