@@ -159,8 +159,9 @@ class DenseEstimator(BaseEstimator):
             "sample_weight_val": weight_val,
         }.items():
             _rows.readable(name, value)
-            if is_regressor(self) and name in ("y", "y_val"):
-                _rows.no_dates(name, value)
+            if name in ("y", "y_val"):
+                look = _rows.no_dates if is_regressor(self) else _rows.labels_known
+                look(name, value)
         _parameters.check(self)
         checked, labels = self._read(x, y, fresh)
         weight = None

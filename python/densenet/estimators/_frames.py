@@ -72,6 +72,8 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
         else:  # scikit-learn would not know the names, and only warn
             _note(estimator, name, list(x.columns), fresh)
     else:
+        if getattr(getattr(x, "dtype", None), "kind", "") == "T":  # scikit-learn 1.9 knows no such
+            x = x.astype(object)
         x = validated(
             estimator,
             x,

@@ -93,6 +93,34 @@ def no_dates(name: str, values: Any) -> None:
             raise ValueError(f"{name}: expected numbers, got {kind}: turn it into numbers first")
 
 
+def labels_known(name: str, labels: Any) -> None:
+    """Refuse labels of NumPy's StringDType, of which scikit-learn 1.9 says only that it fails.
+
+    Raises
+    ------
+    TypeError
+        If they are such.
+    """
+    kind = getattr(labels, "dtype", None)
+    if getattr(kind, "kind", "") == "T":
+        raise TypeError(
+            f"{name}: expected labels of a type that scikit-learn knows, got {kind}: make them "
+            "objects, by astype(object)"
+        )
+
+
+def plain_labels(labels: Any) -> Any:
+    """Give labels of a nullable type of pandas that have no gap in NumPy's own type.
+
+    scikit-learn makes floats of them: True becomes 1.0, and ids beyond 2**53 are rounded.
+    """
+    kind = getattr(labels, "dtype", None)
+    own = getattr(kind, "numpy_dtype", None)  # of Int64, boolean and int64[pyarrow], for example
+    if isinstance(kind, np.dtype) or getattr(own, "kind", "") not in tuple("biu"):
+        return labels
+    return labels if labels.isna().any() else labels.to_numpy(dtype=own)
+
+
 def dense(x: Any) -> Array:
     """Make a few rows dense."""
     values: Array = x.toarray() if issparse(x) else x

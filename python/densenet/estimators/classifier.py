@@ -15,7 +15,7 @@ from sklearn.utils.validation import column_or_1d
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._objective import Objective, for_classes
-from densenet.estimators._rows import validated
+from densenet.estimators._rows import plain_labels, validated
 
 
 @dataclass(eq=False, repr=False)
@@ -216,7 +216,8 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         attempt = Attempt(self)
         try:
             if classes is not None:
-                found = attempt.copy.classes_ = unique_labels(classes)
+                found = unique_labels(plain_labels(classes))
+                attempt.copy.classes_ = found
                 if known is not None and not np.array_equal(known, found):
                     raise ValueError(f"classes: expected {known} as before, got {found}")
             held_out = (X_val, y_val, sample_weight_val)
@@ -278,7 +279,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         return classes
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
-        x, y = validated(self, x, y, multi_output=True, reset=fresh, **self._reads)
+        x, y = validated(self, x, plain_labels(y), multi_output=True, reset=fresh, **self._reads)
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)

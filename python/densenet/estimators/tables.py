@@ -15,7 +15,7 @@ from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
-from densenet.estimators._rows import no_dates, readable
+from densenet.estimators._rows import labels_known, no_dates, plain_labels, readable
 from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table
@@ -296,7 +296,8 @@ class DenseTableClassifier(ClassifierMixin, _TableEstimator):
 
     def _targets(self, y: Any, fresh: bool, name: str = "y") -> Array:
         """Give the number of each row's class, so that a class may be of any type."""
-        labels = _vector(self, _plain(y), name)
+        labels_known(name, y)
+        labels = _vector(self, plain_labels(y), name)
         check_classification_targets(labels)
         classes, numbers = np.unique(labels, return_inverse=True)
         if fresh:
@@ -368,18 +369,6 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
         """Give the values as float64."""
         no_dates(name, y)
         return _vector(self, y, name, y_numeric=True).astype(np.float64)
-
-
-def _plain(labels: Any) -> Any:
-    """Give labels of a nullable type of pandas that have no gap in NumPy's own type.
-
-    scikit-learn makes floats of them: True becomes 1.0, and ids beyond 2**53 are rounded.
-    """
-    kind = getattr(labels, "dtype", None)
-    own = getattr(kind, "numpy_dtype", None)  # of Int64, boolean and int64[pyarrow], for example
-    if isinstance(kind, np.dtype) or getattr(own, "kind", "") not in tuple("biu"):
-        return labels
-    return labels if labels.isna().any() else labels.to_numpy(dtype=own)
 
 
 def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
