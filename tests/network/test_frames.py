@@ -192,11 +192,35 @@ def test_a_column_with_gaps_is_named(engine, kind):
     assert_refused(engine, GAPS[kind](), ValueError, text)
 
 
-@pytest.mark.parametrize("kind", ["polars", "duckdb"])
+def query_of(kind, module):
+    """Give an object of such a class, for a package that need not be installed."""
+    return type(kind, (), {"__module__": module})()
+
+
+UNREAD = {
+    "polars": (lambda: polars({"a": F, "b": F}).lazy(), "run the query first, by collect"),
+    "duckdb": (
+        lambda: query_of("DuckDBPyRelation", "duckdb._relation"),
+        "run the query first, by df",
+    ),
+    "ibis": (
+        lambda: query_of("Table", "ibis.expr.types.relations"),
+        "run the query first, by to_pandas",
+    ),
+    "a reader of Arrow": (lambda: table(a=F, b=F).to_reader(), "read it first, by read_all"),
+    "a data set of Arrow": (
+        lambda: pytest.importorskip("pyarrow.dataset").dataset(table(a=F, b=F)),
+        "read it first, by to_table",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
 def test_a_query_has_to_be_run_first(engine, kind):
-    relation = type("DuckDBPyRelation", (), {"__module__": "duckdb._relation"})
-    query = polars({"a": F, "b": F}).lazy() if kind == "polars" else relation()
-    text = f"expected rows in memory, got {type(query).__name__} of {kind}: run the query first, by"
+    make_query, advice = UNREAD[kind]
+    query = make_query()
+    its = {"a": "pyarrow"}.get(kind.partition(" ")[0], kind)
+    text = rf"expected rows in memory, got {type(query).__name__} of {its}: {advice}\("
     with pytest.raises(TypeError, match=f"^x: {text}"):
         make(2, engine).forward(query)
     estimators = pytest.importorskip("densenet.estimators")
@@ -259,6 +283,23 @@ def test_gaps_of_a_series_are_refused(engine, kind):
     np.testing.assert_array_equal(network.flat, before)
 
 
+DECIMALS = [decimal.Decimal("1.5"), decimal.Decimal("-2.0")] * 2
+
+
+@pytest.mark.parametrize("kind", ["polars", "arrow", "arrow in pandas"])
+def test_decimals_of_a_series_are_taken(engine, kind):
+    series = {
+        "polars": lambda: polars_series(DECIMALS),
+        "arrow": lambda: arrow_array(DECIMALS),
+        "arrow in pandas": lambda: table(y=DECIMALS).to_pandas(types_mapper=pd.ArrowDtype)["y"],
+    }[kind]()
+    values = [1.5, -2.0] * 2
+    x = np.random.default_rng(0).normal(size=(N, 2))
+    network = Network([Linear(2, 1)], MeanSquaredError(), seed=1, backend=engine)
+    assert network.loss(x, series) == network.loss(x, values)
+    assert mean_squared_error(values, series) == 0
+
+
 def test_arrays_of_ctypes_are_taken(engine):
     x = (ctypes.c_float * 2 * N)(*[(1, 2)] * N)
     y = multiprocessing.RawArray("q", [0, 1, 0, 1])
@@ -271,3 +312,14 @@ def test_what_numpy_cannot_read_is_named(engine):
     for value, got in ({"a": F}, "dict"), (None, "None"), ((row for row in F), "generator"):
         with pytest.raises(TypeError, match=f"^x: expected float32, .* or bool, got {got}$"):
             network.forward(value)
+
+
+def test_what_fails_to_become_an_array_says_why(engine):
+    class Gappy:
+        """An array with a gap, such as awkward's, which gives no array without a mask."""
+
+        def __array__(self, *_, **__):
+            raise ValueError("cannot convert 'None'")
+
+    with pytest.raises(ValueError, match=r"^x: .*, got Gappy: cannot"):
+        make(2, engine).forward(Gappy())

@@ -109,6 +109,12 @@ def test_a_generator_is_not_used_up_by_the_check():
          "got list"),
         (lambda n: n.loss(X, [[0], [1, 2]]), ValueError, "y: expected rows of one length, "
          "got list"),
+        (
+            lambda n: n.loss(X, np.zeros((len(X), 1), int)),
+            ValueError,
+            f"y: expected integer class indices of shape ({len(X)},) or rows of probabilities of "
+            f"shape ({len(X)}, 3), got int64 of shape ({len(X)}, 1)",
+        ),
         (lambda n: n.save(None), TypeError, "path: expected a str or path, got None"),
         (lambda n: n.save(1), TypeError, "path: expected a str or path, got int"),
         (lambda n: n.save(""), ValueError, "path: expected the path of a file, got ''"),

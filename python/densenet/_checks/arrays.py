@@ -42,7 +42,11 @@ def as_array(name: str, value: Any) -> Array:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{name}: expected rows of one length, got {describe(value)}") from error
+        if isinstance(value, (list, tuple)):
+            words = f"expected rows of one length, got {describe(value)}"
+        else:  # such as an array of awkward that has gaps
+            words = f"expected an array, got {describe(value)}: {error}"
+        raise ValueError(f"{name}: {words}") from error
     except (TypeError, RuntimeError, OverflowError) as error:
         raise TypeError(f"{name}: expected an array, got {describe(value)}: {error}") from error
 

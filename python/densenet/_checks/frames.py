@@ -21,6 +21,8 @@ def plain(name: str, value: Any) -> Array:
     if pairs(value) is not None:
         return _matrix(name, value)
     array = as_array(name, value)
+    if array.dtype == object and str(_kind(value)).lower().startswith("decimal"):
+        array = array.astype(np.float64)
     if library(value) in ("pandas", "polars", "pyarrow") and array.dtype.kind == "f":
         gaps = 0 if isinstance(_kind(value), np.dtype) else int(np.isnan(array).sum())
         if gaps:
@@ -40,17 +42,24 @@ def library(value: Any) -> str:
     return str(type(value).__module__ or "").partition(".")[0].lstrip("_")
 
 
+_QUERIES = {
+    ("polars", "LazyFrame"): "run the query first, by collect()",
+    ("duckdb", "DuckDBPyRelation"): "run the query first, by df(), pl() or to_arrow_table()",
+    ("ibis", "Table"): "run the query first, by to_pandas(), to_polars() or to_pyarrow()",
+    ("pyarrow", "RecordBatchReader"): "read it first, by read_all()",
+}
+
+
 def unwrapped(name: str, value: Any) -> Any:
-    """Give the frame that one of narwhals wraps, else the value; refuse a query not yet run."""
+    """Give the frame that one of narwhals wraps, else the value; refuse what is yet to be read."""
     if library(value) == "narwhals":
         value = value.to_native()
     its, kind = library(value), type(value).__name__
-    if (its, kind) in (("polars", "LazyFrame"), ("duckdb", "DuckDBPyRelation")):
-        advice = "collect()" if its == "polars" else "df(), pl() or to_arrow_table()"
-        raise TypeError(
-            f"{name}: expected rows in memory, got {kind} of {its}: run the query first, "
-            f"by {advice}"
-        )
+    advice = _QUERIES.get((its, kind), "")
+    if its == "pyarrow" and hasattr(value, "to_table"):  # a Scanner or one of several Datasets
+        advice = "read it first, by to_table()"
+    if advice:
+        raise TypeError(f"{name}: expected rows in memory, got {kind} of {its}: {advice}")
     return value
 
 

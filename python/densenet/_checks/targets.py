@@ -20,8 +20,9 @@ def class_targets(
     if not isinstance(targets, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array, got {describe(targets)}")
     kind = targets.dtype.kind
-    if kind not in "biuf" or (kind == "f" and targets.ndim == 1):
-        raise TypeError(
+    wrong_kind = kind not in "biuf" or (kind == "f" and targets.ndim == 1)
+    if wrong_kind or (targets.shape == (batch, 1) and classes > 1):  # a column of class indices
+        raise (TypeError if wrong_kind else ValueError)(
             f"{name}: expected integer class indices of shape ({batch},) or rows of "
             f"probabilities of shape ({batch}, {classes}), got {describe(targets)}"
         )
