@@ -56,6 +56,24 @@ def test_frames_csv_and_parquet_are_one(rng):
     assert set(hours[~np.isnat(hours)].tolist()) == {datetime.timedelta(0)}
 
 
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_moments_in_a_zone_are_one_in_all_frames(unit, rng):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    arrow = pytest.importorskip("pyarrow")
+    seconds = pandas.Series(pandas.to_datetime(rng.integers(1e9, 2e9, 50), unit="s")).dt.as_unit(
+        unit
+    )
+    zoned = seconds.dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+    zoned[3] = None
+    frame = pandas.DataFrame({"when": zoned})
+    table = arrow.Table.from_pandas(frame, preserve_index=False)
+    first = Features.fit(Table.from_columns(frame), frame.columns)
+    expected = first.transform(Table.from_columns(frame))
+    for other in polars.from_pandas(frame), table, table.to_batches()[0]:
+        assert Features.fit(Table.from_columns(other), frame.columns) == first
+        np.testing.assert_array_equal(first.transform(Table.from_columns(other)), expected)
+
+
 # ---- the command line --------------------------------------------------------------------------
 
 

@@ -191,8 +191,10 @@ def read_plain(texts: Sequence[str]) -> Array | None:
         return None
 
 
-def as_texts(moments: Array) -> list[str]:
+def as_texts(moments: Array, *, utc: bool = False) -> list[str]:
     """Write moments, an array of datetime64, as CSV files have them; "" for those missing.
+
+    With ``utc`` each says that it is one of UTC.
 
     Examples
     --------
@@ -202,10 +204,15 @@ def as_texts(moments: Array) -> list[str]:
     ['2024-01-01', '']
     >>> as_texts(np.array(["2024-01-01T10:30", "2024-01-02T00:00"], "datetime64[ns]"))
     ['2024-01-01 10:30:00', '2024-01-02 00:00:00']
+    >>> as_texts(np.array(["2024-01-01", "NaT"], "datetime64[ms]"), utc=True)
+    ['2024-01-01 00:00:00Z', '']
     """
     written = np.datetime_as_string(moments.astype("datetime64[us]")).tolist()
     texts = ["" if text == "NaT" else text.replace("T", " ") for text in written]
-    return without_midnights([text.removesuffix(".000000") for text in texts])
+    texts = [text.removesuffix(".000000") for text in texts]
+    if utc:
+        return [f"{text}Z" if text else "" for text in texts]
+    return without_midnights(texts)
 
 
 def without_midnights(texts: list[str]) -> list[str]:

@@ -95,7 +95,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
         case "m":
             return values / np.timedelta64(1, "s"), True
         case "M":
-            return np.array(as_texts(values), object), True
+            texts = as_texts(values, utc=_zoned(column))
+            return np.array(texts, object), True
         case "c":
             raise ValueError(f"{name}: Complex data not supported: expected numbers or texts")
     cells = values.tolist()
@@ -118,6 +119,12 @@ def _times(column: Any) -> list[str | None] | None:
     cells = column.array.__arrow_array__() if kind.endswith("[pyarrow]") else column
     texts: list[str | None] = cells.cast("string").to_pylist()
     return texts
+
+
+def _zoned(column: Any) -> bool:
+    """Tell whether moments of polars or Arrow, of which NumPy's have no zone, are those of one."""
+    kind = getattr(column, "dtype", getattr(column, "type", None))
+    return bool(getattr(kind, "time_zone", None) or getattr(kind, "tz", None))
 
 
 def _text(cell: object) -> str:
