@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
+from densenet.estimators._class_weights import by_class
 from densenet.estimators._objective import Objective, for_classes
 from densenet.estimators._rows import plain_labels, validated
 
@@ -99,7 +99,7 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
         classes of `densenet.losses`, or any object with ``forward`` and ``backward``, which get
         logits and targets of 0 and 1 of the same shape.
     class_weight : dict, "balanced" or None
-        Factors of the rows' weights by class.
+        Factors of the rows' weights by class; 1 for classes that a dict does not name.
 
     Attributes
     ----------
@@ -322,8 +322,8 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
     def _weigh(self, y: Array, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return weight
-        by_class: Array = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else weight * by_class
+        of_class = by_class(self.class_weight, y, self.classes_)
+        return of_class if weight is None else weight * of_class
 
     def _strata(self, y: Array) -> Array | None:
         return None if self._multilabel or len(self.classes_) > 2 else y
