@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import Dates, Features, Table
+from densenet.tables import Dates, Features, Table, date_formats
+from densenet.tables.date_formats import DateFormat, read_plain
 from densenet.tables.encoding.dates import moments
 from densenet.tables.model import TableModel
 from densenet.tables.notes import notes
@@ -72,6 +73,33 @@ def test_moments_in_a_zone_are_one_in_all_frames(unit, rng):
     for other in polars.from_pandas(frame), table, table.to_batches()[0]:
         assert Features.fit(Table.from_columns(other), frame.columns) == first
         np.testing.assert_array_equal(first.transform(Table.from_columns(other)), expected)
+
+
+@pytest.mark.parametrize("zone", ["Z", "+0100", "-03:30", "+14:00"])
+@pytest.mark.parametrize("mark", [" ", "T"])
+@pytest.mark.parametrize("fraction", ["", ".5", ".000001"])
+def test_moments_with_an_offset_are_read_alike_at_once_and_one_by_one(zone, mark, fraction):
+    days = ["0001-01-02", "1969-12-31", "2024-02-29", "9999-12-30"]
+    texts = [f"{day}{mark}23:59:59{fraction}{zone}" for day in days]
+    counts = [DateFormat(zone=True).read(text) for text in texts]
+    assert read_plain(texts, zone=True).astype(np.int64).tolist() == counts
+    for other in "2024-02-30 00:00:00Z", "2024-02-29 00:00:00", "2024-02-29 24:00:00Z", "29.2.2024":
+        assert read_plain([*texts, other], zone=True) is None
+
+
+@pytest.mark.parametrize("zone", ["", "+01:00"])
+def test_the_cells_of_a_usual_column_are_not_taken_apart(monkeypatch, zone):
+    days = np.arange(5000).astype("M8[h]").astype("M8[s]").astype(str).tolist()
+    taken_apart, parts = [], date_formats._parts
+
+    def counted(cell):
+        taken_apart.append(cell)
+        return parts(cell)
+
+    monkeypatch.setattr(date_formats, "_parts", counted)
+    table = Table.from_columns({"when": [day + zone for day in days]})
+    assert len(moments(table, "when")) == 5000
+    assert len(taken_apart) <= 1000  # the sample that tells whether they may be dates
 
 
 # ---- the command line --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ def by_class(class_weight: Any, y: Array, classes: Array) -> Array:
 
     Classes that a dict does not name weigh 1. It is matched with all classes: scikit-learn's own
     function looks for those of these rows, of which a batch or a validation set may lack the very
-    class that is named, and it takes a text such as "7" for the integer.
+    class that is named, and that of 1.9 takes a text such as "7" for the integer (its issue 34883).
 
     Raises
     ------

@@ -49,6 +49,10 @@ _CELL = re.compile(rf"(?:{_DATE}(?:(?:T| +)(?=[0-9])|$))?(?:{_TIME}(?:{_ZONE})?)
 _PLAIN = re.compile(
     r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)?"
 )
+_PLAIN_ZONED = re.compile(
+    r"((?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)"
+    r"(Z|[-+](?:0[0-9]|1[0-9]|2[0-3]):?[0-5][0-9])"
+)
 _EPOCH = datetime(1970, 1, 1)
 _DAY = 24 * 60 * 60 * 1_000_000  # in microseconds
 
@@ -124,6 +128,8 @@ class DateFormat:
 ISO = DateFormat()
 """Dates that begin with the year."""
 
+_ISO_ZONED = DateFormat(zone=True)
+
 
 def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, Guess[DateFormat]]:
     """Find a table's columns of dates, and how each is written.
@@ -156,8 +162,9 @@ def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, Guess[DateFormat
             continue
         every = cells.coded().counts()
         counts = Counter({text: every[text] for text in every if text and text not in MARKS})
-        plain = read_plain(list(counts)) is not None
-        guess = Guess(ISO) if plain else _guess(counts)
+        texts = list(counts)
+        plain = [how for how in (ISO, _ISO_ZONED) if read_plain(texts, zone=how.zone) is not None]
+        guess = Guess(plain[0]) if plain else _guess(counts)
         if guess is not None:
             found[name] = guess
             if guess.doubt and not guess.sure:
@@ -171,10 +178,11 @@ def recognise_dates(columns: Mapping[str, Stored]) -> dict[str, Guess[DateFormat
     return found
 
 
-def read_plain(texts: Sequence[str]) -> Array | None:
+def read_plain(texts: Sequence[str], *, zone: bool = False) -> Array | None:
     """Give moments, in microseconds, if all cells are written as programs write them.
 
-    Otherwise give None. Of a million cells, it takes a tenth of the time of `DateFormat.read`.
+    With `zone` all have an offset from UTC, otherwise none. If not, give None. Of a million cells,
+    it takes a tenth of the time of `DateFormat.read`.
 
     Examples
     --------
@@ -182,12 +190,39 @@ def read_plain(texts: Sequence[str]) -> Array | None:
     >>> read_plain(["2024-12-31", ""]), read_plain(["31.12.2024"])
     (array(['2024-12-31T00:00:00.000000',                        'NaT'],
           dtype='datetime64[us]'), None)
+    >>> read_plain(["2024-12-31 00:30:00+01:00"], zone=True).tolist()
+    [datetime.datetime(2024, 12, 30, 23, 30)]
     """
+    if zone:
+        return _read_zoned(texts)
     if not all(_PLAIN.fullmatch(text) for text in texts if text):
         return None
+    return _moments([text or "NaT" for text in texts])
+
+
+def _read_zoned(texts: Sequence[str]) -> Array | None:
+    """Give moments, in UTC, if all cells are written as programs write them with an offset."""
+    times, zones = [], []
+    for text in texts:
+        match = _PLAIN_ZONED.fullmatch(text)
+        if match is None and text:
+            return None
+        time, zone = match.groups() if match else ("NaT", "Z")
+        times.append(time)
+        zones.append(zone)
+    moments = _moments(times)
+    if moments is None:
+        return None
+    offsets = {zone: _offset(zone) or 0 for zone in set(zones)}
+    local: Array = np.array([offsets[zone] for zone in zones], "m8[us]")
+    return moments - local
+
+
+def _moments(texts: list[str]) -> Array | None:
+    """Read moments, None if there is one of no such day or time."""
     try:
-        return np.array([text or "NaT" for text in texts], "datetime64[us]")
-    except ValueError:  # no such day or time
+        return np.array(texts, "datetime64[us]")
+    except ValueError:
         return None
 
 

@@ -86,6 +86,7 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     times = _times(column)
     if times is not None:
         return np.array([text or "" for text in times], object), False
+    column, zoned = _in_utc(column)
     values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
@@ -95,8 +96,7 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
         case "m":
             return values / np.timedelta64(1, "s"), True
         case "M":
-            texts = as_texts(values, utc=_zoned(column))
-            return np.array(texts, object), True
+            return np.array(as_texts(values, utc=zoned), object), True
         case "c":
             raise ValueError(f"{name}: Complex data not supported: expected numbers or texts")
     cells = values.tolist()
@@ -121,10 +121,20 @@ def _times(column: Any) -> list[str | None] | None:
     return texts
 
 
-def _zoned(column: Any) -> bool:
-    """Tell whether moments of polars or Arrow, of which NumPy's have no zone, are those of one."""
+def _in_utc(column: Any) -> tuple[Any, bool]:
+    """Give moments of a time zone as those of UTC, and True; any other column as it is.
+
+    NumPy's moments have no zone, and those of polars and Arrow become such in UTC by themselves.
+    pandas makes objects of its own, which take ten times as long.
+    """
     kind = getattr(column, "dtype", getattr(column, "type", None))
-    return bool(getattr(kind, "time_zone", None) or getattr(kind, "tz", None))
+    if str(kind).startswith("timestamp") and str(kind).endswith("[pyarrow]"):
+        column = column.array.__arrow_array__()
+        kind = column.type
+    zone = getattr(kind, "time_zone", None) or getattr(kind, "tz", None)
+    if zone is not None and hasattr(column, "isna"):
+        column = np.asarray(column, f"datetime64[{kind.unit}]")
+    return column, zone is not None
 
 
 def _text(cell: object) -> str:

@@ -264,7 +264,7 @@ def moments(table: Table, column: str, like: DateFormat | None = None) -> Moment
     """
     how = _format(table, column, like)
     texts = table.texts(column).tolist()
-    plain = None if how.zone or how.clock else read_plain(texts)
+    plain = None if how.clock else read_plain(texts, zone=how.zone)
     if plain is not None:
         return plain
     missing = np.iinfo(np.int64).min  # what NaT is
