@@ -94,19 +94,47 @@ def no_dates(name: str, values: Any) -> None:
 
 
 def labels_known(name: str, labels: Any) -> None:
-    """Refuse labels of NumPy's StringDType, of which scikit-learn 1.9 says only that it fails.
+    """Refuse missing labels, and those of NumPy's StringDType.
+
+    scikit-learn compares None and pandas' NA with other labels, which fails, and takes NaT for one.
+    Of the type its version 1.9 says only that it is none.
 
     Raises
     ------
     TypeError
-        If they are such.
+        If they are of that type.
+    ValueError
+        If an object or a date is missing. For floats scikit-learn looks itself.
     """
+    if labels is None:
+        return
     kind = getattr(labels, "dtype", None)
     if getattr(kind, "kind", "") == "T":
         raise TypeError(
             f"{name}: expected labels of a type that scikit-learn knows, got {kind}: make them "
             "objects, by astype(object)"
         )
+    try:
+        values = np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError):  # scikit-learn says why
+        return
+    missing = 0
+    if values.dtype.kind in "mM":
+        missing = int(np.isnat(values).sum())
+    elif values.dtype == object:
+        missing = sum(map(_is_missing, values.ravel().tolist()))
+    if missing:
+        raise ValueError(
+            f"{name}: expected a label in each row, got {missing} of {values.size} missing: leave "
+            "those rows out"
+        )
+
+
+def _is_missing(label: object) -> bool:
+    """Tell None, NaN and pandas' NA and NaT from labels."""
+    if isinstance(label, str | int):
+        return False
+    return label is None or str(label) in ("nan", "NaN", "NaT", "<NA>")
 
 
 def plain_labels(labels: Any) -> Any:

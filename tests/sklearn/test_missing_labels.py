@@ -1,0 +1,57 @@
+"""Classifiers refuse missing labels, in whatever form they come, and count them."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("pandas")
+
+import pandas as pd
+
+from densenet.estimators import DenseClassifier, DenseTableClassifier
+
+X = np.random.default_rng(0).normal(size=(6, 2))
+TEXTS = ["a", None, "b"] * 2
+FLAGS = [True, None, False] * 2
+
+
+def polars_series(values):
+    return pytest.importorskip("polars").Series(values)
+
+
+def arrow_array(values):
+    return pytest.importorskip("pyarrow").array(values)
+
+
+LABELS = {
+    "a list": lambda: TEXTS,
+    "texts of pandas": lambda: pd.Series(TEXTS),
+    "objects of pandas": lambda: pd.Series(TEXTS, dtype=object),
+    "nullable texts": lambda: pd.Series(TEXTS, dtype="string"),
+    "categories": lambda: pd.Series(TEXTS, dtype="category"),
+    "NaN among objects": lambda: np.array(["a", np.nan, "b"] * 2, object),
+    "dates": lambda: pd.Series(pd.to_datetime(["2026-01-01", None, "2026-01-02"] * 2)),
+    "texts of polars": lambda: polars_series(TEXTS),
+    "booleans of polars": lambda: polars_series(FLAGS),
+    "texts of Arrow": lambda: arrow_array(TEXTS),
+    "booleans of Arrow": lambda: arrow_array(FLAGS),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("estimator", [DenseClassifier, DenseTableClassifier])
+def test_missing_labels_are_counted(estimator, kind):
+    y = LABELS[kind]()
+    text = "expected a label in each row, got 2 of 6 missing: leave those rows out$"
+    with pytest.raises(ValueError, match=f"^y: {text}"):
+        estimator(max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match=f"^y_val: {text}"):
+        estimator(max_iter=1).fit(X, ["a", "b"] * 3, X_val=X, y_val=y)
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations")
+@pytest.mark.parametrize("estimator", [DenseClassifier, DenseTableClassifier])
+def test_words_that_look_like_it_are_labels(estimator):
+    words = ["nan", "None", "<NA>", ""]
+    model = estimator(max_iter=1).fit(np.repeat(X[:4], 10, axis=0), np.repeat(words, 10))
+    assert set(model.classes_) == set(words)
