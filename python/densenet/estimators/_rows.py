@@ -18,6 +18,10 @@ ROWS_AT_ONCE = 8192
 """Number of rows that are gathered, and made dense if they are sparse, at a time."""
 
 
+_LABELS = (str, bytes, int, float, np.generic)
+"""Types of objects that scikit-learn takes for labels, or refuses by their name."""
+
+
 def parts(n: int) -> Iterator[slice]:
     """Cut n rows into slices of at most `ROWS_AT_ONCE`."""
     return (slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE))
@@ -94,17 +98,18 @@ def no_dates(name: str, values: Any) -> None:
 
 
 def labels_known(name: str, labels: Any) -> None:
-    """Refuse missing labels, and those of NumPy's StringDType.
+    """Refuse missing labels, those of NumPy's StringDType, and objects such as intervals.
 
     scikit-learn compares None and pandas' NA with other labels, which fails, and takes NaT for one.
-    Of the type its version 1.9 says only that it is none.
+    Of StringDType its version 1.9 says only that it is none, and of objects that they are unknown.
 
     Raises
     ------
     TypeError
         If they are of that type.
     ValueError
-        If an object or a date is missing. For floats scikit-learn looks itself.
+        If an object or a date is missing, or an object is no text, number or boolean. For floats
+        scikit-learn looks itself.
     """
     if labels is None:
         return
@@ -127,6 +132,13 @@ def labels_known(name: str, labels: Any) -> None:
         raise ValueError(
             f"{name}: expected a label in each row, got {missing} of {values.size} missing: leave "
             "those rows out"
+        )
+    kinds = set(map(type, values.ravel().tolist())) if values.dtype == object else set()
+    others = [each.__name__ for each in kinds if not issubclass(each, _LABELS)]
+    if others:
+        raise ValueError(
+            f"{name}: expected texts, numbers or booleans as labels, got {min(others)}: make them "
+            "texts, by astype(str)"
         )
 
 

@@ -1,4 +1,6 @@
-"""Classifiers refuse missing labels, in whatever form they come, and count them."""
+"""Classifiers refuse missing labels, in whatever form, and objects that are no labels."""
+
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -55,3 +57,19 @@ def test_words_that_look_like_it_are_labels(estimator):
     words = ["nan", "None", "<NA>", ""]
     model = estimator(max_iter=1).fit(np.repeat(X[:4], 10, axis=0), np.repeat(words, 10))
     assert set(model.classes_) == set(words)
+
+
+@pytest.mark.parametrize(
+    ("y", "kind"),
+    [
+        (pd.Series(pd.cut([1.0, 9.0] * 3, [0, 5, 10])), "Interval"),
+        (pd.Series(pd.PeriodIndex(["2026-01", "2026-02"] * 3, freq="M")), "Period"),
+        ([Decimal(1), Decimal(2)] * 3, "Decimal"),
+    ],
+    ids=["intervals", "periods", "decimals"],
+)
+@pytest.mark.parametrize("estimator", [DenseClassifier, DenseTableClassifier])
+def test_objects_that_are_no_labels_are_named(estimator, y, kind):
+    text = rf"^y: expected texts, numbers or booleans as labels, got {kind}: make them texts, by"
+    with pytest.raises(ValueError, match=text):
+        estimator(max_iter=1).fit(X, y)
