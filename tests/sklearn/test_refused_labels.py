@@ -10,7 +10,7 @@ pytest.importorskip("pandas")
 
 import pandas as pd
 
-from densenet.estimators import DenseClassifier, DenseTableClassifier
+from densenet.estimators import DenseClassifier, DenseTableClassifier, cross_validate_many
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 TEXTS = ["a", None, "b"] * 2
@@ -49,6 +49,11 @@ def test_missing_labels_are_counted(estimator, kind):
         estimator(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match=f"^y_val: {text}"):
         estimator(max_iter=1).fit(X, ["a", "b"] * 3, X_val=X, y_val=y)
+
+
+def test_a_search_counts_them_before_it_draws_folds():
+    with pytest.raises(ValueError, match=r"^y: expected a label in each row, got 2 of 6"):
+        cross_validate_many(DenseClassifier(max_iter=1), X, TEXTS, {"alpha": [0.1]}, cv=2)
 
 
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations")

@@ -191,20 +191,7 @@ def test_what_is_no_table_is_refused(x, message):
         quick(validation_fraction=0).fit(x, [0, 1])
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        ["code"],
-        [2],
-        (np.int64(2),),
-        pd.Index(["code"]),
-        pd.Series(["code"]),
-        np.array([2]),
-        [False, False, True, False],
-        np.array([False, False, True, False]),
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize("given", [["code"], [2], (np.int64(2),)])
 def test_numbers_may_be_categories(given):
     x, y = frames()["pandas"], goal(DenseTableClassifier)
     plain = quick(max_iter=1).fit(x, y)
@@ -353,12 +340,6 @@ def test_tags_say_what_it_takes(estimator):
         ({"max_categories": -1}, "max_categories must be"),
         ({"categorical_features": ["age"]}, "categorical_features: expected names or positions"),
         ({"numeric_features": [4]}, "numeric_features: expected names or positions"),
-        ({"numeric_features": [True]}, r"numeric_features: .* a flag for each, got True among 1$"),
-        ({"categorical_features": [True, 1, 2, 3]}, "categorical_features: expected"),
-        (
-            {"categorical_features": [0], "numeric_features": [0]},
-            "numeric_features: expected other columns than categorical_features, got 'size' in",
-        ),
         ({"random_state": -1}, "random_state: expected"),
         ({"scoring": "r2"}, "scoring: expected loss, accuracy, recall, f1 for a target"),
         ({"scoring": "auc"}, "scoring: expected None, 'loss'"),

@@ -113,6 +113,8 @@ def cross_validate_many(
     X, y, groups = indexable(X, y, groups)  # noqa: N806
     if sample_weight is not None and np.ndim(sample_weight) == 0:  # which scikit-learn takes
         sample_weight = np.full(_num_samples(X), sample_weight)
+    if is_classifier(estimator):
+        _rows.labels_known("y", y)
     splitter = check_cv(cv, y, classifier=is_classifier(estimator))
     splits = [
         tuple(_checks.indices("cv", rows, _num_samples(X), "row numbers") for rows in pair)

@@ -127,7 +127,7 @@ def _in_utc(column: Any) -> tuple[Any, bool]:
     NumPy's moments have no zone, and those of polars and Arrow become such in UTC by themselves.
     pandas makes objects of its own, which take ten times as long.
     """
-    kind = getattr(column, "dtype", getattr(column, "type", None))
+    kind: Any = getattr(column, "dtype", getattr(column, "type", None))
     if str(kind).startswith("timestamp") and str(kind).endswith("[pyarrow]"):
         column = column.array.__arrow_array__()
         kind = column.type
