@@ -13,7 +13,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 
 import densenet as dn
-from densenet.estimators import DenseClassifier, DenseRegressor
+from densenet.estimators import DenseClassifier, DenseRegressor, DenseTableClassifier
 
 
 @pytest.fixture
@@ -349,3 +349,12 @@ def test_the_type_of_the_network_may_be_chosen(dtype, iris):
         model = fit(DenseRegressor, form, y, dtype=dtype)
         assert {w.dtype for w in model.coefs_} == {np.dtype(dtype)}
         assert model.predict(form).dtype == dtype
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", [DenseClassifier, DenseTableClassifier])
+def test_logarithms_are_those_of_the_probabilities(estimator):
+    x, y = load_iris(return_X_y=True)
+    model = estimator(max_iter=20, random_state=0).fit(x, y)
+    log = model.predict_log_proba(x)
+    np.testing.assert_allclose(np.exp(log), model.predict_proba(x), rtol=1e-5)

@@ -14,12 +14,13 @@ from sklearn.utils.validation import column_or_1d
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._class_weights import by_class
+from densenet.estimators._log_proba import LogProbabilities
 from densenet.estimators._objective import Objective, for_classes
 from densenet.estimators._rows import plain_labels, validated
 
 
 @dataclass(eq=False, repr=False)
-class DenseClassifier(ClassifierMixin, DenseEstimator):
+class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
     """Predict classes with a dense network, as scikit-learn's `MLPClassifier` does.
 
     With the same parameters and `random_state` it starts from the same weights and sees the same
@@ -250,21 +251,6 @@ class DenseClassifier(ClassifierMixin, DenseEstimator):
             return probabilities
         both = np.hstack([1 - probabilities, probabilities])
         return both if len(self.classes_) == 2 else np.ones_like(probabilities)
-
-    def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
-        """Compute the logarithm of `predict_proba`; -inf where that is 0.
-
-        Examples
-        --------
-        >>> from densenet.estimators import DenseClassifier
-        >>> x, y = [[0.0], [1.0], [4.0], [5.0]], ["low", "low", "high", "high"]
-        >>> classifier = DenseClassifier(5, solver="lbfgs", random_state=0).fit(x, y)
-        >>> bool(classifier.predict_log_proba([[0.5]])[0, 1] > -0.01)  # "low" is all but certain
-        True
-        """
-        with np.errstate(divide="ignore"):
-            log: Array = np.log(self.predict_proba(X))
-        return log
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Predict the most probable class, of shape (n,), or 0 or 1 for each label."""

@@ -15,6 +15,7 @@ from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
 from densenet.estimators._base import unchanged_by_errors
+from densenet.estimators._log_proba import LogProbabilities
 from densenet.estimators._rows import labels_known, no_dates, plain_labels, readable
 from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
@@ -111,7 +112,7 @@ class _TableEstimator(BaseEstimator):
 
 
 @dataclass(eq=False, repr=False)
-class DenseTableClassifier(ClassifierMixin, _TableEstimator):
+class DenseTableClassifier(LogProbabilities, ClassifierMixin, _TableEstimator):
     """Predict classes from a table as it is: numbers, texts, categories, booleans, gaps.
 
     It trains what ``densenet fit`` trains: columns of numbers are cut into pieces and their gaps
