@@ -240,17 +240,16 @@ def plain_blocks(lines: Lines, dialect: Dialect, width: int) -> Iterator[Block]:
     """
     if not dialect.delimiter.isascii() or dialect.delimiter == " ":
         return
-    texts, before, pending = lines.rest(), lines.number, b""
+    texts, before, pending = lines.rest(), lines.number, bytearray()
     for text in chain(texts, ("",)):
-        content = pending + text.encode()
-        if text and len(content) < _CELLS * width:
-            pending = content
+        pending += text.encode()
+        if text and len(pending) < _CELLS * width:
             continue
-        cut = _cut(content) if text else len(content)
-        block, pending = content[:cut], content[cut:]
-        if not is_plain(block, dialect) or len(pending) > _MOST:
-            pending = content
+        cut = _cut(pending) if text else len(pending)
+        block = bytes(memoryview(pending)[:cut])
+        if not is_plain(block, dialect) or len(pending) - cut > _MOST:
             break
+        del pending[:cut]
         if block:
             starts, count = _places(block)
             yield Block(block, before, starts + 1)
@@ -333,7 +332,7 @@ def rewritten(lines: Lines, dialect: Dialect, width: int) -> Iterator[Block]:
         yield Block(text.getvalue().encode(), 0, np.array(places))
 
 
-def _quotes(block: bytes) -> npt.NDArray[np.intp]:
+def _quotes(block: bytes | bytearray) -> npt.NDArray[np.intp]:
     """Give the places of quotes."""
     if b'"' not in block:
         return np.empty(0, np.intp)
@@ -350,7 +349,7 @@ def _ends(characters: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(ends)
 
 
-def _cut(content: bytes) -> int:
+def _cut(content: bytes | bytearray) -> int:
     """Give where the last row that is whole ends, if each quote begins or ends a cell."""
     quotes = _quotes(content)
     if not len(quotes):
