@@ -18,6 +18,7 @@ from densenet.tables.decimals import Values
 from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
 
 Parsed: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+Known: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]
 _RECENT = 2  # columns whose numbers are kept, as several questions in a row are about one column
 _SMALL = 5_000_000  # cells of a table of which all numbers are kept
 
@@ -346,7 +347,7 @@ class Columns(Mapping[str, Array]):
     def __init__(self, stored: Mapping[str, Stored], rows: Array | None = None) -> None:
         self._stored = stored
         self._chosen = rows
-        self._recent: dict[tuple[str, Numerals], Parsed] = {}
+        self._recent: dict[tuple[str, Numerals], Known] = {}
         self._coded: dict[str, Coded] = {}
 
     @classmethod
@@ -428,17 +429,21 @@ class Columns(Mapping[str, Array]):
         """Return for each cell of a column whether it is empty."""
         return self._taken(self._stored[name].missing())
 
-    def parse(self, name: str, numerals: Numerals = PLAIN) -> Parsed:
-        """Give a column's numbers, NaN where missing, and a flag for cells that are no numbers."""
+    def parse(self, name: str, numerals: Numerals = PLAIN) -> Known:
+        """Give a column's numbers, NaN where missing, and a flag for cells that are no numbers.
+
+        None in place of the flags says that there are no such cells, and no infinite numbers.
+        """
         key = name, numerals
         parsed = self._recent.get(key)
         if parsed is None:
-            parsed = self._stored[name].parse(numerals)
+            found, odd = self._stored[name].parse(numerals)
+            parsed = found, odd if odd.any() or np.isinf(found).any() else None
             if len(parsed[0]) * len(self._stored) > _SMALL and len(self._recent) >= _RECENT:
                 self._recent.pop(next(iter(self._recent)), None)
             self._recent[key] = parsed
         values, others = parsed
-        return self._taken(values), self._taken(others)
+        return self._taken(values), None if others is None else self._taken(others)
 
     def held(self, name: str, numerals: Numerals) -> Held:
         """Give a column's numbers, NaN where missing, in little memory."""

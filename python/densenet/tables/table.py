@@ -27,7 +27,7 @@ from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
 from densenet.tables.names import look_like_cells
 from densenet.tables.numerals import PLAIN, Numerals, recognise
-from densenet.tables.stored import Coded, Columns, Held
+from densenet.tables.stored import Coded, Columns, Held, Known
 
 __all__ = ["Table"]
 
@@ -257,7 +257,9 @@ class Table:
     def missing(self, name: str) -> Flags:
         """Return for each of a column's cells whether it is missing."""
         values, others = self._parsed(name, self._guess(name).how)
-        missing: Flags = self._stored.missing(name) if others.any() else values != values
+        if others is not None and others.any():
+            return self._stored.missing(name)
+        missing: Flags = values != values
         return missing
 
     def numerals(self, name: str, like: Numerals | None = None) -> Numerals:
@@ -279,6 +281,8 @@ class Table:
         guess = self._guess(name)
         chosen = guess.how
         self._check(name)
+        if not guess.doubt and (like is None or like == chosen == PLAIN):
+            return chosen
         if not guess.sure and (like or guess.doubt) and self._stored.is_text(name):
             if like is not None and self._fits(name, like):
                 chosen = like
@@ -326,6 +330,8 @@ class Table:
             `numerals` raises.
         """
         values, others = self._parsed(name, self.numerals(name, like))
+        if others is None:
+            return values
         for wrong, expected in (others, "a number"), (np.isinf(values), "a finite number"):
             if wrong.any():
                 row = int(wrong.argmax())
@@ -348,7 +354,7 @@ class Table:
             others are; also all that `numerals` raises.
         """
         values, found = self._parsed(name, self.numerals(name))
-        if not found.any():
+        if found is None or not found.any():
             return False
         others = np.flatnonzero(found)
         present = len(others) + int(np.sum(values == values))
@@ -367,13 +373,14 @@ class Table:
         return ValueError(f"{self.source}, column {name!r}: {words}")
 
     def _fits(self, name: str, numerals: Numerals) -> bool:
-        return not self._parsed(name, numerals)[1].any()
+        others = self._parsed(name, numerals)[1]
+        return others is None or not others.any()
 
     def _fits_with_dots(self, name: str, like: Numerals) -> bool:
         return like.decimal == "," and self._fits(name, replace(like, thousands="."))
 
-    def _parsed(self, name: str, numerals: Numerals) -> tuple[Numbers, Flags]:
-        """Give a column's numbers, and which cells are no numbers."""
+    def _parsed(self, name: str, numerals: Numerals) -> Known:
+        """Give a column's numbers, and which cells are no numbers, as `Columns.parse` does."""
         self._check(name)
         return self._stored.parse(name, numerals)
 

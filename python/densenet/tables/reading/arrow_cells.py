@@ -6,6 +6,7 @@ the numbers.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from densenet.tables.stored import (
 )
 
 _FLOATS = {"double": "float64", "float": "float32", "halffloat": "float16"}
-_FEW = 1000  # cells that often tell already what would have to hold of all
+FEW = 1000
+"""Cells that often tell already what would have to hold of all; a column of no more is short."""
 _FIRST = 10  # cells that tell what dots mean, unless they are between thousands
 
 
@@ -90,14 +92,14 @@ class StoredTexts:
 
     def are_numbers(self) -> bool:
         """Return whether every cell is a number as programs write it, or missing."""
-        head = [text for text in self._cells[:_FEW].to_pylist() if text and text not in MARKS]
+        head = [text for text in self._cells[:FEW].to_pylist() if text and text not in MARKS]
         return are_numbers(head) and StoredCodes(self.coded()).are_numbers()
 
     def dots(self) -> Dots:
         """Say what the dots in a column of numbers may mean."""
         from pyarrow import compute
 
-        for count in (_FIRST, _FEW):
+        for count in (_FIRST, FEW):
             few = dots_of(text for text in self._cells[:count].to_pylist() if text)
             if few == "others" or len(self) <= count:
                 return few
@@ -205,8 +207,8 @@ def store(cells: Any, words: Collection[str], texts: Sequence[Any] | None = None
         whole = _whole(cells, numbers, values)
         if whole is not None:
             return StoredNumbers(whole, is_text=True)
-    is_short = len(cells) <= _FEW
-    if not (is_short and numbers is not None) and _repeats(cells[:_FEW]):
+    is_short = len(cells) <= FEW
+    if not (is_short and numbers is not None) and _repeats(cells[:FEW]):
         coded = _coded(cells)
         if 2 * len(coded.texts) <= len(cells):
             return StoredCodes(coded)
@@ -214,6 +216,40 @@ def store(cells: Any, words: Collection[str], texts: Sequence[Any] | None = None
         return StoredTexts(cells)
     texts = pack_large(cells) if texts is None else texts
     return StoredNumerals(shortened(values), texts)
+
+
+def store_some(columns: Sequence[Sequence[Any]], words: Collection[str]) -> list[Stored]:
+    """Store columns of texts, each as `store` does; several have at most `FEW` cells each.
+
+    A call of pyarrow costs more than the cells of a short column. So they are read together, if all
+    are numbers, and those with fractions are stored as they were read.
+
+    Parameters
+    ----------
+    columns : sequence of sequences
+        The texts of each column, as `store` takes them.
+    words : collection of str
+        As for `store`.
+
+    Examples
+    --------
+    >>> import pyarrow as arrow
+    >>> from densenet.tables.reading.arrow_cells import store_some
+    >>> texts = [arrow.array(["1.50", None])], [arrow.array(["2", "3"])]
+    >>> [type(stored).__name__ for stored in store_some(texts, {"na"})]
+    ['StoredNumerals', 'StoredNumbers']
+    """
+    numbers = None
+    if len(columns) > 1:
+        numbers = _numbers(unpacked(chain.from_iterable(columns)))
+    if numbers is None:
+        return [store(unpacked(texts), words, texts) for texts in columns]
+    values = as_numpy(numbers).reshape(len(columns), -1)
+    have_fractions = np.any((values == values) & (values != np.rint(values)), axis=1)
+    return [
+        StoredNumerals(own, texts) if has_fraction else store(unpacked(texts), words, texts)
+        for own, texts, has_fraction in zip(values, columns, have_fractions.tolist(), strict=True)
+    ]
 
 
 def _repeats(cells: Any) -> bool:
@@ -288,8 +324,8 @@ def _numbers(cells: Any) -> Any:
     from pyarrow import compute
 
     try:
-        if len(cells) > _FEW:
-            cells[:_FEW].cast(arrow.float64())  # as each cell that is no number costs much
+        if len(cells) > FEW:
+            cells[:FEW].cast(arrow.float64())  # as each cell that is no number costs much
         numbers = cells.cast(arrow.float64())
     except arrow.ArrowInvalid:
         return None
@@ -324,7 +360,7 @@ def _whole(cells: Any, numbers: Any, values: Array) -> Array | None:
     import pyarrow as arrow
     from pyarrow import compute
 
-    few = values[:_FEW]
+    few = values[:FEW]
     if len(numbers) == numbers.null_count or np.any((few == few) & (few != np.rint(few))):
         return None
     try:

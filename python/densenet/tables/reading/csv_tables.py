@@ -12,7 +12,7 @@ from densenet.tables.cells import number
 from densenet.tables.guess import Guess
 from densenet.tables.names import check_names
 from densenet.tables.numerals import Numerals
-from densenet.tables.reading.arrow_cells import store
+from densenet.tables.reading.arrow_cells import FEW, store_some
 from densenet.tables.reading.csv_text import (
     Block,
     Dialect,
@@ -23,7 +23,7 @@ from densenet.tables.reading.csv_text import (
     records,
     rewritten,
 )
-from densenet.tables.reading.packed_texts import PACKED, can_pack, packed, unpacked
+from densenet.tables.reading.packed_texts import PACKED, can_pack, packed
 from densenet.tables.reading.parts import Part, of_one_file
 from densenet.tables.stored import Stored
 
@@ -32,6 +32,7 @@ _TOLD = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
 _FEW = 20  # first lines, from which the delimiter is found
 _MOST = 1 << 16  # characters of them
+_TOGETHER = 1 << 15  # cells of short columns that are stored together
 
 
 class CsvBlock(NamedTuple):
@@ -393,8 +394,10 @@ def store_texts(
     >>> stored["a"].array().tolist(), stored["b"].array().tolist()
     (['07'], [''])
     """
-    stored = {}
-    for name in list(part.columns):
-        arrays = part.columns.pop(name)
-        stored[name] = store(unpacked(arrays), words, arrays)
+    stored: dict[str, Stored] = {}
+    names, rows = list(part.columns), len(part.places)
+    width = _TOGETHER // rows if rows <= FEW else 1
+    for begin in range(0, len(names), width):
+        some = {name: part.columns.pop(name) for name in names[begin : begin + width]}
+        stored |= zip(some, store_some(list(some.values()), words), strict=True)
     return stored, {}, {}
