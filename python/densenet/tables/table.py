@@ -27,7 +27,7 @@ from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
 from densenet.tables.names import look_like_cells
 from densenet.tables.numerals import PLAIN, Numerals, recognise
-from densenet.tables.stored import Coded, Columns, Held, Known
+from densenet.tables.stored import Coded, Columns, Held
 
 __all__ = ["Table"]
 
@@ -256,7 +256,7 @@ class Table:
 
     def missing(self, name: str) -> Flags:
         """Return for each of a column's cells whether it is missing."""
-        values, others = self._parsed(name, self._guess(name).how)
+        values, others = self._stored.parse(name, self._guess(name).how)
         if others is not None and others.any():
             return self._stored.missing(name)
         missing: Flags = values != values
@@ -280,7 +280,6 @@ class Table:
         """
         guess = self._guess(name)
         chosen = guess.how
-        self._check(name)
         if not guess.doubt and (like is None or like == chosen == PLAIN):
             return chosen
         if not guess.sure and (like or guess.doubt) and self._stored.is_text(name):
@@ -329,7 +328,7 @@ class Table:
             If a cell is neither a number nor missing, or its number is infinite; also all that
             `numerals` raises.
         """
-        values, others = self._parsed(name, self.numerals(name, like))
+        values, others = self._stored.parse(name, self.numerals(name, like))
         if others is None:
             return values
         for wrong, expected in (others, "a number"), (np.isinf(values), "a finite number"):
@@ -353,7 +352,7 @@ class Table:
             If a few cells, at most a tenth of those that are not missing, are no numbers while the
             others are; also all that `numerals` raises.
         """
-        values, found = self._parsed(name, self.numerals(name))
+        values, found = self._stored.parse(name, self.numerals(name))
         if found is None or not found.any():
             return False
         others = np.flatnonzero(found)
@@ -367,22 +366,18 @@ class Table:
         return True
 
     def _guess(self, name: str) -> Guess[Numerals]:
-        return self.guesses.get(_checks.text("name", name), _UNKNOWN)
+        self._check(name)
+        return self.guesses.get(name, _UNKNOWN)
 
     def _doubt(self, name: str, words: str) -> ValueError:
         return ValueError(f"{self.source}, column {name!r}: {words}")
 
     def _fits(self, name: str, numerals: Numerals) -> bool:
-        others = self._parsed(name, numerals)[1]
+        others = self._stored.parse(name, numerals)[1]
         return others is None or not others.any()
 
     def _fits_with_dots(self, name: str, like: Numerals) -> bool:
         return like.decimal == "," and self._fits(name, replace(like, thousands="."))
-
-    def _parsed(self, name: str, numerals: Numerals) -> Known:
-        """Give a column's numbers, and which cells are no numbers, as `Columns.parse` does."""
-        self._check(name)
-        return self._stored.parse(name, numerals)
 
     def _coded(self, name: str) -> Coded:
         self._check(name)

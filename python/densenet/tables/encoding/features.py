@@ -279,7 +279,7 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
         values = values[values == values]
         if not len(values):
             return "empty"
-        return "constant" if values.min() == values.max() else ""
+        return "constant" if np.all(values == values[0]) else ""
     if table.missing(column).all():
         return "empty"
     different = len(table.key_counts(column))

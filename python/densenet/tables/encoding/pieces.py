@@ -3,7 +3,9 @@
 import math
 import sys
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
+from operator import lt
 
 import numpy as np
 import numpy.typing as npt
@@ -104,9 +106,9 @@ class PiecewiseLinear:
         specs.check_numbers(self)
         object.__setattr__(self, "gaps", _checks.flag("gaps", self.gaps))
         edges = tuple(_checks.sequence("edges", self.edges, "numbers"))
-        if not all(type(edge) is float and math.isfinite(edge) for edge in edges):
+        if {*map(type, edges)} - {float} or not all(map(math.isfinite, edges)):
             raise ValueError(f"edges: expected finite numbers, got {list(edges)!r}")
-        if len(edges) < 2 or not all(low < high for low, high in pairwise(edges)):
+        if len(edges) < 2 or not all(map(lt, edges, edges[1:])):
             raise ValueError(f"edges: expected two or more that grow, got {list(edges)!r}")
         object.__setattr__(self, "edges", edges)
 
@@ -237,6 +239,22 @@ def _edges(ordered: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.float6
     is_first = np.empty(len(ordered), bool)  # of those that are equal
     is_first[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    if is_first.all():
+        return ordered[_places(len(ordered), most)] + 0.0
+    return _weighed(ordered, is_first, most)
+
+
+@lru_cache(maxsize=256)
+def _places(count: int, most: int) -> Array:
+    """Give the places of the edges among sorted values of which no two are equal."""
+    ranks = np.arange(count, dtype=np.float64)
+    return _weighed(ranks, np.ones(count, bool), most).astype(np.intp)
+
+
+def _weighed(
+    ordered: npt.NDArray[np.float64], is_first: npt.NDArray[np.bool_], most: int
+) -> npt.NDArray[np.float64]:
+    """Choose edges by the rows of each value, of which the first is flagged."""
     firsts = np.flatnonzero(is_first)
     values = ordered[firsts] + 0.0  # -0.0 and 0.0 are one number, which is written without a sign
     if len(values) <= most + 1:

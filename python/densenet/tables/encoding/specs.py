@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,10 +27,10 @@ def check_numbers(spec: Any) -> None:
 def check_statistics(spec: Any) -> None:
     """Check that a spec's column is a name, its numbers are finite and its scale is > 0."""
     _check_column(spec.column)
-    for setting in fields(spec):
-        value = getattr(spec, setting.name)
-        if setting.type is float and not (isinstance(value, float) and math.isfinite(value)):
-            raise ValueError(f"{setting.name}: expected a finite number, got {value!r}")
+    for name in _statistics(type(spec)):
+        value = getattr(spec, name)
+        if not (isinstance(value, float) and math.isfinite(value)):
+            raise ValueError(f"{name}: expected a finite number, got {value!r}")
     if spec.scale <= 0:
         raise ValueError(f"scale: expected a number > 0, got {spec.scale!r}")
 
@@ -41,6 +42,12 @@ def check_values(spec: Any) -> None:
     if len(set(values)) < len(values):
         raise ValueError(f"values: expected texts that differ, got {list(values)!r}")
     object.__setattr__(spec, "values", values)
+
+
+@cache  # as a table may have tens of thousands of columns
+def _statistics(kind: type) -> list[str]:
+    """Give the names of the settings of a spec that are floats."""
+    return [setting.name for setting in fields(kind) if setting.type is float]
 
 
 def _check_column(column: Any) -> None:
@@ -59,10 +66,10 @@ def mean_and_deviation(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def to_json(spec: Any) -> dict[str, Any]:
     """Give a spec as a dict: its settings, and its class in lower case as ``kind``."""
-    settings = {setting.name: getattr(spec, setting.name) for setting in fields(spec)}
-    for name, value in settings.items():
-        if is_dataclass(value) and not isinstance(value, type):
-            settings[name] = asdict(value)
+    settings = {
+        name: dict(vars(value)) if is_dataclass(value) else value
+        for name, value in vars(spec).items()
+    }
     return {"kind": type(spec).__name__.lower(), **settings}
 
 

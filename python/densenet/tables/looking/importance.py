@@ -146,11 +146,8 @@ def permutation_importance(
     table = table.take(_some(len(table), min(most_rows, max(_LEAST_ROWS, affordable)), rng))
     asked = Asked(model, table)
     before = asked.judged([(columns[0], np.arange(len(table))[np.newaxis])])
-
-    def orders() -> npt.NDArray[np.intp]:
-        return np.array([rng.permutation(len(table)) for _ in range(repeats)])
-
-    after = asked.judged((column, orders()) for column in columns)
+    order = np.tile(np.arange(len(table)), (repeats, 1))
+    after = asked.judged((column, rng.permuted(order, axis=1)) for column in columns)
     rises = after.reshape(len(columns), repeats, 2) - before
     means, spreads = rises.mean(axis=1).tolist(), rises.std(axis=1).tolist()
     found = [
