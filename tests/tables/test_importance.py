@@ -153,6 +153,21 @@ def test_it_is_what_whole_predictions_give(rng, networks, dtype, monkeypatch):
         np.testing.assert_allclose(judged, expected, rtol=1e-5)
 
 
+def test_the_bits_are_those_of_calls_of_any_size(rng, monkeypatch):
+    """Those of NumPy's products differ with shapes, and with the threads of its library."""
+    columns = {f"x{i}": rng.normal(size=300) for i in range(3)}
+    classes = np.where(columns["x0"] > 0, "plus", "minus")
+    table = Table.from_columns({**columns, "y": classes})
+    features = Features.fit(table, [*columns], pieces=24)
+    network = Network([Linear(features.width, 64), ReLU(), Linear(64, 2)], SoftmaxCrossEntropy())
+    model = TableModel((network,), features, Classes("y", ("minus", "plus")))
+    found = []
+    for most in (1, 1 << 16, 1 << 22):
+        monkeypatch.setattr(shuffling, "_MOST", most)
+        found.append(tables.permutation_importance(model, table))
+    assert found[0] == found[1] == found[2]
+
+
 @pytest.mark.parametrize("constant", [False, True])
 def test_values_are_judged_as_by_their_metrics(rng, constant):
     x = rng.normal(size=50)

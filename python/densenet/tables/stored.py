@@ -19,8 +19,9 @@ from densenet.tables.numerals import PLAIN, Dots, Numerals, dots_of
 
 Parsed: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 Known: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]
-_RECENT = 2  # columns whose numbers are kept, as several questions in a row are about one column
-_SMALL = 5_000_000  # cells of a table of which all numbers are kept
+# Cells of a table of which all numbers are kept. Of a larger one they are those of the last column,
+# as several questions in a row are about one.
+_SMALL = 5_000_000
 
 
 class Coded(NamedTuple):
@@ -167,7 +168,7 @@ class StoredNumbers:
     def coded(self) -> Coded:
         """Give the numbers' texts."""
         values, codes = np.unique(self._values[:], return_inverse=True)
-        return Coded(list(map(write_number, values)), codes)
+        return Coded(list(map(write_number, values)), smallest(codes))
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Return for each cell whether it is missing."""
@@ -418,8 +419,7 @@ class Columns(Mapping[str, Array]):
         coded = self._coded.get(name)
         if coded is None:
             coded = self._stored[name].coded()
-            if len(self._coded) >= _RECENT:
-                self._coded.pop(next(iter(self._coded)), None)
+            self._coded.clear()  # all but the last column's
             self._coded[name] = coded
         if self._chosen is None:
             return coded
@@ -439,8 +439,8 @@ class Columns(Mapping[str, Array]):
         if parsed is None:
             found, odd = self._stored[name].parse(numerals)
             parsed = found, odd if odd.any() or np.isinf(found).any() else None
-            if len(parsed[0]) * len(self._stored) > _SMALL and len(self._recent) >= _RECENT:
-                self._recent.pop(next(iter(self._recent)), None)
+            if len(parsed[0]) * len(self._stored) > _SMALL:
+                self._recent.clear()
             self._recent[key] = parsed
         values, others = parsed
         return self._taken(values), None if others is None else self._taken(others)

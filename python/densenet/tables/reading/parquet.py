@@ -148,7 +148,8 @@ def _opened(source: Source, metadata: Any = None) -> Any:
 
     stream = arrow.BufferReader(source.stream.read()) if source.was_packed else source.stream
     size = 0 if metadata is None else _AT_ONCE
-    return parquet.ParquetFile(stream, metadata=metadata, buffer_size=size)
+    # Reading ahead would call threads, which keep 4 MB each, and hold a row group of a large file.
+    return parquet.ParquetFile(stream, metadata=metadata, buffer_size=size, pre_buffer=False)
 
 
 @contextmanager
