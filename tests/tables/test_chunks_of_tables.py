@@ -323,10 +323,25 @@ def test_the_command_trains_in_chunks(command, few_drawn, rng):
     assert command("info", "model.safetensors")[0] == 0
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+def test_the_command_scores_folds_of_the_rows_drawn(command, rng, request, drawn):
+    if drawn:
+        request.getfixturevalue("few_drawn")
+    write("t.csv", HEADER, tracks(rng))
+    arguments = ("fit", "t.csv", "--target", "genre", "--id", "track_id", *QUICK)
+    plain = command(*arguments, "--chunks")[1]
+    status, out, _ = command(*arguments, "--chunks", "--folds", "3")
+    assert status == 0
+    told = "3 folds of the 60 rows drawn, each" if drawn else "3 folds, each"
+    assert out.startswith(f"{told} predicted by a model of the others")
+    assert out.split("confusion")[1] == plain.split("confusion")[1]
+    if not drawn:
+        assert command(*arguments, "--folds", "3")[1].splitlines()[:4] == out.splitlines()[:4]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--folds", "3"), "--folds: expected no such option with --chunks"),
         (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
         (("--reduce", "pca:2"), "--reduce: expected no such option with --chunks"),
     ],

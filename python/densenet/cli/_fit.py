@@ -233,7 +233,7 @@ def _choices(setting: str) -> list[str]:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from densenet._extras import require
-    from densenet.tables import cross_validate, fit, fit_chunks
+    from densenet.tables import fit, fit_chunks
 
     if not arguments.no_picture:
         require("densenet fit, without --no-picture,", "demo", "matplotlib", "pyarrow")
@@ -251,26 +251,35 @@ def _fit(arguments: argparse.Namespace) -> int:
         words = settings if start is None else start
         chunks = _tables.read_chunks(arguments, words.missing, words.present)
         validation = _held_out(arguments, settings, start)
+        folds = _folds(arguments, settings, chunks.sample, is_whole=chunks.is_whole)
         fitted = fit_chunks(chunks, settings, start=start, validation=validation, progress=progress)
-        return _tell(arguments, fitted, {}, output)
+        return _tell(arguments, fitted, folds, output)
     table = _read(arguments, settings, start)
     validation = _held_out(arguments, settings, start)
-    scores = cross_validate(table, settings, arguments.folds) if arguments.folds else {}
+    folds = _folds(arguments, settings, table)
     fitted = fit(
         table, settings, start=start, validation=validation, progress=progress, workers=workers
     )
     if workers is not None and workers.rank > 0:  # rank 0 alone writes and prints
         return 0
-    return _tell(arguments, fitted, scores, output)
+    return _tell(arguments, fitted, folds, output)
 
 
-def _tell(
-    arguments: argparse.Namespace,
-    fitted: "Fitted",
-    scores: "dict[str, list[float]]",
-    output: Path,
-) -> int:
-    """Write the model, the report, the picture and the page."""
+def _folds(
+    arguments: argparse.Namespace, settings: "Settings", rows: "Table", is_whole: bool = True
+) -> str:
+    """Score models that each have not seen a part of the rows, and report that, if it is asked."""
+    if not arguments.folds:
+        return ""
+    from densenet.tables import cross_validate
+    from densenet.tables.looking.report import folds_report
+
+    scores = cross_validate(rows, settings, arguments.folds)
+    return f"{folds_report(scores, 0 if is_whole else len(rows))}\n\n"
+
+
+def _tell(arguments: argparse.Namespace, fitted: "Fitted", folds: str, output: Path) -> int:
+    """Write the model, the report, after that of folds, the picture and the page."""
     from densenet._files.whole import written_whole
     from densenet.tables.looking import pictures
     from densenet.tables.looking import report as table_report
@@ -278,11 +287,9 @@ def _tell(
     from densenet.tables.looking.page import fit_page
 
     fitted.model.save(arguments.out)
-    if scores:
-        print(f"{table_report.folds_report(scores)}\n")
     seed = fitted.model.facts["settings"]["seed"]
     importances = importances_of(fitted, seed=seed)
-    print(f"{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
+    print(f"{folds}{table_report.fit_report(fitted, importances)}\n\nmodel: {arguments.out}")
     if not arguments.no_picture:
         pictures.fit_picture(fitted, importances).savefig(output, dpi=150)
         print(f"picture: {output}")
@@ -318,16 +325,12 @@ def _check_chunks(
     arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
 ) -> None:
     """Refuse options that need the whole table in memory."""
-    for option in ("folds", "join"):
-        if getattr(arguments, option) is not None:
+    for option, value in ("join", arguments.join), ("reduce", settings.reduce):
+        if value is not None:
             raise ValueError(
                 f"--{option}: expected no such option with --chunks, as it needs the whole table "
                 "in memory"
             )
-    if settings.reduce is not None:
-        raise ValueError(
-            "--reduce: expected no such option with --chunks, as it needs the whole table in memory"
-        )
     if workers is not None:
         raise ValueError("--chunks: expected one process, got several by mpiexec")
 

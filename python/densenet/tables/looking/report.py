@@ -98,13 +98,15 @@ def scores_of(fitted: Fitted) -> dict[str, dict[str, float]]:
     return scores
 
 
-def folds_report(scores: Mapping[str, Sequence[float]]) -> str:
+def folds_report(scores: Mapping[str, Sequence[float]], drawn: int = 0) -> str:
     """Report the scores of a cross-validation: means over the folds, and their spread.
 
     Parameters
     ----------
     scores : mapping of str to sequence of float
         What `densenet.tables.training.folds.cross_validate` gives.
+    drawn : int
+        How many rows were drawn to be divided into folds; 0 if all rows were.
 
     Returns
     -------
@@ -123,8 +125,9 @@ def folds_report(scores: Mapping[str, Sequence[float]]) -> str:
         "mean": {name: float(np.mean(each)) for name, each in scores.items()},
         "spread": {name: float(np.std(each)) for name, each in scores.items()},
     }
+    of = f" of the {drawn:,} rows drawn" if drawn else ""
     about = "each predicted by a model of the others: mean and standard deviation"
-    return "\n".join([f"{folds} folds, {about}", *_table_of(table)])
+    return "\n".join([f"{folds} folds{of}, {about}", *_table_of(table)])
 
 
 def score_report(model: TableModel, evaluation: Evaluation) -> str:
