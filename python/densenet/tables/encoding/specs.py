@@ -27,7 +27,7 @@ def check_numbers(spec: Any) -> None:
 def check_statistics(spec: Any) -> None:
     """Check that a spec's column is a name, its numbers are finite and its scale is > 0."""
     _check_column(spec.column)
-    for name in _statistics(type(spec)):
+    for name in _statistics(spec.__class__):
         value = getattr(spec, name)
         if not (isinstance(value, float) and math.isfinite(value)):
             raise ValueError(f"{name}: expected a finite number, got {value!r}")

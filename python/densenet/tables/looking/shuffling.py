@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from densenet._typing import Array
-from densenet.kernels import linear_forward
 from densenet.layers import Linear
 from densenet.network import Network
 from densenet.tables.encoding.targets import Classes
@@ -124,6 +123,9 @@ class _Begun(NamedTuple):
 
         Shapes: x (rows, features), orders (orders, rows).
         """
+        # Here, as this module is imported where nothing is compiled, too.
+        from densenet.kernels import linear_forward
+
         width = self.sums.shape[1]
         total = np.tile(self.sums, (sum(len(orders) for _, orders in shuffles), 1, 1))
         begin = 0
