@@ -9,7 +9,9 @@ import pytest
 
 from densenet.tables import read_table
 from densenet.tables.decimals import Decimals, shortened
-from densenet.tables.reading import csv_tables, packed_texts
+from densenet.tables.numerals import PLAIN
+from densenet.tables.reading import arrow_cells, csv_tables, packed_texts
+from densenet.tables.reading.parts import Part
 
 arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -136,3 +138,38 @@ def test_numbers_beside_others_stay_as_they_are(rng, other, at):
 
 def test_nothing_but_gaps_is_held():
     assert np.isnan(shortened(np.full(ROWS, np.nan))[:]).all()
+
+
+SHORT = {
+    "fractions": ["1.50", "-2.25", "1e-3"],
+    "with a gap": ["1.50", None, "-0.0"],
+    "all gaps": [None, None, None],
+    "whole": ["7", "8", "9"],
+    "whole, written with dots": ["7.0", "8.0", "-0.0"],
+    "infinite": ["inf", "0.5", "1"],
+    "repeated": ["0.5", "0.5", "0.5"],
+    "texts": ["a", " b", "na"],
+    "words for gaps": ["0.5", "NA", "1"],
+    "a NaN": ["0.5", "nan", "1"],
+}
+
+
+@pytest.mark.parametrize("names", [[*SHORT], [*SHORT][:7], ["fractions"]])
+def test_short_columns_are_stored_together_as_alone(names):
+    columns = [[arrow.array(SHORT[name], arrow.string())] for name in names]
+    together = arrow_cells.store_some(columns, {"", "na"})
+    for [texts], stored in zip(columns, together, strict=True):
+        alone = arrow_cells.store(arrow.chunked_array([texts]), {"", "na"})
+        assert type(stored) is type(alone)
+        assert stored.array().tolist() == alone.array().tolist()
+        for found, expected in zip(stored.parse(PLAIN), alone.parse(PLAIN), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+def test_columns_without_rows_are_stored():
+    columns = {name: [arrow.array([], arrow.string())] for name in "ab"}
+    part = Part("t.csv", columns, np.empty(0, np.int32), "line", [])
+    stored, _, _ = csv_tables.store_texts(part, {""})
+    assert {name: len(one) for name, one in stored.items()} == {"a": 0, "b": 0}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from densenet.tables import Features, PiecewiseLinear, Table
+from densenet.tables.encoding import pieces
 from densenet.tables.encoding.quantiles import median_of, places_between, quantile_of
 
 
@@ -32,6 +33,15 @@ def test_pieces_hold_equally_many_rows(rng):
     part = PiecewiseLinear.fit(column(values), "x", 10)
     counts, _ = np.histogram(values, part.edges)
     assert np.all(np.abs(counts - 100) <= 2)
+
+
+@pytest.mark.parametrize("count", [2, 25, 26, 27, 160, 5000])
+@pytest.mark.parametrize("most", [1, 2, 24])
+def test_values_that_all_differ_have_edges_at_places_that_are_known(rng, count, most):
+    """They are those of the rule for values that may repeat."""
+    ordered = np.sort(rng.normal(size=count))
+    expected = pieces._weighed(ordered, np.ones(count, bool), most)
+    np.testing.assert_array_equal(pieces._edges(ordered, most), expected)
 
 
 def test_few_values_are_the_edges():
