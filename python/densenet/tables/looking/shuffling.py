@@ -22,7 +22,7 @@ from densenet.tables.training.reducing import after_first
 _Shuffle: TypeAlias = tuple[str, Array]
 # Numbers that go into one call of a network. By `densenet fit` of 216,000 x 40 as Parquet, peak of
 # memory and time of importance: 2^18 and 2^19 160 MB, 0.10 s; 2^20 162 MB, 0.11 s; 2^22 179 MB,
-# 0.15 s (2026-12-01, b94a7fd, Zen 5).
+# 0.15 s (2026-12-01, 9a4d828, Zen 5).
 _MOST = 1 << 19
 
 
@@ -137,7 +137,7 @@ class _Begun(NamedTuple):
             if self.weight is None:
                 some[:, :, place] = known[orders]
             else:
-                # Not NumPy's product: it wakes OpenBLAS's threads, and differs with their number.
+                # Not NumPy's product: it wakes OpenBLAS's threads, and its bits depend on the rows.
                 change = np.subtract(known[orders], known, dtype=self.weight.dtype)
                 sums = linear_forward(change.reshape(-1, known.shape[1]), self.weight[:, place])
                 some += sums.reshape(some.shape)

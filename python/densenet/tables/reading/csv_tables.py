@@ -34,7 +34,7 @@ _FEW = 20  # first lines, from which the delimiter is found
 _MOST = 1 << 16  # characters of them
 # Cells of short columns that are stored together. By a loop over `store_texts` of 20,000 columns of
 # 200 rows: 2^10 0.17 s, 2^13 0.11, 2^15 and more 0.09, each alone 0.47
-# (2026-12-01, b94a7fd, Zen 5).
+# (2026-12-01, 9a4d828, Zen 5).
 _TOGETHER = 1 << 15
 
 
