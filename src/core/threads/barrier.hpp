@@ -44,14 +44,19 @@ class Barrier {
     wait_until(rank, round_, [=](unsigned now) { return now != round; });
   }
 
-  // The end of the team's work: member 0 waits for the others, who do not wait.
+  // The end of the team's work: member 0 waits for the others. They go on to OpenMP's own barrier,
+  // which keeps the processor, or sleep until member 0 comes, where another program wants it.
   void part(int rank, int size) {
     const unsigned others = static_cast<unsigned>(size) - 1;
     if (rank > 0) {
+      const unsigned round = round_.load();
       arrived_.fetch_add(1);
       wake(arrived_);
+      if (shares_processor()) sleep_until(round_, [=](unsigned now) { return now != round; });
     } else {
       wait_until(0, arrived_, [=](unsigned now) { return now == others; });
+      round_.fetch_add(1);
+      wake(round_);
     }
   }
 
