@@ -43,10 +43,13 @@ def missing(level: str) -> str | None:
 def hold(level: str | None) -> None:
     """Run this command anew with all held to a level, unless it is already; None holds nobody.
 
-    Libraries read their switches when they are loaded, and densenet, whose peaks the limits are
-    reckoned from, is loaded in this process.
+    A processor that has no more holds all by itself, and JAX then keeps its own products. Libraries
+    read their switches when they are loaded, and densenet, whose peaks the limits are reckoned
+    from, is loaded in this process.
     """
-    if level is None or all(os.environ.get(k, "").endswith(v) for k, v in SWITCHES[level].items()):
+    if level is None or level == levels()[0]:
+        return
+    if all(os.environ.get(k, "").endswith(v) for k, v in SWITCHES[level].items()):
         return
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], held_to(level))

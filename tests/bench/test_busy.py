@@ -78,7 +78,10 @@ def started(monkeypatch):
 
 def test_a_command_is_run_anew_with_all_held_to_a_level(monkeypatch, started):
     isa.hold(None)
+    monkeypatch.setattr(isa, "levels", lambda: ["v3", "v2"])
+    isa.hold("v3")
     assert started == []
+    monkeypatch.setattr(isa, "levels", lambda: ["v4", "v3", "v2"])
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
     isa.hold("v3")
     (held,) = started
