@@ -110,11 +110,14 @@ def noisy(rng, rows):
 
 @pytest.mark.parametrize(("rows", "later"), [(5 * HELD_OUT, True), (4 * HELD_OUT, False)])
 def test_of_epochs_as_good_as_the_best_one_the_latest_is_kept(rng, rows, later):
-    fitted = fit(noisy(rng, rows), Settings("y", epochs=12, seed=1))
-    scores = np.array([record["val_accuracy"] for record in fitted.history.epochs])
-    held, best = len(fitted.validation.y_true), np.argmax(scores)
-    half = np.sqrt(scores[best] * (1 - scores[best]) / held) / 2
-    latest = np.flatnonzero(scores >= scores[best] - half)[-1]
+    for _ in range(8):  # until the best epoch is not the last one as good: nearly always at once
+        fitted = fit(noisy(rng, rows), Settings("y", epochs=12, seed=1))
+        scores = np.array([record["val_accuracy"] for record in fitted.history.epochs])
+        held, best = len(fitted.validation.y_true), np.argmax(scores)
+        half = np.sqrt(scores[best] * (1 - scores[best]) / held) / 2
+        latest = np.flatnonzero(scores >= scores[best] - half)[-1]
+        if latest > best:
+            break
     assert latest > best
     kept = latest if later else best
     assert fitted.validation.scores["accuracy"] == pytest.approx(scores[kept])
