@@ -18,7 +18,7 @@ SWITCHES = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2",  # of PyTorch's own kernels, and of what it compiles
-        # What PyTorch 2.13.0 compiled for wider vectors it would take from its cache: other losses.
+        # PyTorch 2.13.0 would take from its cache what it compiled for wider vectors: wrong losses.
         "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
     }

@@ -356,10 +356,10 @@ def disagreements(results: Sequence[Result]) -> list[str]:
 
 
 def too_fast(results: Sequence[Result]) -> list[str]:
-    """Give a line for each peer that took less than the limit, whose peak it then did not keep to.
+    """Give a line for each peer that was faster than the measured peaks allow.
 
-    It used wider vectors than it was held to, or the peak was measured too low. Lower precisions
-    have a higher peak of their own, and are left out.
+    Either it used wider vectors than it was held to, or a peak was measured too low. Lower
+    precisions have a higher peak of their own, and are left out.
     """
     return [
         f"FASTER THAN THE LIMIT: {name}, {result.net.shape}:{result.net.batch}: "

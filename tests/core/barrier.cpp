@@ -45,28 +45,57 @@ long sleeps() {
   return usage.ru_nvcsw;
 }
 
-// Two members on one processor: the one that waits gives it to the one that works, which keeps it
-// for a turn. It need not be given back before the work is done.
-TEST(who_waits_sleeps_where_others_have_the_processor) {
-  Barrier meeting;
+// Runs a function on one processor, which threads that it begins share.
+template <class Body>
+void on_one_processor(const Body& body) {
   cpu_set_t before;
   CHECK(sched_getaffinity(0, sizeof(before), &before) == 0);
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(static_cast<unsigned>(sched_getcpu()), &one);
-  CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);  // inherited by the other
-  std::thread other([&] {
-    const double start = turns().seconds;
-    while (turns().seconds < start + 0.2) {
-    }
-    meeting.wait(1, 2);
-  });
-  Barrier::begin();
-  const long slept = sleeps();
-  meeting.wait(0, 2);
-  CHECK(sleeps() > slept);
-  other.join();
+  CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+  body();
   CHECK(sched_setaffinity(0, sizeof(before), &before) == 0);
+}
+
+// Keeps the processor for so many seconds of this thread's own.
+void work(double seconds) {
+  const double start = turns().seconds;
+  while (turns().seconds < start + seconds) {
+  }
+}
+
+// Two members on one processor: the one that waits gives it to the one that works, which keeps it
+// for a turn. It need not be given back before the work is done.
+TEST(who_waits_sleeps_where_others_have_the_processor) {
+  on_one_processor([] {
+    Barrier meeting;
+    std::thread other([&] {
+      work(0.2);
+      meeting.wait(1, 2);
+    });
+    Barrier::begin();
+    const long slept = sleeps();
+    meeting.wait(0, 2);
+    CHECK(sleeps() > slept);
+    other.join();
+  });
+}
+
+TEST(who_has_ended_its_part_sleeps_there_until_member_0_comes) {
+  on_one_processor([] {
+    Barrier meeting;
+    std::thread other([&] {
+      Barrier::begin();
+      work(0.1);
+      const long slept = sleeps();
+      meeting.part(1, 2);
+      CHECK(sleeps() > slept);
+    });
+    work(0.3);
+    meeting.part(0, 2);
+    other.join();
+  });
 }
 #endif
 

@@ -125,6 +125,13 @@ def test_of_epochs_as_good_as_the_best_one_the_latest_is_kept(rng, rows, later):
     assert (f"the best is number {best + 1}; number {latest + 1}, as good" in told) == later
 
 
+def test_patience_counts_from_the_best_epoch_and_not_from_the_one_kept(rng):
+    fitted = fit(noisy(rng, 5 * HELD_OUT), Settings("y", epochs=40, patience=4, seed=1))
+    scores = [record["val_accuracy"] for record in fitted.history.epochs]
+    assert fitted.history.stopped == "early stopping"
+    assert len(scores) == 1 + int(np.argmax(scores)) + 4
+
+
 def test_networks_of_an_average_keep_their_best_epochs(rng):
     fitted = fit(noisy(rng, 5 * HELD_OUT), Settings("y", epochs=12, nets=2, seed=1))
     best = [max(record["val_accuracy"] for record in each.epochs) for each in fitted.histories]

@@ -17,7 +17,16 @@ from densenet._checks.arrays import (
     same_length,
     unmasked,
 )
-from densenet._checks.frames import columns, exact, is_arrow, library, pairs, plain, unwrapped
+from densenet._checks.frames import (
+    MISSING_OBJECTS,
+    columns,
+    exact,
+    is_arrow,
+    library,
+    pairs,
+    plain,
+    unwrapped,
+)
 from densenet._checks.kernels import (
     elementwise,
     elementwise_backward,
@@ -74,6 +83,7 @@ from densenet._checks.targets import (
 from densenet._checks.updates import finite, gradient, update, vector_to_write, writeable
 
 __all__ = [
+    "MISSING_OBJECTS",
     "MOST_ROWS",
     "MOST_STEPS",
     "MOST_THREADS",

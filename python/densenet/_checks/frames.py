@@ -42,6 +42,9 @@ def library(value: Any) -> str:
     return str(type(value).__module__ or "").partition(".")[0].lstrip("_")
 
 
+MISSING_OBJECTS = ("None", "nan", "NaN", "NaT", "<NA>")
+"""What `str` makes of None, of NaN, and of NaT and NA of pandas."""
+
 _QUERIES = {
     ("polars", "LazyFrame"): "run the query first, by collect()",
     ("duckdb", "DuckDBPyRelation"): "run the query first, by df(), pl() or to_arrow_table()",

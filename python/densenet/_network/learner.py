@@ -240,10 +240,10 @@ class Learner:
     ) -> tuple[float, Array]:
         """Measure the mean loss of examples, all or those with these numbers, batch by batch.
 
-        If asked to, predict them by the same outputs; otherwise nothing is predicted.
+        With `predict`, give their predictions, too, by the same outputs; without it give none.
         """
         sums, total = 0.0, 0.0
-        none = np.empty((0, self.layout.outputs), self.dtype)
+        none = np.empty((0, self.layout.outputs), self.dtype)  # as there may be no rows
         predicted = [predictions.predicted(self.loss, none)]
         flat, mode = self.flat, self.mode(False)
         n = len(examples.x if rows is None else rows)

@@ -268,7 +268,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 def _folds(
     arguments: argparse.Namespace, settings: "Settings", rows: "Table", is_whole: bool = True
 ) -> str:
-    """Score models that each have not seen a part of the rows, and report that, if it is asked."""
+    """Report the scores of a cross-validation, if ``--folds`` asks for one; "" otherwise."""
     if not arguments.folds:
         return ""
     from densenet.tables import cross_validate
@@ -279,7 +279,7 @@ def _folds(
 
 
 def _tell(arguments: argparse.Namespace, fitted: "Fitted", folds: str, output: Path) -> int:
-    """Write the model, the report, after that of folds, the picture and the page."""
+    """Write the model, print the report of folds and that of the fit, write picture and page."""
     from densenet._files.whole import written_whole
     from densenet.tables.looking import pictures
     from densenet.tables.looking import report as table_report

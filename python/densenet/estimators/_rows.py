@@ -146,7 +146,7 @@ def _is_missing(label: object) -> bool:
     """Tell None, NaN and pandas' NA and NaT from labels."""
     if isinstance(label, str | int):
         return False
-    return label is None or str(label) in ("nan", "NaN", "NaT", "<NA>")
+    return str(label) in _checks.MISSING_OBJECTS
 
 
 def plain_labels(labels: Any) -> Any:

@@ -142,7 +142,7 @@ def _text(cell: object) -> str:
     if isinstance(cell, str):
         return cell
     text = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
-    return "" if text in ("None", "nan", "NaN", "NaT", "<NA>") else text
+    return "" if text in _checks.MISSING_OBJECTS else text
 
 
 def is_categorical(column: Any) -> bool:

@@ -137,7 +137,7 @@ class _Begun(NamedTuple):
             if self.weight is None:
                 some[:, :, place] = known[orders]
             else:
-                # Not NumPy's product: it wakes OpenBLAS's threads, and its bits depend on the rows.
+                # NumPy's product wakes OpenBLAS's threads, and its bits depend on a call's rows.
                 change = np.subtract(known[orders], known, dtype=self.weight.dtype)
                 sums = linear_forward(change.reshape(-1, known.shape[1]), self.weight[:, place])
                 some += sums.reshape(some.shape)

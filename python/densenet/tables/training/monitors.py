@@ -95,9 +95,9 @@ MONITORS = ("loss", *_OF_CLASSES, *_OF_VALUES)
 class LatestAsGood(EarlyStopping):
     """Keep the latest epoch that is as good as the best one, by the share of right rows.
 
-    As good are p, the best share, and whatever is less by half a standard error at most, which of n
-    rows is ``sqrt(p (1 - p) / n)``. Which of these epochs is the best one is luck, and in the later
-    ones the learning rate is smaller.
+    An epoch is as good if its share is at most half a standard error below p, the best one. Of n
+    rows the standard error is ``sqrt(p (1 - p) / n)``. Which of these epochs is the best one is
+    luck, and in later ones the learning rate is smaller.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def rule_of(
     weighted : bool
         True if classes have weights, as they then have in the loss, which is watched by default.
     held : int
-        How many rows are held out by a network that is alone. From `HELD_OUT` on, of the epochs
-        whose accuracies are as good as the best one the latest is kept. The networks of an average
-        each hold out other rows, and fewer rows tell too little.
+        How many rows a single network holds out. From `HELD_OUT` on, accuracies are watched by
+        `LatestAsGood`: fewer rows would count too much as equal. Of networks that are averaged each
+        holds out other rows, so their luck evens out; 0 stands for these.
 
     Raises
     ------

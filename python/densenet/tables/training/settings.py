@@ -140,8 +140,9 @@ class Settings:
     validation : float in [0, 1), optional
         Share of the rows that are held out; by default that of 500 rows, but 0.1 to 0.2. The epoch
         with the best score on them is kept: the highest accuracy, or the lowest loss of values,
-        unless `monitor` is another score. Of accuracies that `LatestAsGood` of
-        `densenet.tables.training.monitors` takes as equal, the latest one's is kept.
+        unless `monitor` is another score. With one network and at least 500 rows held out,
+        accuracies within half a standard error of the highest count as equal to it, and the latest
+        of these epochs is kept.
     patience : int, optional
         Epochs without a better score after which training stops; by default it does not.
     nets : int
