@@ -9,6 +9,7 @@ from peers.contender import Contender
 from peers.densenet import (
     DensenetFit,
     DensenetFitAlone,
+    DensenetHalves,
     DensenetHighest,
     DensenetPredict,
     DensenetPredictAlone,
@@ -51,6 +52,7 @@ CONTENDERS: dict[str, dict[str, type[Contender]]] = {
     "train": {
         "densenet, fit": DensenetFit,
         "densenet, train_step": DensenetStep,
+        "densenet, two halves": DensenetHalves,
         "densenet, one thread": DensenetFitAlone,
         "densenet, highest precision": DensenetHighest,
         "PyTorch, fused Adam": TorchFused,

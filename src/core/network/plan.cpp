@@ -19,6 +19,7 @@
 #include "core/network/workspace.hpp"
 #include "core/products/product.hpp"
 #include "core/threads/access.hpp"
+#include "core/threads/pace.hpp"
 #include "core/threads/parallel.hpp"
 #include "core/tuning.hpp"
 
@@ -235,20 +236,22 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
 // Computes dparams and dx (batch, inputs), where they are not null: forward pass, then
 // output_gradient(pass), which computes the last unit's d (batch, outputs), then backward pass.
 // Each thread calls finish(pass) in the end, if it has computed dparams.
+//
+// The first layer goes by rows where it may: then a thread writes the part of its gradient that it
+// takes for itself in update_all().
 template <class T>
-template <class OutputGradient, class Finish>
-void Plan<T>::differentiate(const T* params, const Batch& batch, Workspace& work,
+template <class Call, class OutputGradient, class Finish>
+void Plan<T>::differentiate(const Call& call, const T* params, const Batch& batch, Workspace& work,
                             const Mode<T>& mode, T* dparams, T* dx,
                             const OutputGradient& output_gradient, const Finish& finish) const {
-  const int threads = threads_now(3 * flop(batch.rows));
-  reserve(work, batch.rows, threads);
+  reserve(work, batch.rows, call.threads());
   reserve_batch(work, batch);
-  work.sharing.decide(units_, precision_, batch.rows, threads, batch.in_place());
+  work.sharing.decide(units_, precision_, batch.rows, call.threads(), batch.in_place(), false);
   work.ended = false;
   const std::size_t lowest = dx != nullptr ? 0 : lowest_learning({});
   const Gradients gradients{dparams != nullptr ? lowest : Gradients::kNone,
                             dx != nullptr ? 0 : lowest + 1};
-  parallel_call(threads, [&](Team team) {
+  call.run([&](Team team) {
     const Pass pass{params,     work,         mode,     team, work.sharing.rows(team),
                     batch.rows, work.sharing, gradients};
     cut_weights(pass);
@@ -271,7 +274,7 @@ double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams,
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
     differentiate(
-        read_params, batch, *work, read_mode, dparams, dx,
+        SingleCall(gradient_flop(batch.rows)), read_params, batch, *work, read_mode, dparams, dx,
         [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
   });
   return batch_loss(batch, *work);
@@ -286,7 +289,8 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   std::atomic<bool> moves{batch.total_weight > 0};  // written before a barrier, read after it
   differentiate(
-      params, batch, *work, mode, gradient, nullptr,
+      PacedCall(work->gradient_pace, batch.rows, gradient_flop(batch.rows)), params, batch, *work,
+      mode, gradient, nullptr,
       [&](const Pass& pass) {
         loss_rows(pass, batch);
         if (!finite_loss(pass)) moves = false;
@@ -311,8 +315,8 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
     activation_gradient(pass, units_.size() - 1, d);
   };
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
-    differentiate(read_params, batch, *work, read_mode, dparams, dx, output_gradient,
-                  [](const Pass&) {});
+    differentiate(SingleCall(gradient_flop(batch.rows)), read_params, batch, *work, read_mode,
+                  dparams, dx, output_gradient, [](const Pass&) {});
   });
 }
 

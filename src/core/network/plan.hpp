@@ -256,9 +256,10 @@ class Plan {
   double batch_loss(const Batch& batch, const Workspace& work) const;
   template <class Body>
   void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
-  template <class OutputGradient, class Finish>
-  void differentiate(const T* params, const Batch& batch, Workspace& work, const Mode<T>& mode,
-                     T* dparams, T* dx, const OutputGradient& output_gradient,
+  double gradient_flop(Index rows) const { return 3 * flop(rows); }
+  template <class Call, class OutputGradient, class Finish>
+  void differentiate(const Call& call, const T* params, const Batch& batch, Workspace& work,
+                     const Mode<T>& mode, T* dparams, T* dx, const OutputGradient& output_gradient,
                      const Finish& finish) const;
   template <class Rule>
   EpochResult train_by(T* params, T* const* states, const Optimizer& optimizer,

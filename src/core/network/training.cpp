@@ -164,7 +164,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Index all_rows = epoch.rows > 0 ? epoch.rows : examples.x.rows;
   const Index rows = std::min(epoch.batch_size, all_rows);
-  const double step_flop = 3 * flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
+  const double step_flop = gradient_flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
   const int threads = threads_for(step_flop, epoch.n_steps);
   reserve(*work, rows, threads);
   const Batch first(examples, epoch.order, 0, rows);
@@ -343,7 +343,8 @@ std::optional<Applied> Plan<T>::apply_gradient(T* params, T* const* states,
     Updated<T, Rule::kStates> updated{params, {}};
     std::copy_n(states, Rule::kStates, updated.state.begin());
     const StepRules<Rule> rules(settings, given.lr, step, factors);
-    parallel_call(threads_now_for_elements(parameters_), [&](Team team) {
+    const double flop = kUpdateFlop * static_cast<double>(parameters_);
+    PacedCall(work->update_pace, parameters_, flop).run([&](Team team) {
       const double whole = norm(given.gradient, T(0), factors, partial, team);
       double length = whole;
       if (limit > 0) {

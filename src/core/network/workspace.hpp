@@ -56,6 +56,7 @@ struct Plan<T>::Workspace {
   std::vector<Buffer<T>> scratch;     // one a thread, for product()
   std::vector<Index> tiles;           // how many each thread has computed
   Pace pace;                          // of training steps
+  Pace gradient_pace, update_pace;    // of the halves of a step, each in a call of its own
   std::vector<Laps>* laps = nullptr;  // one a thread, while a step is profiled
 };
 

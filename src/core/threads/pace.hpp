@@ -14,6 +14,7 @@
 #include <chrono>
 
 #include "core/threads/lateness.hpp"
+#include "core/threads/parallel.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/index.hpp"
 
@@ -170,5 +171,29 @@ class PaceBy {
 };
 
 using Pace = PaceBy<std::chrono::steady_clock>;
+
+// A call of `flop` operations on `rows` rows, one of many alike, on as many threads as `pace` finds
+// to be the fastest.
+template <class Clock>
+class PacedCall {
+ public:
+  PacedCall(PaceBy<Clock>& pace, Index rows, double flop) : pace_(pace) {
+    const int most = threads_for(flop);
+    if (most > 1) block_ = pace.next(rows, {most, false}, flop >= kLongStep);
+    paced_ = most > 1;
+  }
+  int threads() const { return block_.way.threads; }
+
+  template <class Body>
+  void run(const Body& body) const {
+    const double waited = parallel(threads(), body, block_.asleep);
+    if (paced_) pace_.took(1, waited);
+  }
+
+ private:
+  PaceBy<Clock>& pace_;
+  typename PaceBy<Clock>::Block block_{{1, false}, {}, true};
+  bool paced_ = false;
+};
 
 }  // namespace densenet

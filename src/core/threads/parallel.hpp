@@ -204,4 +204,20 @@ void parallel_call(int threads, const Body& body) {
   standby.done(threads, parallel(threads, body, standby.asleep()));
 }
 
+// The same as an object, for functions that take one of the ways to decide; PacedCall of pace.hpp
+// is the other.
+class SingleCall {
+ public:
+  explicit SingleCall(double flop) : threads_(threads_now(flop)) {}
+  int threads() const { return threads_; }
+
+  template <class Body>
+  void run(const Body& body) const {
+    parallel_call(threads_, body);
+  }
+
+ private:
+  int threads_;
+};
+
 }  // namespace densenet
