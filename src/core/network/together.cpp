@@ -105,7 +105,8 @@ void Together<T>::reserve(const Members& members, Index states) {
   params_.at_least(all);
   for (Index s = 0; s < states; ++s) states_[s].at_least(all);
   x_.at_least(rows * shape_->inputs() * kLanes<T>);
-  line_.at_least(std::max(shape_->inputs(), shape_->outputs()) * kLanes<T>);
+  copies_.at_least(rows * shape_->inputs() * kLanes<T>);
+  line_.at_least(shape_->outputs() * kLanes<T>);
   losses_.at_least(2 * shape_->outputs() * kLanes<T>);
   layers_.resize(shape_->units().size());
   for (std::size_t u = 0; u < layers_.size(); ++u) {
@@ -151,16 +152,22 @@ void Together<T>::save_all(const Members& members, Index steps) {
 // Copies these rows of every network's epoch into x (batch, inputs).
 template <class T>
 void Together<T>::load_batch(const Members& members, Range rows) {
-  const Index count = static_cast<Index>(members.size()), n = shape_->inputs();
-  std::array<const T*, kLanes<T>> lines{};
-  for (Index i = rows.begin; i < rows.end; ++i) {
-    for (Index lane = 0; lane < count; ++lane) {
-      const Member& member = members[static_cast<std::size_t>(lane)];
-      lines[static_cast<std::size_t>(lane)] =
-          member.x(example(member.epoch, i), line_.get() + lane * n);
+  const Index count = static_cast<Index>(members.size()), size = rows.size() * shape_->inputs();
+  std::array<const T*, kLanes<T>> copies{};
+  for (Index lane = 0; lane < count; ++lane) {
+    const Member& member = members[static_cast<std::size_t>(lane)];
+    const std::int64_t* order = member.epoch.order;
+    const Source& x = member.examples.x;
+    const Part all{{0, rows.size()}, {0, shape_->inputs()}};
+    T* const copy = copies_.get() + lane * size;
+    if (order != nullptr) {
+      gather(x, order + rows.begin, all, copy);
+    } else {
+      gather(x.from(rows.begin), nullptr, all, copy);
     }
-    interleave(lines.data(), count, n, x_.get() + (i - rows.begin) * n * kLanes<T>);
+    copies[static_cast<std::size_t>(lane)] = copy;
   }
+  interleave(copies.data(), count, size, x_.get());
 }
 
 // Computes y (batch, outputs) of every unit, and z where the derivative is computed from it.

@@ -33,7 +33,7 @@ class Together {
     std::vector<T*> states;
     Examples examples;
     Epoch epoch;
-    Rows<T> x{examples.x}, targets{examples.rows};
+    Rows<T> targets{examples.rows};
   };
 
   // How many networks of this plan to train together with batches of `rows` rows: as many as there
@@ -74,7 +74,7 @@ class Together {
   }
 
   const Plan<T>* shape_ = nullptr;  // the plan of the first member
-  Buffer<T> params_, states_[2], x_, line_, losses_;
+  Buffer<T> params_, states_[2], copies_, x_, line_, losses_;
   std::vector<Layer> layers_;  // one for each unit
 };
 
