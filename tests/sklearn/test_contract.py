@@ -172,7 +172,6 @@ def test_frames_bring_their_names_and_warn_of_nothing(frame, estimator, iris):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_sparse_rows_give_what_dense_ones_give(kind, solver, rng, monkeypatch):
     monkeypatch.setattr("densenet.estimators._rows.ROWS_AT_ONCE", 64)
-    monkeypatch.setattr("densenet.estimators._stochastic.ROWS_AT_ONCE", 64)
     x = np.where(rng.random((150, 9)) < 0.3, rng.normal(size=(150, 9)), 0)
     y = (x.sum(axis=1) > 0).astype(int)
     settings = {"solver": solver, "batch_size": 32, "early_stopping": solver == "adam"}

@@ -91,6 +91,24 @@ def test_early_stopping_never_copies_mapped_rows_whole(estimator, shuffle, tmp_p
 
 
 @BOTH
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_wide_sparse_rows_are_never_dense_as_a_whole(estimator, solver, rng):
+    n, width, each = 4000, 20_000, 5  # texts by their words: 640 MB, were they dense
+    places = (rng.integers(0, width, n * each), np.arange(0, n * each + 1, each))
+    x = sparse.csr_array((rng.random(n * each), *places), shape=(n, width))
+    y = np.arange(n) % 2
+    settings = {"hidden_layer_sizes": 2, "max_iter": 1, "solver": solver, "max_fun": 1}
+    fit(estimator, x[:8], y[:8], **settings)  # what is imported and allocated once
+    tracemalloc.start()
+    try:
+        fit(estimator, x, y, **settings).predict(x)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 160e6, f"{most / 1e6:.0f} MB"
+
+
+@BOTH
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_rows_by_index_are_the_rows(estimator, weighted, shuffle, rows, rng):

@@ -9,7 +9,7 @@ from scipy.optimize import OptimizeResult, minimize
 
 from densenet._engine.cancel import HERE
 from densenet._typing import Array
-from densenet.estimators._rows import Rows, parts
+from densenet.estimators._rows import Rows
 from densenet.estimators._watch import Watch
 from densenet.layers import BatchNorm, Dropout, walk
 from densenet.network import Network
@@ -45,7 +45,7 @@ def train(estimator: Any, rows: Rows, watch: Watch) -> None:
         network.flat[...] = point
         weights = np.where(is_weight, point, 0)
         value, gradient = l2 / 2 * float(weights @ weights), l2 * weights
-        for part in parts(len(rows)):
+        for part in rows.parts():
             share = len(rows.targets[part]) if rows.weight is None else rows.weight[part].sum()
             if share:
                 x, given = rows.take(part)

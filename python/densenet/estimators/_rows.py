@@ -1,7 +1,7 @@
 """The rows that an estimator trains on or predicts for, dense or sparse."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,43 @@ from densenet.network import Network
 ROWS_AT_ONCE = 8192
 """Number of rows that are gathered, and made dense if they are sparse, at a time."""
 
+_DENSE_BYTES = 2**26
+"""Memory for sparse rows that are made dense; a batch may take more."""
+
 
 _LABELS = (str, bytes, int, float, np.generic)
 """Types of objects that scikit-learn takes for labels, or refuses by their name."""
 
 
-def parts(n: int) -> Iterator[slice]:
-    """Cut n rows into slices of at most `ROWS_AT_ONCE`."""
-    return (slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE))
+def rows_at_once(x: Any) -> int:
+    """Give how many rows to take at a time: few of wide sparse ones, which are made dense."""
+    if not issparse(x):
+        return ROWS_AT_ONCE
+    row = x.shape[1] * x.dtype.itemsize
+    return max(1, min(ROWS_AT_ONCE, _DENSE_BYTES // row))
+
+
+def parts(n: int, most: int) -> Iterator[slice]:
+    """Cut n rows into slices of at most so many."""
+    return (slice(begin, begin + most) for begin in range(0, n, most))
+
+
+class Dense:
+    """Makes sparse rows dense, each time in the same memory: what was given before is lost."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0)
+
+    def __call__(self, x: Any) -> Array:
+        """Make rows dense if they are sparse."""
+        if not issparse(x):
+            dense: Array = x
+            return dense
+        size = x.shape[0] * x.shape[1]
+        if self._memory.size < size or self._memory.dtype != x.dtype:
+            self._memory = np.empty(size, x.dtype)
+        made: Array = x.toarray(out=self._memory[:size].reshape(x.shape))
+        return made
 
 
 def is_frame(x: Any) -> bool:
@@ -161,17 +190,12 @@ def plain_labels(labels: Any) -> Any:
     return labels if labels.isna().any() else labels.to_numpy(dtype=own)
 
 
-def dense(x: Any) -> Array:
-    """Make a few rows dense."""
-    values: Array = x.toarray() if issparse(x) else x
-    return values
-
-
 def outputs(network: Network, x: Any) -> Array:
     """Compute a network's outputs for any number of rows."""
     if not issparse(x):
         return network.forward(x)
-    return np.concatenate([network.forward(dense(x[part])) for part in parts(x.shape[0])])
+    dense, cut = Dense(), parts(x.shape[0], rows_at_once(x))
+    return np.concatenate([network.forward(dense(x[part])) for part in cut])
 
 
 @dataclass(frozen=True)
@@ -186,6 +210,7 @@ class Rows:
     weight: Array | None
     objective: Objective
     numbers: Array | None = None
+    _dense: Dense = field(default_factory=Dense)
 
     @classmethod
     def among(
@@ -205,10 +230,17 @@ class Rows:
         return len(self.targets)
 
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
-        """Give some rows, dense, and the arguments with which a network trains on their targets."""
+        """Give some rows, dense, and the arguments with which a network trains on their targets.
+
+        Sparse rows that were given before are overwritten.
+        """
         weight = None if self.weight is None else self.weight[rows]
         numbers = rows if self.numbers is None else self.numbers[rows]
-        return dense(self.x[numbers]), self.objective.given(self.targets[rows], weight)
+        return self._dense(self.x[numbers]), self.objective.given(self.targets[rows], weight)
+
+    def parts(self) -> Iterator[slice]:
+        """Cut the rows into slices that are taken one at a time."""
+        return parts(len(self), rows_at_once(self.x))
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch; without weights, its number of rows."""
@@ -226,7 +258,7 @@ class Rows:
     def loss(self, network: Network) -> float:
         """Compute the loss of all rows, without penalties."""
         total = 0.0
-        for part in parts(len(self)):
+        for part in self.parts():
             share = len(self.targets[part]) if self.weight is None else self.weight[part].sum()
             if share:
                 x, given = self.take(part)

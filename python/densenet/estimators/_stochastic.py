@@ -11,7 +11,7 @@ from densenet._engine.contract import Examples
 from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.estimators import _build
-from densenet.estimators._rows import ROWS_AT_ONCE, Rows
+from densenet.estimators._rows import Rows, rows_at_once
 from densenet.estimators._watch import Watch
 from densenet.optimizers import Optimizer
 from densenet.training.callbacks import overriding
@@ -80,7 +80,7 @@ class _Training:
         self._watchers = overriding("on_step_end", estimator.callbacks)
         # Sparse rows are made dense some at a time; an epoch of others is one call.
         self._whole = None if issparse(rows.x) else self._examples(slice(None))
-        at_once = ROWS_AT_ONCE // batch_size if self._whole is None else len(rows)
+        at_once = rows_at_once(rows.x) // batch_size if self._whole is None else len(rows)
         self._most = 1 if self._watchers else max(1, at_once)  # batches of a call
         self._rules: tuple[Optimizer, Optimizer] | None = None  # for the rate `_rate`
         self._rate: float | None = None

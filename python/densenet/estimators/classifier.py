@@ -158,7 +158,7 @@ class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
         Parameters
         ----------
         X : array, frame or sparse matrix of shape (n, features)
-            A sparse one is made dense a few thousand rows at a time.
+            A sparse one is made dense some rows at a time: up to 64 MB, or a batch.
         y : array of shape (n,), or (n, labels) of 0 and 1
         sample_weight : array of shape (n,), optional
         X_val, y_val, sample_weight_val : optional
