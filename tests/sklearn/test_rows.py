@@ -108,6 +108,22 @@ def test_wide_sparse_rows_are_never_dense_as_a_whole(estimator, solver, rng):
     assert most < 160e6, f"{most / 1e6:.0f} MB"
 
 
+def test_classes_are_predicted_without_the_probabilities_of_all_rows(rng):
+    x, y = rng.random((20_000, 3)), np.arange(20_000) % 500  # 80 MB of them
+    model = fit(DenseClassifier, x, y, max_iter=1)
+    model.predict(x[:8])
+    tracemalloc.start()
+    try:
+        predicted = model.predict(x)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 20e6, f"{most / 1e6:.0f} MB"
+    probabilities = model.predict_proba(x)
+    np.testing.assert_array_equal(predicted, model.classes_[probabilities.argmax(axis=1)])
+    np.testing.assert_array_equal(probabilities, model.network_.predict_proba(x))
+
+
 @BOTH
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])

@@ -1,7 +1,7 @@
 """The parameters of both estimators, and the steps from data to a trained network."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from dataclasses import KW_ONLY, dataclass
@@ -21,7 +21,7 @@ from densenet._precision import PrecisionName
 from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
-from densenet.estimators._objective import Objective
+from densenet.estimators._objective import Objective, same
 from densenet.estimators._rows import Rows, outputs
 from densenet.estimators._watch import Validation, Warned, Watch
 from densenet.estimators._weights import Weights
@@ -307,13 +307,14 @@ class DenseEstimator(BaseEstimator):
         weighs = {} if weight is None else {"sample_weight": weight}
         return Validation(rows, lambda loss: float(score(**weighs)))
 
-    def _outputs(self, x: Any) -> Array:
-        """Compute the probabilities or values that the network predicts for rows."""
+    def _outputs(self, x: Any, finish: Callable[[Array], Array] = same) -> Array:
+        """Compute the probabilities or values that the network predicts, or `finish` of them."""
         check_is_fitted(self)
         _rows.check(X=x)
         x = _rows.validated(self, x, reset=False, **self._reads)
+        activate = self._objective.activate
         with limit_this_thread(self.n_threads):
-            return self._objective.activate(outputs(self.network_, x))
+            return outputs(self.network_, x, lambda found: finish(activate(found)))
 
     # ---- the weights -----------------------------------------------------------------------------
 

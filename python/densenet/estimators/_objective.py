@@ -23,7 +23,7 @@ from densenet.losses import (
 from densenet.network import Network
 
 
-def _same(values: Array) -> Array:
+def same(values: Array) -> Array:
     return values
 
 
@@ -36,7 +36,7 @@ def _signs(bits: Array) -> Array:
 
 
 ACTIVATE: dict[str, Callable[[Array], Array]] = {
-    "identity": _same,
+    "identity": same,
     "logistic": kernels.sigmoid_forward,
     "softmax": kernels.softmax_forward,
     "exp": np.exp,
@@ -78,7 +78,7 @@ class Objective:
     outputs: int
     activation: str
     scale: float = 1.0
-    code: Callable[[Array], Array] = _same
+    code: Callable[[Array], Array] = same
     bounded: bool = False  # True for scikit-learn's log-loss, which bounds probabilities
 
     @property

@@ -1,7 +1,8 @@
 """The rows that an estimator trains on or predicts for, dense or sparse."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from densenet.network import Network
 
 ROWS_AT_ONCE = 8192
 """Number of rows that are gathered, and made dense if they are sparse, at a time."""
+
+_OUTPUT_BYTES = 2**22
+"""Memory for outputs of a network that are computed together."""
 
 _DENSE_BYTES = 2**26
 """Memory for sparse rows that are made dense; a batch may take more."""
@@ -190,12 +194,24 @@ def plain_labels(labels: Any) -> Any:
     return labels if labels.isna().any() else labels.to_numpy(dtype=own)
 
 
-def outputs(network: Network, x: Any) -> Array:
-    """Compute a network's outputs for any number of rows."""
-    if not issparse(x):
-        return network.forward(x)
-    dense, cut = Dense(), parts(x.shape[0], rows_at_once(x))
-    return np.concatenate([network.forward(dense(x[part])) for part in cut])
+def outputs(network: Network, x: Any, finish: Callable[[Array], Array]) -> Array:
+    """Compute ``finish(outputs)``, a function of each row, for any number of rows of x.
+
+    Few rows are taken at a time: all outputs, of which `finish` may leave one number a row, would
+    go through memory.
+    """
+    n, dense = x.shape[0], Dense()
+    most = rows_at_once(x) if issparse(x) else n
+    if network.precision == "highest":  # lower ones compute by the number of rows of a call
+        most = max(1, min(most, _OUTPUT_BYTES // (network.outputs * network.dtype.itemsize)))
+    each = (finish(network.forward(dense(x[part]))) for part in parts(n, most))
+    first = next(each)
+    if n <= most:
+        return first
+    found = np.empty((n, *first.shape[1:]), first.dtype)
+    for part, some in zip(parts(n, most), chain([first], each), strict=True):
+        found[part] = some
+    return found
 
 
 @dataclass(frozen=True)

@@ -254,15 +254,16 @@ class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Predict the most probable class, of shape (n,), or 0 or 1 for each label."""
-        probabilities = self._outputs(X)
+        predicted = self._outputs(X, self._decide)
+        return predicted if self._multilabel else self.classes_[predicted]
+
+    def _decide(self, probabilities: Array) -> Array:
+        """Find the index of the most probable class, or 0 or 1 for each label."""
         if self._multilabel:
             return (probabilities > 0.5).astype(int)
-        if probabilities.shape[1] == 1:
-            indices = np.minimum(probabilities[:, 0] > 0.5, len(self.classes_) - 1)
-        else:
-            indices = probabilities.argmax(axis=1)
-        classes: Array = self.classes_[indices.astype(int)]
-        return classes
+        if probabilities.shape[1] > 1:
+            return probabilities.argmax(axis=1)
+        return np.minimum(probabilities[:, 0] > 0.5, len(self.classes_) - 1).astype(int)
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
         x, y = validated(self, x, plain_labels(y), multi_output=True, reset=fresh, **self._reads)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from copy import copy
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import partial
@@ -16,6 +17,7 @@ from densenet._typing import Array
 from densenet.config import get_num_threads, limit_this_thread
 from densenet.estimators import _rows
 from densenet.estimators._base import DenseEstimator
+from densenet.estimators._objective import same
 from densenet.estimators._rows import outputs
 from densenet.estimators._watch import Warned
 from densenet.estimators.classifier import DenseClassifier
@@ -95,10 +97,10 @@ class _Ensemble(DenseEstimator):
         x = _rows.validated(self, x, reset=False, **self._reads)
         with limit_this_thread(self.n_threads):
             networks = [member.network_ for member in self.estimators_]
-            return [self._objective.activate(outputs(network, x)) for network in networks]
+            return [outputs(network, x, self._objective.activate) for network in networks]
 
-    def _outputs(self, x: Any) -> Array:
-        return _mean(self._each(x))
+    def _outputs(self, x: Any, finish: Callable[[Array], Array] = same) -> Array:
+        return finish(_mean(self._each(x)))
 
     def _network(self, name: str) -> Any:
         raise AttributeError(f"{name}: expected a single network, got an ensemble: see estimators_")
