@@ -20,18 +20,18 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import densenet
 from densenet import AdamW, Callback, _limits
-from densenet.estimators import DenseClassifier, DenseRegressor
+from densenet.estimators import DenseClassifier, DenseRegressor, DenseTableRegressor
+from tests.support.estimator_checks import each_check
 from tests.support.processes import run_python
 
 BOTH = pytest.mark.parametrize("estimator", [DenseClassifier, DenseRegressor])
 
 
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
+@each_check(
     [
         DenseClassifier(max_iter=100),
         DenseRegressor(max_iter=100),
@@ -164,6 +164,29 @@ def test_frames_bring_their_names_and_warn_of_nothing(frame, estimator, iris):
         plain = quick(estimator, **settings).fit(x, y)
         np.testing.assert_array_equal(model.predict(table), plain.predict(x))
     model.fit(table, y, X_val=table[:20], y_val=y[:20])
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(table[["b", "a", "c", "d"]])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [quick(DenseClassifier), quick(DenseRegressor), DenseTableRegressor(4, max_iter=2)],
+    ids=lambda model: type(model).__name__,
+)
+def test_columns_of_polars_have_names_where_scikit_learn_asks_the_frame(model, iris, monkeypatch):
+    """As scikit-learn before 1.9 does, by a method that polars has dropped in 2.0."""
+
+    def names_of(x):
+        return np.array(x.__dataframe__().column_names()) if hasattr(x, "__dataframe__") else None
+
+    for module in ("sklearn.utils.validation", "densenet.estimators._rows"):
+        monkeypatch.setattr(f"{module}._get_feature_names", names_of)
+    x, y = iris
+    table = pl.DataFrame(dict(zip("abcd", x.T, strict=True)))
+    monkeypatch.delattr(pl.DataFrame, "__dataframe__", raising=False)
+    model.fit(table, y)
+    assert list(model.feature_names_in_) == list("abcd")
+    assert np.isfinite(np.asarray(model.predict(table), float)).all()
     with pytest.raises(ValueError, match="feature names"):
         model.predict(table[["b", "a", "c", "d"]])
 

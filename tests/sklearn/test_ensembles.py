@@ -14,7 +14,6 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import densenet
 from densenet import Callback
@@ -26,6 +25,7 @@ from densenet.estimators import (
 )
 from densenet.estimators.ensemble import _sampler
 from tests.support.assertions import assert_same_bits
+from tests.support.estimator_checks import each_check
 from tests.support.losses import Squares
 
 BOTH = pytest.mark.parametrize("kind", ["classifier", "regressor"])
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
+@each_check(
     [
         DenseEnsembleClassifier(n_members=2, max_iter=60),
         DenseEnsembleRegressor(n_members=2, max_iter=60),

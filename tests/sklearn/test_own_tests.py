@@ -57,5 +57,7 @@ def _theirs():
 
 for _name, _test in _theirs().items():
     if _name in EXPECTED:
-        _test = pytest.mark.xfail(reason=EXPECTED[_name])(_test)
+        # That of scikit-learn 1.7 wants no such message, and passes.
+        strict = _name != "test_early_stopping_stratified"
+        _test = pytest.mark.xfail(reason=EXPECTED[_name], strict=strict)(_test)
     globals()[_name] = _test

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import config_context
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _get_feature_names, validate_data
 
 from densenet import _checks
 from densenet._typing import Array
@@ -71,11 +71,38 @@ def validated(estimator: Any, *given: Any, **how: Any) -> Any:
 
     With its setting ``array_api_dispatch`` scikit-learn 1.9 would leave arrays of JAX and tensors
     of PyTorch as they are, and ask PyTorch for a dtype of NumPy. Without it, it makes float64 of
-    tensors of float32.
+    tensors of float32. A batch of Arrow has names for it before 1.9, and no rows that it can take.
     """
-    given = tuple(np.asarray(each) if _checks.library(each) == "torch" else each for each in given)
+    given = tuple(np.asarray(each) if _is_array(each) else each for each in given)
+    unknown = _checks.library(given[0]) == "polars" and _get_feature_names(given[0]) is None
+    x = _Named(given[0]) if unknown else given[0]
     with config_context(array_api_dispatch=False):
-        return validate_data(estimator, *given, **how)
+        return validate_data(estimator, x, *given[1:], **how)
+
+
+def _is_array(x: Any) -> bool:
+    """Tell what is taken as an array, without names."""
+    return _checks.library(x) == "torch" or type(x).__name__ == "RecordBatch"
+
+
+class _Named:
+    """A frame of polars 2 whose columns' names scikit-learn finds.
+
+    Before 1.9 it asks for them by ``__dataframe__``, which polars 2.0 no longer has, and takes the
+    frame for an array without a word: columns in another order would be taken by their positions.
+    """
+
+    def __init__(self, frame: Any) -> None:
+        self._frame, self.shape = frame, frame.shape
+
+    def __dataframe__(self) -> "_Named":
+        return self
+
+    def column_names(self) -> list[str]:
+        return list(self._frame.columns)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self._frame, dtype)
 
 
 def check(**given: Any) -> None:

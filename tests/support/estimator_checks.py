@@ -1,0 +1,14 @@
+"""scikit-learn's checks of an estimator, each as a test."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+
+def each_check(estimators):
+    """Do what `parametrize_with_checks` does, by a list.
+
+    scikit-learn 1.7, the last for Python 3.10, hands on a generator, of which pytest 9.1 warns.
+    """
+    mark = parametrize_with_checks(estimators).mark
+    names, values = mark.args
+    return pytest.mark.parametrize(names, list(values), **mark.kwargs)
