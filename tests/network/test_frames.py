@@ -36,6 +36,10 @@ def table(**columns):
     return pytest.importorskip("pyarrow").table(columns)
 
 
+def arrow_categories(values):
+    return table(a=values)["a"].dictionary_encode()
+
+
 def narwhals(frame):
     return pytest.importorskip("narwhals").from_native(frame)
 
@@ -64,6 +68,7 @@ FRAMES = {
     "polars": lambda: polars({"a": F, "b": B, "c": [1, 2, 3, 4]}),
     "a table of Arrow": lambda: table(a=F, b=B, c=[1, 2, 3, 4]),
     "a batch of Arrow": lambda: table(a=F, b=[1, 2, 3, 4]).to_batches()[0],
+    "categories of Arrow": lambda: table(a=arrow_categories([1, 2, 1, 2]), b=F),
     "narwhals around pandas": lambda: narwhals(cells(a=F, b=pd.array([1, 2, 3, 4], "Int64"))),
     "narwhals around polars": lambda: narwhals(polars({"a": F, "c": [1, 2, 3, 4]})),
 }
@@ -115,6 +120,7 @@ GAPS = {
     "categories": lambda: cells(a=F, b=pd.Categorical([1, None, 1, 2])),
     "polars": lambda: polars({"a": F, "b": [1, None, 3, 4]}),
     "a table of Arrow": lambda: table(a=F, b=[1, None, 3, 4]),
+    "categories of Arrow": lambda: table(a=F, b=arrow_categories([1, None, 3, 4])),
     "narwhals": lambda: narwhals(polars({"a": F, "b": [1, None, 3, 4]})),
 }
 
@@ -260,6 +266,7 @@ SERIES = {
     "arrow in pandas": lambda: pd.Series(arrow(G, "double[pyarrow]")),
     "polars": lambda: polars_series(G),
     "arrow": lambda: arrow_array(G),
+    "categories of Arrow": lambda: arrow_categories(G),
     "narwhals": lambda: pytest.importorskip("narwhals").from_native(
         polars_series(G), series_only=True
     ),

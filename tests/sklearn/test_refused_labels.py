@@ -10,7 +10,13 @@ pytest.importorskip("pandas")
 
 import pandas as pd
 
-from densenet.estimators import DenseClassifier, DenseTableClassifier, cross_validate_many
+from densenet.estimators import (
+    DenseClassifier,
+    DenseRegressor,
+    DenseTableClassifier,
+    DenseTableRegressor,
+    cross_validate_many,
+)
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 TEXTS = ["a", None, "b"] * 2
@@ -25,6 +31,10 @@ def arrow_array(values):
     return pytest.importorskip("pyarrow").array(values)
 
 
+def arrow_column(values):
+    return pytest.importorskip("pyarrow").chunked_array([values])
+
+
 LABELS = {
     "a list": lambda: TEXTS,
     "texts of pandas": lambda: pd.Series(TEXTS),
@@ -37,6 +47,7 @@ LABELS = {
     "booleans of polars": lambda: polars_series(FLAGS),
     "texts of Arrow": lambda: arrow_array(TEXTS),
     "booleans of Arrow": lambda: arrow_array(FLAGS),
+    "categories of Arrow": lambda: arrow_column(TEXTS).dictionary_encode(),
 }
 
 
@@ -49,6 +60,16 @@ def test_missing_labels_are_counted(estimator, kind):
         estimator(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match=f"^y_val: {text}"):
         estimator(max_iter=1).fit(X, ["a", "b"] * 3, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("estimator", [DenseRegressor, DenseTableRegressor])
+def test_gaps_among_categories_are_no_values(estimator):
+    y = arrow_column([1.5, None, 2.0] * 2).dictionary_encode()
+    with pytest.raises(ValueError, match=r"^Input y contains NaN"):
+        estimator(max_iter=1).fit(X, y)
+    if estimator is DenseRegressor:
+        with pytest.raises(ValueError, match=r"^Input sample_weight contains NaN"):
+            estimator(max_iter=1).fit(X, X[:, 0], sample_weight=y)
 
 
 def test_a_search_counts_them_before_it_draws_folds():

@@ -1,12 +1,13 @@
 """Columns of frames, mappings and arrays become cells of a table, gaps in every form too."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from densenet.tables import Table
+from densenet.tables import Table, read_table
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 
 pd = pytest.importorskip("pandas")
@@ -36,6 +37,12 @@ def shown(table, name):
     return cells.tolist() if cells.dtype == object else table.texts(name).tolist()
 
 
+def with_categories(table):
+    for place, name in enumerate(("text", "whole", "real")):
+        table = table.set_column(place, name, table[name].dictionary_encode())
+    return table
+
+
 def as_texts(cells):
     return ["" if cell is None else str(cell).removesuffix(".0") for cell in cells]
 
@@ -49,9 +56,13 @@ def as_texts(cells):
         lambda data: pd.DataFrame(data).assign(day=pd.to_datetime(data["day"])),
         lambda data: pytest.importorskip("pyarrow").table(data),
         lambda data: pytest.importorskip("pyarrow").table(data).to_batches()[0],
+        lambda data: with_categories(pytest.importorskip("pyarrow").table(data)),
         lambda data: pytest.importorskip("narwhals").from_native(pl.DataFrame(data)),
     ],
-    ids=["polars", "pandas", "nullable", "dates", "Arrow", "a batch of Arrow", "narwhals"],
+    ids=[
+        *("polars", "pandas", "nullable", "dates", "Arrow", "a batch of Arrow"),
+        *("categories of Arrow", "narwhals"),
+    ],
 )
 def test_a_frame_becomes_a_table(frame):
     table = Table.from_columns(frame(COLUMNS))
@@ -108,6 +119,31 @@ def test_times_of_day_may_have_nanoseconds(is_series):
     assert Table.from_columns({"at": column}).texts("at").tolist() == cells.tolist()
 
 
+def test_time_spans_among_objects_are_seconds():
+    for span in timedelta(hours=1), pd.Timedelta(hours=1):
+        cells, are_own = cells_of("x", pd.Series([span, None, pd.NaT], dtype=object))
+        np.testing.assert_array_equal(cells, [3600, np.nan, np.nan])
+        assert are_own
+    assert cells_of("x", [timedelta(hours=1), "long"])[0].tolist() == ["1:00:00", "long"]
+
+
+def test_bytes_booleans_and_ids_are_as_in_files(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    flags, ids = arrow.array([1, None, 0], "int8"), arrow.array([b"%016d" % 1, None, b"x" * 16])
+    columns = {
+        "bytes": arrow.array([b"a", None, b"\xc3\xa9"]),
+        "flag": arrow.ExtensionArray.from_storage(arrow.bool8(), flags),
+        "id": arrow.ExtensionArray.from_storage(arrow.uuid(), ids.cast(arrow.binary(16))),
+        "long": arrow.array([2**60 + 1, None, 1]).dictionary_encode(),
+    }
+    table, path = arrow.table(columns), tmp_path / "table.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(table, path)
+    file, frame = read_table(path), Table.from_columns(table)
+    for name in columns:
+        assert frame.texts(name).tolist() == file.texts(name).tolist(), name
+    assert Table.from_columns({"a": np.array([b"a", b"bc"])}).texts("a").tolist() == ["a", "bc"]
+
+
 def test_types_for_categories_are_known():
     texts = ["1", "2", "1"]
     assert is_categorical(pd.Series(texts, dtype="category"))
@@ -126,5 +162,20 @@ def test_what_is_no_column_is_refused_by_name():
         Table.from_columns({"a": np.array([[1], None], object)})
     with pytest.raises(ValueError, match=r"^columns\['a'\]: Complex data not supported"):
         Table.from_columns({"a": [1j, 2]})
+    with pytest.raises(ValueError, match=r"^columns\['a'\]: .*, got bytes, not in UTF-8$"):
+        Table.from_columns({"a": [b"\xff"]})
+    with pytest.raises(ValueError, match=r"^columns\['a'\]: .*, got timedelta64\[M\]$"):
+        Table.from_columns({"a": np.array([1, 2], "m8[M]")})
     with pytest.raises(TypeError, match=r"^X: expected a mapping from names to cells, got int"):
         columns_of("X", 3)
+
+
+def test_types_of_arrow_without_numbers_or_texts_are_refused_by_name():
+    arrow = pytest.importorskip("pyarrow")
+    spans = arrow.array([(1, 2, 3), None], arrow.month_day_nano_interval())
+    for cells in spans, arrow.array([b"ab", None], arrow.binary(2)):
+        series = pd.Series(pd.array(cells, pd.ArrowDtype(cells.type)))
+        text = rf"^columns\['a'\]: .*, got {re.escape(str(cells.type))}"
+        for column in cells, arrow.chunked_array([cells]), series:
+            with pytest.raises(ValueError, match=text):
+                Table.from_columns({"a": column})

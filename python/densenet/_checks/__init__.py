@@ -20,6 +20,7 @@ from densenet._checks.arrays import (
 from densenet._checks.frames import (
     MISSING_OBJECTS,
     columns,
+    decoded,
     exact,
     is_arrow,
     library,
@@ -93,6 +94,7 @@ __all__ = [
     "class_targets",
     "columns",
     "count",
+    "decoded",
     "describe",
     "each_once",
     "elementwise",

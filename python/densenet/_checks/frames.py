@@ -20,6 +20,7 @@ def plain(name: str, value: Any) -> Array:
     value = unwrapped(name, value)
     if pairs(value) is not None:
         return _matrix(name, value)
+    value = decoded(value)
     array = as_array(name, value)
     if array.dtype == object and str(_kind(value)).lower().startswith("decimal"):
         array = array.astype(np.float64)
@@ -105,12 +106,25 @@ def is_arrow(value: Any) -> bool:
     return names in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"))
 
 
+def decoded(column: Any) -> Any:
+    """Give a column of Arrow that has categories in the type of its values, else the column.
+
+    NumPy takes a gap among categories for the last one, if the column is one of a table (pyarrow
+    26): the number of its category is -1. Arrow's booleans of a byte each become its usual ones.
+    """
+    kind: Any = getattr(column, "type", None)
+    if str(kind).startswith("dictionary<"):
+        return column.cast(kind.value_type)
+    return column.cast("bool") if str(kind) == "extension<arrow.bool8>" else column
+
+
 def exact(column: Any) -> Any:
     """Give the integers of a column of polars or Arrow as objects where NumPy's would be inexact.
 
     With gaps they become float64, which has no whole numbers beyond 2**53; and NumPy has no
     integers of 128 bits.
     """
+    column = decoded(column)
     kind = str(getattr(column, "dtype", getattr(column, "type", ""))).lower()
     to_list = getattr(column, "to_list", getattr(column, "to_pylist", None))
     if not kind.startswith(("int", "uint")) or to_list is None or hasattr(column, "isna"):

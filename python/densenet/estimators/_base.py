@@ -166,7 +166,8 @@ class DenseEstimator(BaseEstimator):
         checked, labels = self._read(x, y, fresh)
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+            given = _checks.decoded(sample_weight)
+            weight = _check_sample_weight(given, checked, ensure_non_negative=True)
             _checks.weights(weight, len(weight))
             if not weight.any():
                 raise ValueError("sample_weight: expected a positive sum, got zeros")
@@ -298,7 +299,8 @@ class DenseEstimator(BaseEstimator):
         checked, labels = self._read(x, y, False)
         weight = None
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, checked, ensure_non_negative=True)
+            given = _checks.decoded(sample_weight)
+            weight = _check_sample_weight(given, checked, ensure_non_negative=True)
             _checks.weights(weight, len(weight), "sample_weight_val")
         rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
         if isinstance(self.scoring, str) and self.scoring == "loss":

@@ -73,7 +73,8 @@ def validated(estimator: Any, *given: Any, **how: Any) -> Any:
     of PyTorch as they are, and ask PyTorch for a dtype of NumPy. Without it, it makes float64 of
     tensors of float32. A batch of Arrow has names for it before 1.9, and no rows that it can take.
     """
-    given = tuple(np.asarray(each) if _is_array(each) else each for each in given)
+    read = map(_checks.decoded, given)
+    given = tuple(np.asarray(each) if _is_array(each) else each for each in read)
     unknown = _checks.library(given[0]) == "polars" and _get_feature_names(given[0]) is None
     x = _Named(given[0]) if unknown else given[0]
     with config_context(array_api_dispatch=False):
@@ -180,7 +181,7 @@ def labels_known(name: str, labels: Any) -> None:
             "objects, by astype(object)"
         )
     try:
-        values = np.asarray(labels)
+        values = np.asarray(_checks.decoded(labels))
     except (TypeError, ValueError, RuntimeError):  # scikit-learn says why
         return
     missing = 0

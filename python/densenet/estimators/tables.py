@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
+from densenet import _checks
 from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _frames, _settings
@@ -379,7 +380,7 @@ def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
         kind = type(estimator).__name__
         raise ValueError(f"{kind} requires y to be passed, but the target {name} is None")
     with config_context(array_api_dispatch=False):  # by which y could stay a tensor
-        values: Array = _check_y(y, estimator=estimator, **checks)
+        values: Array = _check_y(_checks.decoded(y), estimator=estimator, **checks)
     return values
 
 

@@ -1,5 +1,6 @@
 """The columns of frames, mappings and arrays: which there are, and their cells."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -50,8 +51,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     """Give the cells of a column as numbers, NaN where missing, or as texts, "" where missing.
 
     Numbers in an array of numbers are not copied. Dates become texts in the form of ISO 8601, time
-    spans become seconds, whatever else becomes its text. Missing are None, NaN, and what pandas
-    marks as such.
+    spans become seconds, bytes become the text that they are in UTF-8, whatever else becomes its
+    text. Missing are None, NaN, and what pandas marks as such.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     Raises
     ------
     ValueError
-        If a column has another shape, or its cells are complex numbers or sequences.
+        If a column has another shape, or its cells are complex numbers, sequences, bytes that are
+        no text, or time spans in months.
 
     Examples
     --------
@@ -83,9 +85,9 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
         column = column.to_numpy(object)  # not float64, which is inexact
-    times = _times(column)
-    if times is not None:
-        return np.array([text or "" for text in times], object), False
+    texts = _own_texts(name, column)
+    if texts is not None:
+        return np.array([text or "" for text in texts], object), False
     column, zoned = _in_utc(column)
     values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
@@ -94,6 +96,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
         case "i" | "u" | "f":
             return values, True
         case "m":
+            if values.dtype.str[3:] in ("[Y]", "[M]"):
+                raise ValueError(f"{name}: expected numbers or texts, got {values.dtype}")
             return values / np.timedelta64(1, "s"), True
         case "M":
             return np.array(as_texts(values, utc=zoned), object), True
@@ -104,21 +108,55 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     nested = kinds & {list, tuple, dict, set, np.ndarray}
     if nested:
         raise ValueError(f"{name}: expected numbers or texts, got a {nested.pop().__name__}")
-    are_own = any(issubclass(kind, str) for kind in kinds)
+    spans = _seconds(cells, kinds)
+    if spans is not None:
+        return spans, True
+    if bytes in kinds:
+        cells = [_from_bytes(name, cell) for cell in cells]
+    are_own = any(issubclass(kind, str | bytes) for kind in kinds)
     return np.array([_text(cell) for cell in cells], object), are_own
 
 
-def _times(column: Any) -> list[str | None] | None:
-    """Give Arrow's times of day in nanoseconds as texts; None if the column is of another type.
+def _own_texts(name: str, column: Any) -> list[str | None] | None:
+    """Give those types of Arrow as texts that Python has not; None if the column is of another.
 
-    Arrow refuses to make Python's times of them, which end at microseconds.
+    Times of day in Python end at microseconds, and NumPy has ids as their bytes.
+
+    Raises
+    ------
+    ValueError
+        If a column is of bytes of one length, which files of Parquet are not read from either, or
+        of time spans with months.
     """
     kind = str(getattr(column, "dtype", getattr(column, "type", "")))
-    if not kind.startswith("time64[ns]"):
+    if kind.startswith(("fixed_size_binary", "month_day_nano_interval")):
+        raise ValueError(f"{name}: expected numbers or texts, got {kind}")
+    if not kind.startswith(("time64[ns]", "extension<arrow.uuid>")):
         return None
     cells = column.array.__arrow_array__() if kind.endswith("[pyarrow]") else column
-    texts: list[str | None] = cells.cast("string").to_pylist()
-    return texts
+    if kind.startswith("time64"):
+        cells = cells.cast("string")
+    return [None if cell is None else str(cell) for cell in cells.to_pylist()]
+
+
+def _seconds(cells: list[Any], kinds: set[type]) -> Array | None:
+    """Give objects that are time spans in seconds, NaN where missing; None if there are others."""
+    are_spans = {kind: issubclass(kind, timedelta) for kind in kinds}
+    if not any(are_spans.values()):
+        return None
+    if any(not are_spans[type(cell)] and _text(cell) for cell in cells):
+        return None
+    return np.array([cell.total_seconds() if are_spans[type(cell)] else np.nan for cell in cells])
+
+
+def _from_bytes(name: str, cell: Any) -> Any:
+    """Give bytes as the text that they are in UTF-8, as from files of Parquet; else the cell."""
+    if not isinstance(cell, bytes):
+        return cell
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: expected numbers or texts, got bytes, not in UTF-8") from None
 
 
 def _in_utc(column: Any) -> tuple[Any, bool]:
