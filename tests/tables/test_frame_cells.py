@@ -110,7 +110,7 @@ def test_long_integers_stay_exact_beside_gaps(whole):
 @pytest.mark.parametrize("is_series", [False, True])
 def test_times_of_day_may_have_nanoseconds(is_series):
     arrow = pytest.importorskip("pyarrow")
-    texts = ["10:30:00.123456789", None, "00:00:00.000000000"]
+    texts = ["10:30:00.123456789", None, "00:00:00"]
     column = arrow.array([37_800_123_456_789, None, 0], arrow.time64("ns"))
     if is_series:
         column = pd.Series(pd.arrays.ArrowExtensionArray(arrow.chunked_array([column])))
@@ -135,6 +135,7 @@ def test_bytes_booleans_and_ids_are_as_in_files(tmp_path):
         "flag": arrow.ExtensionArray.from_storage(arrow.bool8(), flags),
         "id": arrow.ExtensionArray.from_storage(arrow.uuid(), ids.cast(arrow.binary(16))),
         "long": arrow.array([2**60 + 1, None, 1]).dictionary_encode(),
+        "at": arrow.array([37_800_000_000, None, 0], arrow.time64("us")),
     }
     table, path = arrow.table(columns), tmp_path / "table.parquet"
     pytest.importorskip("pyarrow.parquet").write_table(table, path)
@@ -168,6 +169,19 @@ def test_what_is_no_column_is_refused_by_name():
         Table.from_columns({"a": np.array([1, 2], "m8[M]")})
     with pytest.raises(TypeError, match=r"^X: expected a mapping from names to cells, got int"):
         columns_of("X", 3)
+
+
+def test_times_beyond_a_day_are_no_times(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    spans = arrow.array([3600, 90_000, None], "int32").view(arrow.time32("s"))
+    with pytest.raises(
+        ValueError, match=r"^columns\['a'\]: expected times of day, got time32\[s\]"
+    ):
+        Table.from_columns({"a": spans})
+    path = tmp_path / "spans.parquet"
+    columns = {"a": spans.cast(arrow.time64("us"), safe=False), "b": arrow.array([1, 2, 3])}
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table(columns), path)
+    assert read_table(path).unreadable == {"a": "time64[us]"}
 
 
 def test_types_of_arrow_without_numbers_or_texts_are_refused_by_name():

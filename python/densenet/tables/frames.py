@@ -1,5 +1,6 @@
 """The columns of frames, mappings and arrays: which there are, and their cells."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,8 @@ from densenet._typing import Array
 from densenet.tables.date_formats import as_texts
 
 __all__ = ["cells_of", "columns_of", "is_categorical"]
+
+_NO_FRACTION = re.compile(r"\.0+$")
 
 
 def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
@@ -118,25 +121,30 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
 
 
 def _own_texts(name: str, column: Any) -> list[str | None] | None:
-    """Give those types of Arrow as texts that Python has not; None if the column is of another.
+    """Give columns of Arrow that NumPy or Python cannot hold as texts, as from files of Parquet.
 
-    Times of day in Python end at microseconds, and NumPy has ids as their bytes.
+    None stands for any other column. Times of day in Python end at microseconds, and those that are
+    none begin a new day; NumPy has ids as their bytes.
 
     Raises
     ------
     ValueError
-        If a column is of bytes of one length, which files of Parquet are not read from either, or
-        of time spans with months.
+        If a column is of bytes of one length, of time spans with months, or of times of day that
+        are beyond a day.
     """
     kind = str(getattr(column, "dtype", getattr(column, "type", "")))
     if kind.startswith(("fixed_size_binary", "month_day_nano_interval")):
         raise ValueError(f"{name}: expected numbers or texts, got {kind}")
-    if not kind.startswith(("time64[ns]", "extension<arrow.uuid>")):
+    if not kind.startswith(("time32[", "time64[", "extension<arrow.uuid>")):
         return None
     cells = column.array.__arrow_array__() if kind.endswith("[pyarrow]") else column
-    if kind.startswith("time64"):
-        cells = cells.cast("string")
-    return [None if cell is None else str(cell) for cell in cells.to_pylist()]
+    if not kind.startswith("time"):
+        return [None if cell is None else str(cell) for cell in cells.to_pylist()]
+    texts = [text and _NO_FRACTION.sub("", text) for text in cells.cast("string").to_pylist()]
+    beyond = next((text for text in texts if text and not text[0].isdigit()), None)
+    if beyond is not None:
+        raise ValueError(f"{name}: expected times of day, got {kind} with {beyond}")
+    return texts
 
 
 def _seconds(cells: list[Any], kinds: set[type]) -> Array | None:

@@ -314,6 +314,8 @@ def _texts(column: Any, timed: bool) -> Any:
     if types.is_decimal(kind) and compute.any(compute.match_substring(texts, "E")).as_py():
         plain = [None if one is None else f"{one:f}" for one in column.to_pylist()]
         return arrow.chunked_array([plain], arrow.string())
+    if types.is_time(kind) and compute.any(compute.match_substring_regex(texts, "^[^0-9]")).as_py():
+        raise arrow.ArrowInvalid("times beyond a day, such as the time spans of fastparquet")
     is_moment = types.is_timestamp(kind) or types.is_time(kind)
     return _without_zeros(texts, timed) if is_moment else texts
 
