@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # pandas 3.1.1 writes time spans into SQLite, by to_sql.
 #
-# What happens: to_sql warns that spans are written as integers, "ns frequency". It writes the integers of the column's own
-# unit, and that of pandas 3 is the microsecond: a difference of dates, or to_timedelta of texts, is
-# timedelta64[us]. A day is 86,400,000,000; read as the nanoseconds that the warning names, it is 86.4
-# seconds. Only a column of nanoseconds is as the warning says. A gap is written as -9223372036854775808, not NULL.
+# What happens: to_sql warns that spans are written as integers, "ns frequency". It writes the integers of the
+# column's own unit, and that of pandas 3 is the microsecond: a difference of dates, or to_timedelta of texts,
+# is timedelta64[us]. A day is 86,400,000,000; read as the nanoseconds that the warning names, it is 86.4
+# seconds. Only a column of nanoseconds is as the warning says. A gap is written as -9223372036854775808, not
+# NULL.
 #
 # What one would expect: nanoseconds, as the warning says; and NULL for a gap, as for dates.
 #
-# Why it matters: a query that divides by 1e9 gives a thousandth of each span, which looks like another number of
-# seconds. One gap makes the mean of a thousand spans -9.2e15, and no query finds it by IS NULL. Write
-# span / pd.Timedelta(seconds=1), which is NaN for a gap and NULL in the table.
+# Why it matters: a query that divides by 1e9 gives a thousandth of each span, which looks like another number
+# of seconds. One gap makes the mean of a thousand spans -9.2e15, and no query finds it by IS NULL. Write span
+# / pd.Timedelta(seconds=1), which is NaN for a gap and NULL in the table.
 #
 # Seen on 2026-12-01, for the spans 1 day and 1 hour, and a gap:
 #   a difference of dates, to_timedelta: timedelta64[us], 86400000000, 3600000000, -9223372036854775808

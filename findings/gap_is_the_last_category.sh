@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # pyarrow 26.0.1 gives a column of categories to NumPy 2.4.6; narwhals 2.29.0, scikit-learn 1.9.1.
 #
-# What happens: a column of a table that has categories (Arrow's dictionary type) becomes an array in which each gap
-# is the last category: red, null, blue are red, blue, blue. So do to_numpy() and np.asarray of the column and of the
-# table, and all that rely on them: to_numpy() and to_pandas() of narwhals' series, and scikit-learn's OneHotEncoder
-# on the table. Numbers that are categories fare alike. A chunk of the column keeps its gap, and so do to_pandas() and
-# to_pylist(). Nobody warns.
+# What happens: a column of a table that has categories (Arrow's dictionary type) becomes an array in which
+# each gap is the last category: red, null, blue are red, blue, blue. So do to_numpy() and np.asarray of the
+# column and of the table, and all that rely on them: to_numpy() and to_pandas() of narwhals' series, and
+# scikit-learn's OneHotEncoder on the table. Numbers that are categories fare alike. A chunk of the column
+# keeps its gap, and so do to_pandas() and to_pylist(). Nobody warns.
 #
 # What one would expect: None, as for a column of texts, and as the chunk gives it.
 #
 # Why it matters: categories of pandas and polars, written to Parquet, come back as such columns, and
-# categories with gaps are common. A network learns that whoever gave no answer gave the last one.
-# Cast to the type of the values, column.cast(column.type.value_type), or go by to_pandas().
+# categories with gaps are common. A network learns that whoever gave no answer gave the last one. Cast to the
+# type of the values, column.cast(column.type.value_type), or go by to_pandas().
 #
 # Seen on 2026-12-01, for red, null, blue, read from Parquet:
 #   column.to_numpy(), np.asarray of column and table: ['red', 'blue', 'blue']

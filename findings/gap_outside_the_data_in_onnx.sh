@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # sklearn-onnx 1.20.0 converts scikit-learn 1.9.1's PowerTransformer; onnxruntime 1.32.0 runs it.
 #
-# What happens: scikit-learn's PowerTransformer leaves a gap as NaN, which a SimpleImputer behind it fills. In the ONNX
-# model a gap leaves it as 0 before it is standardised, so that the imputer finds nothing to fill: a missing
-# income is far below every income that there is. That is so for Yeo-Johnson, the default; Box-Cox keeps NaN. Nobody
-# warns, and rows without gaps agree.
+# What happens: scikit-learn's PowerTransformer leaves a gap as NaN, which a SimpleImputer behind it fills. In
+# the ONNX model a gap leaves it as 0 before it is standardised, so that the imputer finds nothing to fill: a
+# missing income is far below every income that there is. That is so for Yeo-Johnson, the default; Box-Cox
+# keeps NaN. Nobody warns, and rows without gaps agree.
 #
 # What one would expect: NaN, as from scikit-learn, and as StandardScaler, RobustScaler and
 # QuantileTransformer leave it in ONNX.

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # polars 2.1.0 reads rows: tuples, dicts, JSON and a query of Python's sqlite3.
 #
-# What happens: polars takes a column's type from the first 100 rows. If these hold whole numbers, a later 4.99 becomes
-# 4: a number that does not fit loses its fraction. So do pl.DataFrame and from_records of tuples,
-# pl.DataFrame and from_dicts of dicts, read_json and read_database. Nobody warns. The same values as one column, in
-# pl.Series or a dict of lists, are refused with a TypeError; read_csv and read_ndjson of the same rows
-# fail with a ComputeError.
+# What happens: polars takes a column's type from the first 100 rows. If these hold whole numbers, a later
+# 4.99 becomes 4: a number that does not fit loses its fraction. So do pl.DataFrame and from_records of
+# tuples, pl.DataFrame and from_dicts of dicts, read_json and read_database. Nobody warns. The same values as
+# one column, in pl.Series or a dict of lists, are refused with a TypeError; read_csv and read_ndjson of the
+# same rows fail with a ComputeError.
 #
-# What one would expect: an error, as from columns, CSV and NDJSON, for strict=True is the default; or
-# floats, as pandas makes of the same query.
+# What one would expect: an error, as from columns, CSV and NDJSON, for strict=True is the default; or floats,
+# as pandas makes of the same query.
 #
-# Why it matters: SQLite holds 5.00 in a column of NUMERIC or DECIMAL as the whole number 5, so that a price is a whole
-# number or not by row. A table whose first hundred prices are even loses the cents of all
-# others, and a network learns from what is left. Say infer_schema_length=None, or schema_overrides.
+# Why it matters: SQLite holds 5.00 in a column of NUMERIC or DECIMAL as the whole number 5, so that a price
+# is a whole number or not by row. A table whose first hundred prices are even loses the cents of all others,
+# and a network learns from what is left. Say infer_schema_length=None, or schema_overrides.
 #
 # Seen on 2026-12-01, for 100 rows with 5 and a last one with 4.99:
 #   tuples, dicts, read_json, read_database of DECIMAL(10, 2): Int64, and 4

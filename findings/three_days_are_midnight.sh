@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# fastparquet 2026.9.0 writes time spans of pandas 3.1.1, which pyarrow 26.0.1, polars 2.1.0 and DuckDB 2.0.1 read.
+# fastparquet 2026.9.0 writes time spans of pandas 3.1.1, which pyarrow 26.0.1, polars 2.1.0 and DuckDB 2.0.1
+# read.
 #
-# What happens: fastparquet writes a column of timedelta64 as Parquet's type for times of day, whatever the spans. In
-# pyarrow a time begins anew each day: three days are midnight, 25 hours are one o'clock, and minus an
-# hour is eleven at night. In polars those are null. pandas on pyarrow and DuckDB fail, with a ValueError and an
-# InvalidInputException. fastparquet itself gives the spans back. Spans that pandas writes on pyarrow are whole
-# numbers of microseconds to DuckDB and fastparquet. Nobody warns while writing.
+# What happens: fastparquet writes a column of timedelta64 as Parquet's type for times of day, whatever the
+# spans. In pyarrow a time begins anew each day: three days are midnight, 25 hours are one o'clock, and minus
+# an hour is eleven at night. In polars those are null. pandas on pyarrow and DuckDB fail, with a ValueError
+# and an InvalidInputException. fastparquet itself gives the spans back. Spans that pandas writes on pyarrow
+# are whole numbers of microseconds to DuckDB and fastparquet. While writing, nobody tells of it.
 #
-# What one would expect: whole numbers, as pyarrow writes them, for Parquet has no type for such a span, and a time
-# of day is another thing.
+# What one would expect: whole numbers, as pyarrow writes them, for Parquet has no type for such a span, and a
+# time of day is another thing.
 #
-# Why it matters: the time between two events is a feature in many tables. In polars the longest spans of a file are
-# gone, and the others are times, of which one has to know that they are none.
-# Divide by a unit, span / pd.Timedelta(seconds=1), before a table leaves pandas.
+# Why it matters: the time between two events is a feature in many tables. In polars the longest spans of a
+# file are gone, and the others are times, of which one has to know that they are none. Divide by a unit, span
+# / pd.Timedelta(seconds=1), before a table leaves pandas.
 #
 # Seen on 2026-12-01, for spans of 1 hour, 25 hours, 3 days and -1 hour:
 #   written by fastparquet:

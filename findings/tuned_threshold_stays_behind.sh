@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # sklearn-onnx 1.20.0 converts scikit-learn 1.9.1's TunedThresholdClassifierCV; onnxruntime 1.32.0 runs it.
 #
-# What happens: the ONNX model has the probabilities of the classifier, and its labels from a threshold of a half.
-# The threshold that was tuned is not in it: label for label it is the classifier before tuning. A
+# What happens: the ONNX model has the probabilities of the classifier, and its labels from a threshold of a
+# half. The threshold that was tuned is not in it: label for label it is the classifier before tuning. A
 # FixedThresholdClassifier is refused, with MissingShapeCalculator. Nobody warns.
 #
-# What one would expect: the labels that predict gives, as for other estimators that are converted; or the refusal that
-# a fixed threshold gets.
+# What one would expect: the labels that predict gives, as for other estimators that are converted; or the
+# refusal that a fixed threshold gets.
 #
 # Why it matters: a threshold is tuned because one class is rare, or one error is dear. The service finds a
-# fraction of the cases that were found in the notebook, and probabilities, which are compared
-# first, agree to the last digits. Take the probabilities and compare them with best_threshold_.
+# fraction of the cases that were found in the notebook, and probabilities, which are compared first, agree to
+# the last digits. Take the probabilities and compare them with best_threshold_.
 #
 # Seen on 2026-12-01, on 4,000 rows of which 317 are positive, scored by balanced accuracy:
 #   scikit-learn: threshold 0.141, 470 positives, recall 0.81

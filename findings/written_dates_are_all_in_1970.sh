@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # pyreadstat 1.3.8 writes dates of pandas 3.1.1 for SPSS, Stata and SAS, fastparquet 2026.9.0 for Parquet.
 #
-# What happens: a column of datetime64[s], whatever days it holds, is written as 1 January 1970, 00:00:00, in every row,
-# by pyreadstat's write_sav, write_dta, write_por and write_xport. fastparquet writes the seconds as milliseconds, which
-# makes minutes of that day of them. Milliseconds, microseconds and nanoseconds are written as the dates that
-# they are, by both. Nobody warns of it.
+# What happens: a column of datetime64[s], whatever days it holds, is written as 1 January 1970, 00:00:00, in
+# every row, by pyreadstat's write_sav, write_dta, write_por and write_xport. fastparquet writes the seconds
+# as milliseconds, which makes minutes of that day of them. Milliseconds, microseconds and nanoseconds are
+# written as the dates that they are, by both. Nobody warns of it.
 #
 # What one would expect: the dates, as of the three finer units; or an error.
 #
 # Why it matters: pandas gives seconds where it reads dates of Stata (%td) and where NumPy's days become a
 # column. A table that goes from Stata to SPSS, or with predictions back to Stata, comes out with one date;
-# ages and times since the last visit, computed there, look like numbers all the same.
-# Convert by .dt.as_unit("us") before writing.
+# ages and times since the last visit, computed there, look like numbers all the same. Convert by
+# .dt.as_unit("us") before writing.
 #
 # Seen on 2026-12-01, for 29 February 2024 and 1 December 1990:
 #   datetime64[s], from read_stata and from NumPy's days:
