@@ -33,7 +33,7 @@ def rows_at_once(x: Any) -> int:
     """Give how many rows to take at a time: few of wide sparse ones, which are made dense."""
     if not issparse(x):
         return ROWS_AT_ONCE
-    row = x.shape[1] * x.dtype.itemsize
+    row: int = x.shape[1] * x.dtype.itemsize
     return max(1, min(ROWS_AT_ONCE, _DENSE_BYTES // row))
 
 

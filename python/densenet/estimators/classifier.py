@@ -255,7 +255,10 @@ class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Predict the most probable class, of shape (n,), or 0 or 1 for each label."""
         predicted = self._outputs(X, self._decide)
-        return predicted if self._multilabel else self.classes_[predicted]
+        if self._multilabel:
+            return predicted
+        classes: Array = self.classes_[predicted]
+        return classes
 
     def _decide(self, probabilities: Array) -> Array:
         """Find the index of the most probable class, or 0 or 1 for each label."""
