@@ -265,8 +265,10 @@ class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
         if self._multilabel:
             return (probabilities > 0.5).astype(int)
         if probabilities.shape[1] > 1:
-            return probabilities.argmax(axis=1)
-        return np.minimum(probabilities[:, 0] > 0.5, len(self.classes_) - 1).astype(int)
+            classes: Array = probabilities.argmax(axis=1)
+        else:
+            classes = np.minimum(probabilities[:, 0] > 0.5, len(self.classes_) - 1).astype(int)
+        return classes
 
     def _read(self, x: Any, y: Any, fresh: bool) -> tuple[Any, Array]:
         x, y = validated(self, x, plain_labels(y), multi_output=True, reset=fresh, **self._reads)
