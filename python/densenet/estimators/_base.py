@@ -311,12 +311,20 @@ class DenseEstimator(BaseEstimator):
 
     def _outputs(self, x: Any, finish: Callable[[Array], Array] = same) -> Array:
         """Compute the probabilities or values that the network predicts, or `finish` of them."""
+        return self._finished(x, lambda each: finish(each[0]))
+
+    def _finished(self, x: Any, finish: Callable[[list[Array]], Array]) -> Array:
+        """Compute `finish` of the probabilities or values that each network predicts for rows."""
         check_is_fitted(self)
         _rows.check(X=x)
         x = _rows.validated(self, x, reset=False, **self._reads)
         activate = self._objective.activate
         with limit_this_thread(self.n_threads):
-            return outputs(self.network_, x, lambda found: finish(activate(found)))
+            return outputs(self._networks, x, lambda each: finish(list(map(activate, each))))
+
+    @property
+    def _networks(self) -> list[Network]:
+        return [self.network_]
 
     # ---- the weights -----------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 """The rows that an estimator trains on or predicts for, dense or sparse."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ ROWS_AT_ONCE = 8192
 """Number of rows that are gathered, and made dense if they are sparse, at a time."""
 
 _OUTPUT_BYTES = 2**22
-"""Memory for outputs of a network that are computed together."""
+"""Memory for outputs of networks that are computed together."""
 
 _DENSE_BYTES = 2**26
 """Memory for sparse rows that are made dense; a batch may take more."""
@@ -222,23 +221,30 @@ def plain_labels(labels: Any) -> Any:
     return labels if labels.isna().any() else labels.to_numpy(dtype=own)
 
 
-def outputs(network: Network, x: Any, finish: Callable[[Array], Array]) -> Array:
-    """Compute ``finish(outputs)``, a function of each row, for any number of rows of x.
+def outputs(networks: Sequence[Network], x: Any, finish: Callable[[list[Array]], Array]) -> Array:
+    """Compute ``finish(each network's outputs)``, a function of each row, for any number of rows.
 
     Few rows are taken at a time: all outputs, of which `finish` may leave one number a row, would
     go through memory.
     """
-    n, dense = x.shape[0], Dense()
+    first, n, dense = networks[0], x.shape[0], Dense()
     most = rows_at_once(x) if issparse(x) else n
-    if network.precision == "highest":  # lower ones compute by the number of rows of a call
-        most = max(1, min(most, _OUTPUT_BYTES // (network.outputs * network.dtype.itemsize)))
-    each = (finish(network.forward(dense(x[part]))) for part in parts(n, most))
-    first = next(each)
+    if first.precision == "highest":  # lower ones compute by the number of rows of a call
+        row = len(networks) * first.outputs * first.dtype.itemsize
+        most = max(1, min(most, _OUTPUT_BYTES // row))
+
+    def of(part: slice) -> Array:
+        rows = dense(x[part])
+        return finish([network.forward(rows) for network in networks])
+
+    some = of(slice(0, most))
     if n <= most:
-        return first
-    found = np.empty((n, *first.shape[1:]), first.dtype)
-    for part, some in zip(parts(n, most), chain([first], each), strict=True):
-        found[part] = some
+        return some
+    found = np.empty((n, *some.shape[1:]), some.dtype)
+    found[:most] = some
+    for begin in range(most, n, most):
+        part = slice(begin, begin + most)
+        found[part] = of(part)
     return found
 
 

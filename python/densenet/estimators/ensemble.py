@@ -10,18 +10,17 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.config import get_num_threads, limit_this_thread
+from densenet.config import get_num_threads
 from densenet.estimators import _rows
 from densenet.estimators._base import DenseEstimator
 from densenet.estimators._objective import same
-from densenet.estimators._rows import outputs
 from densenet.estimators._watch import Warned
 from densenet.estimators.classifier import DenseClassifier
 from densenet.estimators.regressor import DenseRegressor
+from densenet.network import Network
 from densenet.training.workers import run_all
 
 _SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_multilabel")
@@ -90,17 +89,17 @@ class _Ensemble(DenseEstimator):
         member.__dict__.update({name: getattr(self, name) for name in names} | own | shared)
         return member
 
-    def _each(self, x: Any) -> list[Array]:
-        """Compute the probabilities or values that each member predicts for rows."""
-        check_is_fitted(self)
-        _rows.check(X=x)
-        x = _rows.validated(self, x, reset=False, **self._reads)
-        with limit_this_thread(self.n_threads):
-            networks = [member.network_ for member in self.estimators_]
-            return [outputs(network, x, self._objective.activate) for network in networks]
-
     def _outputs(self, x: Any, finish: Callable[[Array], Array] = same) -> Array:
-        return finish(_mean(self._each(x)))
+        return self._finished(x, lambda each: finish(_mean(each)))
+
+    def _mean_and_std(self, x: Any) -> tuple[Array, Array]:
+        """Compute the mean and the standard deviation of what the members predict for rows."""
+        both = self._finished(x, _both)
+        return both[:, 0].copy(), both[:, 1].copy()
+
+    @property
+    def _networks(self) -> list[Network]:
+        return [member.network_ for member in self.estimators_]
 
     def _network(self, name: str) -> Any:
         raise AttributeError(f"{name}: expected a single network, got an ensemble: see estimators_")
@@ -120,10 +119,10 @@ def _mean(each: list[Array]) -> Array:
     return mean
 
 
-def _std(each: list[Array], mean: Array) -> Array:
-    """Give the standard deviation of arrays around their mean."""
-    std: Array = np.sqrt(_mean([(one - mean) ** 2 for one in each]))
-    return std
+def _both(each: list[Array]) -> Array:
+    """Give the mean of arrays and their standard deviation around it, of shape (n, 2, outputs)."""
+    mean = _mean(each)
+    return np.stack([mean, np.sqrt(_mean([(one - mean) ** 2 for one in each]))], axis=1)
 
 
 @dataclass(eq=False, repr=False)
@@ -198,9 +197,7 @@ class DenseEnsembleClassifier(_Ensemble, DenseClassifier):
         """
         if not _checks.flag("return_std", return_std):
             return super().predict_proba(X)
-        each = self._each(X)
-        mean = _mean(each)
-        std = _std(each, mean)
+        mean, std = self._mean_and_std(X)
         if not self._multilabel and mean.shape[1] == 1:
             std = np.repeat(std, len(self.classes_), axis=1)
         return self._of_classes(mean), std
@@ -261,7 +258,5 @@ class DenseEnsembleRegressor(_Ensemble, DenseRegressor):
         """
         if not _checks.flag("return_std", return_std):
             return super().predict(X)
-        each = self._each(X)
-        mean = _mean(each)
-        std = _std(each, mean)
+        mean, std = self._mean_and_std(X)
         return (mean[:, 0], std[:, 0]) if mean.shape[1] == 1 else (mean, std)
