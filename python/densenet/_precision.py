@@ -33,7 +33,7 @@ class Precision(NamedTuple):
         return max(self.narrowest, -int(-self.least // (inputs * outputs)))
 
 
-class Held(NamedTuple):
+class HeldAsBf16(NamedTuple):
     """Which weights a predictor holds as bf16 numbers: large ones. ``least`` 0: none.
 
     They have ``least`` elements or more, and no side below ``narrowest``.
@@ -61,4 +61,4 @@ PRECISIONS: dict[PrecisionName, Precision] = {
 # By the pieces of the precision. Smaller weights stay in a near cache, where some rows are as fast
 # with floats; narrower ones would be filled up.
 # make bench-predict ARGS='--rows 1,12 256-256-10:1:medium 512-512-10:1:medium'
-HELD = {0: Held(0), 1: Held(2**18, narrowest=64), 2: Held(0)}
+HELD = {0: HeldAsBf16(0), 1: HeldAsBf16(2**18, narrowest=64), 2: HeldAsBf16(0)}

@@ -115,6 +115,18 @@ def test_what_a_module_exports_is_there(name):
         assert hasattr(module, exported), f"{name}.{exported}"
 
 
+def test_no_two_classes_have_one_name():
+    """Of those that other files can name; the twins of `kernels` and `reference` are functions."""
+    names = [
+        node.name
+        for path in PYTHON
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert len(names) > 100
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
 def lines_of_code(path):
     """Lines that hold code: neither blank ones nor comments nor docstrings count."""
     if path.suffix != ".py":

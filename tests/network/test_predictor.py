@@ -29,7 +29,7 @@ from densenet import (
     SoftmaxCrossEntropy,
     Tanh,
 )
-from densenet._precision import HELD, PRECISIONS, Held, Precision
+from densenet._precision import HELD, PRECISIONS, HeldAsBf16, Precision
 from densenet.config import has_bf16_products
 from densenet.reference.products import product, rounded
 from tests.support.assertions import assert_product, assert_same_bits
@@ -64,7 +64,7 @@ LAST_NAN = np.uint32(0x7FFFFFFF).view(np.float32)  # to whose bits nothing can b
 @pytest.fixture
 def all_held(monkeypatch):
     """Hold every weight as bf16, however small."""
-    monkeypatch.setitem(HELD, 1, Held(1))
+    monkeypatch.setitem(HELD, 1, HeldAsBf16(1))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def with_rounded_weights(layers, held=HELD[1]):
 def test_few_rows_have_the_bits_of_rounded_weights(rng, shape, threads):
     densenet.set_num_threads(threads)
     layers = [Linear(*shape), Tanh()]
-    predictor, plain = make(layers).predictor(), with_rounded_weights(layers, Held(1))
+    predictor, plain = make(layers).predictor(), with_rounded_weights(layers, HeldAsBf16(1))
     for rows in [*range(1, 17), 27, 42, 57, 63]:
         x = batch(rng, rows, shape[0])
         assert_same_bits(predictor.forward(x), plain.forward(x))
@@ -117,7 +117,7 @@ def test_few_rows_have_the_bits_of_rounded_weights(rng, shape, threads):
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 14, 15, 40])
 def test_every_kind_of_layer(rng, rows):
     predictor = make(EVERY_LAYER).predictor()
-    plain = with_rounded_weights(EVERY_LAYER, Held(1))
+    plain = with_rounded_weights(EVERY_LAYER, HeldAsBf16(1))
     x = batch(rng, rows, 7)
     assert_same_bits(predictor.forward(x), plain.forward(x))
     its = make(EVERY_LAYER, backend="reference").predictor().forward(x)

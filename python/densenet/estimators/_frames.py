@@ -13,7 +13,7 @@ from densenet.tables.frames import cells_of, columns_of, is_categorical
 from densenet.tables.names import check_names
 
 
-class Columns(NamedTuple):
+class FrameColumns(NamedTuple):
     """The columns of X: their cells by name, and which of them are of a type for categories."""
 
     cells: dict[str, Any]
@@ -50,7 +50,7 @@ def _one_by_one(parameter: str, given: Any) -> tuple[Any, ...]:
     return _checks.sequence(parameter, given, "names or positions of columns")
 
 
-def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X") -> Columns:
+def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X") -> FrameColumns:
     """Check X, or X_val, and give its columns; with `fresh`, note the names of its features.
 
     Columns keep the names that they had in `fit`; those of arrays are named c0, c1, ..., as
@@ -97,7 +97,7 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     if rows < least:
         raise ValueError(f"{name}: expected at least {least} rows, got {rows}")
     pairs = zip(names, columns, strict=True)
-    return Columns(cells, tuple(label for label, column in pairs if is_categorical(column)))
+    return FrameColumns(cells, tuple(label for label, column in pairs if is_categorical(column)))
 
 
 def _known(estimator: Any) -> Any:

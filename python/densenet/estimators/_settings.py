@@ -12,7 +12,7 @@ from densenet import _checks
 from densenet._activations import ACTIVATIONS
 from densenet._typing import Array
 from densenet.estimators import _parameters
-from densenet.estimators._frames import Columns
+from densenet.estimators._frames import FrameColumns
 from densenet.tables.encoding.features import NAMED
 from densenet.tables.encoding.targets import Task
 from densenet.tables.model import TableModel
@@ -54,7 +54,7 @@ _NAMED = f"learned from if named in {' or '.join(_COLUMNS)}"
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
 
-def settings_of(estimator: Any, target: str, task: Task, columns: Columns) -> Settings:
+def settings_of(estimator: Any, target: str, task: Task, columns: FrameColumns) -> Settings:
     """Give the settings that an estimator's parameters choose, for a column beside those of X.
 
     An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same

@@ -4,7 +4,7 @@ import numpy as np
 
 from densenet._engine.contract import Engine, Mode
 from densenet._engine.layout import Layout
-from densenet._precision import Held
+from densenet._precision import HeldAsBf16
 from densenet._typing import Array
 from densenet.reference.products import rounded
 
@@ -27,7 +27,7 @@ class ReferencePredictor:
     """
 
     def __init__(
-        self, engine: Engine, layout: Layout, held: Held, flat: Array, running: Array
+        self, engine: Engine, layout: Layout, held: HeldAsBf16, flat: Array, running: Array
     ) -> None:
         self._engine = engine
         self._flat = flat.copy()

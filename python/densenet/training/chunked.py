@@ -38,7 +38,7 @@ class _Rows(NamedTuple):
         return _Rows(*(None if each is None else each.copy() for each in self))  # type: ignore[arg-type]
 
 
-class Source:
+class ChunkSource:
     """Gives the rows of each epoch chunk by chunk, checked and cut into whole batches.
 
     Attributes
@@ -204,7 +204,7 @@ class ChunkedRun(Run):
     How many rows and steps an epoch has is known when the first one has ended.
     """
 
-    source: Source = field(kw_only=True)
+    source: ChunkSource = field(kw_only=True)
     drop_last: bool = field(kw_only=True)
 
     def __post_init__(self) -> None:

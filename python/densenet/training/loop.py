@@ -38,7 +38,7 @@ from densenet.training.unequal import check_shared, heard_by, words_of
 from densenet.workers.contract import Workers
 
 if TYPE_CHECKING:
-    from densenet.training.chunked import Source
+    from densenet.training.chunked import ChunkSource
 
 _ANY_ROWS = 2**62  # more than fit in memory; the core can still add two such numbers
 
@@ -99,9 +99,9 @@ def _train(
     optimizer = Adam() if optimizer is None else optimizer
     source = None
     if y is None:
-        from densenet.training.chunked import Source  # late: most trainings do without
+        from densenet.training.chunked import ChunkSource  # late: most trainings do without
 
-        source = Source(learner, x, shuffle, sample_weight)
+        source = ChunkSource(learner, x, shuffle, sample_weight)
         examples, shuffled = source.nothing, source.shuffled
     else:
         examples = learner.examples(cast("npt.ArrayLike", x), y, sample_weight)
@@ -221,7 +221,7 @@ def start(
     examples: Examples,
     position: Position | None,
     *,
-    source: "Source | None" = None,
+    source: "ChunkSource | None" = None,
     conditions: Conditions,
     optimizer: Optimizer,
     epochs: int,
@@ -246,7 +246,7 @@ def start(
     ----------
     position : Position or None
         Where training goes on; None begins anew.
-    source : Source or None
+    source : ChunkSource or None
         Gives rows chunk by chunk, in place of `examples`.
     shares : Batches or None
         Which of `examples` are in each batch, where other ranks hold other rows.

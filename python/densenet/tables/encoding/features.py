@@ -27,8 +27,8 @@ __all__ = ["NAMED", "Features"]
 NAMED = "learned from if named in numbers or text"
 """What follows the reason why a column of `Table.unnamed` is left out. Others have other words."""
 
-Part: TypeAlias = Numbers | PiecewiseLinear | Categories | Dates
-_KINDS: dict[str, type[Part]] = {
+ColumnEncoding: TypeAlias = Numbers | PiecewiseLinear | Categories | Dates
+_KINDS: dict[str, type[ColumnEncoding]] = {
     "numbers": Numbers,
     "piecewiselinear": PiecewiseLinear,
     "categories": Categories,
@@ -79,14 +79,14 @@ class Features:
     True
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ColumnEncoding, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         words = ", ".join(kind.__name__ for kind in _KINDS.values())
         parts = _checks.sequence("parts", self.parts, f"any of {words}")
         for index, part in enumerate(parts):
-            if not isinstance(part, Part):
+            if not isinstance(part, ColumnEncoding):
                 got = _checks.describe(part)
                 raise TypeError(f"parts[{index}]: expected one of {words}, got {got}")
         object.__setattr__(self, "parts", parts)
@@ -143,7 +143,7 @@ class Features:
         _checks.choice("impute", impute, IMPUTATIONS)
         _checks.count("most_categories", most_categories, 0)
         _checks.count("pieces", pieces, 0)
-        parts: list[Part] = []
+        parts: list[ColumnEncoding] = []
         left_out = {}
         for column in _checks.texts("columns", columns):
             forced = column in text or column in numbers

@@ -14,7 +14,7 @@ from densenet._typing import Array
 from densenet.tables.cells import index_of, kind_of, number
 from densenet.tables.encoding.columns import Categories
 from densenet.tables.encoding.dates import Dates, moments
-from densenet.tables.encoding.features import Features, Part
+from densenet.tables.encoding.features import ColumnEncoding, Features
 from densenet.tables.encoding.pieces import PiecewiseLinear
 from densenet.tables.encoding.targets import MOST_CLASSES, Classes, Target, Values
 from densenet.tables.table import Table
@@ -126,7 +126,7 @@ class Tally:
             found[index(text)] += rows
         return found
 
-    def _add_column(self, part: Part, table: Table) -> None:
+    def _add_column(self, part: ColumnEncoding, table: Table) -> None:
         column = part.column
         if isinstance(part, Categories):
             if column in self._counts:
@@ -149,7 +149,9 @@ class Tally:
         for text, rows in table.name_counts(column).items():
             counts[text] = counts.get(text, 0) + rows
 
-    def _settled(self, part: Part, sample: Table, pieces: int, most_categories: int) -> Part:
+    def _settled(
+        self, part: ColumnEncoding, sample: Table, pieces: int, most_categories: int
+    ) -> ColumnEncoding:
         column = part.column
         if isinstance(part, Categories) and column in self._counts:
             counts: Mapping[str, int] = self._counts[column]
