@@ -21,7 +21,7 @@ from sklearn.utils import get_tags
 import densenet
 from densenet.estimators import DenseTableClassifier, DenseTableRegressor
 from densenet.tables import Settings, Table, TableModel, fit, read_table, write_csv
-from tests.support.estimator_checks import each_check
+from tests.support.estimator_checks import each_check, run_check
 
 BOTH = pytest.mark.parametrize("estimator", [DenseTableClassifier, DenseTableRegressor])
 
@@ -29,12 +29,7 @@ BOTH = pytest.mark.parametrize("estimator", [DenseTableClassifier, DenseTableReg
 @pytest.mark.filterwarnings("default")
 @each_check([DenseTableClassifier(), DenseTableRegressor()])
 def test_scikit_learns_check(estimator, check):
-    try:
-        check(estimator)
-    except Exception as error:
-        if type(error).__name__ != "SkipTest":
-            raise
-        pytest.skip(f"not applicable: {error}")
+    run_check(check, estimator)
 
 
 def data(n=240):

@@ -101,3 +101,23 @@ def assert_equal(ends):
     for other, its_history in others:
         assert_same(other, its_history, network, history)
     return network, history
+
+
+def parts(counts):
+    """Give the rows of each rank, where ranks hold so many rows of their own."""
+    ends = np.cumsum(counts)
+    return [slice(end - n, end) for n, end in zip(counts, ends, strict=True)]
+
+
+def in_batches(batch_size, counts):
+    """Give the numbers of all rows in the order in which ranks take them without shuffling."""
+    begins, n, order = [part.start for part in parts(counts)], sum(counts), []
+    taken = [0] * len(counts)
+    for k in [*range(batch_size, n, batch_size), n]:
+        left, rows = k, n
+        for rank, count in enumerate(counts):
+            mine = int(np.floor(left * count / rows + 0.5))
+            order += range(begins[rank] + taken[rank], begins[rank] + mine)
+            taken[rank], left, rows = mine, left - mine, rows - count
+    assert sorted(order) == list(range(n))
+    return order

@@ -19,7 +19,7 @@ from densenet import (
 )
 from densenet.metrics import accuracy
 from densenet.training.shares import Shares
-from tests.support.ranks import Fails, all_of, assert_equal, on_ranks
+from tests.support.ranks import Fails, all_of, assert_equal, in_batches, on_ranks, parts
 
 LAYERS = [Linear(7, 16), LayerNorm(16), ReLU(), Dropout(0.3), Linear(16, 4)]
 COUNTS = [41, 1, 58]
@@ -37,26 +37,6 @@ def data(rng):
 
 def make(engine="compiled", layers=LAYERS):
     return Network(layers, SoftmaxCrossEntropy(), seed=1, backend=engine, dtype="float64")
-
-
-def parts(counts=COUNTS):
-    """Give the rows of each rank."""
-    ends = np.cumsum(counts)
-    return [slice(end - n, end) for n, end in zip(counts, ends, strict=True)]
-
-
-def in_batches(batch_size, counts=COUNTS):
-    """Give the numbers of all rows in the order in which ranks take them without shuffling."""
-    begins, n, order = [part.start for part in parts(counts)], sum(counts), []
-    taken = [0] * len(counts)
-    for k in [*range(batch_size, n, batch_size), n]:
-        left, rows = k, n
-        for rank, count in enumerate(counts):
-            mine = int(np.floor(left * count / rows + 0.5))
-            order += range(begins[rank] + taken[rank], begins[rank] + mine)
-            taken[rank], left, rows = mine, left - mine, rows - count
-    assert sorted(order) == list(range(n))
-    return order
 
 
 def trainer(data, make=make, counts=COUNTS, weigh=False, validate=False, **options):
@@ -89,7 +69,7 @@ def test_batches_are_those_of_one_process_in_another_order(data, engine, batch_s
     options = {"shuffle": False, "batch_size": batch_size, "optimizer": Adam(lr=1e-2)}
     train = trainer(data, lambda: make(engine), weigh=weigh, validate=True, **options)
     network, history = assert_equal(own(train))
-    x, y, w = (each[in_batches(batch_size)] for each in data)
+    x, y, w = (each[in_batches(batch_size, COUNTS)] for each in data)
     weights = {"sample_weight": w} if weigh else {}
     alone = make(engine)
     validation = (x, y, w) if weigh else (x, y)
@@ -107,7 +87,7 @@ def test_balanced_classes_are_counted_on_all_ranks(data):
     y = np.sort(y)  # so that ranks have other classes
     options = {"shuffle": False, "class_weight": "balanced"}
     network, history = assert_equal(own(trainer((x, y, w), weigh=True, **options)))
-    order, alone = in_batches(24), make()
+    order, alone = in_batches(24, COUNTS), make()
     whole = alone.fit(
         x[order], y[order], epochs=3, batch_size=24, sample_weight=w[order], **options
     )
@@ -212,7 +192,7 @@ def test_ranks_go_on_from_the_file_of_rank_0(data, tmp_path, step):
     path = tmp_path / f"model-{step}"
 
     def first(workers):
-        x, y, w = (each[parts()[workers.rank]] for each in data)
+        x, y, w = (each[parts(COUNTS)[workers.rank]] for each in data)
         network = make()
         stops = [StopsAt(step)] if workers.rank == 1 else []
         saves = [Checkpoint(path, seconds=0)]
@@ -221,7 +201,7 @@ def test_ranks_go_on_from_the_file_of_rank_0(data, tmp_path, step):
             network.save(path)
 
     def rest(workers):
-        x, y, w = (each[parts()[workers.rank]] for each in data)
+        x, y, w = (each[parts(COUNTS)[workers.rank]] for each in data)
         network = Network.load(path)
         history = network.fit(x, y, **options, sample_weight=w, workers=workers, resume=True)
         return network, history

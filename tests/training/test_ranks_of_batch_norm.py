@@ -22,7 +22,7 @@ from densenet._engine.layout import Layout
 from densenet._engine.memory import aligned
 from densenet.training.shared_moments import SharedMoments, widths_of
 from tests.support.assertions import assert_same_bits
-from tests.support.ranks import Fails, all_of, assert_equal, on_ranks
+from tests.support.ranks import Fails, all_of, assert_equal, in_batches, on_ranks, parts
 from tests.support.threads import assert_same_for_all_numbers
 
 # The first layer with parameters needs no sums backwards; one within a block does.
@@ -180,24 +180,6 @@ def test_moments_of_rows_far_from_zero_are_sound(rng, engine):
 
 
 # ---- rows of one's own ---------------------------------------------------------------------------
-
-
-def parts(counts):
-    ends = np.cumsum(counts)
-    return [slice(end - n, end) for n, end in zip(counts, ends, strict=True)]
-
-
-def in_batches(batch_size, counts):
-    """Give the numbers of all rows in the order in which ranks take them without shuffling."""
-    begins, n, order = [part.start for part in parts(counts)], sum(counts), []
-    taken = [0] * len(counts)
-    for k in [*range(batch_size, n, batch_size), n]:
-        left, rows = k, n
-        for rank, count in enumerate(counts):
-            mine = int(np.floor(left * count / rows + 0.5))
-            order += range(begins[rank] + taken[rank], begins[rank] + mine)
-            taken[rank], left, rows = mine, left - mine, rows - count
-    return order
 
 
 @pytest.mark.parametrize("counts", [[50, 53], [60, 1, 42]], ids=str)
