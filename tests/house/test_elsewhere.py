@@ -1,6 +1,8 @@
 """The suite is collected where packages or parts of the system are missing: their tests skip."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,35 +36,24 @@ def hide(function):
 os.stat, io.open = hide(os.stat), hide(io.open)
 """
 
+
+def others_packages():
+    """Name the packages beside NumPy and pytest that tests and benchmarks import, or ask for."""
+    named = {"dask", "ipykernel", "ipywidgets", "jupyter_client", "mpi4py"}  # by other packages
+    files = [*TESTS.rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
+    for text in (path.read_text(encoding="utf-8") for path in files):
+        named |= set(re.findall(r'importorskip\("(\w+)', text))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                named |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                named.add(str(node.module).partition(".")[0])
+    ours = {"densenet", "tests", *(path.stem for path in (ROOT / "bench").glob("*"))}
+    return sorted(named - ours - sys.stdlib_module_names - {"numpy", "pytest"})
+
+
 MISSING = {
-    "packages but NumPy and pytest": {
-        "modules": [
-            *(
-                "matplotlib",
-                "tqdm",
-                "sklearn",
-                "scipy",
-                "joblib",
-                "threadpoolctl",
-                "onnx",
-                "pyarrow",
-            ),
-            *(
-                "hypothesis",
-                "mypy",
-                "onnxruntime",
-                "optuna",
-                "safetensors",
-                "pandas",
-                "polars",
-                "torch",
-                "mpi4py",
-                "distributed",
-                "ray",
-            ),
-            *("ipykernel", "ipywidgets", "jupyter_client"),
-        ]
-    },
+    "packages but NumPy and pytest": {"modules": others_packages()},
     "what Windows has not": {
         "modules": ["fcntl", "pty", "termios", "resource", "pwd", "grp", "tty"],
         "os_names": [
@@ -79,6 +70,11 @@ MISSING = {
 }
 FOLDERS = {path.parent.name for path in TESTS.glob("*/test_*.py")}
 NOTHING = {"modules": [], "os_names": [], "signal_names": [], "folders": ()}
+
+
+def test_packages_are_found():
+    assert {"sklearn", "pyarrow", "hypothesis", "jax", "narwhals"} <= set(others_packages())
+    assert not {"os", "records", "densenet"} & set(others_packages())
 
 
 @pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
