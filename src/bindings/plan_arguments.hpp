@@ -176,8 +176,7 @@ Mode<T> mode_of(const Plan<T>& plan, const py::tuple& given) {
 // The function of the tuple Mode that gives the means of a batch, or None.
 inline py::object means_of(const py::tuple& mode) { return mode[6]; }
 
-// An optimizer has no factors of the learning rate, or as many as the plan has arrays of
-// parameters.
+// Requires no factors of the learning rate, or one for each of the plan's arrays of parameters.
 template <class T>
 void require_factors(const Plan<T>& plan, const Optimizer& optimizer) {
   const std::vector<double>& given = optimizer.factors.given;

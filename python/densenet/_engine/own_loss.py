@@ -1,4 +1,4 @@
-"""An engine around an engine: the loss is the user's own, computed in Python between two passes."""
+"""An engine around an engine, for a loss of the user's own, which is computed in Python."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ from densenet.plan import PlannedLayer
 class OwnLossEngine:
     """Takes passes and updates from another engine, and the loss from the user's object.
 
-    The other engine never computes its own loss. Where the user's loss runs, Python runs: between
-    the pass forwards and the one backwards a signal handler or another thread may come in. An epoch
+    The other engine never computes its own loss. The user's loss runs in Python, between the
+    forward and the backward pass, so a signal handler or another thread may come in there. An epoch
     is one call of the other engine, which calls the loss within each step.
     """
 

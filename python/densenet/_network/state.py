@@ -259,8 +259,8 @@ class State:
 
     def _title(self) -> str:
         loss = self.loss_function
-        # A loss of the user's own may have a repr that is long or fails.
         precision = "" if self.precision == "highest" else f", {self.precision} precision"
+        # The repr of a loss of the user's own may be long, or fail.
         name = repr(loss) if isinstance(loss, Loss) else type(loss).__name__
         return (
             f"{type(self).__name__}: {self.n_parameters:,} parameters, {name}, {self.dtype.name}, "

@@ -170,7 +170,10 @@ class _Scaled(Schedule):
 
 
 def optimizer_of(estimator: Any) -> Optimizer:
-    """Give the optimizer that the parameters ask for, at the present learning rate."""
+    """Give the optimizer that `solver` names, at the present learning rate.
+
+    A `solver` that is an optimizer itself is given as it is, with a learning rate of its own.
+    """
     lr, betas = estimator.learning_rate_, (estimator.beta_1, estimator.beta_2)
     match estimator.solver:
         case "sgd":

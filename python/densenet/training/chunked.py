@@ -241,7 +241,7 @@ class ChunkedRun(Run):
         return self.given
 
     def fresh(self) -> Sequence[Any]:
-        """Give a word of the rows that ranks have read in this epoch."""
+        """Give what all ranks must have alike: the digest of the rows read in this epoch."""
         return (self.digest,)
 
     def steps(self) -> str:

@@ -1,8 +1,9 @@
 """Processes that train one network together: for `Network.fit`, as ``workers``.
 
-MPI, torch.distributed, Dask and Ray start them, connect them and pass arrays around; each of these
-classes lends what `Network.fit` asks for to one of them, which is imported when the first object
-is made. Any other object with the names of `Workers` will do as well.
+MPI, torch.distributed, Dask or Ray starts the processes, connects them and passes arrays around.
+Each class here gives `Network.fit` one of these four as the sums and broadcasts that `Workers`
+describes; its package is imported when the first object is made. Any other object with the names of
+`Workers` will do as well.
 """
 
 from densenet.workers.contract import Workers

@@ -89,6 +89,7 @@ class RayWorkers(Attendant):
             raise
 
     def _ask(self, method: str, *given: Any) -> Array:
+        """Call a method of the meeting and wait for its answer, or for the error that it raises."""
         import ray
 
         try:

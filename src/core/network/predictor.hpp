@@ -1,9 +1,9 @@
 // A network for prediction alone: a copy of what it has learned, which never changes.
 //
 // Because it does not change, large weights may be held in the form in which they are multiplied:
-// as cells of bf16 numbers, half as large as floats. Few rows are multiplied by them in floats
-// (rounded_product.hpp), and as many as make a product of pieces by matrix registers, where there
-// are any (bf16_product.hpp): both read the same cells.
+// as cells of bf16 numbers, half as large as floats. Both kinds of product read the same cells: of
+// few rows, in floats (rounded_product.hpp); of many rows, in bf16 by matrix registers, where the
+// processor has them (bf16_product.hpp).
 #pragma once
 
 #include <cstdint>

@@ -37,8 +37,9 @@ namespace densenet {
 template <class T>
 class Sharing {
  public:
-  // For batches of `batch` rows. `in_place`: x is not gathered, so every thread can read all of it,
-  // unless it is cut. `by_columns`: share the first layer by columns where that is possible.
+  // Decides for batches of `batch` rows. `in_place`: x is read where it lies, so every thread can
+  // read all of it, unless the first product is of bf16 pieces, for which each thread cuts its own
+  // rows. `by_columns`: share the first layer by columns where that is possible.
   void decide(const std::vector<Unit>& units, const Precision& precision, Index batch,
               Index threads, bool in_place, bool by_columns = true) {
     batch_ = batch;

@@ -1,3 +1,7 @@
+// Steps of several networks together: each register holds a number of every network, a lane each.
+//
+// A step gathers the rows of all networks, computes layer by layer forward, then the loss, then
+// backward, and updates, as Plan does for one network and in the same order.
 #include "core/network/together.hpp"
 
 #include <algorithm>

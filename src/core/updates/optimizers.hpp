@@ -69,7 +69,9 @@ struct GradientDescent {
   }
 };
 
-// v = β v + (1-d) g; w -= η v, or with Nesterov w -= η (g + β v). Sutskever et al. 2013.
+// v = β v + (1-d) g; w -= η v, or with Nesterov w -= η (g + β v). Sutskever et al. 2013. A constant
+// gradient moves w by η (1-d) / (1-β) times itself at each step in the end, and so does the L1
+// penalty: `shrinkage`.
 template <class T>
 struct Momentum {
   static constexpr const char* kName = "momentum";
@@ -122,8 +124,8 @@ struct RMSprop {
 };
 
 // m = β1 m + (1-β1) g; v = β2 v + (1-β2) g²; w -= η m̂ / (√v̂ + ε) with m̂ = m / (1-β1ᵗ) and
-// v̂ = v / (1-β2ᵗ). Kingma and Ba 2015. The members lr and
-// correction are η / (1-β1ᵗ) and 1 / √(1-β2ᵗ).
+// v̂ = v / (1-β2ᵗ). Kingma and Ba 2015. The members lr and correction are η / (1-β1ᵗ) and
+// 1 / √(1-β2ᵗ).
 template <class T>
 struct Adam {
   static constexpr const char* kName = "adam";

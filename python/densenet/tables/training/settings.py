@@ -276,13 +276,26 @@ class Settings:
             reduction(_checks.text("reduce", self.reduce))
 
     def chosen_for(self, rows: int, target: Target) -> "Settings":
-        """Choose what was left open: rows held out, pieces, widths, epochs and batch.
+        """Choose what was left open, by the number of rows and the target.
+
+        These are the share of rows held out, pieces, widths, epochs, the batch's size, label
+        smoothing and weight decay.
 
         Parameters
         ----------
         rows : int
             Of the table, with those that will be held out.
         target : Classes or Values
+
+        Returns
+        -------
+        Settings
+            With nothing of these left open.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `rows` is no integer >= 1, or the target has values and there is label smoothing.
         """
         _checks.count("rows", rows)
         classes = target.outputs if isinstance(target, Classes) else 1
