@@ -2,6 +2,7 @@
 
     sudo .venv/bin/python bench/cold_file.py
     sudo .venv/bin/python bench/cold_file.py --megabytes 6000 --share 0.1 --folder /data
+    sudo .venv/bin/python bench/cold_file.py --json cold.jsonl
 
 Each order of the rows runs in a process of its own, whose memory, the file's pages in it included,
 is limited to a share of the file's size. The control group (version 1 or 2) takes root, on Linux.
@@ -9,6 +10,7 @@ is limited to a share of the file's size. The control group (version 1 or 2) tak
 
 import argparse
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
+import options
+import records
+from densenet import get_num_threads
 
 COLUMNS = 784
 ORDERS = {"as they lie": False, "blocks": "blocks", "all mixed": True}
@@ -50,8 +56,8 @@ def write(path: str, rows: int) -> None:
         os.fsync(file.fileno())
 
 
-def measure(path: str, order: str, seconds: float) -> str:
-    """Train for an epoch on the cold file, or so many seconds; give a row of the report."""
+def train(path: str, order: str, seconds: float) -> tuple[int, float]:
+    """Train for an epoch on the cold file, or so many seconds; give rows and seconds."""
     from densenet import Callback, Linear, Network, ReLU, SoftmaxCrossEntropy
 
     class Stop(Callback):
@@ -72,25 +78,11 @@ def measure(path: str, order: str, seconds: float) -> str:
     start = time.perf_counter()
     history = network.fit(x, y, epochs=1, shuffle=ORDERS[order], callbacks=[Stop()])  # type: ignore[arg-type]
     taken = time.perf_counter() - start
-    rows = min(len(history.batch_loss) * 128, len(x))
-    return f"{order:12}  {rows:8,} rows in {taken:6.2f} s: {rows / taken:8,.0f} rows/s"
+    return min(len(history.batch_loss) * 128, len(x)), taken
 
 
-def main() -> None:
-    """Write the file, measure each order, and remove the file."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--megabytes", type=int, default=600, help="the file's size")
-    parser.add_argument("--share", type=float, default=1 / 3, help="memory, as a share of the file")
-    parser.add_argument("--seconds", type=float, default=20.0, help="at most, for each order")
-    parser.add_argument("--folder", help="where to put the file")
-    parser.add_argument("--order", choices=ORDERS, help=argparse.SUPPRESS)
-    parser.add_argument("--path", help=argparse.SUPPRESS)
-    parser.add_argument("--group", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.order:  # in a process of its own
-        Path(given.group).write_text(str(os.getpid()))
-        print(measure(given.path, given.order, given.seconds), flush=True)
-        return
+def measure(given: argparse.Namespace, into: records.Records) -> int:
+    """Write the file, measure each order in a process of its own, and remove the file."""
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         path = os.path.join(folder, "x")
         write(path, given.megabytes * 10**6 // (4 * COLUMNS))
@@ -99,9 +91,35 @@ def main() -> None:
         for order in ORDERS:
             with limited(limit) as group:
                 again = ["--order", order, "--path", path, "--group", str(group)]
-                seconds = ["--seconds", str(given.seconds)]
-                subprocess.run([sys.executable, __file__, *again, *seconds], check=True)
+                command = [sys.executable, __file__, *again, "--seconds", str(given.seconds)]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            rows, taken = json.loads(done.stdout.splitlines()[-1])
+            speed = rows / taken
+            print(f"{order:12}  {rows:8,} rows in {taken:6.2f} s: {speed:8,.0f} rows/s", flush=True)
+            about = {"order": order, "megabytes": given.megabytes, "share": given.share}
+            into.add(about | {"rows": rows}, taken)
+    return 0
+
+
+def main() -> int:
+    """Read the options, and run; or, in a process of an order, train."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--megabytes", type=int, default=600, help="the file's size")
+    parser.add_argument("--share", type=float, default=1 / 3, help="memory, as a share of the file")
+    parser.add_argument("--seconds", type=float, default=20.0, help="at most, for each order")
+    parser.add_argument("--folder", help="where to put the file")
+    parser.add_argument("--order", choices=ORDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--path", help=argparse.SUPPRESS)
+    parser.add_argument("--group", help=argparse.SUPPRESS)
+    options.add_json(parser)
+    parser.set_defaults(threads=get_num_threads())
+    given = parser.parse_args()
+    if given.order:  # in a process of its own
+        Path(given.group).write_text(str(os.getpid()))
+        print(json.dumps(train(given.path, given.order, given.seconds)), flush=True)
+        return 0
+    return records.run("cold_file", measure, given)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,16 +18,21 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     """Make a parser with the options of all tools; ``doc`` begins with its description."""
     made = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0])
     made.add_argument("--markdown", type=new_file, metavar="FILE", help="write the report here")
-    made.add_argument(
+    add_json(made)
+    return made
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``, the file for the measurements, and ``--note``, what else it shall say."""
+    parser.add_argument(
         "--json",
         type=json_lines,
         metavar="FILE",
         help="write the measurements here as JSON lines; - is standard output",
     )
-    made.add_argument(
+    parser.add_argument(
         "--note", metavar="TEXT", help='what else --json shall say, such as "beside a compiler"'
     )
-    return made
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ best sample of all, which on a machine that others use, too, is the one that the
 of several ranks, the quickest single step.
 What ranks compare at the end of an epoch is told by itself. Then a model of the cost stands beside
 what was measured, and continues it to 1,000 ranks on cores of their own; `ranks_model.py` draws it
-from what `--json` writes.
+from what `--model` writes.
 """
 
 import argparse
@@ -24,11 +24,14 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ranks_model import Costs, predicted
+
+if TYPE_CHECKING:
+    from records import Records
 
 NETS = ("784-128-10:128", "784-1024-1024-10:256")
 STEPS = 20  # of a sample
@@ -71,9 +74,10 @@ def _network(net: Net) -> Any:
 
 def _sums(net: Net) -> list[int]:
     """List the bytes of each sum that a step needs before its gradient."""
+    from densenet._network.state import learner_of
     from densenet.training.shared_moments import widths_of
 
-    return [8 * width for width in widths_of(_network(net)._learner.layout)]
+    return [8 * width for width in widths_of(learner_of(_network(net)).layout)]
 
 
 def _fit(net: Net, workers: Any) -> dict[str, float]:
@@ -139,6 +143,7 @@ def _mpi(net: Net) -> dict[str, float] | None:
 def _parts(net: Net) -> dict[str, dict[str, float]] | None:
     """Time the parts of a step on two ranks."""
     from densenet import Adam
+    from densenet._network.state import learner_of
     from densenet.training.ranks import ranks_of
     from densenet.training.shared_moments import SharedMoments, widths_of
     from densenet.workers import MPIWorkers
@@ -154,7 +159,7 @@ def _parts(net: Net) -> dict[str, dict[str, float]] | None:
         "message": lambda: workers.allreduce(one),
         "whole": lambda: workers.allreduce(gradient),
     }
-    learner = network._learner
+    learner = learner_of(network)
     if widths := widths_of(learner.layout):
         ranks = ranks_of(workers)
         assert ranks is not None
@@ -257,8 +262,12 @@ def _run(job: str, net: str, ranks: int, threads: int) -> Any:
 # ---- the tables ----------------------------------------------------------------------------------
 
 
-def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> dict[str, Any]:
+def _compare(
+    net: str, ranks: list[int], rounds: int, with_torch: bool, into: "Records"
+) -> dict[str, Any]:
     """Measure all contenders with a network; give what the model and its picture need."""
+    from timing import Timing
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     jobs = [("train_step", 1, cores), ("mpi", 1, cores), ("fit", 1, cores)]
     jobs += [("mpi", n, 1) for n in ranks] + ([("ddp", 2, 1)] if with_torch else [])
@@ -283,6 +292,11 @@ def _compare(net: str, ranks: list[int], rounds: int, with_torch: bool) -> dict[
         end = median([each.get("end", 0.0) for each in samples])
         name, n, threads = job
         print(f"  {name:10} {n} x {threads} threads{columns}   end of an epoch {1e6 * end:6.0f}")
+        about = {"net": net, "contender": name, "ranks": n}
+        ratio = bases["median"] / own["median"]
+        timing = Timing.of([each["median"] for each in samples])
+        into.add(about, timing, ratio=ratio, ratio_to="fit", threads=threads)
+        into.add(about | {"sample": "best"}, own["best"], threads=threads)
     parsed = Net.parse(net)
     n_bytes = _network(parsed).flat.nbytes
     of_net = {"net": net, "rows": parsed.batch, "bytes": n_bytes, "sums": _sums(parsed)}
@@ -315,29 +329,44 @@ def _show_model(costs: Costs, net: dict[str, Any], measured: dict[int, float]) -
         print(f"    {n:5} {same:8.2f} {100 * grown:8.0f} %")
 
 
-def main() -> int:
-    """Run contenders and print tables; or, in a process of a contender, be it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help="784-128-10:128")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-torch", action="store_true")
-    parser.add_argument("--json", type=Path, help="write what the model's picture is drawn from")
-    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.job:
-        result = JOBS[given.job](Net.parse(given.nets[0]))
-        if result is not None:
-            print(json.dumps(result), flush=True)
-        if given.job == "ddp":
-            os._exit(0)  # as it ends, PyTorch 2.13.0 with gloo aborts one rank in some ten
-        return 0
+def measure(given: argparse.Namespace, into: "Records") -> int:
+    """Compare all contenders with each network, and print tables."""
     measured = []
     for net in given.nets:
-        measured.append(_compare(net, given.ranks, given.rounds, not given.no_torch))
-        if given.json is not None:
-            given.json.write_text(json.dumps(measured, indent=1) + "\n")
+        measured.append(_compare(net, given.ranks, given.rounds, not given.no_torch, into))
+        if given.model is not None:
+            given.model.write_text(json.dumps(measured, indent=1) + "\n")
     return 0
+
+
+def _be(net: str, job: str) -> int:
+    """Be a contender: print what it gives as a line of JSON."""
+    result = JOBS[job](Net.parse(net))
+    if result is not None:
+        print(json.dumps(result), flush=True)
+    if job == "ddp":
+        os._exit(0)  # as it ends, PyTorch 2.13.0 with gloo aborts one rank in some ten
+    return 0
+
+
+def main() -> int:
+    """Read the options, and run; or, in a process of a contender, be it."""
+    if sys.argv[2:3] == ["--job"]:
+        return _be(sys.argv[1], sys.argv[3])
+    import options  # late: these load densenet, which PyTorch's processes should not have
+    import records
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("nets", nargs="*", default=NETS, metavar="NET", help="784-128-10:128")
+    parser.add_argument("--ranks", type=options.positive, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=options.positive, default=5)
+    parser.add_argument("--no-torch", action="store_true")
+    parser.add_argument(
+        "--model", type=options.new_file, help="write what the model's picture is drawn from"
+    )
+    options.add_json(parser)
+    parser.set_defaults(threads=1)
+    return records.run("ranks", measure, parser.parse_args())
 
 
 if __name__ == "__main__":

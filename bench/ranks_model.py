@@ -1,6 +1,6 @@
 """Predict the time of a step by many ranks from six costs of a machine, and draw it.
 
-    python bench/ranks.py --json ranks.json
+    python bench/ranks.py --model ranks.json
     python bench/ranks_model.py ranks.json ranks.png
 
 The first measures the costs, and steps of 1, 2 and 4 ranks; the second draws what the model says of
@@ -83,7 +83,7 @@ def predicted(
 def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
     """Draw for each network the time of a step against the number of ranks.
 
-    `nets` are what `ranks.py --json` writes, with or without steps that were measured; `kind` is
+    `nets` are what `ranks.py --model` writes, with or without steps that were measured; `kind` is
     "median" or "best".
     """
     from matplotlib.figure import Figure
@@ -125,7 +125,7 @@ def draw(nets: Sequence[Mapping[str, Any]], kind: str, path: Path) -> None:
 def main() -> int:
     """Read what was measured, and draw it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("measured", type=Path, help="what ranks.py --json has written")
+    parser.add_argument("measured", type=Path, help="what ranks.py --model has written")
     parser.add_argument("picture", type=Path)
     parser.add_argument("--kind", choices=("median", "best"), default="median")
     given = parser.parse_args()

@@ -19,6 +19,7 @@ import report
 import threads
 from densenet import kernels
 from tests.support.contests import STEP, result
+from tests.support.paths import ROOT
 from workloads import NETS
 
 ONE_ROUND = {"one": [1.0], "more": [0.5]}  # seconds
@@ -190,3 +191,16 @@ def test_kernels_are_checked_and_timed_in_time(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(kernels, "relu_forward", lambda x: x + 1)
     assert run(monkeypatch, bench, "--quick", "--budget", "60") == 1
     assert "DISAGREES: relu_forward, 32 x 16" in capsys.readouterr().out
+
+
+def test_every_tool_writes_json_lines():
+    """Those that measure: they hand themselves to `records.run`, which takes ``--json``."""
+    helpers = {"history", "program", "ranks_model", "table_methods", "worker"}
+    programs = [p for p in (ROOT / "bench").glob("*.py") if "__main__" in p.read_text("utf-8")]
+    tools = [path for path in programs if path.stem not in helpers]
+    assert len(tools) > 10
+    for path in tools:
+        text = path.read_text("utf-8")
+        runs = re.search(r"\b(records\.run|series\.main)\(", text)
+        assert runs, path.name
+        assert re.search(r"\boptions\.(parser|add_json)\(", text), path.name
