@@ -7,8 +7,8 @@
 // all others have the same value everywhere.
 //
 // Numbers marked BITS decide in which order sums are added up: another value changes the last bits
-// of results. All others are free to change for speed. docs/tuning.md tells what was measured for
-// each, when and on which processor.
+// of results. All others are free to change for speed. docs/tuning.md tells what was measured, when
+// and on which processor, and lists the numbers of which nobody wrote that down.
 #pragma once
 
 #include <chrono>

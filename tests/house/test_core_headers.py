@@ -1,4 +1,4 @@
-"""The headers that files of src include: those of what they use, and no others."""
+"""The headers that files of src include, those of what they use alone; and the tuned numbers."""
 
 import re
 
@@ -47,3 +47,11 @@ def test_headers_are_included_where_they_are_used_and_nowhere_else(path):
     used = {header for header, names in HEADERS.items() if re.search(names, code)} - {itself}
     assert used <= own, f"{path.name} uses {used - own}"
     assert own & set(HEADERS) <= used, f"{path.name} does not use {own & set(HEADERS) - used}"
+
+
+def test_the_page_on_tuning_names_every_tuned_number_and_no_other():
+    table = (ROOT / "src" / "core" / "tuning.hpp").read_text(encoding="utf-8")
+    numbers = set(re.findall(r"\b(k[A-Z]\w+) = ", table))
+    page = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
+    assert len(numbers) > 50
+    assert numbers == set(re.findall(r"`(k[A-Z]\w+)`", page))
