@@ -4,21 +4,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from densenet._activations import ACTIVATIONS
 from designs import CLIP_NORM, DROPOUT, FOCUS, LEARNING_RATE, Design
 from peers.contender import Contender, Predictor
 from tasks import Task
-
-_ACTIVATIONS = {
-    "identity": "Identity",
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "ReLU",
-    "leaky_relu": "LeakyReLU",
-    "elu": "ELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "mish": "Mish",
-}
 
 
 def _torch(threads: int) -> Any:
@@ -51,7 +40,7 @@ def model_of(task: Task) -> Any:
             linear.bias.copy_(torch.from_numpy(bias))
         linears.append(linear)
     norms = {"layer_norm": nn.LayerNorm, "batch_norm": nn.BatchNorm1d}
-    activation = getattr(nn, _ACTIVATIONS[design.activation])
+    activation = getattr(nn, ACTIVATIONS[design.activation].layer.__name__)
     layers: list[Any] = []
     for linear in linears[:-1]:
         block = [linear]

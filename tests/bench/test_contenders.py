@@ -10,6 +10,7 @@ import estimators
 import many
 import predict
 from densenet import losses
+from densenet._activations import ACTIVATIONS
 from estimators import Fitting
 from many import Many
 from peers import CONTENDERS
@@ -46,6 +47,11 @@ def test_a_loss_of_one_s_own_is_trained_by():
     assert np.all(np.less(judge, plain))  # each term of it is smaller than that of cross-entropy
     for name in (FIT, STEP, ALONE):
         assert first(net, name) == pytest.approx(judge, rel=1e-5)
+
+
+def test_pytorch_has_every_activation_by_the_same_name():
+    nn = pytest.importorskip("torch.nn")
+    assert all(hasattr(nn, entry.layer.__name__) for entry in ACTIVATIONS.values())
 
 
 @pytest.mark.parametrize("design", ["relu", "silu+batch_norm+dropout", "tanh+layer_norm+residual"])
