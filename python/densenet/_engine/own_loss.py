@@ -68,7 +68,7 @@ class OwnLossEngine:
     ) -> float:
         outputs = self._engine.forward(flat, examples.x, mode)
         value, dy = self._value_and_gradient(outputs, examples.targets)
-        # The running moments have moved in the pass forwards.
+        # The running moments have moved in the forward pass.
         mode = mode._replace(update=False)
         self._engine.backward(flat, examples.x, dy, dflat, dx, mode)
         return value

@@ -172,6 +172,7 @@ class ReferenceEngine:
     def _parametric_backward(
         self, place: Place, flat: Array, dy: Array, x: Array, mode: Mode, moments: _Moments
     ) -> tuple[Array, Array, Array]:
+        """Compute the gradients of a layer's input, weight and bias, in this order."""
         assert place.weight
         weight = place.weight.view(flat)
         if place.kind == "linear":

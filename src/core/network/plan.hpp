@@ -181,8 +181,8 @@ class Plan {
 
   // A step in two halves. The first returns the loss, computes its gradient, laid out as the flat
   // vector, and moves the running statistics, unless the loss is not finite, no row weighs, or the
-  // mode has `means`: then others may read while these are computed, and what is returned and
-  // written means nothing if that has ended the call.
+  // mode has `means`. With `means` others may read while these are computed; if computing them has
+  // ended the call, what it returned and wrote means nothing.
   // The second clips the gradient, updates, counts the step in `taken`, and copies `moved` into
   // `running`, unless that is null. Both do nothing and return nothing while another call trains.
   std::optional<double> loss_and_gradient(const T* params, const Examples& examples, T* gradient,

@@ -23,9 +23,10 @@ namespace densenet {
 
 static_assert(kBlockSide == 2 * amx::kLines, "two registers are a side");
 
-// Numbers of a cell.
+// Numbers of a cell's piece, in two matrix registers, and of a cell.
+inline constexpr Index kCellPiece = 2 * amx::kNumbers;
 template <int Pieces>
-inline constexpr Index kCell = Pieces * 2 * amx::kNumbers;
+inline constexpr Index kCell = Pieces * kCellPiece;
 
 // A mask of the first `count` lanes: of all, or of none, if there are fewer.
 inline __mmask16 first_lanes(Index count) {
@@ -50,7 +51,7 @@ void make_registers(Index halves, const Read& read, amx::Bf16* to, bool far) {
   const auto put = [far](__m512i line, amx::Bf16* at) {
     far ? _mm512_stream_si512(reinterpret_cast<__m512i*>(at), line) : _mm512_store_si512(at, line);
   };
-  constexpr Index kPiece = 2 * amx::kNumbers, kLine = amx::kNumbers / amx::kLines;
+  constexpr Index kLine = amx::kNumbers / amx::kLines;
   __m512i piece[Pieces];
   if constexpr (Transposes) {
     for (Index half = 0; half < halves; ++half, to += amx::kNumbers) {
@@ -62,7 +63,7 @@ void make_registers(Index halves, const Read& read, amx::Bf16* to, bool far) {
       for (int p = 0; p < Pieces; ++p) {
         Eigen::internal::ptranspose(square[p]);
         for (Index i = 0; i < amx::kLines; ++i) {
-          put(_mm512_castps_si512(square[p].packet[i]), to + p * kPiece + i * kLine);
+          put(_mm512_castps_si512(square[p].packet[i]), to + p * kCellPiece + i * kLine);
         }
       }
     }
@@ -71,7 +72,7 @@ void make_registers(Index halves, const Read& read, amx::Bf16* to, bool far) {
       for (Index half = 0; half < halves; ++half) {
         read(half, i, piece);
         for (int p = 0; p < Pieces; ++p) {
-          put(piece[p], to + p * kPiece + half * amx::kNumbers);
+          put(piece[p], to + p * kCellPiece + half * amx::kNumbers);
         }
       }
     }

@@ -50,9 +50,9 @@ struct Layout {
 // Fetches a strip's cells of B into the second-level cache, some at each step along the depth of
 // each block: a group of rows together fetches all.
 template <int Pieces>
-class Fetching {
+class CellFetching {
  public:
-  explicit Fetching(const amx::Bf16* cells) : from_(cells) {}
+  explicit CellFetching(const amx::Bf16* cells) : from_(cells) {}
   // (Always inlined: GCC 12 takes it for a function without effect.)
   EIGEN_ALWAYS_INLINE void step() {
     for (Index i = 0; i < kEach; i += kLine) _mm_prefetch(from_ + i, _MM_HINT_T1);
@@ -114,7 +114,7 @@ class Bf16Product {
   void strip(Range rows, Range cols, Range cells, float* sums) const {
     const Index number = cols.begin / kBlockSide;
     const bool more = cols.end < part_.cols.end;
-    Fetching<Pieces> fetching(b_.at(more ? number + 1 : number, cells.begin));
+    CellFetching<Pieces> fetching(b_.at(more ? number + 1 : number, cells.begin));
     for (Index cell = cells.begin; cell < cells.end; cell += at_.chunk) {
       const Index count = std::min(at_.chunk, cells.end - cell);
       const amx::Bf16* const right = b_.at(number, cell);
@@ -146,7 +146,7 @@ class Bf16Product {
   // Registers 0 to 3 hold the sums: of upper and lower rows, of left and right columns. Low: there
   // are lower rows; Wide: there are right columns.
   template <bool Low, bool Wide>
-  static void block(const Task& task, Fetching<Pieces>& fetching) {
+  static void block(const Task& task, CellFetching<Pieces>& fetching) {
     const amx::Bf16 *left = task.left, *right = task.right;
     float* const sums = task.sums;
     constexpr Index kStride = kBlockSide * static_cast<Index>(sizeof(float));
@@ -162,14 +162,13 @@ class Bf16Product {
       amx::zero<2>();
       amx::zero<3>();
     }
-    constexpr Index kPiece = 2 * amx::kNumbers;
     const auto load_left = [&](Index piece) {
-      amx::load<4>(left + piece * kPiece);
-      if constexpr (Low) amx::load<5>(left + piece * kPiece + amx::kNumbers);
+      amx::load<4>(left + piece * kCellPiece);
+      if constexpr (Low) amx::load<5>(left + piece * kCellPiece + amx::kNumbers);
     };
     const auto load_right = [&](Index piece) {
-      amx::load<6>(right + piece * kPiece);
-      if constexpr (Wide) amx::load<7>(right + piece * kPiece + amx::kNumbers);
+      amx::load<6>(right + piece * kCellPiece);
+      if constexpr (Wide) amx::load<7>(right + piece * kCellPiece + amx::kNumbers);
     };
     const auto multiply = [] {
       amx::multiply_add<0, 4, 6>();
