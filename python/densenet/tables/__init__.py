@@ -24,7 +24,8 @@ from densenet.tables.model import TableModel
 from densenet.tables.reading.chunks import TableChunks, read_chunks
 from densenet.tables.reading.files import read_table, write_csv
 from densenet.tables.table import Table
-from densenet.tables.training.fitting import Fitted, fit
+from densenet.tables.training.fitted import Fitted
+from densenet.tables.training.fitting import fit
 from densenet.tables.training.fitting_chunks import fit_chunks
 from densenet.tables.training.folds import cross_validate
 from densenet.tables.training.settings import Settings

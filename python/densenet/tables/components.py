@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from densenet._engine.made_rows import MadeRows
 from densenet._typing import Array
 
 __all__ = ["PrincipalComponents", "principal_components"]
@@ -44,7 +45,7 @@ class PrincipalComponents(NamedTuple):
     directions: Numbers
 
 
-def principal_components(x: Array) -> PrincipalComponents:
+def principal_components(x: Array | MadeRows) -> PrincipalComponents:
     """Find the principal components of rows (Pearson 1901, Hotelling 1933).
 
     They are the right singular vectors of the centred rows C, computed as the eigenvectors of
@@ -56,6 +57,8 @@ def principal_components(x: Array) -> PrincipalComponents:
     Parameters
     ----------
     x : float array of shape (rows, columns)
+        Or rows that are made when they are asked for: some at a time, with the results of the
+        array, to the bit; all at once if they are fewer than the columns.
 
     Returns
     -------
@@ -72,16 +75,18 @@ def principal_components(x: Array) -> PrincipalComponents:
     (True, True)
     """
     rows, columns = x.shape
-    mean = x.mean(axis=0, dtype=np.float64)
+    held = np.asarray(x) if rows < columns else None
+    parts = [slice(begin, begin + _BLOCK) for begin in range(0, rows, _BLOCK)]
+    mean = sum(x[part].sum(axis=0, dtype=np.float64) for part in parts) / rows
     products = np.zeros((min(x.shape),) * 2)
     for begin in range(0, max(x.shape), _BLOCK):
         part = slice(begin, begin + _BLOCK)
-        centred = x[part] - mean if rows >= columns else (x[:, part] - mean[part]).T
+        centred = x[part] - mean if held is None else (held[:, part] - mean[part]).T
         products += centred.T @ centred
     values, vectors = np.linalg.eigh(products)  # ascending
     directions = vectors.T[::-1]
-    if rows < columns:
-        directions = directions @ (x - mean)
+    if held is not None:
+        directions = directions @ (held - mean)
         directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), _LEAST)
     largest = np.abs(directions).argmax(axis=1)
     signs = np.where(directions[np.arange(len(directions)), largest] < 0, -1.0, 1.0)

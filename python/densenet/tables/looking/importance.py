@@ -20,7 +20,7 @@ from densenet.tables.encoding.targets import Classes
 from densenet.tables.looking.shuffling import Asked
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table, as_table
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitted import Fitted
 
 __all__ = [
     "Dependence",

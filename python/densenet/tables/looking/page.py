@@ -19,7 +19,7 @@ from densenet.tables.looking.importance import (
     partial_dependence,
 )
 from densenet.tables.looking.wording import SCORES, clipped, headline, score_text
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitted import Fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

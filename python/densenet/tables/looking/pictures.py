@@ -11,7 +11,7 @@ from densenet.plotting.style import title
 from densenet.tables.encoding.targets import Classes, Target
 from densenet.tables.looking.importance import Dependence, Importances
 from densenet.tables.looking.wording import clipped, headline, plain, shortened
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitted import Fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from densenet.tables.encoding.targets import TASK_RULES, Classes, Target
 from densenet.tables.looking.importance import Importances
 from densenet.tables.looking.wording import SCORES, aligned, clipped, figures, score_text, shortened
 from densenet.tables.model import Evaluation, TableModel
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitted import Fitted
 from densenet.tables.training.monitors import rule_of
 
 __all__ = ["describe", "fit_report", "folds_report", "score_report"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from densenet._rounding import rounded
 from densenet.tables.encoding.targets import Classes
-from densenet.tables.training.fitting import Fitted
+from densenet.tables.training.fitted import Fitted
 
 SCORES = {
     "loss": "loss",

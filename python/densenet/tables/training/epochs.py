@@ -8,12 +8,13 @@ import numpy as np
 
 from densenet import _checks, training
 from densenet._engine.made_rows import MadeRows, rows_at_once
-from densenet._typing import Array, Chunks
+from densenet._typing import Array
 from densenet._version import __version__
 from densenet.network import Network
 from densenet.tables.encoding.targets import Classes, Target
 from densenet.tables.model import Evaluation
 from densenet.tables.training.deciding import weights_of
+from densenet.tables.training.labelled import Labelled, LabelledChunks
 from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.settings import Settings
 from densenet.training import History
@@ -22,8 +23,8 @@ from densenet.workers import Workers
 
 def train(
     network: Network,
-    data: tuple[Array | MadeRows, Array] | Chunks,
-    held: tuple[Array | MadeRows, Array] | None,
+    data: Labelled | LabelledChunks,
+    held: Labelled | None,
     settings: Settings,
     target: Target,
     *,
@@ -38,10 +39,10 @@ def train(
     Parameters
     ----------
     network : Network
-    data : pair of arrays, or function
-        Features (rows, features) and targets (rows,), or what gives chunks of both for each epoch.
-    held : pair of arrays, optional
-        Features and targets of the rows held out.
+    data : Labelled, or function
+        Rows, or what gives chunks of them for each epoch.
+    held : Labelled, optional
+        The rows held out.
     settings : Settings
         Those that `Settings.chosen_for` gives.
     target : Classes or Values
@@ -59,21 +60,23 @@ def train(
     >>> import numpy as np
     >>> from densenet.tables import Classes, Settings
     >>> from densenet.tables.training.epochs import counts_of, train
+    >>> from densenet.tables.training.labelled import Labelled
     >>> target = Classes("y", ("a", "b"))
     >>> settings = Settings("y", epochs=3, hidden=()).chosen_for(100, target)
     >>> network, x, y = settings.make_network(1, target), np.ones((100, 1)), np.zeros(100, int)
     >>> counts = counts_of(target, y)
     >>> history = train(
-    ...     network, (x, y), None, settings, target, rows=100, counts=counts, seed=0
+    ...     network, Labelled(x, y), None, settings, target, rows=100, counts=counts, seed=0
     ... )
     >>> counts.tolist(), len(history.epochs)
     ([100, 0], 3)
     """
     epochs = _checks.count("epochs", settings.epochs)
     weights = weights_of(settings, target, counts)
-    alone = len(held[1]) if held and settings.nets == 1 else 0
+    alone = len(held.targets) if held and settings.nets == 1 else 0
     rule = rule_of(target, settings.monitor, weighted=weights is not None, held=alone)
-    x, y = data if isinstance(data, tuple) else (data, None)
+    x: Any
+    x, y, own = data if isinstance(data, Labelled) else (data, None, None)
     return training.fit(
         network,
         x,
@@ -81,7 +84,8 @@ def train(
         epochs=epochs,
         batch_size=_checks.count("batch_size", settings.batch_size),
         optimizer=settings.make_optimizer(rows),
-        validation_data=held if held is None or weights is None else (*held, weights[held[1]]),
+        sample_weight=own,
+        validation_data=None if held is None else _with_class_weights(held, weights),
         metrics=metrics_of(target, rule),
         early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
         class_weight=None if weights is None else dict(enumerate(weights.tolist())),
@@ -89,6 +93,14 @@ def train(
         seed=seed,
         workers=workers,
     )
+
+
+def _with_class_weights(rows: Labelled, weights: Array | None) -> Labelled:
+    """Multiply the weights of rows by those of their classes, (classes,)."""
+    if weights is None:
+        return rows
+    of_rows = weights[rows.targets]
+    return rows._replace(weights=of_rows if rows.weights is None else of_rows * rows.weights)
 
 
 def counts_of(target: Target, encoded: Array) -> Array:

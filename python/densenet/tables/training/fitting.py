@@ -7,30 +7,24 @@ This is the work of ``densenet fit``; what the command prints is made in
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from densenet._engine.made_rows import MadeRows
-from densenet._rounding import rounded
 from densenet._typing import Array
 from densenet.config import get_num_threads
 from densenet.network import Network
 from densenet.tables.encoding.targets import Classes, Target, Task
-from densenet.tables.model import Evaluation, TableModel, outputs_of, score
+from densenet.tables.model import TableModel, score
 from densenet.tables.table import Table
-from densenet.tables.training.calibration import calibrate
-from densenet.tables.training.deciding import check_decisions, with_threshold
-from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
-from densenet.tables.training.going_on import (
-    check_rows,
-    gentler,
-    network_from,
-    settings_from,
-    tables_of,
-)
+from densenet.tables.training.course import Course
+from densenet.tables.training.deciding import check_decisions
+from densenet.tables.training.epochs import counts_of
+from densenet.tables.training.fitted import Fitted
+from densenet.tables.training.going_on import check_rows, gentler, settings_from
 from densenet.tables.training.holding_out import hold_out
-from densenet.tables.training.reducing import parted, projection_of, reduction
+from densenet.tables.training.labelled import Labelled
+from densenet.tables.training.reducing import projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
     encodings,
@@ -42,52 +36,9 @@ from densenet.training import History
 from densenet.training.workers import run_all
 from densenet.workers import Workers
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["fit"]
 
-_Rows: TypeAlias = Array | MadeRows
 _T = TypeVar("_T")
-
-
-class Fitted(NamedTuple):
-    """What `fit` gives: the model, the course of its training, and notes for its user.
-
-    Attributes
-    ----------
-    model : TableModel
-    histories : list of History
-        Of each network.
-    train, validation : Evaluation
-        Of the rows trained on and of those held out; the latter None if there are none. Of several
-        networks, each judges the rows that it held out.
-    notes : list of str
-        Lines about what in the table may be other than its owner thinks.
-    judged_rows : list of Table
-        For each network the rows that it held out. One table alone is of all networks: rows to
-        validate that were given or, if none were held out, those trained on.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from densenet.tables import Settings, Table, fit
-    >>> x = np.arange(-50, 50)
-    >>> fitted = fit(Table.from_columns({"x": x, "y": np.sign(x)}), Settings("y", epochs=2))
-    >>> len(fitted.history.epochs), len(fitted.train.y_true), len(fitted.validation.y_true)
-    (2, 80, 20)
-    >>> fitted.notes[0].partition(": ")[0]
-    "'x' has another whole number in each row"
-    """
-
-    model: TableModel
-    histories: list[History]
-    train: Evaluation
-    validation: Evaluation | None
-    notes: list[str]
-    judged_rows: list[Table]
-
-    @property
-    def history(self) -> History:
-        """That of the first network."""
-        return self.histories[0]
 
 
 def fit(
@@ -158,80 +109,40 @@ def fit(
         features, target = encodings(training_rows, settings, _task_of(target))
     else:
         features = start.features
-    encode = features.encoded
-    if settings.reduce is not None or workers is not None:  # these look at the array as a whole
-        encode = features.transform
-    x, y = encode(table), target.encode(table)
-    held = _held_out(x, y, parts)
+    encode = features.encoded if workers is None else features.transform  # ranks compare the array
+    rows = Labelled.of(table, encode, target)
+    held = [rows.take(at) for _, at in parts if len(at)]
     if validation is not None:
-        held = [(encode(validation), target.encode(validation))] * settings.nets
-    check_decisions(settings, target, [targets for _, targets in held])
-    projection, width = None, x.shape[1]
-    reduced = None if start is None else start.facts.get("reduced")
+        held = [Labelled.of(validation, encode, target)] * settings.nets
+    check_decisions(settings, target, [each.targets for each in held])
+    every = rows.take(seen)
+    reduced = None
     if start is None and settings.reduce is not None:
-        wanted = reduction(settings.reduce)
-        projection, share = projection_of(np.asarray(_rows_of(x, seen)), wanted, workers)
-        reduced = {"inputs": width, "components": len(projection.bias), "share": share}
-        width = len(projection.bias)
+        reduced = projection_of(every.x, reduction(settings.reduce), workers)
+    course = Course(settings, features, target, start, reduced, progress, workers)
 
     def trained(number: int) -> tuple[Network, History]:
-        rows, _ = parts[number]
-        seed = settings.seed + number
-        if start is None:
-            first, network = projection, settings.make_network(width, target, seed)
-        elif settings.reduce is None:
-            first, network = None, network_from(start.networks[number])
-        else:
-            first, network = parted(start.networks[number], seed)
-        inputs, targets = _rows_of(x, rows), _of(y, rows)
+        data = rows.take(parts[number][0])
+        counts = counts_of(target, data.targets)
         held_out = held[number] if held else None
-        if first is not None:
-            inputs = first.apply(np.asarray(inputs))
-            held_out = held_out and (first.apply(np.asarray(held_out[0])), held_out[1])
-        history = train(
-            network,
-            (inputs, targets),
-            held_out,
-            settings,
-            target,
-            rows=len(rows),
-            counts=counts_of(target, targets),
-            seed=seed,
-            progress=progress,
-            workers=workers,
-        )
-        check_converged(network, history, inputs, settings)
-        if settings.calibrate and held_out:
-            calibrate(network, *held_out)
-        return network if first is None else first.before(network), history
+        return course.trained(number, data, held_out, rows=len(data.targets), counts=counts)
 
     tasks = [partial(trained, number) for number in range(len(parts))]
-    pairs = [task() for task in tasks] if workers else _side_by_side(tasks)
-    networks, histories = [network for network, _ in pairs], [history for _, history in pairs]
-    model = TableModel(
-        tuple(networks), features, target, settings.id, settings.missing, present=settings.present
-    )
-    one_set = validation is not None
-    judged = _judged(model, held, one_set)
-    if start is not None and (before := _judged(start, held, one_set)):
-        said.append(f"before, the validation {headline(score(target, *before))}")
-    if isinstance(target, Classes) and settings.threshold is not None:
-        chosen = with_threshold(target, settings.threshold, counts_of(target, y[seen]), judged)
-        model = replace(model, target=chosen)
-    scores = score(model.target, model.outputs(_rows_of(x, seen)), y[seen])
-    judgement = score(model.target, *judged) if judged else None
-    facts = facts_of(table.source, len(seen), histories[0], settings, scores, judgement)
-    if start is not None:
-        facts["before"] = tables_of(start)
-    if reduced is not None:
-        facts["reduced"] = reduced
     if validation is not None:
         judged_rows = [validation]
-    elif held:
-        judged_rows = [table.take(held_out) for _, held_out in parts]
     else:
-        judged_rows = [training_rows]
-    return Fitted(replace(model, facts=facts), histories, scores, judgement, said, judged_rows)
+        judged_rows = [table.take(at) for _, at in parts] if held else [training_rows]
+    return course.fitted(
+        [task() for task in tasks] if workers else _side_by_side(tasks),
+        held,
+        lambda model: score(model.target, model.outputs(every.x), every.targets),
+        one_set=validation is not None,
+        source=table.source,
+        rows=len(seen),
+        counts=counts_of(target, every.targets),
+        said=said,
+        judged_rows=judged_rows,
+    )
 
 
 class _Begun(NamedTuple):
@@ -278,11 +189,6 @@ def _parts(
     return ordered, [(np.arange(len(rows)), np.arange(len(rows), len(ordered)))]
 
 
-def _held_out(x: _Rows, y: Array, parts: list[tuple[Array, Array]]) -> list[tuple[_Rows, Array]]:
-    """Give what each network holds out; nothing if no rows are held out."""
-    return [(_rows_of(x, rows), _of(y, rows)) for _, rows in parts if len(rows)]
-
-
 def _task_of(target: Target) -> Task:
     return "classification" if isinstance(target, Classes) else "regression"
 
@@ -295,49 +201,3 @@ def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T]:
     for error in errors.values():
         raise error
     return [value for value in values if value is not None]
-
-
-def _judged(
-    model: TableModel, held: Sequence[tuple[_Rows, Array]], one_set: bool
-) -> tuple[Array, Array] | None:
-    """Give a model's outputs for the rows held out, and their targets; None if there are none.
-
-    With `one_set` all networks hold out the same rows; otherwise each judges its own.
-    """
-    if not held:
-        return None
-    if one_set:
-        x, targets = held[0]
-        return model.outputs(x), targets
-    pairs = zip(model.networks, held, strict=True)
-    each = [outputs_of(model.target, network, x) for network, (x, _) in pairs]
-    return np.concatenate(each), np.concatenate([targets for _, targets in held])
-
-
-def _rows_of(x: _Rows, rows: Array) -> _Rows:
-    """Give rows of features, by growing numbers."""
-    return x.part(rows) if isinstance(x, MadeRows) else _of(x, rows)
-
-
-def _of(array: Array, rows: Array) -> Array:
-    """Give rows of an array, by growing numbers: a view if they lie one after the other."""
-    first, last = rows[0], rows[-1]
-    return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]
-
-
-def headline(evaluation: Evaluation) -> str:
-    """Say in words the score by which a model is judged first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from densenet.tables import Values
-    >>> from densenet.tables.model import score
-    >>> from densenet.tables.training.fitting import headline
-    >>> headline(score(Values("price", 0.0, 1.0), np.array([1.0, 2.0]), np.array([1.0, 2.0])))
-    'R² was 1.0000'
-    """
-    scores = evaluation.scores
-    if "accuracy" in scores:
-        return f"accuracy was {rounded(scores['accuracy'], 2, '%')}"
-    return f"R² was {rounded(scores['r2'], 4, 'g')}"

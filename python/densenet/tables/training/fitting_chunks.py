@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from densenet import _checks
-from densenet._typing import Array, Chunk, Chunks
+from densenet._typing import Array
 from densenet.network import Network
 from densenet.tables.cells import key_of
 from densenet.tables.encoding.features import Features
@@ -21,18 +21,13 @@ from densenet.tables.encoding.targets import Classes, Target, Task
 from densenet.tables.model import Evaluation, TableModel, score
 from densenet.tables.reading.chunks import TableChunks
 from densenet.tables.table import Table
-from densenet.tables.training.calibration import calibrate
-from densenet.tables.training.deciding import check_decisions, with_threshold
-from densenet.tables.training.epochs import check_converged, counts_of, facts_of, train
-from densenet.tables.training.fitting import Fitted, headline
-from densenet.tables.training.going_on import (
-    check_rows,
-    gentler,
-    network_from,
-    settings_from,
-    tables_of,
-)
+from densenet.tables.training.course import Course
+from densenet.tables.training.deciding import check_decisions
+from densenet.tables.training.epochs import counts_of
+from densenet.tables.training.fitted import Fitted
+from densenet.tables.training.going_on import check_rows, gentler, settings_from
 from densenet.tables.training.holding_out import hold_out
+from densenet.tables.training.labelled import Labelled, LabelledChunks
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
     encodings,
@@ -153,52 +148,28 @@ def fit_chunks(
         )
     settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
     held_rows = held_rows if outside is None else outside
-    held = (features.encoded(held_rows), target.encode(held_rows)) if len(held_rows) else None
-    check_decisions(settings, target, [held[1]] if held else [])
+    held = [Labelled.of(held_rows, features.encoded, target)] if len(held_rows) else []
+    check_decisions(settings, target, [each.targets for each in held])
     size = max(1, _AT_ONCE // (4 * features.width))
     some = features.transform(known.take(np.arange(min(size, len(known)))))
+    course = Course(settings, features, target, start, progress=progress)
 
     def trained(number: int) -> tuple[Network, History]:
-        seed = settings.seed + number
-        if start is None:
-            network = settings.make_network(features.width, target, seed)
-        else:
-            network = network_from(start.networks[number])
-        history = train(
-            network,
-            given.epochs(features, target, size, seed),
-            held,
-            settings,
-            target,
-            rows=n,
-            counts=counts,
-            seed=seed,
-            progress=progress,
-        )
-        check_converged(network, history, some, settings)
-        if settings.calibrate:
-            assert held, "checked before training"
-            calibrate(network, *held)
-        return network, history
+        data = given.epochs(features, target, size, settings.seed + number)
+        held_out = held[0] if held else None
+        return course.trained(number, data, held_out, rows=n, counts=counts, some=some)
 
-    networks, histories = zip(*map(trained, range(settings.nets)), strict=True)
-    model = TableModel(
-        networks, features, target, settings.id, settings.missing, present=settings.present
+    return course.fitted(
+        [trained(number) for number in range(settings.nets)],
+        held,
+        lambda model: _score(model, known, size),
+        one_set=True,
+        source=sample.source,
+        rows=n,
+        counts=counts,
+        said=said,
+        judged_rows=[held_rows if held else known],
     )
-    judged = (model.outputs(held[0]), held[1]) if held else None
-    if isinstance(target, Classes) and settings.threshold is not None:
-        chosen = with_threshold(target, settings.threshold, counts, judged)
-        model = replace(model, target=chosen)
-    if start is not None and held:
-        before = score(target, start.outputs(held[0]), held[1])
-        said.append(f"before, the validation {headline(before)}")
-    scores = _score(model, known, size)
-    judgement = score(model.target, *judged) if judged else None
-    facts = facts_of(sample.source, n, histories[0], settings, scores, judgement)
-    if start is not None:
-        facts["before"] = tables_of(start)
-    model = replace(model, facts=facts)
-    return Fitted(model, list(histories), scores, judgement, said, [held_rows if held else known])
 
 
 class _Settled(NamedTuple):
@@ -279,14 +250,14 @@ class _Rows:
         )
         return map(self._chosen, tables)
 
-    def epochs(self, features: Features, target: Target, rows: int, seed: int) -> Chunks:
+    def epochs(self, features: Features, target: Target, rows: int, seed: int) -> LabelledChunks:
         """Give a function for `Network.fit`; the order of the rows follows from the seed."""
         numbers = count()
 
-        def encoded(table: Table) -> Chunk:
-            return features.transform(table), target.encode(table)
+        def encoded(table: Table) -> Labelled:
+            return Labelled.of(table, features.transform, target)
 
-        def chunks() -> Iterator[Chunk]:
+        def chunks() -> Iterator[Labelled]:
             columns = [*features.columns, target.column]
             return map(encoded, self.tables(columns, rows, (seed, next(numbers))))
 

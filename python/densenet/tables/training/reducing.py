@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from densenet._engine.made_rows import MadeRows
 from densenet._typing import Array
 from densenet.layers import Layer, Linear
 from densenet.losses import MeanSquaredError
@@ -16,7 +17,7 @@ from densenet.network import Network
 from densenet.tables.components import principal_components
 from densenet.workers import Workers
 
-__all__ = ["Projection", "parted", "projection_of", "reduction"]
+__all__ = ["Projection", "Reduced", "parted", "projection_of", "reduction"]
 
 
 def reduction(text: str) -> int | float:
@@ -98,6 +99,33 @@ class Projection(NamedTuple):
         return whole
 
 
+class Reduced(NamedTuple):
+    """The principal components that take the place of inputs.
+
+    Attributes
+    ----------
+    projection : Projection
+    share : float
+        Of the variance of the rows that they were found in, what they explain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.training.reducing import Projection, Reduced
+    >>> Reduced(Projection(np.ones((1, 3)), np.zeros(1)), 0.75).fact
+    {'inputs': 3, 'components': 1, 'share': 0.75}
+    """
+
+    projection: Projection
+    share: float
+
+    @property
+    def fact(self) -> dict[str, int | float]:
+        """What a model's file says of them."""
+        components, inputs = self.projection.weight.shape
+        return {"inputs": inputs, "components": components, "share": self.share}
+
+
 def parted(network: Network, seed: int = 0) -> tuple[Projection, Network]:
     """Take the first layer, a projection, from a network: undo `Projection.before`.
 
@@ -157,8 +185,8 @@ def after_first(network: Network, seed: int = 0) -> Network:
 
 
 def projection_of(
-    x: Array, wanted: int | float, workers: Workers | None = None
-) -> tuple[Projection, float]:
+    x: Array | MadeRows, wanted: int | float, workers: Workers | None = None
+) -> Reduced:
     """Find the principal components of rows, and the share of the variance that they explain.
 
     They are not scaled to a variance of 1 each, which lifts those that are mostly noise to the size
@@ -167,7 +195,7 @@ def projection_of(
     Parameters
     ----------
     x : array of shape (rows, inputs)
-        Rows to train on.
+        Rows to train on, or rows that are made when they are asked for.
     wanted : int or float
         What `reduction` gives.
     workers : object with ``rank``, ``size``, ``allreduce`` and ``broadcast``, optional
@@ -214,7 +242,7 @@ def projection_of(
     if workers is not None:
         workers.broadcast(weight.reshape(-1), 0)  # a view
         workers.broadcast(bias, 0)
-    return Projection(weight, bias), float(shares[count - 1])
+    return Reduced(Projection(weight, bias), float(shares[count - 1]))
 
 
 def _of_layers(network: Network, layers: tuple[Layer, ...], seed: int) -> Network:
