@@ -14,6 +14,7 @@ import densenet
 from densenet import cli
 from tests.support.backends import ENGINES, TWINS
 from tests.support.skips import NOT_APPLICABLE
+from tests.support.tables import HEADER, write
 
 HAS_PYARROW = find_spec("pyarrow") is not None  # before a test hides it
 
@@ -127,6 +128,33 @@ def keep_threads():
     yield
     _core.suspend_timing(False)
     densenet.set_num_threads(before)
+
+
+@pytest.fixture
+def few_drawn(monkeypatch):
+    """Samples of tables in chunks have 60 rows, chunks are small, blocks of CSV some ten rows."""
+    from densenet.tables.reading import csv_text, drawing, mixing
+
+    monkeypatch.setattr(drawing, "MOST_ROWS", 60)
+    monkeypatch.setattr(mixing, "GROUP", 1 << 11)
+    monkeypatch.setattr(csv_text, "SIZE", 1 << 9)
+    monkeypatch.setattr(csv_text, "_CELLS", 64)
+
+
+@pytest.fixture(params=["in the sample", "not"])
+def chunks_of(request):
+    """Write rows, and read them in chunks: all are in the sample, or 60 of them."""
+    from densenet.tables import read_chunks
+
+    pytest.importorskip("pyarrow")
+    if request.param == "not":
+        request.getfixturevalue("few_drawn")
+
+    def make(rows, header=HEADER):
+        write("t.csv", header, rows)
+        return read_chunks("t.csv")
+
+    return make
 
 
 @pytest.fixture

@@ -21,15 +21,8 @@ from sklearn.utils import get_tags
 import densenet
 from densenet.estimators import DenseTableClassifier, DenseTableRegressor
 from densenet.tables import Settings, Table, TableModel, fit, read_table, write_csv
-from tests.support.estimator_checks import each_check, run_check
 
 BOTH = pytest.mark.parametrize("estimator", [DenseTableClassifier, DenseTableRegressor])
-
-
-@pytest.mark.filterwarnings("default")
-@each_check([DenseTableClassifier(), DenseTableRegressor()])
-def test_scikit_learns_check(estimator, check):
-    run_check(check, estimator)
 
 
 def data(n=240):

@@ -6,12 +6,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.support.skips import NOT_APPLICABLE
 
 
-def each_check(estimators):
+def each_check(estimators, **options):
     """Do what `parametrize_with_checks` does, by a list.
 
     scikit-learn 1.7, the last for Python 3.10, hands on a generator, of which pytest 9.1 warns.
     """
-    mark = parametrize_with_checks(estimators).mark
+    mark = parametrize_with_checks(estimators, **options).mark
     names, values = mark.args
     return pytest.mark.parametrize(names, list(values), **mark.kwargs)
 

@@ -21,15 +21,6 @@ QUICK = ("--epochs", "2", "--hidden", "8", "--pieces", "4", "--no-picture")
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
-@pytest.fixture
-def few_drawn(monkeypatch):
-    """The sample has 60 rows, chunks are small, and blocks of CSV have some ten rows."""
-    monkeypatch.setattr(drawing, "MOST_ROWS", 60)
-    monkeypatch.setattr(mixing, "GROUP", 1 << 11)
-    monkeypatch.setattr(csv_text, "SIZE", 1 << 9)
-    monkeypatch.setattr(csv_text, "_CELLS", 64)
-
-
 def parquet_of(name, columns, **options):
     from pyarrow import parquet
 
@@ -343,7 +334,6 @@ def test_the_command_scores_folds_of_the_rows_drawn(command, rng, request, drawn
     ("options", "message"),
     [
         (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
-        (("--reduce", "pca:2"), "--reduce: expected no such option with --chunks"),
     ],
 )
 def test_what_needs_the_whole_table_is_refused(refused, rng, options, message):

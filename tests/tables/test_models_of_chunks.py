@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from densenet.tables import Settings, Table, TableModel, fit, fit_chunks, read_chunks, read_table
-from densenet.tables.reading import csv_text, drawing, mixing
+from densenet.tables import Settings, TableModel, fit, fit_chunks, read_table
 from tests.support.tables import HEADER, tracks, write
 
 pytest.importorskip("pyarrow")
@@ -15,22 +14,6 @@ SETTINGS = Settings("genre", id="track_id", epochs=2, hidden=(8,), pieces=4)
 ON = Settings("genre", epochs=2)
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-
-@pytest.fixture(params=["in the sample", "not"])
-def chunks_of(request, monkeypatch):
-    """Write rows, and read them in chunks: all are in the sample, or 60 of them."""
-    if request.param == "not":
-        monkeypatch.setattr(drawing, "MOST_ROWS", 60)
-        monkeypatch.setattr(mixing, "GROUP", 1 << 11)
-        monkeypatch.setattr(csv_text, "SIZE", 1 << 9)
-        monkeypatch.setattr(csv_text, "_CELLS", 64)
-
-    def make(rows):
-        write("t.csv", HEADER, rows)
-        return read_chunks("t.csv")
-
-    return make
 
 
 @pytest.fixture
@@ -131,10 +114,6 @@ def test_a_setting_that_the_model_decides_is_refused(chunks_of, start, rng):
     chunks = chunks_of(tracks(rng))
     with pytest.raises(ValueError, match=r"hidden: expected that of the model, \(8,\), got"):
         fit_chunks(chunks, Settings("genre", hidden=(9,)), start=start)
-    table = Table.from_columns({"x": range(99), "z": range(1, 100), "y": ["a", "b", "c"] * 33})
-    reduced = fit(table, Settings("y", reduce="pca:1", epochs=1, numbers=("x", "z"))).model
-    with pytest.raises(ValueError, match=r"reduce: expected None .* in chunks, got 'pca:1'"):
-        fit_chunks(chunks, Settings("y"), start=reduced)
 
 
 def test_the_command_goes_on_in_chunks(command, rng):

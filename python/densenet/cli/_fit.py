@@ -91,6 +91,11 @@ def _add_columns(parser: argparse.ArgumentParser, default: "Settings") -> None:
     """Add the settings that say what the columns are; those not given stay out of the result."""
     add = partial(parser.add_argument, default=argparse.SUPPRESS)
     add("--id", metavar="COLUMN", help="a column that names the rows: not learned from")
+    add(
+        "--weight",
+        metavar="COLUMN",
+        help="a column of the rows' weights, from 0 on: not learned from, and ignored by predict",
+    )
     add("--task", choices=_choices("task"))
     add("--ignore", type=_options.names, metavar="A,B", help="columns to leave out")
     add("--text", type=_options.names, metavar="A,B", help="columns to read as categories")

@@ -13,9 +13,8 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from densenet import _checks
 from densenet._network.state import learner_of
 from densenet._precision import PrecisionName
 from densenet._typing import Array
@@ -152,25 +151,14 @@ class DenseEstimator(BaseEstimator):
         """Check parameters and data; give x, y and the weights as arrays."""
         x_val, y_val, weight_val = held_out
         _rows.check(X=x, X_val=x_val)
-        for name, value in {
-            "y": y,
-            "sample_weight": sample_weight,
-            "y_val": y_val,
-            "sample_weight_val": weight_val,
-        }.items():
+        look = _rows.no_dates if is_regressor(self) else _rows.labels_known
+        for name, value in ("y", y), ("y_val", y_val):
             _rows.readable(name, value)
-            if name in ("y", "y_val"):
-                look = _rows.no_dates if is_regressor(self) else _rows.labels_known
-                look(name, value)
+            look(name, value)
+        _rows.readable("sample_weight_val", weight_val)
         _parameters.check(self)
         checked, labels = self._read(x, y, fresh)
-        weight = None
-        if sample_weight is not None:
-            given = _checks.decoded(sample_weight)
-            weight = _check_sample_weight(given, checked, ensure_non_negative=True)
-            _checks.weights(weight, len(weight))
-            if not weight.any():
-                raise ValueError("sample_weight: expected a positive sum, got zeros")
+        weight = _rows.weights("sample_weight", sample_weight, checked)
         self._learn(labels, fresh, incremental)
         return checked, labels, weight
 
@@ -297,11 +285,7 @@ class DenseEstimator(BaseEstimator):
     def _hold(self, x: Any, y: Any, sample_weight: Any) -> Validation:
         """Check the validation rows, and choose how to score them after each epoch."""
         checked, labels = self._read(x, y, False)
-        weight = None
-        if sample_weight is not None:
-            given = _checks.decoded(sample_weight)
-            weight = _check_sample_weight(given, checked, ensure_non_negative=True)
-            _checks.weights(weight, len(weight), "sample_weight_val")
+        weight = _rows.weights("sample_weight_val", sample_weight, checked)
         rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
         if isinstance(self.scoring, str) and self.scoring == "loss":
             return Validation(rows, float.__neg__)

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import config_context
-from sklearn.utils.validation import _get_feature_names, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _get_feature_names,
+    validate_data,
+)
 
 from densenet import _checks
 from densenet._typing import Array
@@ -219,6 +223,25 @@ def plain_labels(labels: Any) -> Any:
     if isinstance(kind, np.dtype) or getattr(own, "kind", "") not in tuple("biu"):
         return labels
     return labels if labels.isna().any() else labels.to_numpy(dtype=own)
+
+
+def weights(name: str, given: Any, x: Any) -> Array | None:
+    """Check the weights of the rows of x, None or (n,), as scikit-learn does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they have a mask, are of another length, one is negative or no finite number, or all are
+        0.
+    """
+    if given is None:
+        return None
+    readable(name, given)
+    checked: Array = _check_sample_weight(_checks.decoded(given), x, ensure_non_negative=True)
+    _checks.weights(checked, len(checked), name)
+    if not checked.any():
+        raise ValueError(f"{name}: expected a positive sum, got zeros")
+    return checked
 
 
 def outputs(networks: Sequence[Network], x: Any, finish: Callable[[list[Array]], Array]) -> Array:

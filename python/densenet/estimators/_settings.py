@@ -54,8 +54,12 @@ _NAMED = f"learned from if named in {' or '.join(_COLUMNS)}"
 _KIND_OF = {entry.name: kind for kind, entry in ACTIVATIONS.items()}
 
 
-def settings_of(estimator: Any, target: str, task: Task, columns: FrameColumns) -> Settings:
-    """Give the settings that an estimator's parameters choose, for a column beside those of X.
+def settings_of(
+    estimator: Any, labels: tuple[str, str | None], task: Task, columns: FrameColumns
+) -> Settings:
+    """Give the settings that an estimator's parameters choose, for columns beside those of X.
+
+    These are the target and, if rows have them, the weights.
 
     An integer `random_state` is the seed itself, so that ``densenet fit --seed`` gives the same
     network; any other draws one.
@@ -87,7 +91,8 @@ def settings_of(estimator: Any, target: str, task: Task, columns: FrameColumns) 
         )
     by_type = tuple(name for name in columns.categories if name not in numbers)
     chosen |= {"text": tuple(dict.fromkeys(text + by_type)), "numbers": numbers}
-    chosen |= {"task": task, "seed": seed}
+    target, weight = labels
+    chosen |= {"task": task, "seed": seed, "weight": weight}
     return Settings(target, **{**PRESETS[estimator.preset], **chosen})
 
 
@@ -122,7 +127,7 @@ def errors_by_parameter() -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         text = str(error)
-        for parameter, setting in SETTING_OF.items():
+        for parameter, setting in (SETTING_OF | {"sample_weight": "weight"}).items():
             if re.match(rf"{setting}\b", text) and parameter != setting:
                 raise type(error)(parameter + text.removeprefix(setting)) from None
         if NAMED in text:

@@ -1,6 +1,6 @@
 """Dense networks for tables: estimators that take a frame as it is, and encode it themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from densenet import _checks
 from densenet._typing import Array
 from densenet.config import limit_this_thread
-from densenet.estimators import _frames, _settings
+from densenet.estimators import _frames, _rows, _settings
 from densenet.estimators._base import unchanged_by_errors
 from densenet.estimators._log_proba import LogProbabilities
 from densenet.estimators._rows import labels_known, no_dates, plain_labels, readable
@@ -60,26 +60,37 @@ class _TableEstimator(BaseEstimator):
     warm_start: bool = False
     n_threads: int | None = None
 
-    def _learn(self, x: Any, y: Any, held_out: tuple[Any, Any], task: Task) -> None:
+    def _learn(
+        self, x: Any, y: Any, weight: Any, held_out: tuple[Any, Any, Any], task: Task
+    ) -> None:
         """Check all that is given, and train."""
         _settings.check(self)
         start = self._coded_model() if self.warm_start and hasattr(self, "model_") else None
         columns = _frames.read(self, x, fresh=start is None, least=2)
         if start is None:
-            name = _free_name(y, columns.cells)
+            name = _free_name(getattr(y, "name", None), columns.cells)
         else:
             name = start.target.column  # columns are read as before, whatever their types are now
             columns = columns._replace(categories=start.facts["settings"]["text"])
-        targets = self._targets(y, start is None)
-        table = _beside(columns.cells, name, targets)
-        validation = None
-        if (held_out[0] is None) != (held_out[1] is None):
+        x_val, y_val, weight_val = held_out
+        if (x_val is None) != (y_val is None):
             raise ValueError("X_val: expected both X_val and y_val, or none, got one of them")
-        if held_out[0] is not None:
-            cells = _frames.read(self, held_out[0], fresh=False, name="X_val").cells
-            validation = _beside(cells, name, self._targets(held_out[1], False, "y_val"), "X_val")
+        if x_val is None and weight_val is not None:
+            raise ValueError("sample_weight_val: expected None without X_val, got weights")
+        weights = None
+        if weight is not None or weight_val is not None:
+            weights = _free_name("sample_weight", {name, *columns.cells})
+        targets = {name: self._targets(y, start is None)}
+        targets |= _weighed(weights, "sample_weight", weight, columns.cells)
+        table = _beside(columns.cells, targets)
+        validation = None
+        if x_val is not None:
+            cells = _frames.read(self, x_val, fresh=False, name="X_val").cells
+            targets = {name: self._targets(y_val, False, "y_val")}
+            targets |= _weighed(weights, "sample_weight_val", weight_val, cells)
+            validation = _beside(cells, targets, "X_val")
         with _settings.errors_by_parameter(), limit_this_thread(self.n_threads):
-            settings = _settings.settings_of(self, name, task, columns)
+            settings = _settings.settings_of(self, (name, weights), task, columns)
             if start is not None:
                 _settings.check_same(settings, start)
             fitted = fit(table, settings, start=start, validation=validation, progress=self.verbose)
@@ -233,9 +244,11 @@ class DenseTableClassifier(LogProbabilities, ClassifierMixin, _TableEstimator):
         self,
         X: Any,  # noqa: N803
         y: Any,
+        sample_weight: Any = None,
         *,
         X_val: Any = None,  # noqa: N803
         y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> "DenseTableClassifier":
         """Encode a table and train on it, anew unless `warm_start` is set.
 
@@ -244,7 +257,11 @@ class DenseTableClassifier(LogProbabilities, ClassifierMixin, _TableEstimator):
         X : frame, mapping of columns, or array of shape (n, features)
             Of pandas or polars, a dict, or whatever is an array, of objects too.
         y : array of shape (n,)
-        X_val, y_val : optional
+        sample_weight : array of shape (n,), optional
+            In the loss of training a weight of 2 counts as the row twice would, and in that of the
+            rows held out, which is then watched unless `scoring` names another score. Encodings,
+            other scores and those in ``model_.facts`` count each row once.
+        X_val, y_val, sample_weight_val : optional
             Rows to hold out, in place of a part of X.
 
         Returns
@@ -256,11 +273,12 @@ class DenseTableClassifier(LogProbabilities, ClassifierMixin, _TableEstimator):
         TypeError
             If a parameter is of a wrong type, or X or y has a mask.
         ValueError
-            If a parameter is outside its range, X and y do not fit, y has a single class, or
-            nothing can be learned from any column.
+            If a parameter is outside its range, X and y do not fit, a weight is negative or
+            all are 0, y has a single class, or nothing can be learned from any column.
         """
         with unchanged_by_errors(self):
-            self._learn(X, y, (X_val, y_val), "classification")
+            held_out = (X_val, y_val, sample_weight_val)
+            self._learn(X, y, sample_weight, held_out, "classification")
             names = Table.from_columns({"y": self.classes_}).texts("y").tolist()
             target = Classes(self.model_.target.column, tuple(names))
             self.model_ = replace(self.model_, target=target)
@@ -349,16 +367,19 @@ class DenseTableRegressor(RegressorMixin, _TableEstimator):
         self,
         X: Any,  # noqa: N803
         y: Any,
+        sample_weight: Any = None,
         *,
         X_val: Any = None,  # noqa: N803
         y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> "DenseTableRegressor":
         """Encode a table and train on it, anew unless `warm_start` is set.
 
         Parameters, result and errors are those of `DenseTableClassifier.fit`, but y has values.
         """
         with unchanged_by_errors(self):
-            self._learn(X, y, (X_val, y_val), "regression")
+            held_out = (X_val, y_val, sample_weight_val)
+            self._learn(X, y, sample_weight, held_out, "regression")
         return self
 
     def predict(self, X: Any) -> Array:  # noqa: N803
@@ -384,16 +405,26 @@ def _vector(estimator: Any, y: Any, name: str, **checks: Any) -> Array:
     return values
 
 
-def _beside(cells: dict[str, Array], name: str, targets: Array, source: str = "X") -> Table:
-    """Make a table of columns and targets; the arrays of numbers are not copied."""
-    check_consistent_length(next(iter(cells.values())), targets)
-    return Table.from_columns({**cells, name: targets}, source)
+def _beside(cells: dict[str, Array], labels: dict[str, Array], source: str = "X") -> Table:
+    """Make a table of columns, targets and weights; the arrays of numbers are not copied."""
+    check_consistent_length(next(iter(cells.values())), *labels.values())
+    return Table.from_columns({**cells, **labels}, source)
 
 
-def _free_name(y: Any, taken: Any) -> str:
-    """Give the name of y, or "y", changed until no column of X has it."""
-    name = getattr(y, "name", None)
-    name = name if isinstance(name, str) and name else "y"
-    while name in taken:
-        name += "_"
-    return name
+def _weighed(
+    column: str | None, name: str, given: Any, cells: dict[str, Array]
+) -> dict[str, Array]:
+    """Give a column of weights, of ones where none are given; nothing if it has no name."""
+    if column is None:
+        return {}
+    first = next(iter(cells.values()))
+    weights = _rows.weights(name, given, first)
+    return {column: np.ones(len(first)) if weights is None else weights}
+
+
+def _free_name(name: object, taken: Collection[str]) -> str:
+    """Give a name, "y" if it is none, changed until no other column has it."""
+    free = name if isinstance(name, str) and name else "y"
+    while free in taken:
+        free += "_"
+    return free

@@ -218,7 +218,7 @@ def describe(model: TableModel) -> str:
 def _about_kept(fitted: Fitted, held: int) -> str:
     """Say which epoch was the best one, and which was kept."""
     settings = fitted.model.facts["settings"]
-    weighted = settings["class_weight"] is not None
+    weighted = any(settings.get(name) is not None for name in ("class_weight", "weight"))
     rule = rule_of(fitted.model.target, settings["monitor"], weighted, held)
     best, best_number, kept = -np.inf, 0, 0
     for number, record in enumerate(fitted.history.epochs, 1):
@@ -245,6 +245,9 @@ def _about_columns(model: TableModel) -> list[str]:
     ]
     if model.id is not None:
         lines.insert(1, f"id: {model.id}")
+    weight = model.facts["settings"].get("weight") if model.facts else None
+    if weight is not None:
+        lines.insert(1, f"weights of rows: {weight}")
     reduced = model.facts.get("reduced")
     if reduced is not None:
         lines.append(

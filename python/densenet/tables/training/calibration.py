@@ -25,7 +25,9 @@ COLDEST, HOTTEST = 0.05, 20.0
 _STEPS = 60  # of a bisection: to the last bit of a float64
 
 
-def calibrate(network: Network, x: Array | MadeRows, classes: Array) -> float:
+def calibrate(
+    network: Network, x: Array | MadeRows, classes: Array, weights: Array | None = None
+) -> float:
     """Divide a network's logits by the temperature that suits rows which it has not learned from.
 
     The weight and bias of its last layer are divided, so that its file and its exports need nothing
@@ -37,6 +39,7 @@ def calibrate(network: Network, x: Array | MadeRows, classes: Array) -> float:
         Ends in a linear layer.
     x : array of shape (rows, inputs)
     classes : integer array of shape (rows,)
+    weights : array of shape (rows,), optional
 
     Returns
     -------
@@ -62,7 +65,7 @@ def calibrate(network: Network, x: Array | MadeRows, classes: Array) -> float:
     >>> network.predict_proba(x)[0].round(2)
     array([0.33, 0.67], dtype=float32)
     """
-    temperature = temperature_of(in_pieces(network.forward, x), classes)
+    temperature = temperature_of(in_pieces(network.forward, x), classes, weights)
     last = next(reversed(network.parameters)).rpartition(".")[0]
     for name, values in network.parameters.items():
         if name.rpartition(".")[0] == last:
@@ -70,7 +73,7 @@ def calibrate(network: Network, x: Array | MadeRows, classes: Array) -> float:
     return temperature
 
 
-def temperature_of(logits: Array, classes: Array) -> float:
+def temperature_of(logits: Array, classes: Array, weights: Array | None = None) -> float:
     """Find the t for which the cross-entropy of ``softmax(logits / t)`` is least.
 
     Of n rows, the target of a row's class is ``(n + 1) / (n + 2)``, and that of the likeliest other
@@ -82,6 +85,8 @@ def temperature_of(logits: Array, classes: Array) -> float:
     logits : array of shape (rows, classes)
     classes : integer array of shape (rows,)
         Each row's class.
+    weights : array of shape (rows,), optional
+        Each row's weight in that mean.
 
     Returns
     -------
@@ -116,7 +121,7 @@ def temperature_of(logits: Array, classes: Array) -> float:
     def derivative(inverse: float) -> float:
         shares = np.exp(inverse * logits)
         expected = (shares * logits).sum(axis=1) / shares.sum(axis=1)
-        return float((expected - wanted).mean())
+        return float(np.average(expected - wanted, weights=weights))
 
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(_STEPS):

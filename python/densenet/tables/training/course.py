@@ -137,7 +137,7 @@ class Course:
         check_converged(network, history, known, settings)
         if settings.calibrate:
             assert held, "checked before training"
-            calibrate(network, held.x, held.targets)
+            calibrate(network, held.x, held.targets, held.weights)
         return network if first is None else first.before(network), history
 
     def fitted(

@@ -14,7 +14,7 @@ from densenet.network import Network
 from densenet.tables.encoding.targets import Classes, Target
 from densenet.tables.model import Evaluation
 from densenet.tables.training.deciding import weights_of
-from densenet.tables.training.labelled import Labelled, LabelledChunks
+from densenet.tables.training.labelled import Labelled, LabelledChunks, check_sum
 from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.settings import Settings
 from densenet.training import History
@@ -55,6 +55,11 @@ def train(
     workers : optional
         As for `Network.fit`.
 
+    Raises
+    ------
+    ValueError
+        If all weights of rows or of classes are 0; also what `Network.fit` raises.
+
     Examples
     --------
     >>> import numpy as np
@@ -73,8 +78,13 @@ def train(
     """
     epochs = _checks.count("epochs", settings.epochs)
     weights = weights_of(settings, target, counts)
+    weighted = weights is not None or settings.weight is not None
+    if isinstance(data, Labelled):
+        check_sum(data.weights, "train on")
+    if held is not None:
+        check_sum(held.weights, "hold out")
     alone = len(held.targets) if held and settings.nets == 1 else 0
-    rule = rule_of(target, settings.monitor, weighted=weights is not None, held=alone)
+    rule = rule_of(target, settings.monitor, weighted=weighted, held=alone)
     x: Any
     x, y, own = data if isinstance(data, Labelled) else (data, None, None)
     return training.fit(

@@ -82,7 +82,8 @@ def fit(
         If a column that the settings name is missing, the id is the target, no row has a target,
         the target is neither classes nor values, nothing can be learned from any column, no row
         can be held out, or training diverged; if a setting is another than that of `start`, or
-        rows do not fit it, as those of a class that it does not know.
+        rows do not fit it, as those of a class that it does not know; or if a weight is missing or
+        negative, or all are 0.
 
     Examples
     --------
@@ -110,10 +111,10 @@ def fit(
     else:
         features = start.features
     encode = features.encoded if workers is None else features.transform  # ranks compare the array
-    rows = Labelled.of(table, encode, target)
+    rows = Labelled.of(table, encode, target, settings.weight)
     held = [rows.take(at) for _, at in parts if len(at)]
     if validation is not None:
-        held = [Labelled.of(validation, encode, target)] * settings.nets
+        held = [Labelled.of(validation, encode, target, settings.weight)] * settings.nets
     check_decisions(settings, target, [each.targets for each in held])
     every = rows.take(seen)
     reduced = None

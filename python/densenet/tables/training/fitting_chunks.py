@@ -27,7 +27,7 @@ from densenet.tables.training.epochs import counts_of
 from densenet.tables.training.fitted import Fitted
 from densenet.tables.training.going_on import check_rows, gentler, settings_from
 from densenet.tables.training.holding_out import hold_out
-from densenet.tables.training.labelled import Labelled, LabelledChunks
+from densenet.tables.training.labelled import Labelled, LabelledChunks, check_sum, weights_in
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
     encodings,
@@ -148,10 +148,14 @@ def fit_chunks(
         )
     settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
     held_rows = held_rows if outside is None else outside
-    held = [Labelled.of(held_rows, features.encoded, target)] if len(held_rows) else []
+    held = []
+    if len(held_rows):
+        held = [Labelled.of(held_rows, features.encoded, target, settings.weight)]
     check_decisions(settings, target, [each.targets for each in held])
     size = max(1, _AT_ONCE // (4 * features.width))
     some = features.transform(known.take(np.arange(min(size, len(known)))))
+    if settings.weight is not None:
+        check_sum(weights_in(known, settings.weight), "train on")
     course = Course(settings, features, target, start, progress=progress)
 
     def trained(number: int) -> tuple[Network, History]:
@@ -190,7 +194,7 @@ def _anew(
     if chunks.is_whole:
         return _Settled(features, target, len(known), counts_of(target, target.encode(known)), [])
     tally = Tally(features, target)
-    for some in given.tables([*features.columns, settings.target]):
+    for some in given.checked(features.columns):
         tally.add(some)
     if settings.task == "auto" and tally.is_regression() and task == "classification":
         return None
@@ -218,8 +222,7 @@ def _further(
 ) -> _Settled:
     """Check all rows to go on with from a model, and count them."""
     features, target = start.features, start.target
-    columns = [*features.columns, target.column]
-    read = [known] if chunks.is_whole else given.tables(columns)
+    read = [known] if chunks.is_whole else given.checked(features.columns)
     said, rows, counts = check_rows(start, chain([held], read))
     counts = counts - counts_of(target, target.encode(held))
     return _Settled(features, target, rows - len(held), counts, said)
@@ -238,28 +241,36 @@ class _Rows:
     def tables(
         self, columns: list[str], rows: int | None = None, mixed: tuple[int, int] | None = None
     ) -> Iterator[Table]:
-        """Give the rows in tables, as they lie or mixed by these numbers."""
+        """Give the rows in tables, as they lie or mixed by these numbers; target and weight too."""
         self.unlabelled = self.related = 0
         settings = self._settings
-        of_id = [settings.id] if self._ids and settings.id is not None else []
+        others = (settings.target, settings.weight, settings.id if self._ids else None)
         tables = self._chunks.tables(
-            list(dict.fromkeys([*columns, *of_id])),
+            list(dict.fromkeys([*columns, *(one for one in others if one is not None)])),
             *([] if rows is None else [rows]),
             mixed=mixed,
             without=self._held,
         )
         return map(self._chosen, tables)
 
+    def checked(self, columns: list[str]) -> Iterator[Table]:
+        """Give the rows in tables, as they lie, if their weights are what they have to be."""
+        weight = self._settings.weight
+        for table in self.tables(columns):
+            if weight is not None:
+                weights_in(table, weight)
+            yield table
+            del table  # before the next one is read
+
     def epochs(self, features: Features, target: Target, rows: int, seed: int) -> LabelledChunks:
         """Give a function for `Network.fit`; the order of the rows follows from the seed."""
         numbers = count()
 
         def encoded(table: Table) -> Labelled:
-            return Labelled.of(table, features.transform, target)
+            return Labelled.of(table, features.transform, target, self._settings.weight)
 
         def chunks() -> Iterator[Labelled]:
-            columns = [*features.columns, target.column]
-            return map(encoded, self.tables(columns, rows, (seed, next(numbers))))
+            return map(encoded, self.tables(features.columns, rows, (seed, next(numbers))))
 
         return chunks
 

@@ -74,7 +74,8 @@ def cross_validate(
 
 def _with_ids(table: Table, settings: Settings) -> tuple[Table, Settings]:
     """Decide by all rows which columns name them, so that each fold's model reads the same ones."""
-    known = {settings.target, settings.id, *settings.ignore, *settings.text, *settings.numbers}
+    known = {settings.target, settings.id, settings.weight}
+    known |= {*settings.ignore, *settings.text, *settings.numbers}
     open_ = [name for name in table.columns if name not in known]
     table = replace(table, unnamed={**table.unnamed, **find_ids(table, open_)})
     numbers = [

@@ -98,6 +98,24 @@ def weights_in(table: Table, column: str) -> Array:
     return weights
 
 
+def check_sum(weights: Array | None, purpose: str) -> None:
+    """Check that rows to train on, or to hold out, have a weight above 0 among theirs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from densenet.tables.training.labelled import check_sum
+    >>> check_sum(np.zeros(9), "train on")
+    Traceback (most recent call last):
+    ValueError: weight: expected a weight above 0 in the 9 rows to train on, got zeros
+    """
+    if weights is not None and not weights.any():
+        raise ValueError(
+            f"weight: expected a weight above 0 in the {len(weights):,} rows to {purpose}, got "
+            "zeros"
+        )
+
+
 def _of(array: Array, rows: Array) -> Array:
     first, last = rows[0], rows[-1]
     return array[first : last + 1] if last - first + 1 == len(rows) else array[rows]

@@ -174,6 +174,10 @@ class Settings:
         Principal components in place of the encoded columns, as inputs of what is trained:
         ``pca:0.95``, as many as explain this share of their variance in the training rows, or
         ``pca:20``, so many. They are the network's first layer, which does not learn.
+    weight : str, optional
+        A column of the rows' weights, from 0 on. Nothing is learned from it. They count in the loss
+        of training and of the rows held out, which is watched unless `monitor` is another score,
+        and for `calibrate`; encodings and all other scores count each row once.
 
     Raises
     ------
@@ -230,11 +234,13 @@ class Settings:
     normalization: Literal["batch", "layer"] | None = None
     residual: bool = False
     reduce: str | None = None
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
-        if self.id is not None:
-            _checks.text("id", self.id)
+        for name in ("id", "weight"):
+            if getattr(self, name) is not None:
+                _checks.text(name, getattr(self, name))
         for name in ("ignore", "text", "missing", "present", "numbers"):
             object.__setattr__(self, name, tuple(_checks.texts(name, getattr(self, name))))
         both = [name for name in self.numbers if name in self.text]

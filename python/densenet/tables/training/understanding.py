@@ -59,7 +59,8 @@ def missing_targets(
     Raises
     ------
     ValueError
-        If the id is the target, a column is missing, or no row has a target.
+        If the id is the target, the weights are in a column with another purpose, a column is
+        missing, or no row has a target.
 
     Examples
     --------
@@ -68,10 +69,15 @@ def missing_targets(
     >>> missing_targets(Table.from_columns({"y": ["a", ""]}), Settings("y")).tolist()
     [False, True]
     """
-    known = _known(settings)
-    if len(set(known)) < len(known):
+    if settings.id == settings.target:
         raise ValueError(f"id: expected another column than the target, got {settings.id!r}")
-    table.require([*known, *(_asked(settings) if columns is None else columns)])
+    learned = (*settings.text, *settings.numbers) if columns is None else columns
+    if settings.weight is not None and settings.weight in (settings.target, settings.id, *learned):
+        raise ValueError(
+            "weight: expected a column that is neither target nor id nor learned from, got "
+            f"{settings.weight!r}"
+        )
+    table.require([*_known(settings), *(_asked(settings) if columns is None else columns)])
     missing = table.missing(settings.target)
     if missing.all():
         raise ValueError(f"{table.source}, column {settings.target!r}: expected targets, got none")
@@ -144,7 +150,8 @@ def understand(
     table = replace(table, unnamed={**table.unnamed, **find_ids(table, open_, rows)})
     labelled = table.take(np.flatnonzero(~missing))
     task = infer_task(labelled, settings.target) if settings.task == "auto" else settings.task
-    said = notes(table, settings.target, task, settings.id, asked)
+    silent = [*asked, *(name for name in _known(settings) if name != settings.target)]
+    said = notes(table, settings.target, task, settings.id, silent)
     target = fit_target(labelled, settings.target, task)  # refuses a bad one before rows are held
     return Understood(labelled, task, target, said)
 
@@ -173,7 +180,7 @@ def encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Ta
     >>> features.names, target.values
     (['x'], ('a', 'b'))
     """
-    skipped = {settings.target, settings.id, *settings.ignore}
+    skipped = {*_known(settings), *settings.ignore}
     target = fit_target(rows, settings.target, task)
     features = Features.fit(
         rows,
@@ -188,7 +195,8 @@ def encodings(rows: Table, settings: Settings, task: Task) -> tuple[Features, Ta
 
 
 def _known(settings: Settings) -> list[str]:
-    return [name for name in (settings.target, settings.id) if name is not None]
+    named = (settings.target, settings.id, settings.weight)
+    return [name for name in named if name is not None]
 
 
 def _asked(settings: Settings) -> list[str]:
