@@ -330,12 +330,10 @@ def _check_chunks(
     arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
 ) -> None:
     """Refuse options that need the whole table in memory."""
-    for option, value in ("join", arguments.join), ("reduce", settings.reduce):
-        if value is not None:
-            raise ValueError(
-                f"--{option}: expected no such option with --chunks, as it needs the whole table "
-                "in memory"
-            )
+    if arguments.join is not None:
+        raise ValueError(
+            "--join: expected no such option with --chunks, as it needs the whole table in memory"
+        )
     if workers is not None:
         raise ValueError("--chunks: expected one process, got several by mpiexec")
 

@@ -28,6 +28,7 @@ from densenet.tables.training.fitted import Fitted
 from densenet.tables.training.going_on import check_rows, gentler, settings_from
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.labelled import Labelled, LabelledChunks, check_sum, weights_in
+from densenet.tables.training.reducing import projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
     encodings,
@@ -67,7 +68,7 @@ def fit_chunks(
     ----------
     chunks : TableChunks
     settings : Settings
-        Without `reduce`.
+        Principal components, by `reduce`, are those of the sample's rows to train on.
     start : TableModel, optional
         A model to go on from with new rows, as for `densenet.tables.fit`.
     validation : Table, optional
@@ -83,7 +84,7 @@ def fit_chunks(
     Raises
     ------
     ImportError, ValueError
-        What `densenet.tables.fit` raises; ValueError, too, for `reduce`.
+        What `densenet.tables.fit` raises.
 
     Examples
     --------
@@ -102,10 +103,6 @@ def fit_chunks(
     _checks.instance("settings", settings, Settings, "Settings")
     if start is not None:
         settings = settings_from(start, settings)
-    if settings.reduce is not None:
-        raise ValueError(
-            f"reduce: expected None for a table that is read in chunks, got {settings.reduce!r}"
-        )
     sample = chunks.sample
     if start is None:
         missing = missing_targets(sample, settings)
@@ -156,7 +153,10 @@ def fit_chunks(
     some = features.transform(known.take(np.arange(min(size, len(known)))))
     if settings.weight is not None:
         check_sum(weights_in(known, settings.weight), "train on")
-    course = Course(settings, features, target, start, progress=progress)
+    reduced = None
+    if start is None and settings.reduce is not None:
+        reduced = projection_of(features.encoded(known), reduction(settings.reduce))
+    course = Course(settings, features, target, start, reduced, progress)
 
     def trained(number: int) -> tuple[Network, History]:
         data = given.epochs(features, target, size, settings.seed + number)
