@@ -330,18 +330,6 @@ def test_the_command_scores_folds_of_the_rows_drawn(command, rng, request, drawn
         assert command(*arguments, "--folds", "3")[1].splitlines()[:4] == out.splitlines()[:4]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--join", "t.csv", "--on", "track_id"), "--join: expected no such option with --chunks"),
-    ],
-)
-def test_what_needs_the_whole_table_is_refused(refused, rng, options, message):
-    write("t.csv", HEADER, tracks(rng))
-    err = refused("fit", "t.csv", "--target", "genre", "--chunks", *options, *QUICK)
-    assert message in err
-
-
 def test_the_command_holds_out_another_file(command, few_drawn, rng):
     write("t.csv", HEADER, tracks(rng))
     write("other.csv", HEADER, tracks(rng, 50, first=300))

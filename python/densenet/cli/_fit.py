@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from importlib.util import find_spec
@@ -252,9 +253,9 @@ def _fit(arguments: argparse.Namespace) -> int:
     settings, start = _settings(arguments)
     progress = find_spec("tqdm") is not None
     if arguments.chunks:
-        _check_chunks(arguments, settings, workers)
-        words = settings if start is None else start
-        chunks = _tables.read_chunks(arguments, words.missing, words.present)
+        if workers is not None:
+            raise ValueError("--chunks: expected one process, got several by mpiexec")
+        chunks = _tables.read_chunks(arguments, *_how(settings, start))
         validation = _held_out(arguments, settings, start)
         folds = _folds(arguments, settings, chunks.sample, is_whole=chunks.is_whole)
         fitted = fit_chunks(chunks, settings, start=start, validation=validation, progress=progress)
@@ -326,24 +327,19 @@ def _settings(arguments: argparse.Namespace) -> "tuple[Settings, TableModel | No
     return Settings(start.target.column, **given), start
 
 
-def _check_chunks(
-    arguments: argparse.Namespace, settings: "Settings", workers: "MPIWorkers | None"
-) -> None:
-    """Refuse options that need the whole table in memory."""
-    if arguments.join is not None:
-        raise ValueError(
-            "--join: expected no such option with --chunks, as it needs the whole table in memory"
-        )
-    if workers is not None:
-        raise ValueError("--chunks: expected one process, got several by mpiexec")
-
-
 def _read(
     arguments: argparse.Namespace, settings: "Settings", start: "TableModel | None"
 ) -> "Table":
+    return _tables.read(arguments, *_how(settings, start))
+
+
+def _how(
+    settings: "Settings", start: "TableModel | None"
+) -> tuple[Sequence[str], Sequence[str], Callable[[str], bool]]:
+    """Give the words for missing cells, those that are values, and which columns are not used."""
     if start is not None:
-        return _tables.read_for(start, arguments)
-    return _tables.read(arguments, settings.missing, settings.present, settings.ignore.__contains__)
+        return start.missing, start.present, partial(_tables.is_unused, start)
+    return settings.missing, settings.present, settings.ignore.__contains__
 
 
 def _held_out(

@@ -76,52 +76,79 @@ def read(
     from densenet.tables.joining import join
     from densenet.tables.reading.files import read_table
 
-    if (arguments.join is None) != (arguments.on is None):
-        raise ValueError("--join and --on: expected both, a table and its key, got one of them")
-    if arguments.join is None and arguments.join_header_rows is not None:
-        raise ValueError("--join-header-rows: expected a table by --join, got none")
-    _set_threads(arguments)
-    load: Callable[..., Table] = partial(read_table, **_options_of(arguments, missing, present))
-    rows = 0 if arguments.no_header else arguments.header_rows
-    table = load(arguments.table, header=rows)
+    _prepare(arguments)
+    table = read_table(arguments.table, **_options_of(arguments, missing, present))
     if arguments.join is None:
         return table
-    other = load(arguments.join, header=rows and (arguments.join_header_rows or rows))
-    unlike = [name for name in other.columns if name in table.columns and unused(name)]
-    joined = join(table, other, arguments.on, ignore=unlike)
-    alone = len(table) - len(joined)
-    if alone:
-        print(
-            f"densenet: note: {alone:,} of {len(table):,} rows have no partner in "
-            f"{arguments.join} and are left out",
-            file=sys.stderr,
-        )
+    other = _read_other(arguments, missing, present)
+    joined = join(table, other, arguments.on, ignore=_unlike(table, other, unused))
+    _tell_of_alone(arguments, len(table), len(joined))
     return joined
 
 
 def read_chunks(
-    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+    arguments: argparse.Namespace,
+    missing: Sequence[str],
+    present: Sequence[str],
+    unused: Callable[[str], bool],
 ) -> "TableChunks":
-    """Look at a table that is read in chunks."""
+    """Look at a table that is read in chunks; otherwise as `read`."""
     from densenet.tables.reading.chunks import read_chunks
 
-    _set_threads(arguments)
-    rows = 0 if arguments.no_header else arguments.header_rows
-    return read_chunks(arguments.table, header=rows, **_options_of(arguments, missing, present))
+    _prepare(arguments)
+    chunks = read_chunks(arguments.table, **_options_of(arguments, missing, present))
+    if arguments.join is None:
+        return chunks
+    other = _read_other(arguments, missing, present)
+    joined = chunks.join(other, arguments.on, ignore=_unlike(chunks.sample, other, unused))
+    _tell_of_alone(arguments, len(chunks), len(joined))
+    return joined
 
 
-def _set_threads(arguments: argparse.Namespace) -> None:
+def _prepare(arguments: argparse.Namespace) -> None:
+    """Check the options of ``--join``, and set the threads."""
     from densenet.config import set_num_threads
 
+    if (arguments.join is None) != (arguments.on is None):
+        raise ValueError("--join and --on: expected both, a table and its key, got one of them")
+    if arguments.join is None and arguments.join_header_rows is not None:
+        raise ValueError("--join-header-rows: expected a table by --join, got none")
     if arguments.threads is not None:
         set_num_threads(arguments.threads)
+
+
+def _read_other(
+    arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
+) -> "Table":
+    """Read the table of ``--join``."""
+    from densenet.tables.reading.files import read_table
+
+    options = _options_of(arguments, missing, present)
+    rows = options["header"] and (arguments.join_header_rows or options["header"])
+    return read_table(arguments.join, **{**options, "header": rows})
+
+
+def _unlike(table: "Table", other: "Table", unused: Callable[[str], bool]) -> list[str]:
+    """Give the columns of both tables that may hold other cells in one than in the other."""
+    return [name for name in other.columns if name in table.columns and unused(name)]
+
+
+def _tell_of_alone(arguments: argparse.Namespace, rows: int, joined: int) -> None:
+    """Tell how many rows have no partner in the table of ``--join``."""
+    if joined < rows:
+        print(
+            f"densenet: note: {rows - joined:,} of {rows:,} rows have no partner in "
+            f"{arguments.join} and are left out",
+            file=sys.stderr,
+        )
 
 
 def _options_of(
     arguments: argparse.Namespace, missing: Sequence[str], present: Sequence[str]
 ) -> dict[str, Any]:
-    """Give the arguments of reading, but for the rows of the header."""
+    """Give the arguments of reading."""
     return {
+        "header": 0 if arguments.no_header else arguments.header_rows,
         "delimiter": arguments.delimiter,
         "encoding": arguments.encoding,
         "missing": missing,
@@ -132,27 +159,24 @@ def _options_of(
     }
 
 
-def read_for(model: "TableModel", arguments: argparse.Namespace) -> "Table":
-    """Read the table as that was read which the model was trained on."""
-    used = {*model.features.columns, model.target.column, model.id}
-    return read(arguments, model.missing, model.present, lambda name: name not in used)
+def is_unused(model: "TableModel", column: str) -> bool:
+    """Tell whether a model has nothing to do with a column."""
+    return column not in {*model.features.columns, model.target.column, model.id}
 
 
 def chunks_for(
     model: "TableModel", arguments: argparse.Namespace, target: bool
 ) -> "Iterator[Table]":
-    """Read the table, by `read_for`, in tables of some rows; with its target or without.
+    """Read the table as that was read which the model was trained on, in tables of some rows.
 
-    With ``--join`` it is read as a whole.
+    They have the model's target or, without `target`, what it needs to predict.
     """
-    if arguments.join is not None or arguments.on is not None:
-        yield read_for(model, arguments)
-        return
-    chunks = read_chunks(arguments, model.missing, model.present)
+    chunks = read_chunks(arguments, model.missing, model.present, partial(is_unused, model))
     if chunks.is_whole:
         yield chunks.sample
         return
     wanted = [model.id, *model.features.columns, model.target.column if target else None]
+    wanted.append(arguments.on)
     yield from chunks.tables(list(dict.fromkeys(name for name in wanted if name is not None)))
 
 

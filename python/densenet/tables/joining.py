@@ -1,20 +1,17 @@
 """Join two tables: add the columns of one to the rows of the other that have the same key."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables.cells import Kind
+from densenet.tables.cells import Kind, key_of
 from densenet.tables.table import Table, as_table
 
 __all__ = ["join"]
-
-_T = TypeVar("_T")
 
 KEY = "the key of the join"
 """Why the column that two tables were joined on is no feature."""
@@ -57,35 +54,123 @@ def join(table: Table, other: Table, on: str, *, ignore: Iterable[str] = ()) -> 
     >>> joined.texts("year").tolist(), joined.texts("genre").tolist()
     (['2024', '1999', '2024'], ['a', 'b', 'b'])
     """
-    _checks.text("on", on)
-    ignored = {*_checks.texts("ignore", ignore), *getattr(other, "unnamed", ())}
-    for one in as_table(table), _checks.instance("other", other, Table, "a Table"):
-        one.require([on])
-    kind = _kind(table, other, on)
-    partners = _partners(table.keys(on, kind), other, other.keys(on, kind), on)
-    rows = np.flatnonzero(partners >= 0)
-    if not len(rows):
-        raise ValueError(
-            f"{table.source}, column {on!r}: expected keys that {other.source} has, too, got none"
+    joining = Joining.of(table, other, on, ignore)
+    joining.check(table)
+    return joining.join(table)
+
+
+@dataclass(frozen=True)
+class Joining:
+    """A table in memory whose columns are added to rows of the same key, table by table.
+
+    Attributes
+    ----------
+    other : Table
+    on : str
+    kind : "numbers", "booleans" or "texts"
+        How keys are compared.
+    row_of : mapping of str to int
+        The row of `other` that has a key.
+    added : sequence of str
+        The columns of `other` that rows get.
+    both : sequence of str
+        The columns that rows have already, and in which they have to agree with `other`.
+
+    Examples
+    --------
+    >>> from densenet.tables import Table
+    >>> from densenet.tables.joining import Joining
+    >>> tracks = Table.from_columns({"album": ["7", "08", "9"], "genre": ["a", "b", "a"]})
+    >>> albums = Table.from_columns({"album": [8, 7], "year": [1999, 2024], "label": ["x", "y"]})
+    >>> joining = Joining.of(tracks, albums, "album")
+    >>> joining.partners(tracks).tolist(), joining.added
+    ([1, 0, -1], ('year', 'label'))
+    >>> joining.check(tracks)
+    >>> joining.check_both(tracks), joining.needed(["year", "genre"])
+    (2, ['album', 'genre'])
+    >>> list(joining.remembering().join(tracks.take([1]), ["year"]).columns)
+    ['album', 'genre', 'year']
+    """
+
+    other: Table
+    on: str
+    kind: Kind
+    row_of: Mapping[str, int]
+    added: tuple[str, ...]
+    both: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: Table, other: Table, on: str, ignore: Iterable[str] = ()) -> "Joining":
+        """Look at two tables; parameters and errors are those of `join`.
+
+        Of a table that comes piece by piece, `table` is a sample, by which the kind of keys and the
+        columns are decided.
+        """
+        _checks.text("on", on)
+        ignored = {*_checks.texts("ignore", ignore), *getattr(other, "unnamed", ())}
+        for one in as_table(table), _checks.instance("other", other, Table, "a Table"):
+            one.require([on])
+        kind = _kind(table, other, on)
+        there = {*table.columns, *table.unreadable, *ignored}
+        return cls(
+            other,
+            on,
+            kind,
+            _row_of(other, other.keys(on, kind), on),
+            tuple(name for name in other.columns if name not in there),
+            tuple(
+                name
+                for name in table.columns
+                if name in other.columns and name not in {on, *ignored}
+            ),
         )
-    left, right = table.take(rows), other.take(partners[rows])
-    there = {*left.columns, *left.unreadable, *ignored}
-    for name in left.columns:
-        if name in right.columns and name not in {on, *ignored}:
+
+    def remembering(self) -> "Joining":
+        """Give a joining that adds to a few rows at a time in time that follows from these."""
+        return replace(self, other=self.other.remembering())
+
+    def partners(self, table: Table) -> Array:
+        """Give for each row the row of the other table that has its key, -1 if none has."""
+        names, codes = table.distinct(self.on)
+        keys = map(key_of(self.kind), names)
+        return np.array([self.row_of.get(key, -1) for key in keys], np.intp)[codes]
+
+    def needed(self, columns: Iterable[str]) -> list[str]:
+        """Give the columns of rows that are to be joined, for these columns of joined ones."""
+        return list(dict.fromkeys([self.on, *(one for one in columns if one not in self.added)]))
+
+    def join(self, table: Table, columns: Collection[str] | None = None) -> Table:
+        """Give the rows that have a partner, with the other table's columns, or some of these."""
+        partners = self.partners(table)
+        rows = np.flatnonzero(partners >= 0)
+        names = [name for name in self.added if columns is None or name in columns]
+        left, other = table.take(rows), self.other
+        joined = left.beside(other, names, partners[rows])
+        there = {*left.columns, *left.unreadable, *other.columns}
+        unreadable = {name: why for name, why in other.unreadable.items() if name not in there}
+        return replace(
+            joined,
+            source=f"{table.source} with {Path(other.source).name}",
+            unreadable={**left.unreadable, **unreadable},
+            unnamed={**left.unnamed, self.on: KEY},
+        )
+
+    def check(self, table: Table) -> None:
+        """Check that some row has a partner, and that rows agree with theirs."""
+        if not self.check_both(table):
+            raise ValueError(
+                f"{table.source}, column {self.on!r}: expected keys that {self.other.source} has, "
+                "too, got none"
+            )
+
+    def check_both(self, table: Table) -> int:
+        """Check that rows agree with their partners in the columns of both; count these rows."""
+        partners = self.partners(table)
+        rows = np.flatnonzero(partners >= 0)
+        left, right = table.take(rows), self.other.take(partners[rows])
+        for name in self.both:
             _check_equal(left, right, name)
-
-    def joined(ours: Mapping[str, _T], others: Mapping[str, _T]) -> dict[str, _T]:
-        return {**ours, **{name: others[name] for name in others if name not in there}}
-
-    return replace(
-        left,
-        source=f"{table.source} with {Path(other.source).name}",
-        columns=joined(left.columns, right.columns),
-        unreadable=joined(left.unreadable, right.unreadable),
-        guesses=joined(left.guesses, right.guesses),
-        date_guesses=joined(left.date_guesses, right.date_guesses),
-        unnamed={**left.unnamed, on: KEY},
-    )
+        return len(rows)
 
 
 def _kind(left: Table, right: Table, name: str) -> Kind:
@@ -94,16 +179,16 @@ def _kind(left: Table, right: Table, name: str) -> Kind:
     return kind if right.kind(name) == kind else "texts"
 
 
-def _partners(keys: Sequence[str], other: Table, others: Sequence[str], on: str) -> Array:
-    """Give for each key the row of the other table that has it, -1 if none has."""
+def _row_of(other: Table, keys: Sequence[str], on: str) -> dict[str, int]:
+    """Give for each key the row of the other table that has it."""
     row_of: dict[str, int] = {}
-    for row, key in enumerate(others):
+    for row, key in enumerate(keys):
         if key and row_of.setdefault(key, row) != row:
             first = f"{other.unit} {other.places[row_of[key]]}"
             raise ValueError(
                 f"{other.where(row, on)}: expected keys that differ, got {key!r} as in {first}"
             )
-    return np.array([row_of.get(key, -1) for key in keys], np.intp)
+    return row_of
 
 
 def _check_equal(left: Table, right: Table, name: str) -> None:

@@ -7,6 +7,7 @@ that a table is never held as one Python object for each cell.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -95,6 +96,10 @@ class Held(NamedTuple):
                 rows = numbers[rows]
         values: Array = self.values[rows]
         return values
+
+    def take(self, rows: Array) -> "Held":
+        """Give some rows, by their numbers; nothing else is copied."""
+        return self._replace(rows=rows if self.rows is None else self.rows[rows])
 
 
 class Stored(Protocol):
@@ -301,8 +306,12 @@ class StoredRows:
 
     def coded(self) -> Coded:
         """Give the cells' texts."""
-        coded = self._stored.coded()
-        return Coded(coded.texts, coded.codes[self._rows])
+        texts, codes = self._stored.coded()
+        codes = codes[self._rows]
+        if len(texts) <= len(codes):
+            return Coded(texts, codes).without_unused()
+        used, codes = np.unique(codes, return_inverse=True)  # in time that follows from the rows
+        return Coded([texts[code] for code in used.tolist()], codes)
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Return for each cell whether it is empty."""
@@ -314,8 +323,9 @@ class StoredRows:
         return values[self._rows], others[self._rows]
 
     def held(self, numerals: Numerals) -> Held | None:
-        """Give None: they are to be parsed."""
-        return None
+        """Give the numbers as they lie in the other column; None if they are to be parsed."""
+        held = self._stored.held(numerals)
+        return None if held is None else held.take(self._rows)
 
     def are_numbers(self) -> bool:
         """Return whether every cell of the other column is a number, or missing."""
@@ -324,6 +334,34 @@ class StoredRows:
     def dots(self) -> Dots:
         """Say what the dots in the other column may mean."""
         return self._stored.dots()
+
+
+class Remembered:
+    """The cells of a column, with what was asked about all of them, kept for the next time.
+
+    Parameters
+    ----------
+    stored : Stored
+
+    Examples
+    --------
+    >>> from densenet.tables.numerals import PLAIN
+    >>> from densenet.tables.stored import Remembered, StoredCodes
+    >>> stored = Remembered(StoredCodes.of(["1", "2"]))
+    >>> stored.parse(PLAIN)[0] is stored.parse(PLAIN)[0]
+    True
+    """
+
+    def __init__(self, stored: Stored) -> None:
+        self.is_text = stored.is_text
+        self.array, self.text, self.held = stored.array, stored.text, stored.held
+        self.are_numbers, self.dots = stored.are_numbers, stored.dots
+        self.coded, self.missing = cache(stored.coded), cache(stored.missing)
+        self.parse = cache(stored.parse)
+        self._stored = stored
+
+    def __len__(self) -> int:
+        return len(self._stored)
 
 
 class Columns(Mapping[str, Array]):
@@ -402,6 +440,19 @@ class Columns(Mapping[str, Array]):
         changed._recent = {key: kept for key, kept in self._recent.items() if key[0] != name}
         return changed
 
+    def beside(self, others: "Columns", names: Sequence[str], rows: Array) -> "Columns":
+        """Give these columns, and some of others by their names, taken from these of their rows."""
+        ours: dict[str, Stored] = dict(self._stored)
+        if self._chosen is not None:
+            ours = {name: StoredRows(stored, self._chosen) for name, stored in ours.items()}
+        at = rows if others._chosen is None else others._chosen[rows]
+        return Columns(ours | {name: StoredRows(others._stored[name], at) for name in names})
+
+    def remembering(self) -> "Columns":
+        """Give columns that keep what they have been asked, to answer about few rows at once."""
+        kept = {name: Remembered(stored) for name, stored in self._stored.items()}
+        return Columns(kept, self._chosen)
+
     def have(self, name: str, others: "Columns") -> bool:
         """Return whether a column is that of others, with the same rows."""
         return self._stored[name] is others._stored[name] and self._chosen is others._chosen
@@ -449,7 +500,7 @@ class Columns(Mapping[str, Array]):
         """Give a column's numbers, NaN where missing, in little memory."""
         held = self._stored[name].held(numerals)
         if held is not None:
-            return held._replace(rows=self._chosen)
+            return held if self._chosen is None else held.take(self._chosen)
         return Held(self.parse(name, numerals)[0])
 
     def of_texts(self) -> dict[str, Stored]:

@@ -7,7 +7,7 @@ one class or category in a column of numbers. How a column is encoded is decided
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ from densenet.tables.stored import Coded, Columns, Held
 __all__ = ["Table"]
 
 _UNKNOWN = Guess(PLAIN, sure=False)
+
+_T = TypeVar("_T")
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -67,6 +69,7 @@ class Table:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from densenet.tables import Table
     >>> table = Table.from_columns({"id": ["007", "008"], "tempo": ["118.5", ""]})
     >>> table.texts("id").tolist(), table.numbers("tempo").tolist()
@@ -96,6 +99,8 @@ class Table:
     (1, "table, row 2, column 'tempo'")
     >>> table.with_cells("tempo", [0, 0]).shares("tempo", table), table.shares("id", table)
     (False, True)
+    >>> table.beside(codes, ["code"], np.array([2, 0])).remembering().texts("code").tolist()
+    ['02', '1']
     >>> table.with_cells("tempo", [0, 0]).texts("tempo").tolist()
     ['118.5', '118.5']
     >>> table.require(["genre"])
@@ -188,6 +193,19 @@ class Table:
         at = _checks.indices("rows", _checks.as_array("rows", rows), len(self), "rows")
         _checks.same_length("rows", at, len(self))
         return replace(self, columns=self._stored.with_rows(name, at))
+
+    def beside(self, other: "Table", names: Sequence[str], rows: Array) -> "Table":
+        """Add columns of another table, by their names, with a row of it for each row of this."""
+        return replace(
+            self,
+            columns=self._stored.beside(other._stored, names, rows),
+            guesses={**self.guesses, **_some(other.guesses, names)},
+            date_guesses={**self.date_guesses, **_some(other.date_guesses, names)},
+        )
+
+    def remembering(self) -> "Table":
+        """Give the table with columns that keep what they have been asked about all rows."""
+        return replace(self, columns=self._stored.remembering())
 
     def shares(self, name: str, other: "Table") -> bool:
         """Return whether a column is that of another table, with the same rows."""
@@ -398,6 +416,10 @@ class Table:
         columns = self.columns
         assert isinstance(columns, Columns)
         return columns
+
+
+def _some(known: Mapping[str, _T], names: Sequence[str]) -> dict[str, _T]:
+    return {name: known[name] for name in names if name in known}
 
 
 def _rows(rows: npt.ArrayLike, n: int) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from densenet import _checks
 from densenet._typing import Array
-from densenet.tables.reading.drawing import Draw
+from densenet.tables.joining import Joining
+from densenet.tables.reading.drawing import Draw, most_rows
 from densenet.tables.reading.files import Reading, reading_of, store, table_of
 from densenet.tables.reading.mixing import grouped, interleaved, taken
 from densenet.tables.reading.parquet import has_times
@@ -63,6 +65,9 @@ class TableChunks:
     _timed: frozenset[str]
     """Columns of moments that are not all midnights."""
     _copies: Copies
+    _joining: Joining | None = None
+    _as_read: Table | None = None
+    """The sample before rows were joined."""
 
     def __len__(self) -> int:
         return self.rows
@@ -108,26 +113,78 @@ class TableChunks:
         rows = _checks.count("rows", rows)
         rng = None if mixed is None else np.random.default_rng(list(mixed))
         left_out = np.unique(np.fromiter(without, np.int64))
+        joining = self._joining
+        own = columns if joining is None else joining.needed(columns)
         segments = [
-            _Read(self, segment, columns, left_out)
-            for file in self._files
-            for segment in file.segments
+            _Read(self, segment, own, left_out) for file in self._files for segment in file.segments
         ]
         parts = (
-            chain.from_iterable(segments)
-            if rng is None
-            else interleaved(segments, rng, len(columns))
+            chain.from_iterable(segments) if rng is None else interleaved(segments, rng, len(own))
         )
         # By `map`, which keeps nothing of a part while the next one is read.
-        return map(self._table, grouped(parts, rows, rng))
+        tables = map(self._table, grouped(parts, rows, rng))
+        return tables if joining is None else map(partial(joining.join, columns=columns), tables)
+
+    def join(self, other: Table, on: str, *, ignore: Iterable[str] = ()) -> "TableChunks":
+        r"""Add another table's columns to the rows, as `densenet.tables.join` does.
+
+        The other table stays in memory. How keys are compared is decided by the sample. If that has
+        not all rows, all are read once: they are counted, and columns of both compared.
+
+        Parameters
+        ----------
+        other, on, ignore
+            As for `densenet.tables.join`.
+
+        Returns
+        -------
+        TableChunks
+            The rows that have a partner. A sample that gets very wide has fewer of them.
+
+        Raises
+        ------
+        ValueError
+            What `densenet.tables.join` raises, if no row of the sample has a partner, or rows have
+            been joined already.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from densenet.tables import Table, read_chunks
+        >>> path = Path(tempfile.mkdtemp(), "a.csv")
+        >>> _ = path.write_text("pet,owner\ncat,Ann\ndog,Bob\ncow,Cid\n")
+        >>> other = Table.from_columns({"pet": ["hen", "cat", "cow"], "says": ["", "meow", "moo"]})
+        >>> chunks = read_chunks(path).join(other, "pet")
+        >>> [table.texts("says").tolist() for table in chunks.tables(["says", "owner"])]
+        [['meow', 'moo']]
+        """
+        if self._joining is not None:
+            raise ValueError("join: expected chunks that are not joined yet, got joined ones")
+        joining = Joining.of(self.sample, other, on, ignore)
+        joining.check(self.sample)
+        kept = np.flatnonzero(joining.partners(self.sample) >= 0)
+        rows = len(kept)
+        if not self.is_whole:
+            rows = sum(map(joining.check_both, self.tables([on, *joining.both])))
+        joining = joining.remembering()
+        most = most_rows(len(self.sample.columns) + len(joining.added))
+        if len(kept) > most:
+            kept = np.sort(np.random.default_rng(0).permutation(kept)[:most])
+        sample = joining.join(self.sample.take(kept))
+        return replace(
+            self,
+            sample=sample,
+            drawn=self.drawn[kept],
+            rows=rows,
+            _joining=joining,
+            _as_read=self.sample,
+        )
 
     def _table(self, part: Part) -> Table:
-        stored, unreadable, _ = store(
-            Joined(part, self.sample.files), self._reading.words, self._timed
-        )
-        return replace(
-            self.sample, columns=Columns(stored), places=part.places, unreadable=unreadable
-        )
+        like = self.sample if self._as_read is None else self._as_read
+        stored, unreadable, _ = store(Joined(part, like.files), self._reading.words, self._timed)
+        return replace(like, columns=Columns(stored), places=part.places, unreadable=unreadable)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,18 @@ class Drawn(NamedTuple):
     numbers: Array
 
 
+def most_rows(columns: int, most: int | None = None) -> int:
+    """Give how many rows of so many columns a sample may have.
+
+    Examples
+    --------
+    >>> from densenet.tables.reading.drawing import most_rows
+    >>> most_rows(10), most_rows(800)
+    (100000, 10000)
+    """
+    return max(1, min(MOST_ROWS if most is None else most, _MOST_CELLS // columns))
+
+
 class Draw:
     """Rows drawn at random: those with the smallest of numbers that follow from their order.
 
@@ -72,7 +84,7 @@ class Draw:
         n = len(part.places)
         keys = self._rng.random(n)
         if not self._seen:
-            self._most = max(1, min(self._most, _MOST_CELLS // len(part.columns)))
+            self._most = most_rows(len(part.columns), self._most)
         at = np.flatnonzero(keys < self._limit)
         if len(at):
             self._parts.append(part if len(at) == n else taken(part, at))
