@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from densenet.tables import Table, read_table
+from densenet.tables import Settings, Table, fit, read_table
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 
 pd = pytest.importorskip("pandas")
@@ -159,7 +159,9 @@ def test_types_for_categories_are_known():
 
 
 def test_what_is_no_column_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"^columns\['a'\]: expected numbers or texts, got a list"):
+    with pytest.raises(
+        ValueError, match=r"^columns\['a'\]: expected numbers or texts, got cells of "
+    ):
         Table.from_columns({"a": np.array([[1], None], object)})
     with pytest.raises(ValueError, match=r"^columns\['a'\]: Complex data not supported"):
         Table.from_columns({"a": [1j, 2]})
@@ -193,3 +195,33 @@ def test_types_of_arrow_without_numbers_or_texts_are_refused_by_name():
         for column in cells, arrow.chunked_array([cells]), series:
             with pytest.raises(ValueError, match=text):
                 Table.from_columns({"a": column})
+
+
+@pytest.mark.parametrize("kind", ["list", "fixed", "struct", "map"])
+def test_cells_with_parts_are_refused_by_the_type_of_their_column(kind, empty_folder):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    cells, typed = {
+        "list": ([1, 2], arrow.list_(arrow.int64())),
+        "fixed": ([1.0, 2.0], arrow.list_(arrow.float64(), 2)),
+        "struct": ({"a": 1}, arrow.struct([("a", arrow.int64())])),
+        "map": ([("k", 1)], arrow.map_(arrow.string(), arrow.int64())),
+    }[kind]
+    column = arrow.array([cells] * 4, typed)
+    named = pd.Series([cells] * 4, dtype=pd.ArrowDtype(typed))
+    for given, name in (column, typed), (named, named.dtype), (pl.from_arrow(column), None):
+        name = given.dtype if name is None else name
+        message = f"^columns\\['a'\\]: expected numbers or texts, got {re.escape(str(name))}$"
+        with pytest.raises(ValueError, match=message):
+            Table.from_columns({"a": given})
+    parquet.write_table(arrow.table({"a": column, "y": [0, 1, 0, 1]}), "a.parquet")
+    [name] = read_table("a.parquet").unreadable.values()
+    message = f"^a.parquet, column 'a': expected numbers or texts, got {re.escape(name)}$"
+    with pytest.raises(ValueError, match=message):
+        fit(read_table("a.parquet"), Settings("y", validation=0))
+    objects = np.empty(2, object)
+    objects[:] = [cells, cells]
+    message = r"^columns\['a'\]: expected numbers or texts, got cells of type (list|dict)$"
+    with pytest.raises(ValueError, match=message):
+        Table.from_columns({"a": objects})

@@ -6,6 +6,7 @@ import uuid
 import numpy as np
 import pytest
 
+from densenet.tables import Features, Table
 from densenet.tables.reading.files import read_table
 from tests.support.tables import read, write
 
@@ -133,3 +134,20 @@ def test_uuids_of_parquet_are_those_of_csv(command, rng):
     assert "left out: n: UUIDs, as ids are: 48 different ones in 48 rows" in out
     write("t.csv", ["n", "x", "y"], [[i, rng.normal(), "ab"[k % 2]] for k, i in enumerate(ids)])
     assert read_table("t.csv").texts("n").tolist() == list(map(str, ids))
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_numbers_that_float64_does_not_tell_apart_are_not_called_constant(as_text):
+    numbers = [2**53 + i % 2 for i in range(60)]
+    cells = list(map(str, numbers)) if as_text else numbers
+    table = Table.from_columns({"x": [0.5, 1, 2] * 20, "code": cells, "one": [2**60] * 60})
+    left_out = Features.fit(table, ["x", "code", "one"]).left_out
+    assert left_out == {
+        "code": "2 different whole numbers that float64 does not tell apart: read as text they are "
+        "categories",
+        "one": "constant",
+    }
+    features = Features.fit(table, ["code"], text=["code"])
+    assert features.parts[0].values == (str(2**53), str(2**53 + 1))
+    gaps = Table.from_columns({"x": [1, 2], "code": [str(2**60), ""]})
+    assert Features.fit(gaps, ["x", "code"]).left_out == {"code": "constant"}

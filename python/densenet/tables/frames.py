@@ -14,6 +14,8 @@ from densenet.tables.date_formats import as_texts
 __all__ = ["cells_of", "columns_of", "is_categorical"]
 
 _NO_FRACTION = re.compile(r"\.0+$")
+_NESTED = re.compile(r"((large_)?list(_view)?|fixed_size_list|array|struct|map)[<(]", re.IGNORECASE)
+"""Types of polars and Arrow whose cells have parts."""
 
 
 def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
@@ -72,8 +74,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     Raises
     ------
     ValueError
-        If a column has another shape, or its cells are complex numbers, sequences, bytes that are
-        no text, or time spans in months.
+        If a column has another shape, or its cells are complex numbers, bytes that are no text,
+        time spans in months, or have parts, as those of lists, structs and maps do.
 
     Examples
     --------
@@ -85,6 +87,9 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     >>> cells_of("day", np.array(["2024-02-29", "NaT"], "datetime64[ns]"))[0].tolist()
     ['2024-02-29', '']
     """
+    typed = str(getattr(column, "dtype", getattr(column, "type", "")))
+    if _NESTED.match(typed):
+        raise ValueError(f"{name}: expected numbers or texts, got {typed}")
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if kind in ("i", "u") and getattr(column, "hasnans", False):  # a column of pandas
         column = column.to_numpy(object)  # not float64, which is inexact
@@ -110,7 +115,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     kinds = set(map(type, cells))
     nested = kinds & {list, tuple, dict, set, np.ndarray}
     if nested:
-        raise ValueError(f"{name}: expected numbers or texts, got a {nested.pop().__name__}")
+        kinds_of_cells = ", ".join(sorted(kind.__name__ for kind in nested))
+        raise ValueError(f"{name}: expected numbers or texts, got cells of type {kinds_of_cells}")
     spans = _seconds(cells, kinds)
     if spans is not None:
         return spans, True

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from densenet import _checks
+from densenet._typing import Array
 from densenet.tables.encoding import specs
 from densenet.tables.encoding.columns import (
     IMPUTATIONS,
@@ -272,6 +273,20 @@ def _useless_dates(table: Table, column: str) -> str:
     return "constant" if known.min() == known.max() else ""
 
 
+def _constant(table: Table, column: str, values: Array) -> str:
+    """Say that numbers are all equal, or that float64 takes them for that; "" if they are not."""
+    if not np.all(values == values[0]):
+        return ""
+    if abs(values[0]) >= 2**53:
+        different = sum(1 for key in table.key_counts(column) if key)
+        if different > 1:
+            return (
+                f"{different:,} different whole numbers that float64 does not tell apart: read as "
+                "text they are categories"
+            )
+    return "constant"
+
+
 def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
     """Say why nothing can be learned from a column; give "" if something can."""
     if not as_text:
@@ -279,7 +294,7 @@ def _useless(table: Table, column: str, as_text: bool, forced: bool) -> str:
         values = values[values == values]
         if not len(values):
             return "empty"
-        return "constant" if np.all(values == values[0]) else ""
+        return _constant(table, column, values)
     if table.missing(column).all():
         return "empty"
     different = len(table.key_counts(column))
