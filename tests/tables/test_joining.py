@@ -47,6 +47,13 @@ def test_rows_of_one_key_meet(keys, others, partners):
     assert list(joined.columns) == ["key", "row", "size"]
 
 
+def test_texts_of_rows_without_a_partner_are_forgotten():
+    table = of(key=["a", "b", "c", "d"], genre=["Pop", "Rock", "Jazz", "Pop"])
+    joined = join(table, of(key=["d", "x", "a"], mood=["dark", "odd", "light"]), "key")
+    assert joined.text_counts("genre") == {"Pop": 2}
+    assert joined.text_counts("mood") == {"light": 1, "dark": 1}
+
+
 def test_what_is_known_of_columns_comes_along():
     other = of(key=["a", "b"], price=["1,5", "2,25"], day=["31/12/2024", "1/2/2024"])
     joined = join(of(key=["b", "a"], cost=["1.234,5", "7"]), other, "key")

@@ -31,6 +31,7 @@ from densenet.tables.training.labelled import Labelled, LabelledChunks, check_su
 from densenet.tables.training.reducing import projection_of, reduction
 from densenet.tables.training.settings import Settings
 from densenet.tables.training.understanding import (
+    Understood,
     encodings,
     missing_targets,
     understand,
@@ -104,13 +105,8 @@ def fit_chunks(
     if start is not None:
         settings = settings_from(start, settings)
     sample = chunks.sample
-    if start is None:
-        missing = missing_targets(sample, settings)
-        table, task, target, said = understand(sample, settings, missing, len(chunks))
-    else:
-        missing = missing_targets(sample, settings, start.features.columns)
-        table, target, said = sample.take(np.flatnonzero(~missing)), start.target, []
-        task = "classification" if isinstance(target, Classes) else "regression"
+    missing = missing_targets(sample, settings, None if start is None else start.features.columns)
+    table, task, target, said = _understood(chunks, settings, start, missing)
     rows = round(len(chunks) * len(table) / len(sample))  # with a target; more is known below
     if start is not None:
         settings = gentler(settings, start, rows)
@@ -137,12 +133,8 @@ def fit_chunks(
     said += [*_about_missing(unlabelled, settings), *lines]
     if not chunks.is_whole:
         said += _about_rows(chunks, given)
+    said += _about_held(len(held_at), open_settings.validation, rows)
     share = len(held_at) / (n + len(held_at))
-    if open_settings.validation and len(held_at) < int(open_settings.validation * rows):
-        said.append(
-            f"{len(held_at):,} rows are held out, not {open_settings.validation:.0%}, as memory "
-            "holds them"
-        )
     settings = replace(open_settings, validation=share).chosen_for(n + len(held_at), target)
     held_rows = held_rows if outside is None else outside
     held = []
@@ -174,6 +166,16 @@ def fit_chunks(
         said=said,
         judged_rows=[held_rows if held else known],
     )
+
+
+def _understood(
+    chunks: TableChunks, settings: Settings, start: TableModel | None, missing: Array
+) -> Understood:
+    """Find by the sample what is learned, if no model decides that."""
+    if start is None:
+        return understand(chunks.sample, settings, missing, len(chunks))
+    task: Task = "classification" if isinstance(start.target, Classes) else "regression"
+    return Understood(chunks.sample.take(np.flatnonzero(~missing)), task, start.target, [])
 
 
 class _Settled(NamedTuple):
@@ -311,6 +313,13 @@ def _ids(held: Table, id_: str | None, sample: Table) -> set[str]:
 
 def _about_missing(rows: int, settings: Settings) -> list[str]:
     return [f"{rows:,} rows without {settings.target!r} are left out"] if rows else []
+
+
+def _about_held(held: int, share: float | None, rows: int) -> list[str]:
+    """Say that fewer rows are held out than was asked for."""
+    if not share or held >= int(share * rows):
+        return []
+    return [f"{held:,} rows are held out, not {share:.0%}, as memory holds them"]
 
 
 def _about_rows(chunks: TableChunks, given: _Rows) -> list[str]:
