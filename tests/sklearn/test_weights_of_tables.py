@@ -11,7 +11,7 @@ from sklearn import config_context
 from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import cross_val_score
 
-from densenet.estimators import DenseTableClassifier, DenseTableRegressor
+from densenet.estimators import DenseClassifier, DenseTableClassifier, DenseTableRegressor
 from densenet.tables import Settings, Table, fit
 
 BOTH = pytest.mark.parametrize("estimator", [DenseTableClassifier, DenseTableRegressor])
@@ -147,6 +147,15 @@ def test_what_is_no_weight_is_refused_and_nothing_changes(estimator, spoil, erro
     assert not hasattr(model, "model_")
     with pytest.raises(error):
         model.fit(x, y, weight, X_val=x, y_val=y, sample_weight_val=spoil(weight))
+
+
+def test_zeros_alone_are_refused_of_rows_held_out_in_any_estimator(data):
+    x, y, weight = data
+    message = r"Sample weights must|sample_weight_val: expected a positive sum, got zeros"
+    with pytest.raises(ValueError, match=message):
+        DenseClassifier(max_iter=1).fit(
+            x[["size"]], y, X_val=x[["size"]], y_val=y, sample_weight_val=0 * weight
+        )
 
 
 @BOTH

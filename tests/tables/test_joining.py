@@ -1,6 +1,7 @@
 """Two tables joined by a key: which rows meet, what is refused, and the commands that join."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,12 @@ def test_texts_of_rows_without_a_partner_are_forgotten():
     joined = join(table, of(key=["d", "x", "a"], mood=["dark", "odd", "light"]), "key")
     assert joined.text_counts("genre") == {"Pop": 2}
     assert joined.text_counts("mood") == {"light": 1, "dark": 1}
+
+
+def test_what_cannot_be_read_of_the_other_table_comes_along_unless_ignored():
+    other = replace(of(key=["a"], x=[1]), unreadable={"parts": "list<int64>"})
+    assert join(of(key=["a"]), other, "key").unreadable == {"parts": "list<int64>"}
+    assert join(of(key=["a"]), other, "key", ignore=["parts"]).unreadable == {}
 
 
 def test_what_is_known_of_columns_comes_along():

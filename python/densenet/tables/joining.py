@@ -75,6 +75,8 @@ class Joining:
         The columns of `other` that rows get.
     both : sequence of str
         The columns that rows have already, and in which they have to agree with `other`.
+    unreadable : mapping of str to str
+        Those of `other` that rows get.
 
     Examples
     --------
@@ -98,6 +100,7 @@ class Joining:
     row_of: Mapping[str, int]
     added: tuple[str, ...]
     both: tuple[str, ...]
+    unreadable: Mapping[str, str]
 
     @classmethod
     def of(cls, table: Table, other: Table, on: str, ignore: Iterable[str] = ()) -> "Joining":
@@ -123,6 +126,7 @@ class Joining:
                 for name in table.columns
                 if name in other.columns and name not in {on, *ignored}
             ),
+            {name: what for name, what in other.unreadable.items() if name not in there},
         )
 
     def remembering(self) -> "Joining":
@@ -144,15 +148,12 @@ class Joining:
         partners = self.partners(table)
         rows = np.flatnonzero(partners >= 0)
         names = [name for name in self.added if columns is None or name in columns]
-        left, other = table.take(rows), self.other
-        joined = left.beside(other, names, partners[rows])
-        there = {*left.columns, *left.unreadable, *other.columns}
-        unreadable = {name: why for name, why in other.unreadable.items() if name not in there}
+        joined = table.take(rows).beside(self.other, names, partners[rows])
         return replace(
             joined,
-            source=f"{table.source} with {Path(other.source).name}",
-            unreadable={**left.unreadable, **unreadable},
-            unnamed={**left.unnamed, self.on: KEY},
+            source=f"{table.source} with {Path(self.other.source).name}",
+            unreadable={**table.unreadable, **self.unreadable},
+            unnamed={**table.unnamed, self.on: KEY},
         )
 
     def check(self, table: Table) -> None:
