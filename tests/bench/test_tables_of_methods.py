@@ -65,15 +65,28 @@ def test_scores_under_the_best_peer_are_told_first(monkeypatch, phonemes, capsys
 
 
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations")  # of scikit-learn's MLP
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of RealMLP
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # of RealMLP
 @pytest.mark.parametrize("method", table_methods.METHODS)
 def test_every_method_learns(phonemes, method):
     for needed in ("pandas", "sklearn"):
         pytest.importorskip(needed)
-    if method == "LightGBM" and find_spec("lightgbm") is None:
-        pytest.skip(f"{NOT_APPLICABLE}needs lightgbm")
+    library = {"LightGBM": "lightgbm", "RealMLP": "pytabkit"}.get(method, "sklearn")
+    if find_spec(library) is None:
+        pytest.skip(f"{NOT_APPLICABLE}needs {library}")
     found = table_methods.measure(method, table_data.DATA["phoneme"], 0)
     assert found["score"] > 0.8
     assert {"importing", "reading", "training", "predicting", "peak"} < found.keys()
+
+
+def test_a_method_of_minutes_is_run_if_it_is_named(monkeypatch, phonemes, capsys):
+    ran = []
+    monkeypatch.setattr(tables, "run", lambda method, *_: ran.append(method) or "not run")
+    run(monkeypatch, "--data", "phoneme", "--seeds", "1")
+    assert "LightGBM" in ran
+    assert "RealMLP" not in ran
+    run(monkeypatch, "--data", "phoneme", "--seeds", "1", "--methods", "RealMLP")
+    assert ran[-1] == "RealMLP"
 
 
 def test_what_fails_is_told(monkeypatch, phonemes, capsys):
