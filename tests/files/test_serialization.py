@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,15 +228,15 @@ def test_a_description_longer_than_the_format_allows_is_refused(path, monkeypatc
 # ---- the file as a whole -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("breaks", ["fsync", "replace"])
-def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch, breaks, tmp_path):
+@pytest.mark.parametrize(("of", "breaks"), [(os, "fsync"), (Path, "replace")])
+def test_a_save_that_fails_leaves_the_file_that_was_there(path, monkeypatch, of, breaks, tmp_path):
     make().save(path)
     before = path.read_bytes()
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, breaks, full)
+    monkeypatch.setattr(of, breaks, full)
     with pytest.raises(OSError, match="No space left"):
         make(STACKS["several"]).save(path)
     assert path.read_bytes() == before

@@ -130,7 +130,7 @@ def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool):
+    if number is None or isinstance(value, bool | np.bool_):  # NumPy's is one before 2.3
         raise TypeError(f"{name} must be an integer {words}, got {describe(value)}")
     if not least <= number <= most:
         raise ValueError(f"{name} must be an integer {words}, got {number}")

@@ -86,9 +86,10 @@ def _dates(graph: Graph, cells: str, parts: Sequence[Dates]) -> str:
             counts = [int(cycle in part.cycles) for part in parts]
             share = place(graph, _spread(graph, days, counts))
             angle = add("Mul", share, np.array(2 * math.pi))
+            ahead = add("Add", angle, np.array(math.pi / 2))  # Cos is not there for float64
             gaps = _spread(graph, missing, counts)
-            for offset, function in enumerate(("Sin", "Cos"), 1):
-                features.append(add("Where", gaps, np.array(0.0), add(function, angle)))
+            for offset, place_in_circle in enumerate((angle, ahead), 1):
+                features.append(add("Where", gaps, np.array(0.0), add("Sin", place_in_circle)))
                 places += [(i, 2 * parts[i].cycles.index(cycle) + offset) for i in those]
     flags = [int(part.missing) for part in parts]
     if any(flags):

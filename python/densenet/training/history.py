@@ -83,7 +83,7 @@ class History:
         >>> from densenet.training import History
         >>> records = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}]
         >>> history = History([4.0, 2.0, 1.0], records)
-        >>> history.to_frame()["loss"].idxmin()  # the best epoch
+        >>> int(history.to_frame()["loss"].idxmin())  # the best epoch
         2
         >>> history.to_frame(by="step")["loss"].rolling(2).mean().tolist()
         [nan, 3.0, 1.5]
