@@ -64,7 +64,7 @@ def test_moments_in_a_zone_are_one_in_all_frames(unit, rng):
     seconds = pandas.Series(pandas.to_datetime(rng.integers(1e9, 2e9, 50), unit="s")).dt.as_unit(
         unit
     )
-    zoned = seconds.dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")
+    zoned = seconds.dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin").copy()
     zoned[3] = None
     frame = pandas.DataFrame({"when": zoned})
     table = arrow.Table.from_pandas(frame, preserve_index=False)
