@@ -86,7 +86,8 @@ def _dates(graph: Graph, cells: str, parts: Sequence[Dates]) -> str:
             counts = [int(cycle in part.cycles) for part in parts]
             share = place(graph, _spread(graph, days, counts))
             angle = add("Mul", share, np.array(2 * math.pi))
-            ahead = add("Add", angle, np.array(math.pi / 2))  # Cos is not there for float64
+            # A quarter of a turn ahead: onnxruntime 1.23 has no Cos of float64.
+            ahead = add("Add", angle, np.array(math.pi / 2))
             gaps = _spread(graph, missing, counts)
             for offset, place_in_circle in enumerate((angle, ahead), 1):
                 features.append(add("Where", gaps, np.array(0.0), add("Sin", place_in_circle)))
