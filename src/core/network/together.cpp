@@ -22,6 +22,7 @@
 #include "core/memory/views.hpp"
 #include "core/network/poll.hpp"
 #include "core/network/weights.hpp"
+#include "core/network/workspace.hpp"
 #include "core/products/lane_product.hpp"
 #include "core/products/sums.hpp"
 #include "core/tuning.hpp"
@@ -160,15 +161,10 @@ void Together<T>::load_batch(const Members& members, Range rows) {
   std::array<const T*, kLanes<T>> copies{};
   for (Index lane = 0; lane < count; ++lane) {
     const Member& member = members[static_cast<std::size_t>(lane)];
-    const std::int64_t* order = member.epoch.order;
-    const Source& x = member.examples.x;
-    const Part all{{0, rows.size()}, {0, shape_->inputs()}};
+    const typename Plan<T>::Batch batch(member.examples, member.epoch.order, rows.begin,
+                                        rows.size());
     T* const copy = copies_.get() + lane * size;
-    if (order != nullptr) {
-      gather(x, order + rows.begin, all, copy);
-    } else {
-      gather(x.from(rows.begin), nullptr, all, copy);
-    }
+    batch.gather_part(member.examples.x, Part{{0, rows.size()}, {0, shape_->inputs()}}, copy);
     copies[static_cast<std::size_t>(lane)] = copy;
   }
   interleave(copies.data(), count, size, x_.get());

@@ -1,5 +1,6 @@
-// Decides, by timing, how training steps are taken: on all threads or on one, and whether threads
-// share the first layer by columns or by depth (network/sharing.hpp).
+// Decides, by timing, how training steps, and the halves of one, are taken: on all threads or on
+// one; and, of steps, whether threads share the first layer by columns or by depth
+// (network/sharing.hpp).
 //
 // What is fastest depends on where the cores are: two that share a cache exchange what two others
 // need four times as long for. A host may move them at any time and does not tell. So some steps
@@ -172,8 +173,8 @@ class PaceBy {
 
 using Pace = PaceBy<std::chrono::steady_clock>;
 
-// A call of `flop` operations on `rows` rows, one of many alike, on as many threads as `pace` finds
-// to be the fastest.
+// A call of `flop` operations, one of many alike, on all threads that it is worth or on one: as
+// `pace` has found to be faster. Calls with another number of `rows` are timed anew.
 template <class Clock>
 class PacedCall {
  public:

@@ -7,8 +7,8 @@
 // over; the caller's mode comes back afterwards.
 //
 // How many threads to use is decided in one of two ways:
-//   training       threads_for() gives the most that the work is worth; steps are then timed with
-//                  that many and with one (pace.hpp)
+//   training       threads_for() gives the most that the work is worth; steps, or the halves of
+//                  one, are then timed with that many and with one (pace.hpp)
 //   a single call  threads_now() gives one thread unless waking more is worth it (standby.hpp), and
 //                  parallel_call() runs the call and records how long the others took to come
 #pragma once
@@ -204,8 +204,8 @@ void parallel_call(int threads, const Body& body) {
   standby.done(threads, parallel(threads, body, standby.asleep()));
 }
 
-// The same as an object, for functions that take one of the ways to decide; PacedCall of pace.hpp
-// is the other.
+// A single call whose number of threads is known before its body runs. A function that is handed
+// one, such as Plan::differentiate(), can be handed a PacedCall (pace.hpp) instead.
 class SingleCall {
  public:
   explicit SingleCall(double flop) : threads_(threads_now(flop)) {}
