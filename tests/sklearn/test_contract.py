@@ -173,7 +173,7 @@ def test_columns_of_polars_have_names_where_scikit_learn_asks_the_frame(model, i
     def names_of(x):
         return np.array(x.__dataframe__().column_names()) if hasattr(x, "__dataframe__") else None
 
-    for module in ("sklearn.utils.validation", "densenet.estimators._rows"):
+    for module in ("sklearn.utils.validation", "densenet.estimators._given"):
         monkeypatch.setattr(f"{module}._get_feature_names", names_of)
     x, y = iris
     table = pl.DataFrame(dict(zip("abcd", x.T, strict=True)))

@@ -19,7 +19,7 @@ from densenet._network.state import learner_of
 from densenet._precision import PrecisionName
 from densenet._typing import Array
 from densenet.config import limit_this_thread
-from densenet.estimators import _build, _lbfgs, _parameters, _rows, _stochastic
+from densenet.estimators import _build, _given, _lbfgs, _parameters, _stochastic
 from densenet.estimators._objective import Objective, same
 from densenet.estimators._rows import Rows, outputs
 from densenet.estimators._watch import Validation, Warned, Watch
@@ -134,7 +134,7 @@ class DenseEstimator(BaseEstimator):
             x, y, sample_weight, held_out, fresh, incremental
         )
         # A scorer gets a frame if `fit` got one.
-        source = x if _rows.is_frame(x) else checked
+        source = x if _given.is_frame(x) else checked
         data = (source, checked, labels, weight, held_out)
         self._train(*data, fresh=fresh, incremental=incremental)
         return self
@@ -150,15 +150,15 @@ class DenseEstimator(BaseEstimator):
     ) -> tuple[Any, Array, Array | None]:
         """Check parameters and data; give x, y and the weights as arrays."""
         x_val, y_val, weight_val = held_out
-        _rows.check(X=x, X_val=x_val)
-        look = _rows.no_dates if is_regressor(self) else _rows.labels_known
+        _given.check(X=x, X_val=x_val)
+        look = _given.no_dates if is_regressor(self) else _given.labels_known
         for name, value in ("y", y), ("y_val", y_val):
-            _rows.readable(name, value)
+            _given.readable(name, value)
             look(name, value)
-        _rows.readable("sample_weight_val", weight_val)
+        _given.readable("sample_weight_val", weight_val)
         _parameters.check(self)
         checked, labels = self._read(x, y, fresh)
-        weight = _rows.weights("sample_weight", sample_weight, checked)
+        weight = _given.weights("sample_weight", sample_weight, checked)
         self._learn(labels, fresh, incremental)
         return checked, labels, weight
 
@@ -285,7 +285,7 @@ class DenseEstimator(BaseEstimator):
     def _hold(self, x: Any, y: Any, sample_weight: Any) -> Validation:
         """Check the validation rows, and choose how to score them after each epoch."""
         checked, labels = self._read(x, y, False)
-        weight = _rows.weights("sample_weight_val", sample_weight, checked)
+        weight = _given.weights("sample_weight_val", sample_weight, checked)
         rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
         if isinstance(self.scoring, str) and self.scoring == "loss":
             return Validation(rows, float.__neg__)
@@ -300,8 +300,8 @@ class DenseEstimator(BaseEstimator):
     def _finished(self, x: Any, finish: Callable[[list[Array]], Array]) -> Array:
         """Compute `finish` of the probabilities or values that each network predicts for rows."""
         check_is_fitted(self)
-        _rows.check(X=x)
-        x = _rows.validated(self, x, reset=False, **self._reads)
+        _given.check(X=x)
+        x = _given.validated(self, x, reset=False, **self._reads)
         activate = self._objective.activate
         with limit_this_thread(self.n_threads):
             return outputs(self._networks, x, lambda each: finish(list(map(activate, each))))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from densenet import _checks
-from densenet.estimators._rows import is_frame, readable, validated
+from densenet.estimators._given import is_frame, readable, validated
 from densenet.tables.cells import missing_words
 from densenet.tables.frames import cells_of, columns_of, is_categorical
 from densenet.tables.names import check_names

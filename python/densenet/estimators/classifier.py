@@ -14,9 +14,9 @@ from sklearn.utils.validation import column_or_1d
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
 from densenet.estimators._class_weights import by_class
+from densenet.estimators._given import plain_labels, validated
 from densenet.estimators._log_proba import LogProbabilities
 from densenet.estimators._objective import Objective, for_classes
-from densenet.estimators._rows import plain_labels, validated
 
 
 @dataclass(eq=False, repr=False)

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from densenet import _checks
 from densenet._typing import Array
 from densenet.config import get_num_threads
-from densenet.estimators import _rows
+from densenet.estimators import _given
 from densenet.estimators._base import DenseEstimator
 from densenet.estimators._objective import same
 from densenet.estimators._watch import Warned
@@ -58,7 +58,7 @@ class _Ensemble(DenseEstimator):
         else:
             members = [self._member(member.random_state, member) for member in before]
         told: list[list[Warned]] = [[] for _ in members]
-        data = (x if _rows.is_frame(x) else checked, checked, labels, weight, held_out)
+        data = (x if _given.is_frame(x) else checked, checked, labels, weight, held_out)
 
         def train(index: int) -> None:
             member = members[index]

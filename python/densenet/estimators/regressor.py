@@ -10,8 +10,8 @@ from sklearn.utils.validation import column_or_1d
 
 from densenet._typing import Array
 from densenet.estimators._base import Attempt, DenseEstimator, has_partial_fit, unchanged_by_errors
+from densenet.estimators._given import validated
 from densenet.estimators._objective import HalfPoissonDeviance, Objective, for_values
-from densenet.estimators._rows import validated
 
 
 @dataclass(eq=False, repr=False)

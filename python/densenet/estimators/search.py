@@ -19,7 +19,7 @@ from sklearn.utils.validation import _num_samples
 from densenet import _checks
 from densenet._typing import Array
 from densenet.config import get_num_threads
-from densenet.estimators import _parameters, _rows
+from densenet.estimators import _given, _parameters
 from densenet.estimators._base import DenseEstimator
 from densenet.estimators._watch import Warned
 from densenet.training.workers import run_all
@@ -114,7 +114,7 @@ def cross_validate_many(
     if sample_weight is not None and np.ndim(sample_weight) == 0:  # which scikit-learn takes
         sample_weight = np.full(_num_samples(X), sample_weight)
     if is_classifier(estimator):
-        _rows.labels_known("y", y)
+        _given.labels_known("y", y)
     splitter = check_cv(cv, y, classifier=is_classifier(estimator))
     splits = [
         tuple(_checks.indices("cv", rows, _num_samples(X), "row numbers") for rows in pair)
@@ -177,7 +177,7 @@ class _Data:
         estimator.__dict__.update(known | {"n_threads": None})
         _parameters.check(estimator)
         estimator._learn(labels[rows], True, False)
-        source = self._x if _rows.is_frame(self._x) else x
+        source = self._x if _given.is_frame(self._x) else x
         data = (source, x, labels, weight, _NOTHING)
         estimator._train(*data, fresh=True, only=rows, told=told)
 

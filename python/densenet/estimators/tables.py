@@ -14,10 +14,10 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from densenet import _checks
 from densenet._typing import Array
 from densenet.config import limit_this_thread
-from densenet.estimators import _frames, _rows, _settings
+from densenet.estimators import _frames, _given, _settings
 from densenet.estimators._base import unchanged_by_errors
+from densenet.estimators._given import labels_known, no_dates, plain_labels, readable
 from densenet.estimators._log_proba import LogProbabilities
-from densenet.estimators._rows import labels_known, no_dates, plain_labels, readable
 from densenet.tables.encoding.targets import Classes, Task
 from densenet.tables.model import TableModel
 from densenet.tables.table import Table
@@ -418,7 +418,7 @@ def _weighed(
     if column is None:
         return {}
     first = next(iter(cells.values()))
-    weights = _rows.weights(name, given, first)
+    weights = _given.weights(name, given, first)
     return {column: np.ones(len(first)) if weights is None else weights}
 
 
