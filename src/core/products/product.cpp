@@ -33,6 +33,7 @@
 #include "core/products/few_rows.hpp"
 #include "core/products/micro_kernel.hpp"
 #include "core/products/packing.hpp"
+#include "core/products/strip_product.hpp"
 #include "core/tuning.hpp"
 #include "core/vectors/registers.hpp"
 #include "core/vectors/simd.hpp"
@@ -373,6 +374,9 @@ template <class T, class A, class B>
 void product_by_tiles(const A& a, const B& b, const Part& part, const Depth& depth, T* memory,
                       const Finish<T>& finish, const Touched<T>& touched) {
   if (part.rows.size() == 0 || part.cols.size() == 0) return;
+  if (is_strip<T>(part, depth)) {
+    return strip_product(a, b, part, depth, memory, finish, touched);
+  }
   Product<T, A, B>(a, b, part, depth, memory, finish, touched).over_columns();
 }
 
