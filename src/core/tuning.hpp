@@ -165,8 +165,15 @@ inline constexpr Index kBf16NearBytes = Index{1} << 22;
 // A weight gradient of a batch of up to so many rows is taken line by line and not by tiles; of
 // more rows only where lines are whole and d fits into this part of the first-level cache.
 inline constexpr Index kFewRows = 4, kFewNearRows = 16, kNearBytes = Index{1} << 14;
-// Registers of a line that are taken together. Narrower layers go by tiles.
+// Registers of a line that are taken together, at least and at a time.
 inline constexpr Index kLineVectors = 4;
+// A weight gradient goes in blocks, of a tile's size or of kBlockColumnRows rows and one register,
+// for lines of up to kBlockLine bytes if the batch has up to kFewRows rows, and of kFarBytes if it
+// has up to kBlockDepth, or kBlockColumnDepth where lines have one register. Lines whose last
+// register is not whole have kRaggedCols columns at least.
+inline constexpr Index kBlockColumnRows = by_registers<Index>(12, 14);
+inline constexpr Index kBlockLine = 1024, kBlockDepth = 64, kBlockColumnDepth = 192;
+inline constexpr Index kRaggedCols = by_registers<Index>(0, 256);
 
 // ---- products: of weights that a predictor holds as bf16 -------------------------------------
 // make bench-predict ARGS='--rows 1,8 784-1024-1024-10:1:medium'

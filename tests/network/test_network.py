@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import densenet
-from densenet import SGD, Adam, Network, RMSprop
+from densenet import SGD, Adam, Linear, Network, RMSprop, kernels
 from densenet import SoftmaxCrossEntropy as Loss
 from tests.support.assertions import assert_same_bits
 from tests.support.stacks import STACKS, both, examples, make
@@ -56,6 +56,26 @@ def test_passes_equal_the_reference(layers, dtype, rng, rows):
         assert list(gradients) == list(twins) == list(compiled.parameters)
         for name, gradient in gradients.items():
             close(gradient, twins[name], dtype)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 33, 97])
+@pytest.mark.parametrize("inputs", [1, 13, 30, 300])
+@pytest.mark.parametrize("outputs", [8, 16, 20, 32, 48, 64])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.usefixtures("keep_threads")
+def test_gradients_of_narrow_layers_have_the_bits_of_the_kernel(
+    rows, inputs, outputs, threads, dtype, rng
+):
+    """The kernel goes by tiles; a network takes another way where layers are narrow."""
+    network = Network([Linear(inputs, outputs)], Loss(), seed=0, dtype=dtype)
+    x = rng.standard_normal((rows, inputs)).astype(dtype)
+    dy = rng.standard_normal((rows, outputs)).astype(dtype)
+    densenet.set_num_threads(threads)
+    dx, gradients = network.backward(x, dy)
+    expected = kernels.linear_backward(dy, x, network.parameters["0.weight"])
+    actual = dx, gradients["0.weight"], gradients["0.bias"]
+    for got, wanted in zip(actual, expected, strict=True):
+        assert_same_bits(got, wanted)
 
 
 def test_backward_equals_the_reference_and_the_gradient_of_the_loss(layers, dtype, rng):

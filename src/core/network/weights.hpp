@@ -9,6 +9,7 @@
 #include "core/memory/touched.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/workspace.hpp"
+#include "core/products/block_gradient.hpp"
 #include "core/products/few_rows.hpp"
 #include "core/products/product.hpp"
 #include "core/products/sums.hpp"
@@ -108,7 +109,8 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
     const UnitCells<T>* const cells = pass.cells(unit);
     // xᵀ d of one output is dᵀ x: one line, as long as its sums have one chunk.
     const bool one_line = cells == nullptr && n == 1 && pass.batch <= kChunk;
-    const bool by_tiles = unit.kind == Unit::Linear && !one_line &&
+    const bool by_blocks = cells == nullptr && !one_line && worth_blocks(x, d, part.cols);
+    const bool by_tiles = unit.kind == Unit::Linear && !one_line && !by_blocks &&
                           (cells != nullptr || !worth_lines<T>(part, n, pass.batch));
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
@@ -146,6 +148,8 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
         };
         if (one_line) {
           gradient_by_lines(d, x, Part{{0, 1}, part.rows}, each);
+        } else if (by_blocks) {
+          gradient_by_blocks(x, d, part, each);
         } else {
           gradient_by_lines(x, d, part, each);
         }
