@@ -40,6 +40,13 @@ def arrow_categories(values):
     return table(a=values)["a"].dictionary_encode()
 
 
+def runs(values):
+    pytest.importorskip("pyarrow.compute")
+    from pyarrow import compute
+
+    return pd.arrays.ArrowExtensionArray(compute.run_end_encode(table(a=values)["a"]))
+
+
 def narwhals(frame):
     return pytest.importorskip("narwhals").from_native(frame)
 
@@ -69,6 +76,7 @@ FRAMES = {
     "a table of Arrow": lambda: table(a=F, b=B, c=[1, 2, 3, 4]),
     "a batch of Arrow": lambda: table(a=F, b=[1, 2, 3, 4]).to_batches()[0],
     "categories of Arrow": lambda: table(a=arrow_categories([1, 2, 1, 2]), b=F),
+    "runs of Arrow in pandas": lambda: cells(a=runs([2.5, 2.5, 1.0, 1.0])),
     "narwhals around pandas": lambda: narwhals(cells(a=F, b=pd.array([1, 2, 3, 4], "Int64"))),
     "narwhals around polars": lambda: narwhals(polars({"a": F, "c": [1, 2, 3, 4]})),
 }
@@ -156,7 +164,7 @@ def test_a_frame_of_numbers_is_taken(engine, dtype, kind):
 @pytest.mark.parametrize("kind", FRAMES)
 def test_the_estimators_take_the_same(kind):
     estimators = pytest.importorskip("densenet.estimators")
-    if kind in ("sparse dummies", "equal labels", "long double"):
+    if kind in ("sparse dummies", "equal labels", "long double", "runs of Arrow in pandas"):
         pytest.skip("not applicable: scikit-learn warns of these, or refuses them")
     frame = FRAMES[kind]()
     model = estimators.DenseRegressor(solver="lbfgs", tol=1.0, random_state=0).fit(frame, F)

@@ -145,6 +145,30 @@ def test_bytes_booleans_and_ids_are_as_in_files(tmp_path):
     assert Table.from_columns({"a": np.array([b"a", b"bc"])}).texts("a").tolist() == ["a", "bc"]
 
 
+@pytest.mark.parametrize("in_pandas", [False, True])
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pl.Series(["a", None, "b"], dtype=pl.Categorical), ["a", "", "b"]),
+        (pl.Series(["a", None, "b"], dtype=pl.Enum(["b", "a"])), ["a", "", "b"]),
+        (pl.Series(["a", None, "b"]), ["a", "", "b"]),
+        ([date(2024, 2, 29), None, date(2024, 3, 1)], ["2024-02-29", "", "2024-03-01"]),
+        ([2**60 + 1, None, 2**60], [str(2**60 + 1), "", str(2**60)]),
+    ],
+)
+def test_columns_of_arrow_in_codes_runs_and_views_are_their_values(values, texts, in_pandas):
+    arrow = pytest.importorskip("pyarrow")
+    if isinstance(values, pl.Series):  # texts of polars are views, in a table that pyarrow makes
+        columns = [arrow.table(pl.DataFrame({"x": values}))["x"]]
+    else:
+        cells = arrow.chunked_array([values])
+        columns = [cells.dictionary_encode(), arrow.compute.run_end_encode(cells)]
+    for column in columns:
+        if in_pandas:
+            column = pd.Series(pd.arrays.ArrowExtensionArray(column))
+        assert cells_of("x", column)[0].tolist() == texts
+
+
 def test_types_for_categories_are_known():
     texts = ["1", "2", "1"]
     assert is_categorical(pd.Series(texts, dtype="category"))

@@ -106,16 +106,45 @@ def is_arrow(value: Any) -> bool:
     return names in (("pyarrow", "Table"), ("pyarrow", "RecordBatch"))
 
 
+_ENCODED = ("dictionary<", "run_end_encoded<", "string_view", "binary_view")
+"""Types of Arrow that pandas may hold, and NumPy cannot read from it."""
+
+
 def decoded(column: Any) -> Any:
-    """Give a column of Arrow that has categories in the type of its values, else the column.
+    """Give a column of Arrow that has categories or runs as its values, any other as it is.
 
     NumPy takes a gap among categories for the last one, if the column is one of a table (pyarrow
-    26): the number of its category is -1. Arrow's booleans of a byte each become its usual ones.
+    26): the number of its category is -1; and it rounds long integers in runs that have a gap.
+    Arrow's booleans of a byte each become its usual ones. A series of pandas in one of these types,
+    or in one for texts that NumPy cannot read from it, becomes the column of Arrow that it holds.
     """
-    kind: Any = getattr(column, "type", None)
-    if str(kind).startswith("dictionary<"):
-        return column.cast(kind.value_type)
-    return column.cast("bool") if str(kind) == "extension<arrow.bool8>" else column
+    kind: Any = _kind(column)
+    typed = str(kind)
+    if typed.endswith("[pyarrow]") and typed.startswith(_ENCODED):
+        column = getattr(column, "array", column).__arrow_array__()
+        kind = column.type
+    if typed.startswith("dictionary<"):
+        return _categories_as_values(column, kind)
+    if typed.startswith("run_end_encoded<"):
+        from pyarrow import ArrowNotImplementedError, compute
+
+        try:
+            return compute.run_end_decode(column)
+        except ArrowNotImplementedError:  # runs of views, which NumPy cannot read either
+            return column
+    return column.cast("bool") if typed == "extension<arrow.bool8>" else column
+
+
+def _categories_as_values(column: Any, kind: Any) -> Any:
+    """Write categories of Arrow out, of which it cannot do those whose values are views."""
+    values = str(kind.value_type)
+    if values.endswith("_view"):
+        import pyarrow
+
+        plain = {"string_view": pyarrow.large_string(), "binary_view": pyarrow.large_binary()}
+        kind = pyarrow.dictionary(kind.index_type, plain[values])
+        column = column.cast(kind)
+    return column.cast(kind.value_type)
 
 
 def exact(column: Any) -> Any:
@@ -168,6 +197,7 @@ def _matrix(name: str, frame: Any) -> Array:
     dtype = np.result_type(*found)
     if dtype.kind == "f" and dtype.itemsize not in (4, 8):  # half and long double
         dtype = np.result_type(dtype, np.float32) if dtype.itemsize < 4 else np.dtype(np.float64)
-    if len({column.dtype for column in found}) == 1 and hasattr(frame, "iloc"):
+    kinds = set(frame.dtypes) if hasattr(frame, "iloc") else set()
+    if len(kinds) == 1 and isinstance(kinds.pop(), np.dtype):
         return np.asarray(frame, dtype)  # pandas may store them as a matrix
     return np.stack(found, axis=1, dtype=dtype, casting="same_kind")

@@ -87,6 +87,7 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     >>> cells_of("day", np.array(["2024-02-29", "NaT"], "datetime64[ns]"))[0].tolist()
     ['2024-02-29', '']
     """
+    column = _checks.decoded(column)
     typed = str(getattr(column, "dtype", getattr(column, "type", "")))
     if _NESTED.match(typed):
         raise ValueError(f"{name}: expected numbers or texts, got {typed}")
