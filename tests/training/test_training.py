@@ -313,3 +313,12 @@ def test_a_history_without_an_epoch_is_an_empty_frame():
         frame = History().to_frame(by)
         assert len(frame) == 0
         assert frame.index.name == by
+
+
+def test_a_history_shows_itself_in_a_line():
+    records = [{"epoch": i, "loss": 1 / i, "seconds": 0.1, "val_loss": 2.0} for i in range(1, 1001)]
+    assert (
+        repr(History([1.0] * 10**5, records, "diverged"))
+        == "<History: epochs=1000, steps=100000, stopped='diverged', loss=0.001, val_loss=2>"
+    )
+    assert repr(History()) == "<History: epochs=0, steps=0, stopped='epochs'>"

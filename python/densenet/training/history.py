@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Record: TypeAlias = dict[str, float]
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The losses, scores and times of one training with `Network.fit`.
 
@@ -41,6 +41,8 @@ class History:
     >>> history = network.fit([[1.0]], [5.0], epochs=3, optimizer=SGD(lr=0.1))
     >>> [round(record["loss"], 2) for record in history.epochs], history.stopped
     ([25.0, 9.0, 3.24], 'epochs')
+    >>> history
+    <History: epochs=3, steps=3, stopped='epochs', loss=3.24>
     >>> figure = history.plot()
     """
 
@@ -48,6 +50,13 @@ class History:
     epochs: list[Record] = field(default_factory=list)
     stopped: str = "epochs"
     steps_per_epoch: int = 0
+
+    def __repr__(self) -> str:
+        """Tell in a line what a notebook shows of a call of `fit`: not each of a million losses."""
+        last = self.epochs[-1] if self.epochs else {}
+        scores = [f", {name}={value:.4g}" for name, value in last.items() if _is_score(name)]
+        length = f"epochs={len(self.epochs)}, steps={len(self.batch_loss)}"
+        return f"<History: {length}, stopped={self.stopped!r}{''.join(scores)}>"
 
     def plot(self) -> "Figure":
         """Draw the losses of steps and epochs and all scores as curves (needs matplotlib).
@@ -111,3 +120,7 @@ def divergence(history: History) -> str:
         f"training has diverged: the loss of step {steps + 1}, in epoch {len(history.epochs)}, is "
         f"{history.batch_loss[-1]}; the step was not taken"
     )
+
+
+def _is_score(name: str) -> bool:
+    return name == "loss" or name.startswith("val_")
