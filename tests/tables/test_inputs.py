@@ -225,6 +225,11 @@ def test_rows_of_names_are_joined(command):
     assert "columns: 2 of numbers" in out  # without the id
 
 
+def test_rows_of_names_that_are_all_there_are_joined(empty_folder):
+    Path("t.csv").write_text("size,size,genre\nmin,max,main\n1,2,a\n")
+    assert list(read_table("t.csv", header=2).columns) == ["size_min", "size_max", "genre_main"]
+
+
 @pytest.mark.parametrize("levels", [1, 2])
 def test_the_index_of_a_frame_has_its_own_name_below_those_of_levels(levels, rng):
     """As pandas writes columns of several levels, of which it names the levels, too."""

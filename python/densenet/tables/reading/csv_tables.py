@@ -251,7 +251,7 @@ def _header(lines: Lines, dialect: Dialect, rows: int) -> list[str]:
         parts = [[cell.strip() for cell in cells] for cells in found]
         of_index = list(takewhile(bool, parts[-1])) if rows > 1 else []
         names = ["_".join(filter(None, column)) for column in zip(*parts, strict=True)]
-        if of_index and not any(parts[-1][len(of_index) :]):
+        if 0 < len(of_index) < len(names) and not any(parts[-1][len(of_index) :]):
             names[: len(of_index)] = of_index  # pandas writes the names of the levels above them
         return names
     if found:
