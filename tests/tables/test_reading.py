@@ -6,6 +6,7 @@ import gzip
 import io
 import pickle
 import sqlite3
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def array():
     return held.getvalue()
 
 
+def tar():
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as written:
+        entry = tarfile.TarInfo("t.csv")
+        entry.size = len(CSV)
+        written.addfile(entry, io.BytesIO(CSV))
+    return held.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "make", "message"),
     [
@@ -80,6 +90,24 @@ def array():
         ("t.db", database, "an SQLite database: convert it to CSV or Parquet first"),
         ("t.npy", array, "a NumPy array: convert it to CSV or Parquet first"),
         ("t.pdf", lambda: b"%PDF-1.7\n" + CSV, "a PDF document"),
+        ("t.mat", lambda: b"MATLAB 5.0 MAT-file, Platform" + CSV, "a MATLAB file: convert it"),
+        (
+            "t.csv",
+            lambda: b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS: ",
+        ),
+        ("t.json", lambda: b'[\n  {"x": 1, "y": "a"}]', "JSON: convert it"),
+        ("t.jsonl", lambda: b'{"x": 1, "y": "a"}\n', "JSON: convert it"),
+        ("t.arff", lambda: b"% Iris\n%\n\n@RELATION iris\n@DATA\n" + CSV, "an ARFF file: convert"),
+        (
+            "t.csv",
+            lambda: b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html>",
+            "an HTML page: download the table",
+        ),
+        ("t.xml", lambda: b'<?xml version="1.0"?>\n<data>', "XML: convert it"),
+        ("t.db", lambda: b"\xd8,\n,,,,,DUCK\xe7\x03\0\0" + CSV, "a DuckDB database: convert it"),
+        ("t.csv.tar", tar, "a tar archive: unpack it first"),
+        ("t.tar.gz", lambda: gzip.compress(tar()), "a tar archive: unpack it first"),
     ],
 )
 def test_a_file_that_is_no_table_is_told(refused, name, make, message):
@@ -88,7 +116,13 @@ def test_a_file_that_is_no_table_is_told(refused, name, make, message):
     assert err.startswith(f"densenet: {name}: expected CSV or Parquet, got {message}")
 
 
-@pytest.mark.parametrize("first", ["PAR1", "PK", "ORC", "BZh", "BZh9", "FEA1", "ARROW1", "%PDF"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        *("PAR1", "PK", "ORC", "BZh", "BZh9", "FEA1", "ARROW1", "%PDF", "MATLAB", "version"),
+        *("{x}", "[x]", "@relation", "<html", "12345678DUCK"),
+    ],
+)
 def test_a_header_may_begin_like_another_file(first):
     Path("t.csv").write_text(f"{first},y\n1,a\n2,b\n")
     assert list(read_table("t.csv").columns) == [first, "y"]

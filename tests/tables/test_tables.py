@@ -47,12 +47,13 @@ def test_encodings(write, encoding):
     assert cells(read_table(path, encoding=encoding)) == {"name": ["Zoë"]}
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_seen_from_the_first_line(write, delimiter):
-    text = delimiter.join(["a", '"b,;\tc"', "d"]) + "\n" + delimiter.join("123") + "\n"
+    text = delimiter.join(["a", '"b,;\t|c"', "d"]) + "\n" + delimiter.join("123") + "\n"
     table = read_table(write(text))
-    assert list(table.columns) == ["a", "b,;\tc", "d"]
-    assert cells(read_table(write("a|b\n1|2\n"), delimiter="|")) == {"a": ["1"], "b": ["2"]}
+    assert list(table.columns) == ["a", "b,;\t|c", "d"]
+    assert cells(read_table(write("a^b\n1^2\n"), delimiter="^")) == {"a": ["1"], "b": ["2"]}
+    assert list(read_table(write("| a | b |\n|---|---|\n")).columns) == ["| a | b |"]
 
 
 def test_quotes_hold_newlines_and_messages_count_lines(write):

@@ -41,7 +41,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add(
         "--delimiter",
         metavar="D",
-        help="CSV (default: as sep= says, else comma, semicolon or tab, by the first rows)",
+        help="CSV (default: as sep= says, else comma, semicolon, tab or |, by the first rows)",
     )
     add("--comment", metavar="C", help="CSV: what lines begin with that are skipped, such as #")
     add("--encoding", default="utf-8", metavar="E", help="CSV (default: utf-8)")

@@ -27,7 +27,7 @@ from densenet.tables.reading.packed_texts import PACKED, can_pack, packed
 from densenet.tables.reading.parts import Part, of_one_file
 from densenet.tables.stored import Stored
 
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
 _TOLD = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 _UNNAMED = re.compile(r"Unnamed: 0(\.\d+)*")
 _FEW = 20  # first lines, from which the delimiter is found
@@ -286,8 +286,13 @@ def _of_one_width(lines: Lines, dialect: Dialect, rows: int) -> Iterator[tuple[i
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """Find the delimiter of a file that begins with these lines."""
-    return max(_DELIMITERS, key=lambda one: _fitness(lines, one))
+    """Find the delimiter of a file that begins with these lines.
+
+    A table of Markdown, whose lines begin with a bar, is none of CSV.
+    """
+    is_framed = any(line.startswith("|") for line in lines[:1])
+    among = _DELIMITERS.replace("|", "") if is_framed else _DELIMITERS
+    return max(among, key=lambda one: _fitness(lines, one))
 
 
 def _fitness(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:

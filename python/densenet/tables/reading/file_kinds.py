@@ -1,5 +1,6 @@
 """Recognise what a file is, and refuse with advice what is neither CSV nor Parquet."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import IO
@@ -37,16 +38,28 @@ _KINDS = (
     (b"SQLite format 3\x00", "an SQLite database", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
     (b"%PDF-", "a PDF document", _CONVERT),
+    (b"MATLAB 5.0 MAT-file", "a MATLAB file", _CONVERT),
+    (b"MATLAB 7.3 MAT-file", "a MATLAB file", _CONVERT),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file, by git lfs pull"),
     *((mark, f"a file packed twice, by {what} inside", _UNPACK) for mark, what in _PACKINGS),
 )
+_PATTERNS = (
+    (rb"\s*(\{\s*[\"}]|\[\s*[\[{])", "JSON", _CONVERT),
+    (rb"(?i)([ \t]*(%.*)?\n)*[ \t]*@relation\s", "an ARFF file", _CONVERT),
+    (rb"(?i)\s*<(!doctype html|html|head|table)[\s>]", "an HTML page", "download the table itself"),
+    (rb"\s*<\?xml\s", "XML", _CONVERT),
+    (rb"(?s).{8}DUCK..\0\0", "a DuckDB database", _CONVERT),
+    (rb"(?s)(?=[^\0]{1,100}\0).{257}ustar", "a tar archive", _UNPACK),
+)
+_FIRST = 1 << 12  # bytes in which an ARFF file has mostly told what it is
 _IN_ARCHIVES = (
     ("xl/", "an Excel workbook", _SAVE),
     ("content.xml", "an OpenDocument spreadsheet", _SAVE),
 )
 
 
-def beginning(file: IO[bytes]) -> bytes:
-    """Give the first bytes of a file, and go back to its beginning.
+def beginning(file: IO[bytes], length: int = 16) -> bytes:
+    """Give the first `length` bytes of a file, and go back to its beginning.
 
     Examples
     --------
@@ -55,7 +68,7 @@ def beginning(file: IO[bytes]) -> bytes:
     >>> beginning(io.BytesIO(b"a,b"))
     b'a,b'
     """
-    first = file.read(16)
+    first = file.read(length)
     file.seek(0)
     return first
 
@@ -125,9 +138,10 @@ def refuse_others(name: str, file: IO[bytes]) -> None:
     Traceback (most recent call last):
     ValueError: a.pdf: expected CSV or Parquet, got a PDF document: convert it to CSV or ...
     """
-    first = beginning(file)
-    is_orc = first.startswith(b"ORC") and min(first) < ord("\t")  # a column may be called ORC
+    first = beginning(file, _FIRST).removeprefix(b"\xef\xbb\xbf")
+    is_orc = first.startswith(b"ORC") and min(first[:16]) < ord("\t")  # a column may be called ORC
     kinds = ((b"ORC", "an ORC file", _CONVERT),) if is_orc else _KINDS
-    for mark, what, advice in kinds:
-        if first.startswith(mark):
-            raise ValueError(f"{name}: expected CSV or Parquet, got {what}: {advice}")
+    found = [kind for kind in kinds if first.startswith(kind[0])]
+    found += [kind for kind in _PATTERNS if re.match(kind[0], first)]
+    for _, what, advice in found:
+        raise ValueError(f"{name}: expected CSV or Parquet, got {what}: {advice}")

@@ -60,8 +60,8 @@ def read_table(
         c1, ...
     delimiter : str, optional
         One character. By default what a first line such as ``sep=;`` says, or the one of comma,
-        semicolon and tab that cuts the first rows into equally many cells; of several, the one with
-        the largest share of numbers, then the most cells.
+        semicolon, tab and vertical bar that cuts the first rows into equally many cells; of
+        several, the one with the largest share of numbers, then the most cells.
     encoding : str
         The encoding of a CSV file. A byte order mark is skipped.
     missing : iterable of str
