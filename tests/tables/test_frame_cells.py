@@ -107,6 +107,14 @@ def test_long_integers_stay_exact_beside_gaps(whole):
         assert (cells.tolist(), are_own) == (texts, False)
 
 
+@pytest.mark.parametrize("other", [float("nan"), 2**63 + 2, 1.5])
+def test_long_integers_stay_exact_in_lists(other):
+    """NumPy makes floats of them, also where some are beyond the signed and some are small."""
+    cells, are_own = cells_of("x", [2**63 + 1, 1, other])
+    text = "" if other != other else str(other)
+    assert (cells.tolist(), are_own) == ([str(2**63 + 1), "1", text], False)
+
+
 @pytest.mark.parametrize("is_series", [False, True])
 def test_times_of_day_may_have_nanoseconds(is_series):
     arrow = pytest.importorskip("pyarrow")
@@ -193,6 +201,9 @@ def test_what_is_no_column_is_refused_by_name():
         Table.from_columns({"a": [b"\xff"]})
     with pytest.raises(ValueError, match=r"^columns\['a'\]: .*, got timedelta64\[M\]$"):
         Table.from_columns({"a": np.array([1, 2], "m8[M]")})
+    frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(ValueError, match=r"^columns: expected names .*, got column 'a' 2"):
+        Table.from_columns(frame)
     with pytest.raises(TypeError, match=r"^X: expected a mapping from names to cells, got int"):
         columns_of("X", 3)
 

@@ -156,8 +156,8 @@ def test_a_missing_column_is_told_with_those_that_are_there():
 
 
 def test_columns_are_of_one_length():
-    for columns in {}, {"a": [1], "b": [1, 2]}:
-        with pytest.raises(ValueError, match="columns: expected sequences of one length, got"):
+    for columns, expected in ({}, "columns"), ({"a": [1], "b": [1, 2]}, "sequences of one length"):
+        with pytest.raises(ValueError, match=f"^columns: expected {expected}, got"):
             Table.from_columns(columns)
     table = Table.from_columns({"a": ["x", None], "b": [True, False], "c": [0.5, np.nan]})
     assert cells(table) == {

@@ -101,6 +101,8 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
+    if values.dtype.kind == "f" and _are_rounded(column, values):
+        values = np.array(column, object)
     match values.dtype.kind:
         case "i" | "u" | "f":
             return values, True
@@ -125,6 +127,13 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
         cells = [_from_bytes(name, cell) for cell in cells]
     are_own = any(issubclass(kind, str | bytes) for kind in kinds)
     return np.array([_text(cell) for cell in cells], object), are_own
+
+
+def _are_rounded(column: Any, values: Array) -> bool:
+    """Tell a list of which NumPy made floats, though it has integers beyond 2**53."""
+    if not isinstance(column, list | tuple) or not np.any(np.abs(values) >= 2**53):
+        return False
+    return any(isinstance(cell, int) and abs(cell) >= 2**53 for cell in column)
 
 
 def _own_texts(name: str, column: Any) -> list[str | None] | None:

@@ -25,7 +25,7 @@ from densenet.tables.cells import (
 from densenet.tables.date_formats import DateFormat, recognise_dates
 from densenet.tables.frames import cells_of, columns_of
 from densenet.tables.guess import Guess
-from densenet.tables.names import look_like_cells
+from densenet.tables.names import check_names, look_like_cells
 from densenet.tables.numerals import PLAIN, Numerals, recognise
 from densenet.tables.stored import Coded, Columns, Held
 
@@ -128,9 +128,11 @@ class Table:
         Cells that are no numbers become texts, by `densenet.tables.frames.cells_of`.
         """
         _checks.text("source", source)
+        found = columns_of("columns", columns)
+        names = [_checks.text("columns", label) for label, _ in found]
+        check_names("columns", names)
         cells, guesses = {}, {}
-        for label, column in columns_of("columns", columns):
-            name = _checks.text("columns", label)
+        for name, (_, column) in zip(names, found, strict=True):
             cells[name], are_own = cells_of(f"columns[{name!r}]", column)
             if not are_own:  # texts that Python writes, such as those of decimals
                 guesses[name] = Guess(PLAIN)
