@@ -50,7 +50,7 @@ std::unique_ptr<Plan<T>> new_plan(const py::list& layers, const std::string& los
 }
 
 template <class T>
-py::object forward(Plan<T>& plan, const py::object& flat, const py::array& x,
+py::object forward(Plan<T>& plan, const py::object& flat, const py::object& x,
                    const py::tuple& mode) {
   // The first layers of a network may have no parameters.
   const Index size = plan.parameters();
@@ -81,7 +81,7 @@ std::unique_ptr<Predictor<T>> predictor(const Plan<T>& plan, const py::object& f
 }
 
 template <class T>
-py::array_t<T> predict(Predictor<T>& predictor, const py::array& x) {
+py::array_t<T> predict(Predictor<T>& predictor, const py::object& x) {
   const Source source = source_of(x, predictor.inputs());
   auto y = new_matrix<T>(source.rows, predictor.outputs());
   T* out = y.mutable_data();
@@ -103,7 +103,7 @@ double gradients(Plan<T>& plan, const py::object& flat, const py::tuple& given,
 }
 
 template <class T>
-void backward(Plan<T>& plan, const py::object& flat, const py::array& x, const py::object& dy,
+void backward(Plan<T>& plan, const py::object& flat, const py::object& x, const py::object& dy,
               const py::object& dflat, const py::object& dx, const py::tuple& mode) {
   const T* params = required<const T>(flat, plan.parameters(), "flat");
   const Source source = source_of(x, plan.inputs());

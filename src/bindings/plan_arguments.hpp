@@ -49,8 +49,38 @@ inline bool swapped(const py::array& array) {
   return order == (little ? '>' : '<');
 }
 
+// Sparse rows, as SparseRows of densenet/_checks/sparse.py has them.
+inline Source sparse_source_of(const py::object& given, Index cols) {
+  const auto begins = optional_vector<std::int64_t>(given.attr("begins"));
+  const py::array columns = given.attr("columns"), numbers = given.attr("numbers");
+  require(begins && begins->size > 1 && py::cast<Index>(given.attr("width")) == cols, "matrix");
+  const Index rows = begins->size - 1, entries = numbers.size();
+  require(std::max(rows, cols) < Index{1} << 32, "matrix");
+  const std::int64_t* const row = begins->data;
+  require(row[0] >= 0 && row[rows] <= entries && std::is_sorted(row, row + rows + 1), "matrix");
+  const Scalar index = scalar_of(columns);
+  require(index == Scalar::I32 || index == Scalar::I64, "columns");
+  require(c_contiguous(columns) && !swapped(columns) && columns.size() == entries, "columns");
+  require(c_contiguous(numbers), "numbers");
+  const auto bytes = [](const py::array& array) {
+    return static_cast<const std::byte*>(array.data());
+  };
+  return {bytes(numbers),
+          rows,
+          cols,
+          0,
+          0,
+          scalar_of(numbers),
+          swapped(numbers),
+          row,
+          bytes(columns),
+          index == Scalar::I64};
+}
+
 // A user's matrix (rows, cols).
-inline Source source_of(const py::array& array, Index cols) {
+inline Source source_of(const py::object& given, Index cols) {
+  if (!py::isinstance<py::array>(given)) return sparse_source_of(given, cols);
+  const auto array = py::reinterpret_borrow<py::array>(given);
   require(array.ndim() == 2 && array.shape(1) == cols && array.shape(0) > 0, "matrix");
   return {static_cast<const std::byte*>(array.data()),
           array.shape(0),
@@ -89,7 +119,7 @@ T* required(const py::object& object, Index size, const char* what) {
 // None, sample_weight (n) or None, total_weight or None.
 inline Examples examples_of(const py::tuple& given, Index inputs, Index outputs) {
   const auto& [x, targets, sample_weight, total_weight] =
-      py::cast<std::tuple<py::array, py::object, py::object, std::optional<double>>>(given);
+      py::cast<std::tuple<py::object, py::object, py::object, std::optional<double>>>(given);
   Examples examples{source_of(x, inputs), nullptr, {}, nullptr, total_weight.value_or(0)};
   if (targets.is_none()) return examples;
   const auto array = py::cast<py::array>(targets);

@@ -1,4 +1,5 @@
-// Copies rows of a user's array, of any element type, strides and byte order, into a batch.
+// Copies rows of a user's array, of any element type, strides and byte order, into a batch. Sparse
+// rows become dense here; sparse_batch.hpp leaves them sparse.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +49,7 @@ inline constexpr Scalar kScalar = sizeof(T) == 4 ? Scalar::F32 : Scalar::F64;
 // True if rows of x can be read as T where they are, without a copy.
 template <class T>
 bool usable_in_place(const Source& x) {
-  return x.scalar == kScalar<T> && !x.swapped && x.col_bytes == sizeof(T) &&
+  return !x.is_sparse() && x.scalar == kScalar<T> && !x.swapped && x.col_bytes == sizeof(T) &&
          x.row_bytes % static_cast<Index>(sizeof(T)) == 0 &&
          reinterpret_cast<std::uintptr_t>(x.data) % alignof(T) == 0;
 }
@@ -64,10 +65,47 @@ From read(const std::byte* from, bool swapped) {
   return value;
 }
 
+// Calls body(entries) with a function entries(row, each), which calls each(column, number) for the
+// numbers of a sparse row. Columns increase and are less than x.cols, whatever another thread may
+// write into the user's arrays meanwhile.
+template <class T, class Body>
+void with_entries(const Source& x, const Body& body) {
+  with_scalar(x.scalar, [&](auto type) {
+    using From = decltype(type);
+    const auto by_columns_of = [&](auto column) {
+      using Column = decltype(column);
+      body([&x](Index row, const auto& each) {
+        Index least = 0;
+        for (Index e = x.begins[row]; e < x.begins[row + 1]; ++e) {
+          const auto given = read<Column>(x.columns + e * Index{sizeof(Column)}, false);
+          least = std::clamp(static_cast<Index>(given), least, x.cols - 1);
+          each(least, static_cast<T>(read<From>(x.data + e * Index{sizeof(From)}, x.swapped)));
+        }
+      });
+    };
+    x.wide ? by_columns_of(std::int64_t{}) : by_columns_of(std::int32_t{});
+  });
+}
+
+// Makes a part of sparse rows dense: as gather(), below.
+template <class T>
+void gather_sparse(const Source& x, const std::int64_t* order, const Part& part, T* to) {
+  with_entries<T>(x, [&](const auto& entries) {
+    for (Index i = part.rows.begin; i < part.rows.end; ++i) {
+      T* const row = to + i * x.cols;
+      std::fill(row + part.cols.begin, row + part.cols.end, T(0));
+      entries(order != nullptr ? order[i] : i, [&](Index column, T number) {
+        if (part.cols.begin <= column && column < part.cols.end) row[column] = number;
+      });
+    }
+  });
+}
+
 // Fills a part of `to` (rows, x.cols): its row i becomes row order[i] of x, or row i of x if
 // `order` is null.
 template <class T>
 void gather(const Source& x, const std::int64_t* order, const Part& part, T* to) {
+  if (x.is_sparse()) return gather_sparse(x, order, part, to);
   with_scalar(x.scalar, [&](auto type) {
     using From = decltype(type);
     const Range rows = part.rows, cols = part.cols;

@@ -51,18 +51,30 @@ struct Part {
 // The element types that a user's array may have.
 enum class Scalar : std::uint8_t { Bool, I8, I16, I32, I64, U8, U16, U32, U64, F32, F64 };
 
-// A user's (rows, cols) matrix as NumPy holds it: any element type, strides and byte order.
+// A user's (rows, cols) matrix as NumPy holds it: any element type, strides and byte order. Or as
+// SciPy holds sparse rows (CSR): `data` has those numbers alone that are not 0, one row after the
+// other, each in increasing columns. Then nothing else has strides.
 struct Source {
   const std::byte* data;
   Index rows, cols;
   Index row_bytes, col_bytes;  // strides
   Scalar scalar;
-  bool swapped;  // true: not in this machine's byte order
+  bool swapped;                          // true: not in this machine's byte order
+  const std::int64_t* begins = nullptr;  // (rows + 1): row i's numbers begin there; null: dense
+  const std::byte* columns = nullptr;    // of the numbers, int32 or, if they are wide, int64
+  bool wide = false;
 
+  bool is_sparse() const { return begins != nullptr; }
+  // How many numbers a sparse row has; of a dense one nobody counts them.
+  Index entries(Index row) const { return is_sparse() ? begins[row + 1] - begins[row] : 0; }
   // The matrix from this row on.
   Source from(Index row) const {
     Source rest = *this;
-    rest.data += row * row_bytes;
+    if (is_sparse()) {
+      rest.begins += row;
+    } else {
+      rest.data += row * row_bytes;
+    }
     rest.rows -= row;
     return rest;
   }

@@ -93,10 +93,15 @@ void Plan<T>::linear_forward(const Pass& pass, std::size_t u, Matrix<const T> x)
     };
     pass.product_of(u, Laps::Forward, finish, [&](const Finish<T>& finished) {
       const Part part = pass.y_part(unit);
+      const Depth depth = forward_depth(unit.inputs, n);
       if (cells != nullptr) {
         return pass.multiply(cells->x, cells->weight, part, unit.inputs, finished);
       }
-      pass.multiply(x, unit, part, forward_depth(unit.inputs, n), finished, {{y_out}, n});
+      if (pass.is_sparse(unit)) {
+        const RowMajor<T> weight{pass.params + unit.weight, n};
+        return pass.multiply(pass.work.sparse.rows(), weight, part, depth, finished);
+      }
+      pass.multiply(x, unit, part, depth, finished, {{y_out}, n});
     });
   });
 }

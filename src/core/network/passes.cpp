@@ -37,8 +37,8 @@ void for_each_element(Range rows, Index cols, const Body& body) {
 
 // ---- rows: forward ---------------------------------------------------------------------------
 
-// The batch's x (batch, inputs): where it lies, or gathered. Gathers this thread's part alone, of x
-// and of the targets (batch, outputs), if they are values.
+// The batch's x (batch, inputs): where it lies, or gathered; none if it stays sparse. Gathers this
+// thread's part alone, of x and of the targets (batch, outputs), if they are values.
 template <class T>
 Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const {
   const Timer timer(pass.sum(&Laps::gather));
@@ -50,6 +50,12 @@ Matrix<const T> Plan<T>::load_batch(const Pass& pass, const Batch& batch) const 
   if (batch.in_place()) {
     const auto* data = reinterpret_cast<const T*>(x.from(batch.begin).data);
     return {data, batch.rows, x.cols, x.row_bytes / static_cast<Index>(sizeof(T))};
+  }
+  if (pass.is_sparse(units_.front())) {
+    const Source from = batch.order != nullptr ? x : x.from(batch.begin);
+    const Index begin = pass.rows.begin;
+    pass.work.sparse.load(from, batch.order, pass.rows, begin, batch.entries(begin));
+    return {nullptr, batch.rows, x.cols, x.cols};
   }
   T* gathered = pass.work.x.get();
   batch.gather_part(x, pass.x_part(units_.front()), gathered);

@@ -94,14 +94,26 @@ Plan<T>::Plan(const Plan& other, std::vector<Unit> units, Index parameters)
 template <class T>
 Plan<T>::~Plan() = default;
 
-// Floating point operations of a forward pass over so many rows.
+// True if the first layer's products read a sparse x as it is: in floats, and with the weight as it
+// lies in the parameters. Otherwise the rows of a batch become dense where they are gathered.
 template <class T>
-double Plan<T>::flop(Index rows) const {
+bool Plan<T>::stays_sparse(const Source& x) const {
+  const Unit& unit = units_.front();
+  return x.is_sparse() && unit.kind == Unit::Linear && !unit.is_rounded() &&
+         precision_.pieces_of(kAnyRows, unit.inputs, unit.outputs) == 0;
+}
+
+// Floating point operations of a forward pass over so many rows like those of x.
+template <class T>
+double Plan<T>::flop(Index rows, const Source& x) const {
   double terms = 0;
   for (const Unit& unit : units_) {
     const double width = static_cast<double>(unit.outputs);
-    terms += unit.kind == Unit::Linear ? width * static_cast<double>(unit.inputs)
-                                       : kFlopPerElement / 2 * width;
+    double depth = static_cast<double>(unit.inputs);
+    if (unit.first && stays_sparse(x)) {
+      depth = static_cast<double>(x.begins[x.rows] - x.begins[0]) / static_cast<double>(x.rows);
+    }
+    terms += unit.kind == Unit::Linear ? width * depth : kFlopPerElement / 2 * width;
   }
   return 2 * static_cast<double>(rows) * terms;
 }
@@ -151,10 +163,15 @@ void Plan<T>::reserve(Workspace& work, Index rows, int threads) const {
   }
 }
 
-// Makes room for what has to be gathered of a batch.
+// Makes room for what has to be gathered of a batch, and of all that are no larger: rows of a
+// sparse x with so many numbers. Decides where its x lies.
 template <class T>
-void Plan<T>::reserve_batch(Workspace& work, const Batch& batch) const {
-  if (!batch.in_place()) work.x.at_least(batch.rows * inputs());
+void Plan<T>::reserve_batch(Workspace& work, const Batch& batch, Index entries) const {
+  work.x_lies = batch.in_place()                 ? XLies::InPlace
+                : stays_sparse(batch.examples.x) ? XLies::Sparse
+                                                 : XLies::Gathered;
+  if (work.x_lies == XLies::Gathered) work.x.at_least(batch.rows * inputs());
+  if (work.x_lies == XLies::Sparse) work.sparse.reserve(batch.rows, entries, inputs());
   if (batch.examples.labels == nullptr) work.targets.at_least(batch.rows * outputs());
 }
 
@@ -189,7 +206,7 @@ template <class T>
 void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
                           Workspace& scratch) const {
   Workspace* const work = &scratch;
-  const int threads = threads_now(flop(x.rows));
+  const int threads = threads_now(flop(x.rows, x));
   const auto output_rows = [&](const Pass& pass, Matrix<const T> in, Readable readable, T* to) {
     forward_rows(pass, in, readable);
     const T* last = work->y.back().get();
@@ -200,8 +217,8 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
     const Examples examples{x, nullptr, {}, nullptr};
     const Batch batch(examples, nullptr, 0, x.rows);
     reserve(*work, x.rows, threads);
-    reserve_batch(*work, batch);
-    work->sharing.decide(units_, precision_, x.rows, threads, batch.in_place());
+    reserve_batch(*work, batch, batch.entries(x.rows));
+    work->sharing.decide(units_, precision_, x.rows, threads, work->x_lies);
     return parallel_call(threads, [&](Team team) {
       const Pass pass{params, *work,         mode, team, work->sharing.rows(team),
                       x.rows, work->sharing, {}};
@@ -217,16 +234,30 @@ void Plan<T>::forward_all(const T* params, const Source& x, T* y, const Mode<T>&
   const EvenSplit blocks(x.rows, (x.rows + least - 1) / least);
   std::atomic<Index> next{0};
   reserve(*work, kForwardRows * threads, threads);
-  work->x.at_least(kForwardRows * threads * inputs());
-  work->sharing.decide(units_, precision_, x.rows, 1, true);
+  work->x_lies = stays_sparse(x) ? XLies::Sparse : XLies::Gathered;
+  Index entries = 0;  // of a block, at most
+  if (work->x_lies == XLies::Sparse) {
+    for (Index block = 0; block < blocks.count; ++block) {
+      entries =
+          std::max(entries, x.begins[blocks.begin(block + 1)] - x.begins[blocks.begin(block)]);
+    }
+    work->sparse.reserve(kForwardRows * threads, entries * threads);
+  } else {
+    work->x.at_least(kForwardRows * threads * inputs());
+  }
+  work->sharing.decide(units_, precision_, x.rows, 1, XLies::Gathered);
   parallel_call(threads, [&](Team team) {
     const Index slot = team.rank * kForwardRows, slots = team.size * kForwardRows;
     cut_weights({params, *work, mode, team, {}, slots, work->sharing, {}});
     for (Index block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks.count;) {
       const Index begin = blocks.begin(block), rows = blocks.begin(block + 1) - begin;
       const Pass pass{params, *work, mode, team, {slot, slot + rows}, slots, work->sharing, {}};
-      gather(x.from(begin), nullptr, Part{{0, rows}, {0, inputs()}},
-             work->x.get() + slot * inputs());
+      const Source block_x = x.from(begin);
+      if (work->x_lies == XLies::Sparse) {
+        work->sparse.load(block_x, nullptr, {0, rows}, slot, team.rank * entries);
+      } else {
+        gather(block_x, nullptr, Part{{0, rows}, {0, inputs()}}, work->x.get() + slot * inputs());
+      }
       output_rows(pass, {work->x.get(), slots, inputs(), inputs()}, Readable::All,
                   y + begin * outputs());
     }
@@ -245,8 +276,8 @@ void Plan<T>::differentiate(const Call& call, const T* params, const Batch& batc
                             const Mode<T>& mode, T* dparams, T* dx,
                             const OutputGradient& output_gradient, const Finish& finish) const {
   reserve(work, batch.rows, call.threads());
-  reserve_batch(work, batch);
-  work.sharing.decide(units_, precision_, batch.rows, call.threads(), batch.in_place(), false);
+  reserve_batch(work, batch, batch.entries(batch.rows));
+  work.sharing.decide(units_, precision_, batch.rows, call.threads(), work.x_lies, false);
   work.ended = false;
   const std::size_t lowest = dx != nullptr ? 0 : lowest_learning({});
   const Gradients gradients{dparams != nullptr ? lowest : Gradients::kNone,
@@ -274,8 +305,8 @@ double Plan<T>::gradients(const T* params, const Examples& examples, T* dparams,
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
     differentiate(
-        SingleCall(gradient_flop(batch.rows)), read_params, batch, *work, read_mode, dparams, dx,
-        [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
+        SingleCall(gradient_flop(batch.rows, examples.x)), read_params, batch, *work, read_mode,
+        dparams, dx, [&](const Pass& pass) { loss_rows(pass, batch); }, [](const Pass&) {});
   });
   return batch_loss(batch, *work);
 }
@@ -289,8 +320,8 @@ std::optional<double> Plan<T>::loss_and_gradient(const T* params, const Examples
   const Batch batch(examples, nullptr, 0, examples.x.rows);
   std::atomic<bool> moves{batch.total_weight > 0};  // written before a barrier, read after it
   differentiate(
-      PacedCall(work->gradient_pace, batch.rows, gradient_flop(batch.rows)), params, batch, *work,
-      mode, gradient, nullptr,
+      PacedCall(work->gradient_pace, batch.rows, gradient_flop(batch.rows, examples.x)), params,
+      batch, *work, mode, gradient, nullptr,
       [&](const Pass& pass) {
         loss_rows(pass, batch);
         if (!finite_loss(pass)) moves = false;
@@ -315,7 +346,7 @@ void Plan<T>::backward(const T* params, const Source& x, const T* dy, T* dparams
     activation_gradient(pass, units_.size() - 1, d);
   };
   read(params, mode, *work, [&](const T* read_params, const Mode<T>& read_mode) {
-    differentiate(SingleCall(gradient_flop(batch.rows)), read_params, batch, *work, read_mode,
+    differentiate(SingleCall(gradient_flop(batch.rows, x)), read_params, batch, *work, read_mode,
                   dparams, dx, output_gradient, [](const Pass&) {});
   });
 }

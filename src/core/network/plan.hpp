@@ -215,9 +215,10 @@ class Plan {
 
   void forward_all(const T* params, const Source& x, T* y, const Mode<T>& mode,
                    Workspace& work) const;
-  double flop(Index rows) const;
+  bool stays_sparse(const Source& x) const;
+  double flop(Index rows, const Source& x) const;
   void reserve(Workspace& work, Index rows, int threads) const;
-  void reserve_batch(Workspace& work, const Batch& batch) const;
+  void reserve_batch(Workspace& work, const Batch& batch, Index entries) const;
 
   Matrix<const T> load_batch(const Pass& pass, const Batch& batch) const;
   void cut_weights(const Pass& pass) const;
@@ -256,7 +257,7 @@ class Plan {
   double batch_loss(const Batch& batch, const Workspace& work) const;
   template <class Body>
   void read(const T* params, const Mode<T>& mode, Workspace& work, const Body& body);
-  double gradient_flop(Index rows) const { return 3 * flop(rows); }
+  double gradient_flop(Index rows, const Source& x) const { return 3 * flop(rows, x); }
   template <class Call, class OutputGradient, class Finish>
   void differentiate(const Call& call, const T* params, const Batch& batch, Workspace& work,
                      const Mode<T>& mode, T* dparams, T* dx, const OutputGradient& output_gradient,

@@ -33,15 +33,19 @@
 
 namespace densenet {
 
+// Where the x of a batch lies: in the user's array, gathered, or gathered and sparse.
+enum class XLies { InPlace, Gathered, Sparse };
+
 // The decision for one number of rows and threads. Private to the plan's own files.
 template <class T>
 class Sharing {
  public:
-  // Decides for batches of `batch` rows. `in_place`: x is read where it lies, so every thread can
-  // read all of it, unless the first product is of bf16 pieces, for which each thread cuts its own
-  // rows. `by_columns`: share the first layer by columns where that is possible.
+  // Decides for batches of `batch` rows. Every thread can read all of an x that is in place, unless
+  // the first product is of bf16 pieces, for which each thread cuts its own rows. Where x is
+  // sparse, the first layer goes by rows. `by_columns`: share the first layer by columns where that
+  // is possible.
   void decide(const std::vector<Unit>& units, const Precision& precision, Index batch,
-              Index threads, bool in_place, bool by_columns = true) {
+              Index threads, XLies x, bool by_columns = true) {
     batch_ = batch;
     threads_ = threads;
     grain_ = 1;
@@ -52,14 +56,14 @@ class Sharing {
       units_[unit.index].pieces = pieces;
       if (pieces > 0) grain_ = kBlockSide;
     }
-    in_place_ = in_place && units_[0].pieces == 0;
+    in_place_ = x == XLies::InPlace && units_[0].pieces == 0;
     first_by_columns_ = by_columns && in_place_ && threads > 1 && units.size() > 1 &&
                         batch * units[0].inputs <= kMostSharedX && goes_on(units[0], units[1]);
     for (std::size_t u = 0; u < units.size() && threads > 1; ++u) {
       const Unit& unit = units[u];
       if (unit.kind != Unit::Linear) continue;
       Shared& its = units_[u];
-      if (its.pieces > 0) continue;
+      if (its.pieces > 0 || (unit.first && x == XLies::Sparse)) continue;
       const bool follows = u > 0 && units_[u - 1].columns && goes_on(units[u - 1], unit);
       const bool leads = first_by_columns_ && unit.first;
       its.depth = follows || (unit.first && !leads && depth_pays(unit));

@@ -164,11 +164,19 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
   const typename Pool<Workspace>::Loan work(workspaces_);
   const Index all_rows = epoch.rows > 0 ? epoch.rows : examples.x.rows;
   const Index rows = std::min(epoch.batch_size, all_rows);
-  const double step_flop = gradient_flop(rows) + kUpdateFlop * static_cast<double>(parameters_);
+  const double step_flop =
+      gradient_flop(rows, examples.x) + kUpdateFlop * static_cast<double>(parameters_);
   const int threads = threads_for(step_flop, epoch.n_steps);
   reserve(*work, rows, threads);
+  const auto begin_of = [&](Index step) { return (epoch.first_step + step) * epoch.batch_size; };
+  const auto rows_of = [&](Index step) { return std::min(rows, all_rows - begin_of(step)); };
   const Batch first(examples, epoch.order, 0, rows);
-  reserve_batch(*work, first);
+  Index entries = 0;  // of a batch whose x is sparse, at most
+  for (Index step = 0; examples.x.is_sparse() && step < epoch.n_steps; ++step) {
+    const Batch batch(examples, epoch.order, begin_of(step), rows_of(step));
+    entries = std::max(entries, batch.entries(batch.rows));
+  }
+  reserve_batch(*work, first, entries);
   // The update is fused with the weight gradients, unless it needs the norm of all of them.
   const bool whole = settings.clip_norm > 0 || epoch.tolerance > 0;
   if (whole) {
@@ -195,14 +203,12 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
     epoch.laps->assign(static_cast<std::size_t>(threads), Laps{});
     for (Laps& laps : *epoch.laps) laps.units.resize(units_.size());
   }
-  const auto begin_of = [&](Index step) { return (epoch.first_step + step) * epoch.batch_size; };
-  const auto rows_of = [&](Index step) { return std::min(rows, all_rows - begin_of(step)); };
   const auto sharing_of = [&](Index step) -> const Sharing<T>& {
     return rows_of(step) == rows ? work->sharing : work->sharing_last;
   };
   Poll poll(epoch);  // only thread 0 asks
   const bool paced = threads > 1 && epoch.laps == nullptr;
-  work->sharing.decide(units_, precision_, rows, threads, first.in_place());
+  work->sharing.decide(units_, precision_, rows, threads, work->x_lies);
   const Pace::Way most{threads, work->sharing.first_by_columns()};
   Pace::Block block{most, Poll::Clock::time_point::max(), true};
   // Lets the user's loss compute value and d from all rows of y. Readers may come in meanwhile, for
@@ -302,7 +308,7 @@ EpochResult Plan<T>::train_by(T* params, T* const* states, const Optimizer& opti
     if (paced) block = work->pace.next(rows, most, step_flop >= kLongStep);
     work->tiles.assign(static_cast<std::size_t>(threads), 0);
     const auto decide = [&](Sharing<T>& sharing, Index batch) {
-      sharing.decide(units_, precision_, batch, block.way.threads, first.in_place(),
+      sharing.decide(units_, precision_, batch, block.way.threads, work->x_lies,
                      block.way.by_columns);
     };
     decide(work->sharing, rows);

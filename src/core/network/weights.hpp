@@ -108,10 +108,11 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
     const UnitCells<T>* const cells = pass.cells(unit);
     // xᵀ d of one output is dᵀ x: one line, as long as its sums have one chunk.
-    const bool one_line = cells == nullptr && n == 1 && pass.batch <= kChunk;
-    const bool by_blocks = cells == nullptr && !one_line && worth_blocks(x, d, part.cols);
+    const bool sparse = pass.is_sparse(unit), always_by_tiles = sparse || cells != nullptr;
+    const bool one_line = !always_by_tiles && n == 1 && pass.batch <= kChunk;
+    const bool by_blocks = !always_by_tiles && !one_line && worth_blocks(x, d, part.cols);
     const bool by_tiles = unit.kind == Unit::Linear && !one_line && !by_blocks &&
-                          (cells != nullptr || !worth_lines<T>(part, n, pass.batch));
+                          (always_by_tiles || !worth_lines<T>(part, n, pass.batch));
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
     if (learns && unit.kind == Unit::Linear) {
@@ -138,8 +139,13 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
           if (cells != nullptr) {
             return pass.multiply(cells->x_transposed, cells->d_right, part, pass.batch, finished);
           }
-          pass.multiply(Transposed<T>{x.data, x.stride}, RowMajor<T>{d.data, d.stride}, part,
-                        pass.batch, finished, use.touches(unit.weight, n));
+          const RowMajor<T> right{d.data, d.stride};
+          if (sparse) {
+            const SparseLines<T> lines = pass.work.sparse.transpose(pass.batch, part.rows);
+            return pass.multiply(lines, right, part, pass.batch, finished);
+          }
+          pass.multiply(Transposed<T>{x.data, x.stride}, right, part, pass.batch, finished,
+                        use.touches(unit.weight, n));
         });
       } else {
         tiles += part.rows.size() > 0 ? 1 : 0;

@@ -12,6 +12,7 @@
 #include "core/layers/normalization.hpp"
 #include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
+#include "core/memory/sparse_batch.hpp"
 #include "core/memory/touched.hpp"
 #include "core/memory/views.hpp"
 #include "core/network/cells.hpp"
@@ -23,6 +24,7 @@
 #include "core/products/depth.hpp"
 #include "core/products/product.hpp"
 #include "core/products/rounded_product.hpp"
+#include "core/products/sparse_product.hpp"
 #include "core/products/tile.hpp"
 #include "core/threads/pace.hpp"
 #include "core/threads/parallel.hpp"
@@ -33,8 +35,10 @@ namespace densenet {
 // Scratch memory of one call.
 template <class T>
 struct Plan<T>::Workspace {
-  Buffer<T> x, targets;  // gathered: (batch, inputs), (batch, outputs)
-  Buffer<T> gradient;    // of all parameters, where the update is not fused
+  Buffer<T> x, targets;   // gathered: (batch, inputs), (batch, outputs)
+  SparseBatch<T> sparse;  // in the place of x, if the call's x stays sparse:
+  XLies x_lies = XLies::Gathered;
+  Buffer<T> gradient;  // of all parameters, where the update is not fused
 
   // One for each unit, which computes y = activation(z):
   std::vector<Buffer<T>> y;  // (batch, outputs)
@@ -92,6 +96,12 @@ struct Plan<T>::Batch {
                                              : 1.0;
   }
   bool in_place() const { return order == nullptr && usable_in_place<T>(examples.x); }
+  // How many numbers the first so many rows of a sparse x have.
+  Index entries(Index first) const {
+    Index sum = 0;
+    for (Index i = 0; i < first; ++i) sum += examples.x.entries(example(i));
+    return sum;
+  }
   // Copies a part of the batch's rows of `source` into `to`, which is as large as the batch.
   void gather_part(const Source& source, const Part& part, T* to) const {
     gather(order != nullptr ? source : source.from(begin), order, part, to);
@@ -139,6 +149,9 @@ struct Plan<T>::Pass {
   Roles d_roles(std::size_t unit) const {
     return {unit >= gradients.inputs, unit >= gradients.params};
   }
+
+  // True if the x of a unit is sparse, and its products read it as it is.
+  bool is_sparse(const Unit& unit) const { return unit.first && work.x_lies == XLies::Sparse; }
 
   // This thread's part of the batch's x (batch, inputs); and of a linear unit's y (batch, outputs),
   // dx (batch, inputs) and weight (inputs, outputs).
@@ -219,6 +232,11 @@ struct Plan<T>::Pass {
       if (unit.is_rounded()) return rounded_product(left, unit.rounded, part, depth, finish);
     }
     multiply(left, RowMajor<T>{params + unit.weight, unit.outputs}, part, depth, finish, touched);
+  }
+  // C = A B, where A is sparse.
+  void multiply(const SparseLines<T>& a, const RowMajor<T>& b, const Part& part, const Depth& depth,
+                const Finish<T>& finish) const {
+    sparse_product(a, b, part, depth, scratch(), finish);
   }
   // C = A B, of floats.
   template <class A, class B>

@@ -35,10 +35,35 @@ struct Depth {
   // The most sums that wait for later ones at a time.
   Index waiting() const { return completed(count - 1); }
 
+  // How many grains there are; the last one may be short.
+  Index grains() const { return (size + kDepthGrain - 1) / kDepthGrain; }
+
  private:
-  Index begin(Index chunk) const {
-    return std::min(size, (size + kDepthGrain - 1) / kDepthGrain * chunk / count * kDepthGrain);
+  Index begin(Index chunk) const { return std::min(size, grains() * chunk / count * kDepthGrain); }
+};
+
+// The ends of a depth's chunks, from the first one on: without a division for each.
+class ChunkEnds {
+ public:
+  explicit ChunkEnds(const Depth& depth)
+      : size_(depth.size),
+        count_(depth.count),
+        step_(depth.grains() / depth.count),
+        rest_(depth.grains() % depth.count) {}
+
+  Index next() {
+    grains_ += step_;
+    over_ += rest_;
+    if (over_ >= count_) {
+      over_ -= count_;
+      ++grains_;
+    }
+    return std::min(size_, grains_ * kDepthGrain);
   }
+
+ private:
+  Index size_, count_, step_, rest_;
+  Index grains_ = 0, over_ = 0;
 };
 
 // Adds up the sums of `count` chunks, a power of two, as ((0 + 1) + (2 + 3)) + ... Overwrites them.
