@@ -23,7 +23,8 @@ class ProfiledPart(NamedTuple):
         Microseconds of the matrix product; 0 where there is none, and for the weight gradient of not
         too many rows (up to 64, or 192), whose product is not measured apart from the update.
     gflops : float
-        The product's rate, in 10^9 floating point operations a second, of all threads together.
+        The product's rate, in 10^9 floating point operations a second, of all threads together;
+        those with the zeros of sparse rows, which are left out, are counted.
     then : str
         What follows on each finished tile of the product: bias, activation, derivative or update;
         ``"elementwise"`` for a layer without a product.

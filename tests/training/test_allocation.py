@@ -77,6 +77,7 @@ import numpy as np
 import densenet
 from densenet import Adam, AdamW, Linear, Network, RMSprop, SGD, Sigmoid, SoftmaxCrossEntropy
 from densenet._activations import ACTIVATIONS
+from densenet._checks import SparseRows
 from densenet._precision import PRECISIONS, Precision
 from densenet.layers import BatchNorm, Dropout, LayerNorm, Residual
 
@@ -99,7 +100,7 @@ OPTIMIZERS = {{
     "LayerNorm": (AdamW(), Adam(clip_norm=0.1)),
     "BatchNorm": (AdamW(), Adam(clip_value=0.01)),
 }}
-KINDS = "in place", "gathered", "settings of steps", "bf16 pieces"
+KINDS = "in place", "gathered", "settings of steps", "bf16 pieces", "sparse"
 PRECISIONS["high"] = Precision(2, 0.0, 1)  # of products of every size
 for dtype, kind, inner in itertools.product(("float32", "float64"), KINDS, INNER):
     precision = "high" if (kind, dtype) == ("bf16 pieces", "float32") else "highest"
@@ -110,6 +111,10 @@ for dtype, kind, inner in itertools.product(("float32", "float64"), KINDS, INNER
         weight = None
         if kind == "gathered":
             x, y, weight = x.astype("i2")[:, ::-1], np.eye(10)[y], rng.uniform(size=rows)
+        if kind == "sparse":
+            there = (np.arange(64) + np.arange(rows)[:, None]) % 4 == 0  # 16 in each row
+            begins = 16 * np.arange(rows + 1)
+            x = SparseRows(begins, np.nonzero(there)[1].copy(), x[there], 64)
         train, counts = network._learner.engine.train, []
 
         def counted(flat, moments, optimizer, examples, steps, *others):
@@ -184,7 +189,7 @@ def counter(tmp_path_factory):
 def test_no_step_allocates(counter, threads):
     output = run_python(_COUNT.format(threads=threads), LD_PRELOAD=counter)
     lines = [line.split(";") for line in output.splitlines()]
-    assert len(lines) == 56
+    assert len(lines) == 70
     for *what, first, _, long, short, again in lines:
         assert long == short == again, what
         assert int(first) > int(short), what  # the counter sees the core's memory

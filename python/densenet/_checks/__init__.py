@@ -74,6 +74,7 @@ from densenet._checks.objects import (
     weighted_pair,
     within,
 )
+from densenet._checks.sparse import SparseRows, not_sparse
 from densenet._checks.targets import (
     class_targets,
     scaled,
@@ -89,6 +90,7 @@ __all__ = [
     "MOST_STEPS",
     "MOST_THREADS",
     "OPTIONAL",
+    "SparseRows",
     "as_array",
     "choice",
     "class_targets",
@@ -119,6 +121,7 @@ __all__ = [
     "matrix",
     "matrix_backward",
     "names",
+    "not_sparse",
     "one_each",
     "pair",
     "pairs",

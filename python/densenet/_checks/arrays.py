@@ -127,6 +127,12 @@ def real(name: str, array: Any, shape: tuple[int | str, ...]) -> Array:
     return values
 
 
+def readable(name: str, dtype: np.dtype[Any], got: object) -> None:
+    """Require an element type of which the core reads rows; `got` stands for it in the error."""
+    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
+        raise TypeError(f"{name}: expected float32, float64, integers or bool, got {got}")
+
+
 def indices(name: str, array: Any, end: int, words: str = "indices") -> Array:
     """Check a vector of integers in [0, end); give it as intp. `words` names them in errors."""
     values = as_array(name, array)

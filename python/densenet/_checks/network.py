@@ -1,24 +1,28 @@
 """Checks of a network's input and layers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from densenet._checks.arrays import describe, of_shape
+from densenet._checks.arrays import describe, of_shape, readable
 from densenet._checks.frames import plain
+from densenet._checks.sparse import SparseRows, is_sparse, sparse_rows
 from densenet._typing import Array
 
 
 def inputs(x: Any, width: int, name: str = "x") -> Array:
-    """Check a network's input, (batch, width), of any real dtype and strides.
+    """Check a network's input, (batch, width), of any real dtype and strides; or sparse rows.
 
-    It is not converted here: rows are converted when they are gathered.
+    It is not converted here: rows are converted when they are gathered. `SparseRows` that were
+    checked before may be given again.
     """
+    if isinstance(x, SparseRows):
+        of_shape(name, cast("Array", x), ("batch", width))
+        return cast("Array", x)
+    if is_sparse(x):
+        return cast("Array", sparse_rows(name, x, width))
     array = plain(name, x)
-    dtype = array.dtype
-    if dtype.kind not in "biuf" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
-        whole = array is x or array.ndim == 0  # NumPy makes one object of what it cannot read
-        got = describe(x) if whole else dtype
-        raise TypeError(f"{name}: expected float32, float64, integers or bool, got {got}")
+    whole = array is x or array.ndim == 0  # NumPy makes one object of what it cannot read
+    readable(name, array.dtype, describe(x) if whole else array.dtype)
     of_shape(name, array, ("batch", width))
     return array
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from densenet._checks import SparseRows
 from densenet._engine.made_rows import MadeRows
 from densenet._typing import Array
 from densenet.optimizers import Optimizer
@@ -16,12 +17,12 @@ from densenet.profile import Profile
 class Examples(NamedTuple):
     """Rows to learn from, checked.
 
-    ``x`` has the shape (rows, inputs) and any element type; only training and the pass that
-    measures a loss take `MadeRows` in its place. ``targets`` are int64 class indices of
-    shape (rows,), values or probabilities of shape (rows, outputs), or what a loss of one's own
-    takes. ``sample_weight`` is float64 of shape (rows,), scaled so that no sum overflows. The
-    weighted loss and its gradient are divided by ``total_weight``, by default the sum of the rows'
-    weights.
+    ``x`` has the shape (rows, inputs) and any element type. Every call takes `SparseRows` in its
+    place; only training and the pass that measures a loss take `MadeRows`. ``targets`` are int64
+    class indices of shape (rows,), values or probabilities of shape (rows, outputs), or what a loss
+    of one's own takes. ``sample_weight`` is float64 of shape (rows,), scaled so that no sum
+    overflows. The weighted loss and its gradient are divided by ``total_weight``, by default the
+    sum of the rows' weights.
     """
 
     x: Array
@@ -46,8 +47,9 @@ class Examples(NamedTuple):
 
 def apart(examples: Examples, trained: Iterable[Array]) -> Examples:
     """Copy `x` if it may share memory with arrays that training changes."""
-    if not isinstance(examples.x, MadeRows) and any(
-        np.may_share_memory(examples.x, each) for each in trained
+    memory = examples.x.numbers if isinstance(examples.x, SparseRows) else examples.x
+    if not isinstance(memory, MadeRows) and any(
+        np.may_share_memory(memory, each) for each in trained
     ):
         return examples._replace(x=examples.x.copy())
     return examples

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from densenet._checks import SparseRows
 from densenet._typing import Array
 
 _AT_ONCE = 2**23  # bytes of rows that are made together
@@ -68,6 +69,8 @@ class _Part(MadeRows):
 def in_pieces(function: Callable[[Array], Array], x: Array | MadeRows) -> Array:
     """Apply a function of rows, whose outputs are its rows', to an array or piece by piece.
 
+    Sparse rows are as an array.
+
     Examples
     --------
     >>> import numpy as np
@@ -76,7 +79,7 @@ def in_pieces(function: Callable[[Array], Array], x: Array | MadeRows) -> Array:
     [[-1.0], [-1.0]]
     """
     if not isinstance(x, MadeRows) or not len(x):
-        return function(np.asarray(x))
+        return function(x if isinstance(x, SparseRows) else np.asarray(x))
     return np.concatenate(list(map(function, _pieces(x))))
 
 

@@ -23,9 +23,11 @@ class Passes(State):
 
         Parameters
         ----------
-        x : array or frame of shape (batch, inputs)
+        x : array, frame or sparse matrix of shape (batch, inputs)
             float32, float64, integers or bool, of any strides; never modified. A frame may have
-            columns of any types, all of them numbers and without gaps that its library marks.
+            columns of any types, all of them numbers and without gaps that its library marks. A
+            sparse matrix or array of SciPy, of any format, gives the bits of the array; if the
+            first layer is linear and the precision "highest", it is multiplied as it is.
         training : bool
             True runs dropout and batch normalisation as in training.
         upto : int, optional

@@ -80,6 +80,7 @@ class ReferenceEngine:
     @np.errstate(all="ignore")
     def _values(self, flat: Array, x: Array, mode: Mode, moments: _Moments) -> list[Array]:
         """Give the input and every layer's output; keep the moments of each normalisation."""
+        x = x.toarray() if isinstance(x, _checks.SparseRows) else x
         values = [np.asarray(x, self._dtype)]
         skipped: list[Array] = []  # inputs of the residual blocks around the layer at hand
         for number, place in enumerate(self._layout.places):

@@ -150,6 +150,7 @@ class ChunkSource:
             got = f"{len(chunk)} elements"
             raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {got}")
         x, y, *rest = chunk
+        _checks.not_sparse("x", x, "in a chunk")
         x, y = _checks.plain("x", x), _checks.plain("y", y)
         weights = None
         if rest and rest[0] is not None:

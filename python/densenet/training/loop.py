@@ -106,6 +106,8 @@ def _train(
     else:
         examples = learner.examples(cast("npt.ArrayLike", x), y, sample_weight)
         shuffled = orders.chosen(shuffle, examples.x, learner.position if resume else None)
+        if ranks is not None:
+            _checks.not_sparse("x", examples.x, "with workers")
     own_rows = ranks is not None and ranks.own_rows
     if class_weight is not None:
         loss = learner.loss
@@ -121,6 +123,8 @@ def _train(
         given = _checks.weighted_pair("validation_data", validation_data)
         with _checks.within("validation_data"):
             validation = learner.examples(*given)
+            if ranks is not None:
+                _checks.not_sparse("x", validation.x, "with workers")
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
     batch_size = min(_checks.count("batch_size", batch_size), _ANY_ROWS)

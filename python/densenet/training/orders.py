@@ -58,7 +58,7 @@ def row_by_row(x: Array) -> Array:
     Each element of a row that is drawn from there costs a line of memory, in every epoch; the copy
     reads each line once. A mapped file, which memory may not hold, stays as it is.
     """
-    if isinstance(x, MadeRows):
+    if isinstance(x, MadeRows | _checks.SparseRows):
         return x
     between_rows, between_columns = map(abs, x.strides)
     if 0 < between_rows < between_columns and file_of(x) is None:
