@@ -106,7 +106,7 @@ def test_wide_sparse_rows_are_never_dense_as_a_whole(estimator, solver, rng):
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert most < 160e6, f"{most / 1e6:.0f} MB"
+    assert most < 30e6, f"{most / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize("estimator", [DenseClassifier, DenseEnsembleClassifier])

@@ -21,7 +21,7 @@ from densenet._typing import Array
 from densenet.config import limit_this_thread
 from densenet.estimators import _build, _given, _lbfgs, _parameters, _stochastic
 from densenet.estimators._objective import Objective, same
-from densenet.estimators._rows import Rows, outputs
+from densenet.estimators._rows import Rows, as_rows, outputs
 from densenet.estimators._watch import Validation, Warned, Watch
 from densenet.estimators._weights import Weights
 from densenet.network import Network
@@ -197,6 +197,7 @@ class DenseEstimator(BaseEstimator):
         held = None if held_out[0] is None else self._hold(*held_out)
         coded = self._coded(y[train])
         weight = self._weigh(y[train], None if weight is None else weight[train])
+        x = as_rows(x)
         if train is every:
             rows = Rows(x, coded, weight, self._objective)
         elif stochastic:
@@ -286,7 +287,9 @@ class DenseEstimator(BaseEstimator):
         """Check the validation rows, and choose how to score them after each epoch."""
         checked, labels = self._read(x, y, False)
         weight = _given.weights("sample_weight_val", sample_weight, checked)
-        rows = Rows(checked, self._coded(labels), self._weigh(labels, weight), self._objective)
+        rows = Rows(
+            as_rows(checked), self._coded(labels), self._weigh(labels, weight), self._objective
+        )
         if isinstance(self.scoring, str) and self.scoring == "loss":
             return Validation(rows, float.__neg__)
         score = partial(check_scoring(self, self.scoring), self, x, labels)

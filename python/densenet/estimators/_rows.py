@@ -1,55 +1,27 @@
 """The rows that an estimator trains on or predicts for, dense or sparse, some at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
+from densenet import _checks
 from densenet._typing import Array
 from densenet.estimators._objective import Objective
 from densenet.network import Network
 
 ROWS_AT_ONCE = 8192
-"""Number of rows that are gathered, and made dense if they are sparse, at a time."""
+"""Number of rows whose loss or gradient is computed at a time."""
 
 _OUTPUT_BYTES = 2**22
 """Memory for outputs of networks that are computed together."""
 
-_DENSE_BYTES = 2**26
-"""Memory for sparse rows that are made dense; a batch may take more."""
 
-
-def rows_at_once(x: Any) -> int:
-    """Give how many rows to take at a time: few of wide sparse ones, which are made dense."""
-    if not issparse(x):
-        return ROWS_AT_ONCE
-    row: int = x.shape[1] * x.dtype.itemsize
-    return max(1, min(ROWS_AT_ONCE, _DENSE_BYTES // row))
-
-
-def parts(n: int, most: int) -> Iterator[slice]:
-    """Cut n rows into slices of at most so many."""
-    return (slice(begin, begin + most) for begin in range(0, n, most))
-
-
-class Dense:
-    """Makes sparse rows dense, each time in the same memory: what was given before is lost."""
-
-    def __init__(self) -> None:
-        self._memory = np.empty(0)
-
-    def __call__(self, x: Any) -> Array:
-        """Make rows dense if they are sparse."""
-        if not issparse(x):
-            dense: Array = x
-            return dense
-        size = x.shape[0] * x.shape[1]
-        if self._memory.size < size or self._memory.dtype != x.dtype:
-            self._memory = np.empty(size, x.dtype)
-        made: Array = x.toarray(out=self._memory[:size].reshape(x.shape))
-        return made
+def as_rows(x: Any) -> Any:
+    """Give checked rows, and sparse ones as networks read them: slices of these copy nothing."""
+    return _checks.inputs(x, x.shape[1], "X") if issparse(x) else x
 
 
 def outputs(networks: Sequence[Network], x: Any, finish: Callable[[list[Array]], Array]) -> Array:
@@ -58,15 +30,14 @@ def outputs(networks: Sequence[Network], x: Any, finish: Callable[[list[Array]],
     Few rows are taken at a time: all outputs, of which `finish` may leave one number a row, would
     go through memory.
     """
-    first, n, dense = networks[0], x.shape[0], Dense()
-    most = rows_at_once(x) if issparse(x) else n
+    first, x = networks[0], as_rows(x)
+    n = most = len(x)
     if first.precision == "highest":  # lower ones compute by the number of rows of a call
         row = len(networks) * first.outputs * first.dtype.itemsize
-        most = max(1, min(most, _OUTPUT_BYTES // row))
+        most = max(1, min(n, _OUTPUT_BYTES // row))
 
     def of(part: slice) -> Array:
-        rows = dense(x[part])
-        return finish([network.forward(rows) for network in networks])
+        return finish([network.forward(x[part]) for network in networks])
 
     some = of(slice(0, most))
     if n <= most:
@@ -83,7 +54,8 @@ def outputs(networks: Sequence[Network], x: Any, finish: Callable[[list[Array]],
 class Rows:
     """Rows of x, their targets in the form that the loss expects, and their weights.
 
-    `numbers` has, for each target, the number of its row of x; None stands for all in their order.
+    Sparse rows are in the form that `as_rows` gives. `numbers` has, for each target, the number of
+    its row of x; None stands for all in their order.
     """
 
     x: Any
@@ -91,7 +63,6 @@ class Rows:
     weight: Array | None
     objective: Objective
     numbers: Array | None = None
-    _dense: Dense = field(default_factory=Dense)
 
     @classmethod
     def among(
@@ -111,17 +82,14 @@ class Rows:
         return len(self.targets)
 
     def take(self, rows: Any) -> tuple[Array, dict[str, Any]]:
-        """Give some rows, dense, and the arguments with which a network trains on their targets.
-
-        Sparse rows that were given before are overwritten.
-        """
+        """Give some rows, and the arguments with which a network trains on their targets."""
         weight = None if self.weight is None else self.weight[rows]
         numbers = rows if self.numbers is None else self.numbers[rows]
-        return self._dense(self.x[numbers]), self.objective.given(self.targets[rows], weight)
+        return self.x[numbers], self.objective.given(self.targets[rows], weight)
 
     def parts(self) -> Iterator[slice]:
         """Cut the rows into slices that are taken one at a time."""
-        return parts(len(self), rows_at_once(self.x))
+        return (slice(i, i + ROWS_AT_ONCE) for i in range(0, len(self), ROWS_AT_ONCE))
 
     def masses(self, order: Array, batch_size: int) -> Array:
         """Give the sum of the weights in each batch; without weights, its number of rows."""

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
-from densenet._engine.contract import Examples
 from densenet._network.state import learner_of
 from densenet._typing import Array
 from densenet.estimators import _build
-from densenet.estimators._rows import Rows, rows_at_once
+from densenet.estimators._rows import Rows
 from densenet.estimators._watch import Watch
 from densenet.optimizers import Optimizer
 from densenet.training.callbacks import overriding
@@ -78,16 +76,11 @@ class _Training:
         self._network, self._scale = estimator.network_, rows.objective.scale
         self._learner = learner_of(self._network)
         self._watchers = overriding("on_step_end", estimator.callbacks)
-        # Sparse rows are made dense some at a time; an epoch of others is one call.
-        self._whole = None if issparse(rows.x) else self._examples(slice(None))
-        at_once = rows_at_once(rows.x) // batch_size if self._whole is None else len(rows)
-        self._most = 1 if self._watchers else max(1, at_once)  # batches of a call
+        x, given = rows.take(slice(None))
+        self._examples = self._learner.examples(row_by_row(x), **given)
+        self._most = 1 if self._watchers else len(rows)  # batches of a call
         self._rules: tuple[Optimizer, Optimizer] | None = None  # for the rate `_rate`
         self._rate: float | None = None
-
-    def _examples(self, numbers: Any) -> Examples:
-        x, given = self._rows.take(numbers)
-        return self._learner.examples(row_by_row(x), **given)
 
     def epoch(self, order: Array) -> tuple[float, bool]:
         """Train on rows in this order; give the mean loss, and True if a callback asked to stop.
@@ -122,18 +115,13 @@ class _Training:
         l2 = (rule.l2 + (estimator.l2 + estimator.alpha / masses)) / scale
         first = self._steps_taken(type(optimizer))
         losses = np.zeros((2, n))
-        begin, examples = batches.start, self._whole
-        where: Array | None = order
-        if examples is None:
-            part = slice(begin * self._batch_size, batches.stop * self._batch_size)
-            begin, examples, where = 0, self._examples(order[part]), None
         outcome = take_steps(
             self._network,
-            examples,
+            self._examples,
             optimizer,
-            where,
+            order,
             self._batch_size,
-            begin,
+            batches.start,
             losses[0],
             l2=l2.tolist() if estimator.alpha else None,
             eps=_build.eps_of_steps(estimator, scale, first + 1, n),

@@ -158,7 +158,8 @@ class DenseClassifier(LogProbabilities, ClassifierMixin, DenseEstimator):
         Parameters
         ----------
         X : array, frame or sparse matrix of shape (n, features)
-            A sparse one is made dense some rows at a time: up to 64 MB, or a batch.
+            The first layer multiplies a sparse one as it is, unless the network begins with another
+            layer or has a lower precision: then a batch at a time is made dense.
         y : array of shape (n,), or (n, labels) of 0 and 1
         sample_weight : array of shape (n,), optional
         X_val, y_val, sample_weight_val : optional
