@@ -84,6 +84,17 @@ void for_each_joined(const Tile<T> tile, const Body body) {
                      [&](Index i, auto lanes) { body(i, load(lines + i, Whole{}), lanes); });
 }
 
+// How these columns of a weight gradient xᵀ d are computed, for x (batch, inputs) and d (batch,
+// outputs). Of one output it is dᵀ x: one line, as long as its sums have one chunk.
+enum class GradientBy { Tiles, Blocks, Lines, OneLine };
+
+template <class T>
+GradientBy way_of_gradient(const Matrix<const T>& x, const Matrix<const T>& d, Range cols) {
+  if (d.cols == 1 && d.rows <= kChunk) return GradientBy::OneLine;
+  if (worth_blocks(x, d, cols)) return GradientBy::Blocks;
+  return worth_lines(d, cols) ? GradientBy::Lines : GradientBy::Tiles;
+}
+
 // Computes this thread's part of the gradients of all parameters that learn, from x (batch, inputs)
 // and d (batch, outputs) of each unit:
 //   linear          dW (inputs, outputs) = xᵀ d      dbias (outputs) = 1ᵀ d
@@ -107,12 +118,10 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
     const Range columns =  // of a bias, or of γ and β
         pass.sharing.by_columns(unit) ? part.cols : pass.team.share(n, kLanes<T>);
     const UnitCells<T>* const cells = pass.cells(unit);
-    // xᵀ d of one output is dᵀ x: one line, as long as its sums have one chunk.
-    const bool sparse = pass.is_sparse(unit), always_by_tiles = sparse || cells != nullptr;
-    const bool one_line = !always_by_tiles && n == 1 && pass.batch <= kChunk;
-    const bool by_blocks = !always_by_tiles && !one_line && worth_blocks(x, d, part.cols);
-    const bool by_tiles = unit.kind == Unit::Linear && !one_line && !by_blocks &&
-                          (always_by_tiles || !worth_lines<T>(part, n, pass.batch));
+    const bool sparse = pass.is_sparse(unit);
+    const GradientBy way =
+        sparse || cells != nullptr ? GradientBy::Tiles : way_of_gradient(x, d, part.cols);
+    const bool by_tiles = unit.kind == Unit::Linear && way == GradientBy::Tiles;
     const Timer timer(by_tiles ? nullptr : pass.rest(u, Laps::WeightGradient));
     const auto use = uses.of(unit.array, unit.kind == Unit::Linear);
     if (learns && unit.kind == Unit::Linear) {
@@ -152,13 +161,9 @@ Index Plan<T>::weight_gradients(const Pass& pass, Matrix<const T> batch, const F
         const auto each = [step, n](Index row, Index col, Vec<T> g, auto lanes) {
           step(row * n + col, g, lanes);
         };
-        if (one_line) {
-          gradient_by_lines(d, x, Part{{0, 1}, part.rows}, each);
-        } else if (by_blocks) {
-          gradient_by_blocks(x, d, part, each);
-        } else {
-          gradient_by_lines(x, d, part, each);
-        }
+        if (way == GradientBy::OneLine) gradient_by_lines(d, x, Part{{0, 1}, part.rows}, each);
+        if (way == GradientBy::Blocks) gradient_by_blocks(x, d, part, each);
+        if (way == GradientBy::Lines) gradient_by_lines(x, d, part, each);
       }
     } else if (learns) {
       const bool by_row = unit.kind == Unit::LayerNorm;

@@ -99,14 +99,14 @@ void outer_product(const A& a, const RowMajor<T>& b, const Part& part, T* produc
   }
 }
 
-// True if a part of the weight gradient xᵀ d of `depth` rows should be computed line after line:
-// few rows, and no narrow layer. More rows only where lines are whole (n columns) and d (depth, n),
-// which each line reads again, stays in the first-level cache.
+// True if these columns of xᵀ d, for d (batch, outputs), should be computed line after line: few
+// rows, and no narrow layer. More rows only where lines are whole and d, which each line reads
+// again, stays in the first-level cache.
 template <class T>
-bool worth_lines(const Part& part, Index n, Index depth) {
-  const Index cols = part.cols.size();
-  const bool near = cols == n && depth * n * static_cast<Index>(sizeof(T)) <= kNearBytes;
-  return depth <= (near ? kFewNearRows : kFewRows) && cols >= kLineVectors * kLanes<T>;
+bool worth_lines(const Matrix<const T>& d, Range cols) {
+  const bool near =
+      cols.size() == d.cols && d.rows * d.cols * static_cast<Index>(sizeof(T)) <= kNearBytes;
+  return d.rows <= (near ? kFewNearRows : kFewRows) && cols.size() >= kLineVectors * kLanes<T>;
 }
 
 // Calls each(row, column, sum, lanes) on the registers of a part of xᵀ d, line after line, for x
