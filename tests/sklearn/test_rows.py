@@ -19,6 +19,7 @@ from densenet.estimators import (
     DenseEnsembleRegressor,
     DenseRegressor,
     DenseTableRegressor,
+    cross_validate_many,
 )
 from tests.support.processes import run_python
 
@@ -201,6 +202,25 @@ def test_masked_arrays_are_refused_by_name(estimator, way, name, rows):
         model = fit(estimator, x, y)
         with pytest.raises(TypeError, match=r"^X: expected an array without a mask"):
             model.predict(given["X"])
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val"])
+def test_what_is_no_sequence_is_refused_by_name(estimator, name, rows):
+    x, y = rows
+    given = {"X": x, "y": y, "sample_weight": np.ones(64)}
+    given |= {"X_val": x, "y_val": y, "sample_weight_val": np.ones(64)}
+    columns = {"a": x[:, 0].tolist(), "b": x[:, 1].tolist()}
+    for what in (columns, columns.values(), set(columns), iter(columns)):
+        kind = type(what).__name__
+        with pytest.raises(TypeError, match=f"^{name}: expected an array or a frame, got {kind}"):
+            estimator().fit(**{**given, name: what})
+    if name == "X":
+        model = fit(estimator, x, y)
+        with pytest.raises(TypeError, match=r"^X: expected .* got dict: make a frame of it"):
+            model.predict(columns)
+        with pytest.raises(TypeError, match=r"^X: expected .* got dict: make a frame of it"):
+            cross_validate_many(estimator(), columns, y, {"alpha": [1]}, cv=2)
 
 
 @pytest.mark.parametrize("way", ["fit", "partial_fit"])

@@ -57,7 +57,6 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
     ``densenet predict`` names those of a file without a header. Words for missing cells are those
     of files, too. `least` is the fewest rows.
     """
-    readable(name, x)
     x = _checks.unwrapped(name, x)
     if _checks.is_arrow(x):
         check_names(name, x.column_names)
@@ -72,6 +71,7 @@ def read(estimator: Any, x: Any, *, fresh: bool, least: int = 1, name: str = "X"
         else:  # scikit-learn would not know the names, and only warn
             _note(estimator, name, list(x.columns), fresh)
     else:
+        readable(name, x)
         if getattr(getattr(x, "dtype", None), "kind", "") == "T":  # scikit-learn 1.9 knows no such
             x = x.astype(object)
         x = validated(

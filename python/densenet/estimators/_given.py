@@ -1,8 +1,10 @@
 """Checks what an estimator is given, X, y and weights, and reads it as scikit-learn does."""
 
+from collections.abc import Iterator, Mapping, MappingView, Set
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
@@ -11,6 +13,8 @@ from densenet._typing import Array
 
 _LABELS = (str, bytes, int, float, np.generic)
 """Types of objects that scikit-learn takes for labels, or refuses by their name."""
+
+_NO_SEQUENCES = (Mapping, MappingView, Set, Iterator)
 
 
 def is_frame(x: Any) -> bool:
@@ -65,7 +69,7 @@ def check(**given: Any) -> None:
     Raises
     ------
     TypeError
-        If an array has a mask, a frame is a query not yet run, or NumPy cannot read a tensor.
+        If an array has a mask, a frame is a query not yet run, or NumPy cannot read it.
     ValueError
         If an array holds dates, or a column of a frame anything but numbers, or has gaps.
     """
@@ -80,7 +84,10 @@ def check(**given: Any) -> None:
 
 
 def readable(name: str, values: Any) -> None:
-    """Refuse masked arrays, and tensors that NumPy cannot read, such as those with a gradient.
+    """Refuse masked arrays, and what NumPy cannot read.
+
+    Such are tensors with a gradient, and what is no sequence: of a dict, a set or a generator NumPy
+    makes one object.
 
     Raises
     ------
@@ -88,6 +95,11 @@ def readable(name: str, values: Any) -> None:
         If it is one of these.
     """
     _checks.unmasked(name, values)
+    if isinstance(values, _NO_SEQUENCES) and not issparse(values):  # one of scipy is a dict
+        _checks.unwrapped(name, values)  # knows better how to go on where there are rows to read
+        advice = ": make a frame of it, by pandas.DataFrame" if isinstance(values, Mapping) else ""
+        got = _checks.describe(values)
+        raise TypeError(f"{name}: expected an array or a frame, got {got}{advice}")
     if _checks.library(values) == "torch":
         _checks.as_array(name, values)
 

@@ -110,6 +110,7 @@ def cross_validate_many(
         n_threads = _checks.count("n_threads", n_threads, most=_checks.MOST_THREADS)
     scorer = check_scoring(estimator, scoring)
     candidates = list(ParameterGrid(param_grid))
+    _given.readable("X", X)
     X, y, groups = indexable(X, y, groups)  # noqa: N806
     if sample_weight is not None and np.ndim(sample_weight) == 0:  # which scikit-learn takes
         sample_weight = np.full(_num_samples(X), sample_weight)
