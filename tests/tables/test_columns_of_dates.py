@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densenet.tables import Dates, Features, Table, date_formats
+from densenet.tables import Dates, Features, Table, date_formats, read_chunks
 from densenet.tables.date_formats import DateFormat, read_plain
 from densenet.tables.encoding.dates import moments
 from densenet.tables.model import TableModel
@@ -55,6 +55,47 @@ def test_frames_csv_and_parquet_are_one(rng):
         np.testing.assert_array_equal(first.transform(table), first.transform(tables[0]))
     hours = moments(tables[0], "zoned") - moments(tables[0], "moment")
     assert set(hours[~np.isnat(hours)].tolist()) == {datetime.timedelta(0)}
+
+
+@pytest.mark.filterwarnings("ignore:Period.* is deprecated:FutureWarning")  # of business days
+@pytest.mark.parametrize(
+    "frequency",
+    [
+        *(
+            "YE-DEC",
+            "YE-MAR",
+            "QE-DEC",
+            "QE-OCT",
+            "ME",
+            "2ME",
+            "W-SUN",
+            "W-WED",
+            "W-THU",
+            "W-SAT",
+            "B",
+        ),
+        *("D", "5D", "h", "min", "s", "ms", "us", "ns"),
+    ],
+)
+def test_periods_of_pandas_are_the_dates_at_which_they_begin(frequency):
+    arrow = pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    try:
+        step = pandas.tseries.frequencies.to_offset(frequency)
+    except ValueError:  # before 2.2
+        step = pandas.tseries.frequencies.to_offset(frequency.replace("E", ""))
+    periods = pandas.Series(pandas.period_range("1969-12-27", periods=60, freq=step))
+    begin = periods.dt.to_timestamp()
+    periods[7] = begin[7] = None
+    pandas.DataFrame({"when": periods}).to_parquet("t.parquet")
+    expected = Table.from_columns({"when": begin}).texts("when").tolist()
+    assert Table.from_columns({"when": periods}).texts("when").tolist() == expected
+    assert read_table("t.parquet").texts("when").tolist() == expected
+    parts = read_chunks("t.parquet").tables(["when"], rows=25)
+    assert [text for part in parts for text in part.texts("when")] == expected
+    for column in periods.astype(object), periods.tolist(), periods.array, arrow.array(periods):
+        assert Table.from_columns({"when": column}).texts("when").tolist() == expected
+    assert read_table("t.parquet").texts("when").tolist() == expected  # Arrow knows the type now
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])

@@ -10,9 +10,11 @@ import numpy as np
 from densenet import _checks
 from densenet._typing import Array
 from densenet.tables.date_formats import as_texts
+from densenet.tables.periods import as_moments, begin
 
 __all__ = ["cells_of", "columns_of", "is_categorical"]
 
+_NOT_A_TIME = np.datetime64("NaT", "Y")
 _NO_FRACTION = re.compile(r"\.0+$")
 _NESTED = re.compile(r"((large_)?list(_view)?|fixed_size_list|array|struct|map)[<(]", re.IGNORECASE)
 """Types of polars and Arrow whose cells have parts."""
@@ -55,9 +57,10 @@ def columns_of(name: str, data: Any) -> list[tuple[Any, Any]]:
 def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     """Give the cells of a column as numbers, NaN where missing, or as texts, "" where missing.
 
-    Numbers in an array of numbers are not copied. Dates become texts in the form of ISO 8601, time
-    spans become seconds, bytes become the text that they are in UTF-8, whatever else becomes its
-    text. Missing are None, NaN, and what pandas marks as such.
+    Numbers in an array of numbers are not copied. Dates become texts in the form of ISO 8601, and
+    so do periods of pandas, by their first moment. Time spans become seconds, bytes become the text
+    that they are in UTF-8, whatever else becomes its text. Missing are None, NaN, and what pandas
+    marks as such.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     texts = _own_texts(name, column)
     if texts is not None:
         return np.array([text or "" for text in texts], object), False
-    column, zoned = _in_utc(column)
+    column, zoned = _in_utc(as_moments(column))
     values = _checks.as_array(name, _checks.exact(column))
     if values.ndim != 1:
         raise ValueError(f"{name}: expected shape (rows,), got {values.shape}")
@@ -123,6 +126,9 @@ def cells_of(name: str, column: Any) -> tuple[Array, bool]:
     spans = _seconds(cells, kinds)
     if spans is not None:
         return spans, True
+    moments = _moments(cells, kinds)
+    if moments is not None:
+        return np.array(as_texts(moments), object), True
     if bytes in kinds:
         cells = [_from_bytes(name, cell) for cell in cells]
     are_own = any(issubclass(kind, str | bytes) for kind in kinds)
@@ -171,6 +177,19 @@ def _seconds(cells: list[Any], kinds: set[type]) -> Array | None:
     if any(not are_spans[type(cell)] and _text(cell) for cell in cells):
         return None
     return np.array([cell.total_seconds() if are_spans[type(cell)] else np.nan for cell in cells])
+
+
+def _moments(cells: list[Any], kinds: set[type]) -> Array | None:
+    """Give objects that are periods of pandas as moments; None if there are others."""
+    periods = {kind for kind in kinds if hasattr(kind, "ordinal") and hasattr(kind, "freqstr")}
+    if not periods or any(type(cell) not in periods and _text(cell) for cell in cells):
+        return None
+    return np.array(
+        [
+            begin(cell.freqstr, np.asarray(cell.ordinal)) if type(cell) in periods else _NOT_A_TIME
+            for cell in cells
+        ]
+    )
 
 
 def _from_bytes(name: str, cell: Any) -> Any:

@@ -14,6 +14,7 @@ from densenet.tables.numerals import PLAIN, Numerals
 from densenet.tables.reading.arrow_cells import as_numpy, store, strings
 from densenet.tables.reading.packed_numbers import PackedNumbers, pack_numbers
 from densenet.tables.reading.parts import Joined, Part
+from densenet.tables.reading.period_columns import column_of
 from densenet.tables.reading.sources import Source
 from densenet.tables.stored import Stored, StoredNumbers, smallest
 
@@ -58,7 +59,7 @@ def read_parquet(source: Source) -> Part:
             some = names[begin : begin + width]
             # One thread takes a third of the time: most of it is waiting for memory.
             read = file.read(columns=some, use_threads=False)
-            columns |= {one: pack_numbers(read.column(one)) for one in some}
+            columns |= {one: pack_numbers(column_of(read, one)) for one in some}
     places = np.arange(1, 1 + rows, dtype=np.int32)
     return Part(name, columns, places, "row", _unnamed(names))
 
@@ -135,7 +136,7 @@ def group_parts(
         file = _opened(source, groups.metadata)
         begin = 1 + sum(groups.rows[:group])
         for batch in file.iter_batches(rows, [group], list(columns), use_threads=False):
-            cells = {one: [_plain(batch.column(one))] for one in columns}
+            cells = {one: list(map(_plain, column_of(batch, one).chunks)) for one in columns}
             places = np.arange(begin, begin + len(batch))
             yield Part(name, cells, places, "row", _unnamed(groups.names))
             begin += len(batch)
