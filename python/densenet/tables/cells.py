@@ -32,6 +32,9 @@ MISSING = (
 MARKS = ("-", "--", "---", "–", "—", "..", "...", "…")
 """Further words for a missing cell in a column of numbers; elsewhere they may be values."""
 
+_BOOLEANS = {"0": "false", "1": "true", "f": "false", "t": "true", "F": "false", "T": "true"}
+"""How SQLite and PostgreSQL write them, as others write them."""
+
 _WHOLE = re.compile(r"([-+]?)0*([0-9]+)(?:\.0*)?")
 _DATE = re.compile(
     r"(?:[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2}))"
@@ -117,19 +120,20 @@ def key_of(kind: Kind) -> Callable[[str], str]:
     """Give a function from a cell to its key: cells that mean the same, as `kind`, have equal keys.
 
     Whole numbers, those beyond 2**53 and those of more than 17 digits are compared digit by digit,
-    other numbers as float64. The key of a cell of another kind is the cell itself.
+    other numbers as float64. Booleans may be written as databases do, 0 and 1 or t and f. The key
+    of a cell of another kind is the cell itself.
 
     Examples
     --------
     >>> from densenet.tables.cells import key_of
     >>> [key_of("numbers")(cell) for cell in ("007", "7.0", "7e0", "+7", "0.50", "", "x")]
     ['7', '7', '7', '7', '0.5', '', 'x']
-    >>> key_of("booleans")("TRUE"), key_of("texts")("007")
-    ('true', '007')
+    >>> [key_of("booleans")(cell) for cell in ("TRUE", "1.0", "f", "2")], key_of("texts")("007")
+    (['true', 'true', 'false', '2'], '007')
     """
     if kind == "numbers":
         return _number_key
-    return str.lower if kind == "booleans" else str
+    return _boolean_key if kind == "booleans" else str
 
 
 def index_of(values: Sequence[str], kind: Kind | None = None) -> Callable[[str], int]:
@@ -210,6 +214,10 @@ def _number_key(cell: str) -> str:
         if abs(value) >= 2**53 or len(digits.lstrip("-0.")) > 18:  # 17 tell float64s apart
             return digits
     return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _boolean_key(cell: str) -> str:
+    return _BOOLEANS.get(_number_key(cell), cell).lower()
 
 
 def looks_like_a_date(cell: str) -> bool:

@@ -90,8 +90,8 @@ class Table:
     (['1.5', '2.25', ''], [0, 1, 2])
     >>> codes.numerals("price").decimal, codes.numbers("price").tolist()
     (',', [1.5, 2.25, nan])
-    >>> codes.example("price")
-    "'2,25' is read as 2.25"
+    >>> codes.example("price"), codes.unlike("price", codes.numerals("price"))
+    ("'2,25' is read as 2.25", '')
     >>> codes.names("price").tolist(), codes.with_guesses(thousands=",").numerals("code").thousands
     (['1.5', '2.25', ''], ',')
     >>> last = table.take([1])
@@ -333,6 +333,16 @@ class Table:
                 return f"{text!r} is read as {float(plain):.15g}"
         return ""
 
+    def unlike(self, name: str, like: Numerals) -> str:
+        """Say how one of the numbers is read, if they are written otherwise than in another table.
+
+        Parameters and errors are those of `numerals`.
+        """
+        if self._are_booleans(name, like):
+            text = max(self.distinct(name)[0], key=_value_of_boolean)
+            return f"{text!r} is read as {_value_of_boolean(text):g}"
+        return "" if self.numerals(name, like) == like else self.example(name, like)
+
     def numbers(self, name: str, like: Numerals | None = None) -> Numbers:
         """Give a column's cells as numbers, NaN where missing.
 
@@ -340,7 +350,7 @@ class Table:
         ----------
         name : str
         like : Numerals, optional
-            As for `numerals`.
+            As for `numerals`. Where another table has numbers, true is 1 and false is 0.
 
         Raises
         ------
@@ -351,6 +361,8 @@ class Table:
         values, others = self._stored.parse(name, self.numerals(name, like))
         if others is None:
             return values
+        if self._are_booleans(name, like):
+            return self._booleans(name).at(slice(None))
         for wrong, expected in (others, "a number"), (np.isinf(values), "a finite number"):
             if wrong.any():
                 row = int(wrong.argmax())
@@ -361,6 +373,8 @@ class Table:
     def held_numbers(self, name: str, like: Numerals | None = None) -> Held:
         """Give what `numbers` does where it lies, as far as it does, and raise what it raises."""
         self.numbers(name, like)
+        if self._are_booleans(name, like):
+            return self._booleans(name)
         return self._stored.held(name, self.numerals(name, like))
 
     def is_text(self, name: str) -> bool:
@@ -384,6 +398,16 @@ class Table:
                 f"{_short(got)}: correct it, or take that word as missing or the column as text"
             )
         return True
+
+    def _are_booleans(self, name: str, like: Numerals | None) -> bool:
+        """Return whether a column that has numbers in another table has booleans in this."""
+        if like is None or self._fits(name, self.numerals(name, like)):
+            return False
+        return self.kind(name) == "booleans"
+
+    def _booleans(self, name: str) -> Held:
+        names, codes = self.distinct(name)
+        return Held(np.array(list(map(_value_of_boolean, names))), codes)
 
     def _guess(self, name: str) -> Guess[Numerals]:
         self._check(name)
@@ -447,3 +471,7 @@ def _listed(noun: str, names: Sequence[str], most: int = 6) -> str:
     shown = ", ".join(map(_short, names[:most]))
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{noun}{'s' if len(names) != 1 else ''} {shown}{rest}"
+
+
+def _value_of_boolean(cell: str) -> float:
+    return {"true": 1.0, "false": 0.0}.get(cell.lower(), np.nan)

@@ -161,8 +161,7 @@ class Numbers:
 
     def oddities(self, table: Table) -> Oddities:
         """Count what in a table is unlike the training rows."""
-        like = as_table(table).numerals(self.column, self.numerals) == self.numerals
-        example = "" if like else table.example(self.column, self.numerals)
+        example = as_table(table).unlike(self.column, self.numerals)
         values = table.numbers(self.column, self.numerals)
         return Oddities(example, beyond=int(np.sum(np.abs(self._deviations(values)) > FURTHEST)))
 

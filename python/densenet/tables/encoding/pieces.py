@@ -213,8 +213,7 @@ class PiecewiseLinear:
 
     def oddities(self, table: Table) -> Oddities:
         """Count what in a table is unlike the training rows."""
-        like = as_table(table).numerals(self.column, self.numerals) == self.numerals
-        example = "" if like else table.example(self.column, self.numerals)
+        example = as_table(table).unlike(self.column, self.numerals)
         values = table.numbers(self.column, self.numerals) / 2
         missing = 0 if self.gaps else int(np.isnan(values).sum())
         low, high = self.edges[0] / 2, self.edges[-1] / 2  # beyond by more than it is wide:
