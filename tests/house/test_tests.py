@@ -6,11 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
 
 from tests.faults.__main__ import FAULTS, misplaced, rows_in
 from tests.support.paths import ROOT, TESTS
+from tests.support.ranks import all_of, on_ranks
 
 FILES = sorted(TESTS.rglob("*.py"))
 OF_TESTS = [path for path in FILES if path.name.startswith("test_")]
@@ -59,6 +62,35 @@ def test_no_test_asks_a_clock(path):
         r"(?<!def )\b(perf_counter|monotonic|(process|thread)_time|getrusage|time\.time)(_ns)?\("
     )
     assert not re.search(clocks, path.read_text())
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_time_limit_only_ends_what_hangs(path):
+    """A busy machine may let a process wait for a minute and more."""
+    limits = map(int, re.findall(r"timeout=(\d+)", path.read_text()))
+    assert min(limits, default=250) >= 250
+
+
+def test_ranks_wait_for_each_other_however_long(monkeypatch):
+    wait, limits = threading.Condition.wait, []
+
+    def noted(condition, timeout=None):
+        limits.append(timeout)
+        return wait(condition, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", noted)
+    all_of(on_ranks(3, lambda workers: workers.allreduce(np.ones(1))))
+    assert set(limits) == {None}
+
+
+def test_no_rank_waits_for_one_that_has_ended():
+    def on_two_of_them(workers):
+        if workers.rank != 1:
+            workers.allreduce(np.ones(1))
+
+    first, ended, last = on_ranks(3, on_two_of_them)
+    assert ended is None
+    assert [type(error) for error in (first, last)] == [RuntimeError] * 2
 
 
 def test_faults_are_put_where_their_text_is():

@@ -29,7 +29,7 @@ def shown_and_printed(page, capsys):
                 file.write(block)
         elif language == "sh":
             command = ["sh", "-e", "-c", block]
-            result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=250)
             assert result.returncode == 0, result.stderr
             printed = result.stdout
         elif language == "":

@@ -47,7 +47,7 @@ class Ended:
     """How the processes of a program have ended."""
 
     def __init__(self, processes):
-        outputs = [process.communicate(timeout=90) for process in processes]
+        outputs = [process.communicate(timeout=250) for process in processes]
         self.codes = [process.returncode for process in processes]
         self.errors = "".join(error for _, error in outputs)
         self.lines = sorted("".join(out for out, _ in outputs).splitlines())
@@ -284,8 +284,8 @@ def with_dask():
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
 
         def run(function, **flags):
-            client.wait_for_workers(3, timeout=30)  # one that was lost begins anew
-            return DaskWorkers.run(function, client, timeout=60, **flags)
+            client.wait_for_workers(3, timeout=250)  # one that was lost begins anew
+            return DaskWorkers.run(function, client, timeout=250, **flags)
 
         yield run
 
@@ -294,7 +294,7 @@ def with_dask():
 def with_ray():
     ray = pytest.importorskip("ray", reason=f"{NOT_APPLICABLE}needs ray")
     ray.init(num_cpus=3, include_dashboard=False, logging_level="error")
-    yield partial(RayWorkers.run, size=3, timeout=60)
+    yield partial(RayWorkers.run, size=3, timeout=250)
     ray.shutdown()
 
 

@@ -208,7 +208,7 @@ def test_one_warning_tells_how_many_members_have_not_converged(data):
 
 
 def test_members_are_trained_at_the_same_time_each_on_one_thread(data):
-    barrier, seen = threading.Barrier(3, timeout=60), set()
+    barrier, seen = threading.Barrier(3, timeout=250), set()
 
     class Meets(Callback):
         def on_epoch_end(self, network, record):

@@ -8,8 +8,6 @@ import densenet
 from densenet import Callback
 from tests.support.training import assert_same
 
-LOST = 20  # seconds without another rank, after which a test has failed
-
 
 class ThreadWorkers:
     """One of some threads that train together."""
@@ -23,9 +21,9 @@ class ThreadWorkers:
     def _all(self, array):
         meeting = self._meeting
         meeting.arrays[self.rank] = array.copy()
-        meeting.barrier.wait(LOST)
+        meeting.wait()
         arrays = list(meeting.arrays)
-        meeting.barrier.wait(LOST)
+        meeting.wait()
         return arrays
 
     def allreduce(self, array):
@@ -62,9 +60,32 @@ class Fails(Callback):
 
 
 class _Meeting:
+    """Where ranks wait for each other, however long, as long as none has ended.
+
+    A barrier with a time limit would take a rank for lost where the machine is busy with others.
+    """
+
     def __init__(self, size):
         self.arrays = [np.zeros(0)] * size
-        self.barrier = threading.Barrier(size)
+        self._changed = threading.Condition()
+        self._here = self._meetings = 0
+        self._one_has_ended = False
+
+    def wait(self):
+        with self._changed:
+            number = self._meetings
+            self._here += not self._one_has_ended
+            if self._here == len(self.arrays):
+                self._here, self._meetings = 0, number + 1
+                self._changed.notify_all()
+            self._changed.wait_for(lambda: self._meetings > number or self._one_has_ended)
+            if self._meetings == number:
+                raise RuntimeError("one rank has ended, and another waits for it")
+
+    def end(self):
+        with self._changed:
+            self._one_has_ended = True
+            self._changed.notify_all()
 
 
 def on_ranks(size, function, exact=False, own_rows=False):
@@ -78,6 +99,8 @@ def on_ranks(size, function, exact=False, own_rows=False):
                 ends[rank] = function(ThreadWorkers(rank, meeting, exact, own_rows))
         except BaseException as error:
             ends[rank] = error
+        finally:
+            meeting.end()
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
     for thread in threads:

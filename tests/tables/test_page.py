@@ -202,7 +202,7 @@ def test_a_browser_shows_it_within_its_width(values, rng, tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
     )
     title = re.search(r"<title>([0-9, ]+)</title>", done.stdout)
     assert title, done.stdout + done.stderr

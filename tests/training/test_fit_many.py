@@ -271,7 +271,7 @@ class Meets(SquaresOfClasses):
     """A loss of one's own that waits until another thread computes it, too."""
 
     def __init__(self, parties):
-        self.barrier, self.seen = threading.Barrier(parties, timeout=60), set()
+        self.barrier, self.seen = threading.Barrier(parties, timeout=250), set()
 
     def forward(self, outputs, targets):
         self.barrier.wait()
