@@ -1,32 +1,27 @@
 """Many networks, trained at the same time on rows of one data set."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
 from densenet import _checks
-from densenet._engine.contract import Together
-from densenet._engine.turn import Turn, refused
-from densenet._network.learner import Learner
+from densenet._engine.turn import refused
 from densenet._network.state import learner_of
 from densenet.config import get_num_threads
 from densenet.network import Network
 from densenet.optimizers import Adam, Optimizer
-from densenet.training import EarlyStopping, History, Metric, loop
-from densenet.training.groups import full_groups
+from densenet.training import EarlyStopping, History, Metric
 from densenet.training.history import divergence
 from densenet.training.listeners import check_listeners
-from densenet.training.position import conditions_of
-from densenet.training.run import Run
 from densenet.training.shared_rows import SharedRows
+
+if TYPE_CHECKING:
+    from densenet.training.of_many import Ends
 
 __all__ = ["FitManyError", "fit_many"]
 
-_Ends: TypeAlias = dict[int, History | Exception]  # of trainings, by the network's index
 OnModelEnd: TypeAlias = Callable[[int, Network, History], object]
 
 _TOLD = 5  # errors that a message quotes
@@ -190,7 +185,7 @@ def fit_many(
     """
     # These take time to import.
     from densenet._limits import default_num_threads
-    from densenet.training.together import to_their_ends
+    from densenet.training.of_many import Trainings
     from densenet.training.workers import run_all
 
     nets = _checks.sequence_of("networks", networks, Network, "a Network")
@@ -213,110 +208,50 @@ def fit_many(
         n_threads = get_num_threads() if compiled else default_num_threads()
     n_threads = _checks.count("n_threads", n_threads, most=_checks.MOST_THREADS)
     data = SharedRows(learners, x, y, sample_weight)
-    train_rows = _checks.rows_of_each("rows", rows, n, data.rows)
-    measured = _checks.rows_of_each("validation_rows", validation_rows, n, data.rows)
+    trainings = Trainings(
+        nets,
+        learners,
+        optimizers,
+        own_seeds,
+        rows=_checks.rows_of_each("rows", rows, n, data.rows),
+        validation_rows=_checks.rows_of_each("validation_rows", validation_rows, n, data.rows),
+        data=data,
+        epochs=epochs,
+        batch_size=batch_size,
+        metrics=metrics,
+        early_stopping=early_stopping,
+    )
     for index, (learner, rule) in enumerate(zip(learners, optimizers, strict=True)):
         if learner.turn is not None and learner.turn.lasts:
             raise refused("fit_many", f"networks[{index}], which {learner.turn.method} trains")
         with _checks.within(f"networks[{index}]"):
             learner.check_optimizer(rule, stacklevel=2)
 
-    @contextmanager
-    def begun(index: int) -> Iterator[Run]:
-        """Begin to train a network; leave it at the end."""
-        learner, rule, seed = learners[index], optimizers[index], own_seeds[index]
-        own, validated = train_rows[index], measured[index]
-        if own is not None:
-            own = _checks.rows_of_one(f"rows[{index}]", own, data.rows)
-        if validated is not None:
-            validated = _checks.rows_of_one(f"validation_rows[{index}]", validated, data.rows)
-        n_rows = data.rows if own is None else len(own)
-        size = min(batch_size, n_rows)
-        conditions = conditions_of(
-            rows=n_rows,
-            sample_weight="None" if sample_weight is None else "weights",
-            batch_size=size,
-            optimizer=rule,
-            early_stopping=early_stopping,
-            seed=seed,
-        )
-        turn = Turn("fit")
-        try:
-            learner.begin(turn)
-            run = loop.start(
-                nets[index],
-                data.weighted(learner, own),
-                None,
-                conditions=conditions,
-                optimizer=rule,
-                epochs=epochs,
-                batch_size=size,
-                seed=seed,
-                rows=own,
-                validation=None if validated is None else data.of(learner),
-                validation_rows=validated,
-                metrics=metrics,
-                early_stopping=early_stopping,
-            )
-            try:
-                yield run
-            finally:
-                run.leave()
-        finally:
-            turn.over = True
-
-    def train(index: int) -> _Ends:
-        try:
-            with begun(index) as run:
-                return {index: run.to_its_end()}
-        except Exception as error:
-            return {index: error}
-
-    def train_together(indices: Sequence[int], group: Together) -> _Ends:
-        ends: _Ends = {}
-        with ExitStack() as stack:
-            runs = {}
-            for index in indices:
-                try:
-                    runs[index] = stack.enter_context(begun(index))
-                except Exception as error:
-                    ends[index] = error
-            ends.update(to_their_ends(runs, group))
-        return ends
-
-    def told(_: int, ends: _Ends) -> None:
+    def told(_: int, ends: "Ends") -> None:
         for index, end in ends.items():
             if on_model_end is not None and isinstance(end, History):
                 on_model_end(index, nets[index], end)
 
-    def place(index: int) -> tuple[Learner, Optimizer, int]:
-        own = train_rows[index]
-        return learners[index], optimizers[index], data.rows if own is None else len(own)
-
-    groups = (
-        [] if sample_weight is not None else full_groups([place(i) for i in range(n)], batch_size)
-    )
-    # As many groups for each thread: one more would keep a thread busy while others have no work.
-    groups = groups[: len(groups) // n_threads * n_threads]
-    tasks = [partial(train_together, indices, group) for group, indices in groups]
-    grouped = {index for _, indices in groups for index in indices}
-    tasks += [partial(train, index) for index in range(n) if index not in grouped]
-    ends: _Ends = {}
-    for some in run_all(tasks, n_threads, told, compiled=compiled)[0]:
-        ends |= some or {}
-    found: list[History | None] = []
-    errors = {}
-    for index in range(n):
-        end = ends[index]
-        found.append(end if isinstance(end, History) else None)
-        if isinstance(end, Exception):
-            errors[index] = end
-        elif end.stopped == "diverged":
-            text = f"networks[{index}]: {divergence(end)}"
+    found = run_all(trainings.tasks(n_threads), n_threads, told, compiled=compiled)[0]
+    ends = {index: end for some in found if some for index, end in some.items()}
+    histories, errors = _parted([ends[index] for index in range(n)])
+    for index, history in histories.items():
+        if history.stopped == "diverged":
+            text = f"networks[{index}]: {divergence(history)}"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
     if errors:
-        raise FitManyError(errors, found) from next(iter(errors.values()))
-    return [history for history in found if history is not None]
+        every = [histories.get(index) for index in range(n)]
+        raise FitManyError(errors, every) from next(iter(errors.values()))
+    return list(histories.values())
+
+
+def _parted(
+    ends: Sequence[History | Exception],
+) -> tuple[dict[int, History], dict[int, Exception]]:
+    """Part histories from errors, by the index of each."""
+    histories = {index: end for index, end in enumerate(ends) if isinstance(end, History)}
+    errors = {index: end for index, end in enumerate(ends) if isinstance(end, Exception)}
+    return histories, errors
 
 
 def _optimizers(given: Any, n: int) -> list[Optimizer]:

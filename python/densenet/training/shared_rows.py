@@ -43,6 +43,11 @@ class SharedRows:
                 x = examples.x
                 self._examples[kind] = examples
 
+    @property
+    def are_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self._weight is not None
+
     def of(self, learner: Learner) -> Examples:
         """Give all rows without weights."""
         return self._examples[_reads(learner)]._replace(sample_weight=None)
