@@ -10,6 +10,7 @@ from densenet import _checks
 from densenet._engine.contract import Examples, apart
 from densenet._engine.turn import Turn
 from densenet._extras import require
+from densenet._network.learner import Learner
 from densenet._network.passes import Passes
 from densenet._network.state import learner_of
 from densenet._typing import Array, Chunks
@@ -110,21 +111,13 @@ def _train(
             _checks.not_sparse("x", examples.x, "with workers")
     own_rows = ranks is not None and ranks.own_rows
     if class_weight is not None:
-        loss = learner.loss
-        if not isinstance(loss, Loss) or loss.predicts != "classes":
-            raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
+        _check_predicts_classes(learner.loss)
         if source is not None:
             source.weigh_classes(class_weight)
         elif not own_rows:
             weights = class_weights(examples, class_weight, learner.layout.outputs)
             examples = examples._replace(sample_weight=weights)
-    validation = None
-    if validation_data is not None:
-        given = _checks.weighted_pair("validation_data", validation_data)
-        with _checks.within("validation_data"):
-            validation = learner.examples(*given)
-            if ranks is not None:
-                _checks.not_sparse("x", validation.x, "with workers")
+    validation, validation_weight = _held_out(learner, validation_data, ranks)
     epochs = _checks.count("epochs", epochs)
     rows = len(examples.x) if source is None else None
     batch_size = min(_checks.count("batch_size", batch_size), _ANY_ROWS)
@@ -189,7 +182,7 @@ def _train(
                     classes = learner.layout.outputs
                     examples = own.weighed(ranks, examples, sample_weight, class_weight, classes)
                 if validation is not None:
-                    validation = own.weighed(ranks, validation, given[-1])
+                    validation = own.weighed(ranks, validation, validation_weight)
             callbacks, progress = heard_by(ranks.rank, callbacks, progress)
         run = start(
             network,
@@ -218,6 +211,23 @@ def _train(
             run.leave()
     finally:
         turn.over = True
+
+
+def _check_predicts_classes(loss: Any) -> None:
+    if not isinstance(loss, Loss) or loss.predicts != "classes":
+        raise TypeError(f"class_weight: expected a loss on classes, got {type(loss).__name__}")
+
+
+def _held_out(learner: Learner, given: Any, ranks: Ranks | None) -> tuple[Examples | None, Any]:
+    """Check `validation_data`; give its rows, and their weights as they were given."""
+    if given is None:
+        return None, None
+    x, y, *weight = _checks.weighted_pair("validation_data", given)
+    with _checks.within("validation_data"):
+        examples = learner.examples(x, y, *weight)
+        if ranks is not None:
+            _checks.not_sparse("x", examples.x, "with workers")
+    return examples, weight[0] if weight else None
 
 
 def start(
