@@ -32,7 +32,8 @@ def rows(rng):
     """Tracks, and a file of features of all of them but every tenth, in another order."""
     genres, features = [], []
     for i in range(300):
-        tempo, day = rng.normal(100, 20), np.datetime64("2024-01-01") + int(rng.integers(90))
+        tempo = rng.normal(100, 20)
+        day = np.datetime64("2024-01-01") + np.timedelta64(int(rng.integers(90)), "D")
         genre = "Jazz" if i % 10 == 0 else "Rock" if tempo > 100 else "Pop"  # no Jazz is joined
         genres.append([f"{i % 200:04}", day, genre])
         if i % 10 and i < 200:
