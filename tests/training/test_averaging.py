@@ -28,6 +28,8 @@ OPTIONS = {"epochs": 4, "batch_size": 8, "optimizer": Adam(lr=0.05)}
 RULES = {
     "each step": WeightAveraging(decay=0.7),
     "each step, later": WeightAveraging(decay=0.9, start_epoch=3),
+    "each second step": WeightAveraging(decay=0.7, every=2),
+    "each second step, later": WeightAveraging(decay=0.7, start_epoch=2, every=2),
     "without a memory": WeightAveraging(decay=0.0),
     "each epoch": WeightAveraging(),
     "each epoch, later": WeightAveraging(start_epoch=3),
@@ -67,7 +69,8 @@ def test_the_average_is_what_its_formula_says(engine, data, rule):
         wanted = np.mean([flat for flat, *_ in seen.steps[from_epoch + 2 :: 3]], axis=0)
         np.testing.assert_allclose(network.flat, wanted, rtol=1e-5, atol=1e-6)
     else:
-        first, *rest = seen.steps[from_epoch:]
+        ends = [step for step in (1, 2, 3) if step % rule.every == 0 or step == 3]
+        first, *rest = (seen.steps[i] for i in range(from_epoch, 12) if i % 3 + 1 in ends)
         averages = [array.astype(float) for array in first]
         for step in rest:
             for average, array in zip(averages, step, strict=True):
@@ -178,6 +181,8 @@ def test_one_callback_averages(engine, data):
         ({"decay": -0.1}, ValueError, r"decay must be in \[0, 1\), got -0.1"),
         ({"decay": "0.9"}, TypeError, r"decay must be a number in \[0, 1\), got str"),
         ({"start_epoch": 0}, ValueError, r"start_epoch must be an integer >= 1, got 0"),
+        ({"every": 0}, ValueError, r"every must be an integer >= 1, got 0"),
+        ({"every": 2}, ValueError, r"every: expected 1 without a decay, got 2"),
         ({"start_epoch": 1.5}, TypeError, r"start_epoch must be an integer >= 1, got float"),
     ],
 )

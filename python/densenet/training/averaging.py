@@ -26,8 +26,8 @@ class Average(NamedTuple):
 class WeightAveraging(Callback):
     """Average the weights while they are trained; validate, predict and save with the average.
 
-    With a `decay`, the average moves after each step towards the weights w (exponential moving
-    average; Polyak and Juditsky 1992 for the mean)::
+    With a `decay`, the average moves after each step, or each `every` of them, towards the weights
+    w (exponential moving average; Polyak and Juditsky 1992 for the mean)::
 
         average = decay * average + (1 - decay) * w
 
@@ -47,15 +47,20 @@ class WeightAveraging(Callback):
     Parameters
     ----------
     decay : float in [0, 1), optional
-        Such as 0.999: the average looks back over some ``1 / (1 - decay)`` steps. A step is then
-        one call from Python.
+        Such as 0.999: the average looks back over some ``1 / (1 - decay)`` moves. A step is then
+        one call from Python, unless `every` says otherwise.
     start_epoch : int >= 1
         The first epoch whose weights count.
+    every : int >= 1
+        With a `decay`, how many steps lie between two moves of the average, counted from the
+        beginning of each epoch; the last step of an epoch counts, too. Steps between moves are one
+        call.
 
     Raises
     ------
     TypeError, ValueError
-        If `decay` is no number in [0, 1), or `start_epoch` no integer >= 1.
+        If `decay` is no number in [0, 1), or `start_epoch` or `every` no integer >= 1; if `every`
+        is not 1, and there is no `decay`.
 
     Examples
     --------
@@ -71,11 +76,15 @@ class WeightAveraging(Callback):
 
     decay: float | None = None
     start_epoch: int = 1
+    every: int = 1
 
     def __post_init__(self) -> None:
         if self.decay is not None:
             object.__setattr__(self, "decay", _checks.setting("decay", self.decay))
         object.__setattr__(self, "start_epoch", _checks.count("start_epoch", self.start_epoch))
+        object.__setattr__(self, "every", _checks.count("every", self.every))
+        if self.every > 1 and self.decay is None:
+            raise ValueError(f"every: expected 1 without a decay, got {self.every}")
 
 
 def average_after(
@@ -93,7 +102,7 @@ def average_after(
     normalisation has with other weights: the mean over the batches of the epoch.
     """
     steps = epochs * n_steps + done
-    due = done == n_steps if rule.decay is None else done > 0
+    due = done == n_steps or (rule.decay is not None and done > 0 and done % rule.every == 0)
     counted = average is not None and average.steps >= steps
     if not due or counted or epochs + 1 < rule.start_epoch:
         return average

@@ -341,8 +341,8 @@ class Run:
         turn, rule = learner.turn, self.averaging
         who: Any = self.network
         assert turn is not None
-        by_step = rule is not None and rule.decay is not None
-        if rule is not None and by_step:
+        moves = rule is not None and rule.decay is not None
+        if rule is not None and moves:
             self.average(rule, done)
         turn.stepping = True  # from here on, nobody resets the optimizer
         if learner.optimizer_state is not self.state:  # a callback has
@@ -350,7 +350,11 @@ class Run:
             self.moments = self.state.moments_for(optimizer)
             position.go_on(self.state.taken)
         examples, order, first, last = self.rows_at(numbers, done)
-        part = position.batch_loss[done : done + 1 if self.watching or by_step else last]
+        if self.watching:
+            last = done + 1
+        elif rule is not None and moves:
+            last = min(last, done + rule.every - done % rule.every)
+        part = position.batch_loss[done:last]
         before, taken = position.losses + done, self.state.taken
         lr = learning_rates(optimizer, int(taken[0]), len(part))
         steps = Steps(order, self.batch_size, done - first, taken, lr, self.tolerance)
