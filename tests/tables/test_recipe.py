@@ -1,11 +1,24 @@
 """What is chosen for a table: presets, settings left open, and several networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from densenet import serialization, set_num_threads
-from densenet.tables import Classes, Settings, Table, TableModel, Values, fit
+from densenet.tables import (
+    Classes,
+    Settings,
+    Table,
+    TableModel,
+    Values,
+    fit,
+    fit_chunks,
+    read_chunks,
+    write_csv,
+)
 from densenet.tables.looking.report import fit_report
+from densenet.tables.training.epochs import averages_of
 from densenet.tables.training.holding_out import hold_out
 from densenet.tables.training.settings import PRESETS
 from tests.support.tables import HEADER, tracks, write
@@ -61,6 +74,41 @@ def test_the_learning_rate_rises_and_falls_to_nothing():
     assert 80 < int(np.argmax(rates)) < 120
     assert rates[0] < 0.02
     assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize("rows", [640, 20_000, 3_000_000])
+def test_the_average_looks_back_over_a_share_of_all_steps(rows):
+    settings = Settings("y", average=0.1).chosen_for(rows, VALUE)
+    [average] = averages_of(settings, rows)
+    steps = settings.epochs * -(-rows // settings.batch_size)
+    assert average.every / (1 - average.decay) == pytest.approx(0.1 * steps)
+    assert average.every < steps / 50
+
+
+def test_no_average_of_few_steps_or_where_none_is_asked_for():
+    settings = Settings("y", epochs=5, batch_size=64)
+    assert averages_of(settings, 100) == averages_of(replace(settings, average=0), 10**6) == []
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_the_average_is_judged_and_kept(rng, tmp_path, in_chunks):
+    """It does not change the weights that are trained."""
+    table = moons(rng)
+    write_csv(tmp_path / "moons.csv", {name: table.texts(name) for name in table.columns})
+
+    def trained(average):
+        settings = Settings("moon", average=average, epochs=9)
+        if in_chunks:
+            return fit_chunks(read_chunks(tmp_path / "moons.csv"), settings)
+        return fit(table, settings)
+
+    plain, averaged = trained(0), trained(0.2)
+    assert averaged.history.batch_loss == plain.history.batch_loss
+    scores = [[epoch["val_loss"] for epoch in each.history.epochs] for each in (plain, averaged)]
+    assert not np.isin(*scores).any()
+    x = averaged.model.features.transform(averaged.judged_rows[0])
+    judged = averaged.model.network.loss(x, averaged.validation.y_true)
+    assert np.isclose(scores[1], judged, rtol=1e-5).any()
 
 
 @pytest.mark.parametrize("preset", PRESETS)

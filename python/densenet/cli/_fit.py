@@ -175,6 +175,13 @@ def _add_training(parser: argparse.ArgumentParser, default: "Settings") -> None:
         choices=_choices("schedule"),
         help=f"course of the learning rate (default: {default.schedule})",
     )
+    add(
+        "--average",
+        type=_options.share,
+        metavar="P",
+        help="share of all steps over which the weights that are kept are averaged; 0: not at all "
+        f"(default: {default.average:g})",
+    )
     add("--epochs", type=_options.integer(1), metavar="N", help=by_rows)
     add("--batch-size", type=_options.integer(1), metavar="B", help=by_rows)
     held_out = parser.add_mutually_exclusive_group()

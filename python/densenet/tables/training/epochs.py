@@ -17,8 +17,10 @@ from densenet.tables.training.deciding import weights_of
 from densenet.tables.training.labelled import Labelled, LabelledChunks, check_sum
 from densenet.tables.training.monitors import metrics_of, rule_of
 from densenet.tables.training.settings import Settings
-from densenet.training import History
+from densenet.training import History, WeightAveraging
 from densenet.workers import Workers
+
+_MOVES = 8  # of the average of weights, in the steps over which it looks back
 
 
 def train(
@@ -99,10 +101,32 @@ def train(
         metrics=metrics_of(target, rule),
         early_stopping=replace(rule, patience=settings.patience or epochs) if held else None,
         class_weight=None if weights is None else dict(enumerate(weights.tolist())),
+        callbacks=averages_of(settings, rows),
         progress=progress,
         seed=seed,
         workers=workers,
     )
+
+
+def averages_of(settings: Settings, rows: int) -> list[WeightAveraging]:
+    """Give what averages the weights while so many rows are trained on, if anything does.
+
+    The average moves eight times in the steps over which it looks back: each move costs as much as
+    a step of a small network.
+
+    Examples
+    --------
+    >>> from densenet.tables import Settings
+    >>> from densenet.tables.training.epochs import averages_of
+    >>> settings = Settings("y", epochs=40, batch_size=64)
+    >>> averages_of(settings, 6400)  # 4,000 steps, of which it looks back over 400
+    [WeightAveraging(decay=0.875, start_epoch=1, every=50)]
+    """
+    epochs = _checks.count("epochs", settings.epochs)
+    batch = _checks.count("batch_size", settings.batch_size)
+    reach = settings.average * epochs * -(-rows // batch)
+    every = max(1, round(reach / _MOVES))
+    return [WeightAveraging(decay=1 - every / reach, every=every)] if reach > every else []
 
 
 def _with_class_weights(rows: Labelled, weights: Array | None) -> Labelled:

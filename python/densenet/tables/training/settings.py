@@ -41,7 +41,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"pieces": 16, "hidden": (64, 32), "visits": 60_000},
+    "fast": {"pieces": 16, "hidden": (64, 32), "visits": 60_000, "average": 0.0},
     "default": {},
     "best": {
         "hidden": (256, 128),
@@ -49,6 +49,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "dropout": 0.1,
         "visits": 300_000,
         "nets": 5,
+        "average": 0.0,
     },
 }
 """For each preset the settings that differ from the defaults."""
@@ -83,7 +84,7 @@ _COUNTS = {
 _OPTIONAL_COUNTS = {"pieces": 0, "epochs": 1, "batch_size": 1, "patience": 1}
 _RATES = ("l1", "l2")
 _FLAGS = ("calibrate", "residual")
-_SHARES = ("dropout",)
+_SHARES = ("dropout", "average")
 _OPTIONAL_SHARES = ("label_smoothing", "validation")
 _PIECES = 24
 _WIDTHS = (128, 64)
@@ -178,6 +179,10 @@ class Settings:
         A column of the rows' weights, from 0 on. Nothing is learned from it. They count in the loss
         of training and of the rows held out, which is watched unless `monitor` is another score,
         and for `calibrate`; encodings and all other scores count each row once.
+    average : float in [0, 1)
+        The share of all steps over which an exponential moving average of the weights looks back.
+        It is what rows held out judge and what is kept, as the noise of single steps evens out in
+        it. With 0, as in the other presets, the weights of an epoch's last step are.
 
     Raises
     ------
@@ -235,6 +240,7 @@ class Settings:
     residual: bool = False
     reduce: str | None = None
     weight: str | None = None
+    average: float = 0.1
 
     def __post_init__(self) -> None:
         _checks.text("target", self.target)
