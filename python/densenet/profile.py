@@ -20,8 +20,8 @@ class ProfiledPart(NamedTuple):
         ``"gather rows"``, ``"loss"``, ``"clip and update"``, ``"wait for threads"`` or ``"start and
         join threads"``.
     product : float
-        Microseconds of the matrix product; 0 where there is none, and for the weight gradient of not
-        too many rows (up to 64, or 192), whose product is not measured apart from the update.
+        Microseconds of the matrix product; 0 where there is none, and for the weight gradient of up
+        to 64 rows, or 192 rows and 16 outputs, whose product is not measured apart from the update.
     gflops : float
         The product's rate, in 10^9 floating point operations a second, of all threads together;
         those with the zeros of sparse rows, which are left out, are counted.
