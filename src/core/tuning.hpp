@@ -20,7 +20,7 @@ namespace densenet {
 
 template <class Number>
 constexpr Number by_registers(Number with_16, Number with_32) {
-  return kVectorRegisters >= 32 ? with_32 : with_16;
+  return kManyRegisters ? with_32 : with_16;
 }
 
 // ---- threads: is a call worth more than one? -------------------------------------------------

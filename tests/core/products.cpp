@@ -5,7 +5,8 @@
 #include <limits>
 
 #include "check.hpp"
-#include "core/memory/buffer.hpp"
+#include "core/products/operands.hpp"
+#include "result.hpp"
 
 namespace {
 
@@ -17,15 +18,10 @@ constexpr Index kSizes[][3] = {  // rows, columns, depth
 // C = A B within 2 K eps Σ|a||b|, where at() reads an element of A or B.
 template <class T, class A, class B>
 void check_product(const A& a, const B& b, Index rows, Index cols, Index depth) {
-  std::vector<T> c(static_cast<std::size_t>(rows * cols));
-  Buffer<T> scratch;
-  scratch.at_least(product_scratch<T>(rows, cols, depth));
-  const auto finish = [&](const Tile<T>& tile) {
-    for_each_vector(tile, [&](Index row, Index col, Vec<T> sum, auto lanes) {
-      store(c.data() + row * cols + col, sum, lanes);
-    });
-  };
-  product<T>(a, b, {{0, rows}, {0, cols}}, depth, scratch.get(), finish);
+  const std::vector<T> c =
+      result<T>(rows, cols, depth, [&](const Part& part, T* scratch, const Finish<T>& finish) {
+        product<T>(a, b, part, depth, scratch, finish);
+      });
   for (Index i = 0; i < rows; ++i) {
     for (Index j = 0; j < cols; ++j) {
       double sum = 0, size = 0;

@@ -2,11 +2,11 @@
 #include <cstring>
 
 #include "check.hpp"
-#include "core/memory/buffer.hpp"
 #include "core/memory/gather.hpp"
 #include "core/memory/sparse_batch.hpp"
 #include "core/products/product.hpp"
 #include "core/products/sparse_product.hpp"
+#include "result.hpp"
 
 namespace {
 
@@ -44,21 +44,6 @@ std::vector<T> dense(const Sparse& x) {
   std::vector<T> made(static_cast<std::size_t>(x.rows * x.cols));
   gather(x.source(), nullptr, {{0, x.rows}, {0, x.cols}}, made.data());
   return made;
-}
-
-// C (rows, cols), of which multiply(part, scratch, finish) computes a part.
-template <class T, class Multiply>
-std::vector<T> result(Index rows, Index cols, const Depth& depth, const Multiply& multiply) {
-  std::vector<T> c(static_cast<std::size_t>(rows * cols));
-  Buffer<T> scratch;
-  scratch.at_least(product_scratch<T>(rows, cols, depth));
-  const auto finish = [&](const Tile<T>& tile) {
-    for_each_vector(tile, [&](Index row, Index col, Vec<T> sum, auto lanes) {
-      store(c.data() + row * cols + col, sum, lanes);
-    });
-  };
-  multiply(Part{{0, rows}, {0, cols}}, scratch.get(), Finish<T>(finish));
-  return c;
 }
 
 template <class T>

@@ -58,15 +58,13 @@ def test_passes_equal_the_reference(layers, dtype, rng, rows):
             close(gradient, twins[name], dtype)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 33, 97])
-@pytest.mark.parametrize("inputs", [1, 13, 30, 300])
-@pytest.mark.parametrize("outputs", [8, 16, 20, 32, 48, 64])
+@pytest.mark.parametrize("rows", [1, 2, 33, 97, 200])
+@pytest.mark.parametrize("inputs", [1, 13, 30, 300, 1024])
+@pytest.mark.parametrize("outputs", [8, 16, 20, 32, 48, 64, 300, 520])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.usefixtures("keep_threads")
-def test_gradients_of_narrow_layers_have_the_bits_of_the_kernel(
-    rows, inputs, outputs, threads, dtype, rng
-):
-    """The kernel goes by tiles; a network takes another way where layers are narrow."""
+def test_weight_gradients_have_the_bits_of_the_kernel(rows, inputs, outputs, threads, dtype, rng):
+    """The kernel goes by tiles; a network takes other ways where rows are few or layers narrow."""
     network = Network([Linear(inputs, outputs)], Loss(), seed=0, dtype=dtype)
     x = rng.standard_normal((rows, inputs)).astype(dtype)
     dy = rng.standard_normal((rows, outputs)).astype(dtype)

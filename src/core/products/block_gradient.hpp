@@ -2,8 +2,8 @@
 // soon as they are there. For weights.hpp only.
 //
 // With such a batch the sums of a register take about as long as the update that follows, which
-// waits for a root and a quotient. Between the two there is no call here and no copy as between a
-// tile and finish(), so that the processor computes the next sums while the last ones are used.
+// waits for a root and a quotient. A tile is copied and handed to finish() by a call; a block is
+// used in the same loop, so that the processor computes the next sums during an update.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ bool worth_blocks(const Matrix<const T>& x, const Matrix<const T>& d, Range cols
   if (n % kLanes<T> != 0 && n < std::max(kTileCols<T>, kRaggedCols)) return false;
   if (d.rows <= kFewRows) return line <= kBlockLine;
   const bool evicted =
-      kVectorRegisters < 32 && x.stride * static_cast<Index>(sizeof(T)) % kAliasedBytes == 0;
+      !kManyRegisters && x.stride * static_cast<Index>(sizeof(T)) % kAliasedBytes == 0;
   return !evicted && line < kFarBytes &&
          d.rows <= (n > kLanes<T> ? kBlockDepth : kBlockColumnDepth);
 }

@@ -43,7 +43,6 @@ namespace densenet {
 namespace {
 
 constexpr Index kBlockTiles = kBlockRows / kTileRows;
-constexpr bool kManyRegisters = kVectorRegisters >= 32;
 
 // The most tiles below each other in a block: those of kBlockRows rows. With 16 registers they are
 // fewer where their part of A, a chunk deep, would take more than kBlockBytes of the cache.

@@ -2,7 +2,8 @@
 // product.cpp only.
 //
 // Such are the products of small networks and of most last layers. They need no blocks, and no sums
-// that wait: the loops of product.cpp take a tenth of such a network's step.
+// that wait; the loops of product.cpp, which see to these, would take a tenth of such a network's
+// step.
 #pragma once
 
 #include <algorithm>
@@ -39,8 +40,10 @@ void strip_product(const A& a, const B& b, const Part& part, const Depth& depth,
     pack_strip(b, {0, terms}, part.cols, copy, NotFetched{});
     strip = {copy, kTileCols<T>, true};
   }
+  // As in product.cpp: the next tiles of a transposed A are fetched, if the strip need not be, and
+  // tiles are finished together where that pays.
   const bool next_tiles = std::is_same_v<A, Transposed<T>> && copied && terms <= kShort;
-  const Index most = kVectorRegisters < 32 || terms <= kShort ? kBundleTiles : 1;
+  const Index most = !kManyRegisters || terms <= kShort ? kBundleTiles : 1;
   for (Range bundle{0, 0}; bundle.begin < tiles.count; bundle.begin = bundle.end) {
     bundle.end = std::min(bundle.begin + most, tiles.count);
     const Index first = part.rows.begin + tiles.begin(bundle.begin);

@@ -10,5 +10,6 @@ inline constexpr int kVectorRegisters = 32;
 #else
 inline constexpr int kVectorRegisters = 16;
 #endif
+inline constexpr bool kManyRegisters = kVectorRegisters >= 32;
 
 }  // namespace densenet
